@@ -1,0 +1,39 @@
+import { z } from 'zod'
+import { freshness } from './freshness.ts'
+
+/** `GET /reports` (and the bff's `GET /api/reports`): the reports this user may read, and for which days. */
+export const reportList = z.object({
+  reports: z.array(
+    z.object({
+      name: z.string(),
+      title: z.string(),
+      /** Newest day with data; null when there is none yet. */
+      latest_date: z.iso.date().nullable(),
+      from: z.iso.date().nullable(),
+      to: z.iso.date().nullable(),
+    }),
+  ),
+})
+export type ReportList = z.infer<typeof reportList>
+
+/** `GET /reports/:report/:date` (and the bff's `GET /api/reports/cdn/:date`): where the report lies. */
+export const reportLink = z.object({
+  /** Signed CDN address of the immutable object; good until `expires_at`. */
+  url: z.url(),
+  expires_at: z.iso.datetime(),
+  generated_at: z.iso.datetime(),
+  /** Whether the object was there already or had to be computed. */
+  cache: z.enum(['hit', 'miss']),
+  freshness,
+})
+export type ReportLink = z.infer<typeof reportLink>
+
+/** `POST /invalidate`: one id or a batch. Repeating a call is harmless. */
+export const invalidateRequest = z.union([
+  z.object({ user_ids: z.array(z.uuid()).max(100_000) }),
+  z.object({ user_id: z.uuid() }),
+])
+export type InvalidateRequest = z.infer<typeof invalidateRequest>
+
+export const invalidateResponse = z.object({ invalidated: z.number().int() })
+export type InvalidateResponse = z.infer<typeof invalidateResponse>

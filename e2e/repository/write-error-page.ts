@@ -1,0 +1,4 @@
+import { writeFileSync } from 'node:fs'
+import { errorPage, errorPagePath } from './error-page.ts'
+
+writeFileSync(errorPagePath, await errorPage())

@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest'
+import {
+  booleanOption,
+  ConfigError,
+  defineOptions,
+  helpText,
+  portOption,
+  readConfig,
+  textOption,
+  urlOption,
+} from './config.ts'
+
+const table = defineOptions({
+  port: { env: 'PORT', flag: 'port', type: portOption, default: 8080, help: 'Port to listen on.' },
+  simulator: {
+    env: 'SIMULATOR',
+    flag: 'simulator',
+    type: booleanOption,
+    default: true,
+    help: 'Write demo changes.',
+  },
+  clickhouseUrl: { env: 'CLICKHOUSE_URL', type: urlOption, optional: true, help: 'Address of ClickHouse.' },
+  issuer: { env: 'OIDC_ISSUER', type: textOption, help: 'Issuer of the tokens.' },
+})
+
+test('a flag wins over the environment, which wins over the default', () => {
+  const env = { OIDC_ISSUER: 'https://id.example', PORT: '81' }
+  expect(readConfig('demo', table, { env, argv: ['--port', '82', '--no-simulator'] })).toEqual({
+    port: 82,
+    simulator: false,
+    clickhouseUrl: undefined,
+    issuer: 'https://id.example',
+  })
+  expect(readConfig('demo', table, { env }).port).toBe(81)
+})
+
+test('everything that is wrong is said at once', () => {
+  const env = { PORT: '99999', CLICKHOUSE_URL: 'nowhere', SIMULATOR: 'perhaps' }
+  const read = () => readConfig('demo', table, { env, argv: ['--colour', 'green'] })
+  expect(read).toThrow(ConfigError)
+  try {
+    read()
+  } catch (error) {
+    const problems = (error as ConfigError).problems.join('\n')
+    for (const name of ['PORT', 'CLICKHOUSE_URL', 'SIMULATOR', 'OIDC_ISSUER', '--colour', 'green']) {
+      expect(problems).toContain(name)
+    }
+  }
+})
+
+test('an empty variable counts as unset, as compose files write it', () => {
+  expect(readConfig('demo', table, { env: { OIDC_ISSUER: 'x', PORT: '' } }).port).toBe(8080)
+})
+
+test('the help text names each option with its variable and default', () => {
+  expect(helpText('demo [options]', table)).toMatchInlineSnapshot(`
+    "Usage: demo [options]
+
+      --port, PORT            Port to listen on. (default 8080)
+      --simulator, SIMULATOR  Write demo changes. (default true)
+      CLICKHOUSE_URL          Address of ClickHouse.
+      OIDC_ISSUER             Issuer of the tokens. (required)
+    "
+  `)
+})

@@ -1,0 +1,124 @@
+import { parseArgs } from 'node:util'
+import { z } from 'zod'
+
+/** One line of a service's option table: the only place its name, type, default and help are written. */
+export type Option<Type extends z.ZodType = z.ZodType> = {
+  /** Environment variable. */
+  env: string
+  /** Command-line flag without its dashes, for the options that a person types. */
+  flag?: string
+  /** How the text is read; `booleanOption` makes the flag one without a value. */
+  type: Type
+  /** Used when neither flag nor variable is set; without it the option is required. */
+  default?: z.infer<Type>
+  /** Not required, and without a default: the value is `undefined`. */
+  optional?: boolean
+  help: string
+}
+
+export type OptionTable = Record<string, Option>
+
+export type Config<Table extends OptionTable> = {
+  [Name in keyof Table]: Table[Name] extends { optional: true }
+    ? z.infer<Table[Name]['type']> | undefined
+    : z.infer<Table[Name]['type']>
+}
+
+/** Everything that is wrong with the configuration, at once. Exit code 64 (sysexits EX_USAGE) by convention. */
+export class ConfigError extends Error {
+  readonly problems: string[]
+  constructor(service: string, problems: string[]) {
+    super(
+      `${service} cannot start, its configuration is wrong:\n${problems.map((p) => `  - ${p}`).join('\n')}`,
+    )
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+export const booleanOption = z.stringbool()
+export const portOption = z.coerce.number<string>().int().min(0).max(65_535)
+export const urlOption = z.url()
+export const textOption = z.string().min(1)
+export const millisecondsOption = z.coerce.number<string>().int().positive()
+
+/** Gives a table its literal type, so that `readConfig` knows each value's. */
+export function defineOptions<const Table extends OptionTable>(table: Table): Table {
+  return table
+}
+
+/**
+ * Reads a configuration: flag before environment before default.
+ * @param source `argv` without the program's own name; leave it out where flags are not taken
+ * @throws ConfigError that lists everything wrong at once
+ */
+export function readConfig<const Table extends OptionTable>(
+  service: string,
+  table: Table,
+  source: { env: Record<string, string | undefined>; argv?: string[] },
+): Config<Table> {
+  const problems: string[] = []
+  const flags = readFlags(table, source.argv ?? [], problems)
+  const config: Record<string, unknown> = {}
+  for (const [name, option] of Object.entries<Option>(table)) {
+    const text = (option.flag && flags[option.flag]) ?? source.env[option.env]
+    if (text === undefined || text === '') {
+      if (option.default === undefined && !option.optional)
+        problems.push(`${option.env} is not set: ${option.help}`)
+      config[name] = option.default
+      continue
+    }
+    const parsed = option.type.safeParse(text)
+    if (parsed.success) config[name] = parsed.data
+    else
+      problems.push(
+        `${option.env}: ${parsed.error.issues.map((issue) => issue.message).join(', ')}. ${option.help}`,
+      )
+  }
+  if (problems.length > 0) throw new ConfigError(service, problems)
+  return config as Config<Table>
+}
+
+function readFlags(table: OptionTable, argv: string[], problems: string[]): Record<string, string> {
+  const declared = Object.values(table).flatMap((option) =>
+    option.flag ? [[option.flag, option] as const] : [],
+  )
+  const { values, tokens } = parseArgs({
+    args: argv,
+    options: Object.fromEntries(
+      declared.map(([flag, option]) => [
+        flag,
+        { type: option.type === booleanOption ? 'boolean' : 'string' } as const,
+      ]),
+    ),
+    strict: false,
+    allowNegative: true,
+    tokens: true,
+  })
+  const known = new Set(declared.flatMap(([flag]) => [flag, `no-${flag}`]))
+  for (const token of tokens) {
+    if (token.kind === 'positional') problems.push(`unexpected argument "${token.value}"`)
+    if (token.kind === 'option' && !known.has(token.name)) problems.push(`unknown option ${token.rawName}`)
+  }
+  const flags: Record<string, string> = {}
+  for (const [flag, option] of declared) {
+    const value = values[flag]
+    if (value === undefined) continue
+    if (value === true && option.type !== booleanOption)
+      problems.push(`--${flag} needs a value: ${option.help}`)
+    else flags[flag] = String(value)
+  }
+  return flags
+}
+
+/** What `--help` prints: a line for each option, with its flag, variable, default and help. */
+export function helpText(usage: string, table: OptionTable): string {
+  const rows = Object.values(table).map((option) => {
+    const names = option.flag ? `--${option.flag}, ${option.env}` : option.env
+    const fallback =
+      option.default === undefined ? (option.optional ? '' : ' (required)') : ` (default ${option.default})`
+    return { names, text: option.help + fallback }
+  })
+  const width = Math.max(...rows.map((row) => row.names.length))
+  return `Usage: ${usage}\n\n${rows.map((row) => `  ${row.names.padEnd(width)}  ${row.text}`).join('\n')}\n`
+}

@@ -1,0 +1,109 @@
+import { randomUUID } from 'node:crypto'
+import type { HttpBindings } from '@hono/node-server'
+import { type Context, Hono } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import { TendonError } from './errors.ts'
+import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import { platformErrors } from './platform-errors.ts'
+
+export type HttpEnv = { Bindings: HttpBindings; Variables: { requestId: string; log: Log } }
+export type HttpApp = Hono<HttpEnv>
+
+/** Ids that came with the request are kept only if they are plain: they go into logs and headers. */
+const plainId = /^[\w-]{8,64}$/
+
+/**
+ * What every service's HTTP side has: a request id, one log line a request, errors as problem documents
+ * (RFC 9457), and `/healthz`, `/readyz`, `/metrics`.
+ * @param ready rejects while the service cannot do its work; its error's text is not shown to the caller
+ */
+export function createHttpApp(options: {
+  log: Log
+  metrics: Metrics
+  ready?: () => Promise<unknown>
+}): HttpApp {
+  const { log, metrics, ready } = options
+  const durations = metrics.histogram('http_request_duration_seconds', 'Time to answer a request', [
+    'method',
+    'route',
+    'status',
+  ])
+  const app = new Hono<HttpEnv>()
+
+  app.use(async (c, next) => {
+    const startedAt = performance.now()
+    const given = c.req.header('x-request-id')
+    const requestId = given && plainId.test(given) ? given : randomUUID()
+    c.set('requestId', requestId)
+    c.set('log', log.child({ request_id: requestId }))
+    c.header('x-request-id', requestId)
+    await next()
+    const seconds = (performance.now() - startedAt) / 1000
+    const route = routePattern(c)
+    durations.observe({ method: c.req.method, route, status: c.res.status }, seconds)
+    // The path without its query: queries carry signatures and codes.
+    if (!quietRoutes.has(c.req.path)) {
+      c.get('log').info(
+        {
+          method: c.req.method,
+          path: c.req.path,
+          status: c.res.status,
+          duration_ms: Math.round(seconds * 1000),
+        },
+        'request',
+      )
+    }
+  })
+  app.get('/healthz', (c) => c.json({ status: 'ok' }))
+  app.get('/readyz', async (c) => {
+    try {
+      await ready?.()
+      return c.json({ status: 'ready' })
+    } catch (err) {
+      c.get('log').warn({ err }, 'not ready')
+      return problemResponse(c, platformErrors.notReady('This service is not ready yet.', { cause: err }))
+    }
+  })
+  app.get('/metrics', async (c) => {
+    const { contentType, body } = await metrics.expose()
+    return c.body(body, 200, { 'content-type': contentType })
+  })
+  app.notFound((c) => problemResponse(c, platformErrors.notFound(`Nothing is found at ${c.req.path}.`)))
+  app.onError((err, c) => {
+    if (err instanceof TendonError) {
+      if (err.definition.status >= 500) c.get('log').error({ err }, 'request failed')
+      return problemResponse(c, err)
+    }
+    if (err instanceof HTTPException) return err.getResponse()
+    c.get('log').error({ err }, 'request failed unexpectedly')
+    return problemResponse(c, platformErrors.unexpected('Something went wrong on our side.', { cause: err }))
+  })
+  return app
+}
+
+const quietRoutes = new Set(['/healthz', '/readyz', '/metrics'])
+
+/** The pattern that answered, not the path: a label per user would be without bound. */
+function routePattern(c: Context): string {
+  return c.req.routePath === '/*' || c.req.routePath === '*' ? 'unmatched' : c.req.routePath
+}
+
+/** An error as `application/problem+json` (RFC 9457), never cached. */
+export function problemResponse(c: Context<HttpEnv>, error: TendonError): Response {
+  const { status, title, help, retryAfterSeconds } = error.definition
+  const body = {
+    type: `urn:tendon:error:${error.code}`,
+    title,
+    status,
+    detail: error.message,
+    code: error.code,
+    help,
+    request_id: c.get('requestId'),
+  }
+  const headers = new Headers({ 'content-type': 'application/problem+json', 'cache-control': 'no-store' })
+  if (retryAfterSeconds !== undefined) headers.set('retry-after', String(retryAfterSeconds))
+  if (status === 401) headers.set('www-authenticate', 'Bearer')
+  headers.set('x-request-id', c.get('requestId'))
+  return new Response(JSON.stringify(body), { status, headers })
+}

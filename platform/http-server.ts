@@ -1,0 +1,53 @@
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { serve } from '@hono/node-server'
+import type { HttpApp } from './http-app.ts'
+import type { Log } from './log.ts'
+import { platformErrors } from './platform-errors.ts'
+
+export type HttpServer = {
+  /** `http://<host>:<port>`, without a slash at the end. */
+  url: string
+  port: number
+  /** Stops accepting, lets requests in flight finish within the bound, then cuts what is left. */
+  close(): Promise<void>
+}
+
+/**
+ * Serves an app over HTTP.
+ * @param options.port 0 for any free one
+ * @throws TENDON-PLATFORM-004 when the port is taken
+ */
+export async function listen(
+  app: Pick<HttpApp, 'fetch'>,
+  options: { host?: string; port: number; log: Log; drainMs?: number },
+): Promise<HttpServer> {
+  const { host = '127.0.0.1', log, drainMs = 3_000 } = options
+  const server = await new Promise<Server>((resolve, reject) => {
+    const starting = serve({ fetch: app.fetch, hostname: host, port: options.port }, () =>
+      resolve(starting),
+    ) as Server
+    starting.once('error', (err: NodeJS.ErrnoException) => {
+      reject(
+        err.code === 'EADDRINUSE'
+          ? platformErrors.portTaken(`Port ${options.port} on ${host} is taken.`, { cause: err })
+          : err,
+      )
+    })
+  })
+  const { port } = server.address() as AddressInfo
+  log.debug({ host, port }, 'listening')
+  return {
+    url: `http://${host}:${port}`,
+    port,
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      // A kept-alive connection turns idle only after its answer: look again until none is left.
+      const sweep = setInterval(() => server.closeIdleConnections(), 20)
+      const cut = setTimeout(() => server.closeAllConnections(), drainMs)
+      await closed
+      clearInterval(sweep)
+      clearTimeout(cut)
+    },
+  }
+}

@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest'
+import { createLifecycle } from './lifecycle.ts'
+import { createLog } from './log.ts'
+
+const silent = createLog({ service: 'test', level: 'fatal' })
+
+test('parts start in order and stop in reverse', async () => {
+  const events: string[] = []
+  const lifecycle = createLifecycle({ log: silent })
+  for (const name of ['database', 'service', 'server']) {
+    await lifecycle.start(name, {
+      start: () => events.push(`start ${name}`),
+      stop: () => events.push(`stop ${name}`),
+    })
+  }
+  await lifecycle.stop()
+  await lifecycle.stop()
+  expect(events).toEqual([
+    'start database',
+    'start service',
+    'start server',
+    'stop server',
+    'stop service',
+    'stop database',
+  ])
+})
+
+test('a part that failed to start is stopped too, before the earlier ones', async () => {
+  const events: string[] = []
+  const lifecycle = createLifecycle({ log: silent })
+  await lifecycle.start('database', { stop: () => events.push('stop database') })
+  const failing = lifecycle.start('service', {
+    start: () => Promise.reject(new Error('refused')),
+    stop: () => events.push('stop service'),
+  })
+  await expect(failing).rejects.toThrow('refused')
+  await lifecycle.stop()
+  expect(events).toEqual(['stop service', 'stop database'])
+})
+
+test('a part that never stops, or throws, does not keep the others from stopping', async () => {
+  const events: string[] = []
+  const lifecycle = createLifecycle({ log: silent, stopTimeoutMs: 20 })
+  await lifecycle.start('first', { stop: () => events.push('stop first') })
+  await lifecycle.start('stuck', { stop: () => new Promise(() => {}) })
+  await lifecycle.start('broken', { stop: () => Promise.reject(new Error('broken')) })
+  await lifecycle.stop()
+  expect(events).toEqual(['stop first'])
+})

@@ -1,0 +1,83 @@
+import type { Log } from './log.ts'
+
+export type Part = {
+  start?(): Promise<unknown> | unknown
+  stop?(): Promise<unknown> | unknown
+}
+
+export type Lifecycle = {
+  /** Starts a part now; it will be stopped before everything that was started earlier. */
+  start(name: string, part: Part): Promise<void>
+  /** Stops everything in reverse order, each part within the bound; safe to call twice. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts parts in order and stops them in reverse. A part that does not stop within `stopTimeoutMs` is left
+ * behind with a warning, so that one stuck part cannot keep the others from stopping.
+ */
+export function createLifecycle(options: { log: Log; stopTimeoutMs?: number }): Lifecycle {
+  const { log, stopTimeoutMs = 8_000 } = options
+  const started: { name: string; part: Part }[] = []
+  let stopping: Promise<void> | undefined
+
+  async function stopAll(): Promise<void> {
+    for (let entry = started.pop(); entry; entry = started.pop()) {
+      try {
+        await withinBound(Promise.resolve(entry.part.stop?.()), stopTimeoutMs)
+        log.debug({ part: entry.name }, 'stopped')
+      } catch (err) {
+        log.warn({ err, part: entry.name }, 'did not stop cleanly')
+      }
+    }
+  }
+
+  return {
+    async start(name, part) {
+      const startedAt = performance.now()
+      // Entered before its start, so that a part that fails half way is stopped too.
+      started.push({ name, part })
+      await part.start?.()
+      log.debug({ part: name, duration_ms: Math.round(performance.now() - startedAt) }, 'started')
+    },
+    stop() {
+      stopping ??= stopAll()
+      return stopping
+    },
+  }
+}
+
+/**
+ * Stops `lifecycle` on SIGTERM and SIGINT and ends the process: 0 when all stopped, 1 when not within
+ * `boundMs`. A second signal ends it at once.
+ */
+export function stopOnSignals(lifecycle: Lifecycle, options: { log: Log; boundMs?: number }): void {
+  const { log, boundMs = 9_500 } = options
+  let signalled = false
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (signalled) process.exit(1)
+    signalled = true
+    log.info({ signal }, 'stopping')
+    withinBound(lifecycle.stop(), boundMs).then(
+      () => process.exit(0),
+      (err) => {
+        log.error({ err }, 'did not stop in time')
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+}
+
+async function withinBound<T>(work: Promise<T>, boundMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const bound = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done within ${boundMs} ms`)), boundMs)
+  })
+  try {
+    return await Promise.race([work, bound])
+  } finally {
+    clearTimeout(timer)
+  }
+}
