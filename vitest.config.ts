@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
-// Two projects, told apart by the file's name: `*.test.ts` needs nothing but npm's packages, `*.stack.test.ts`
-// needs real servers from outside (Redis, Chromium, …), which `.ci/run` installs and starts.
+// Three projects, told apart by the file's name: `*.test.ts` needs nothing but npm's packages, `*.stack.test.ts`
+// needs real servers from outside (Redis, Chromium, …), which `.ci/run` installs and starts, and
+// `*.torture.test.ts` takes minutes because it kills and starts things again and again.
 export default defineConfig({
   test: {
     testTimeout: 60_000,
@@ -10,11 +11,19 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['**/*.test.ts'], exclude: ['**/node_modules/**', '**/*.stack.test.ts'] },
+        test: {
+          name: 'unit',
+          include: ['**/*.test.ts'],
+          exclude: ['**/node_modules/**', '**/*.stack.test.ts', '**/*.torture.test.ts'],
+        },
       },
       {
         extends: true,
         test: { name: 'stack', include: ['**/*.stack.test.ts'], exclude: ['**/node_modules/**'] },
+      },
+      {
+        extends: true,
+        test: { name: 'torture', include: ['**/*.torture.test.ts'], exclude: ['**/node_modules/**'] },
       },
     ],
   },

@@ -25,7 +25,7 @@ test('secrets are kept across opens, and a reset makes new ones', async () => {
   expect(second.secrets).toEqual(first.secrets)
   const third = await openDataFolder(path, { reset: true })
   await third.release()
-  expect(third.secrets.sessionKey).not.toBe(first.secrets.sessionKey)
+  expect(third.secrets.cdnSigningKeys).not.toBe(first.secrets.cdnSigningKeys)
   expect(existsSync(join(path, 'something'))).toBe(false)
 })
 

@@ -1,16 +1,19 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { stopOrphanedPostmaster } from '@tendon/sources/orphaned-postmaster.ts'
 import { z } from 'zod'
 import { embeddedErrors } from './errors.ts'
 
 /** Secrets of this installation, made once and kept: a restart must not log anyone out or break a signed URL. */
 const secretsShape = z.object({
-  sessionKey: z.string(),
-  urlSigningKey: z.string(),
+  /** As the bff reads it: `<id>:<32 bytes in base64>`. */
+  sessionEncryptionKeys: z.string(),
+  /** As reports-service and the CDN read it: `<id>:<secret>`. */
+  cdnSigningKeys: z.string(),
   clientSecrets: z.object({ bff: z.string(), cdc: z.string(), etl: z.string() }),
 })
 export type Secrets = z.infer<typeof secretsShape>
@@ -39,9 +42,16 @@ export async function openDataFolder(path: string, options: { reset: boolean }):
   }
   const release = await lockFolder(absolute)
   if (options.reset) {
-    for (const name of await contents(absolute)) await rm(join(absolute, name), { recursive: true })
+    for (const name of await contents(absolute)) await removePart(join(absolute, name))
   }
   return { path: absolute, secrets: await keptSecrets(absolute), release }
+}
+
+/** A database that a killed Tendon left running would go on writing into the folder under its successor. */
+async function removePart(path: string): Promise<void> {
+  const cluster = join(path, 'cluster')
+  if (existsSync(cluster)) await stopOrphanedPostmaster(await realpath(cluster))
+  await rm(path, { recursive: true })
 }
 
 async function contents(folder: string): Promise<string[]> {
@@ -53,8 +63,8 @@ async function keptSecrets(folder: string): Promise<Secrets> {
   if (existsSync(file)) return secretsShape.parse(JSON.parse(await readFile(file, 'utf8')))
   const secret = () => randomBytes(32).toString('base64url')
   const secrets = {
-    sessionKey: secret(),
-    urlSigningKey: secret(),
+    sessionEncryptionKeys: `k1:${randomBytes(32).toString('base64')}`,
+    cdnSigningKeys: `k1:${secret()}`,
     clientSecrets: { bff: secret(), cdc: secret(), etl: secret() },
   }
   // Written whole or not at all: a half-written file would lock the folder's owner out of their data.

@@ -1,5 +1,16 @@
-import { booleanOption, defineOptions, portOption, textOption, urlOption } from '@tendon/platform/config.ts'
+import {
+  booleanOption,
+  type Config,
+  ConfigError,
+  defineOptions,
+  portOption,
+  readConfig,
+  textOption,
+  urlOption,
+} from '@tendon/platform/config.ts'
 import { logLevels } from '@tendon/platform/log.ts'
+import { signingKeys } from '@tendon/platform/url-signature.ts'
+import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import { z } from 'zod'
 
 /** Each address attaches a real server in place of the embedded part; they can be set in any mix. */
@@ -72,11 +83,12 @@ export const embeddedOptions = defineOptions({
     optional: true,
     help: 'The telemetry PostgreSQL.',
   },
+  ...warehouseOptions,
   clickhouseUrl: {
     env: 'CLICKHOUSE_URL',
     type: urlOption,
     optional: true,
-    help: 'ClickHouse over HTTP, with user and password in it.',
+    help: 'ClickHouse over HTTP (with CLICKHOUSE_USER, CLICKHOUSE_PASSWORD).',
   },
   redisUrl: {
     env: 'REDIS_URL',
@@ -129,10 +141,45 @@ export const embeddedOptions = defineOptions({
     optional: true,
     help: 'CDN that checks the signature and reads the same object store.',
   },
-  urlSigningKey: {
-    env: 'URL_SIGNING_KEY',
-    type: textOption,
+  cdnSigningKeys: {
+    env: 'CDN_SIGNING_KEYS',
+    type: signingKeys,
     optional: true,
-    help: "The CDN's key, needed with CDN_BASE_URL.",
+    help: "The CDN's keys, <id>:<secret>[,<id>:<secret>], needed with CDN_BASE_URL.",
+  },
+  demoDays: {
+    env: 'TENDON_DEMO_DAYS',
+    type: z.coerce.number<string>().int().min(1).max(90),
+    default: 90,
+    help: 'Days of demo telemetry.',
   },
 })
+
+export type EmbeddedConfig = Config<typeof embeddedOptions>
+
+/** What goes only together with an address that is set. */
+const companions: Partial<Record<keyof EmbeddedConfig, (keyof EmbeddedConfig)[]>> = {
+  s3Endpoint: ['s3AccessKeyId', 's3SecretAccessKey'],
+  oidcIssuer: ['oidcBffSecret', 'oidcCdcSecret', 'oidcEtlSecret'],
+  cdnBaseUrl: ['cdnSigningKeys'],
+}
+
+/** @throws ConfigError with everything that is wrong, what is missing beside an address included */
+export function readEmbeddedConfig(source: {
+  env: Record<string, string | undefined>
+  argv: string[]
+}): EmbeddedConfig {
+  const config = readConfig('Tendon', embeddedOptions, source)
+  const problems = Object.entries(companions).flatMap(([address, needed]) =>
+    config[address as keyof EmbeddedConfig] === undefined
+      ? []
+      : needed
+          .filter((name) => config[name] === undefined)
+          .map(
+            (name) =>
+              `${embeddedOptions[name].env} is not set: needed with ${embeddedOptions[address as keyof EmbeddedConfig].env}`,
+          ),
+  )
+  if (problems.length > 0) throw new ConfigError('Tendon', problems)
+  return config
+}

@@ -47,3 +47,18 @@ test('a part that never stops, or throws, does not keep the others from stopping
   await lifecycle.stop()
   expect(events).toEqual(['stop first'])
 })
+
+test('stopping while a part still starts waits for it, and nothing starts afterwards', async () => {
+  const events: string[] = []
+  const lifecycle = createLifecycle({ log: silent })
+  const { promise: up, resolve: comeUp } = Promise.withResolvers<void>()
+  const starting = lifecycle.start('slow', {
+    start: () => up.then(() => events.push('start slow')),
+    stop: () => events.push('stop slow'),
+  })
+  const stopped = lifecycle.stop()
+  await expect(lifecycle.start('late', {})).rejects.toThrow('being stopped')
+  comeUp()
+  await Promise.all([starting, stopped])
+  expect(events).toEqual(['start slow', 'stop slow'])
+})

@@ -18,26 +18,34 @@ export type Lifecycle = {
  */
 export function createLifecycle(options: { log: Log; stopTimeoutMs?: number }): Lifecycle {
   const { log, stopTimeoutMs = 8_000 } = options
-  const started: { name: string; part: Part }[] = []
+  const entries: { name: string; part: Part; starting: Promise<unknown> }[] = []
   let stopping: Promise<void> | undefined
 
   async function stopAll(): Promise<void> {
-    for (let entry = started.pop(); entry; entry = started.pop()) {
+    for (let entry = entries.pop(); entry; entry = entries.pop()) {
+      const { name, part, starting } = entry
       try {
-        await withinBound(Promise.resolve(entry.part.stop?.()), stopTimeoutMs)
-        log.debug({ part: entry.name }, 'stopped')
+        // What is still starting has nothing to stop yet, and would be left behind.
+        const startedOrFailed = starting.catch(() => {})
+        await withinBound(
+          startedOrFailed.then(() => part.stop?.()),
+          stopTimeoutMs,
+        )
+        log.debug({ part: name }, 'stopped')
       } catch (err) {
-        log.warn({ err, part: entry.name }, 'did not stop cleanly')
+        log.warn({ err, part: name }, 'did not stop cleanly')
       }
     }
   }
 
   return {
     async start(name, part) {
+      if (stopping) throw new Error(`${name} is not started: everything is being stopped`)
       const startedAt = performance.now()
-      // Entered before its start, so that a part that fails half way is stopped too.
-      started.push({ name, part })
-      await part.start?.()
+      // Entered before its start is done, so that a part that fails half way is stopped too.
+      const starting = (async () => part.start?.())()
+      entries.push({ name, part, starting })
+      await starting
       log.debug({ part: name, duration_ms: Math.round(performance.now() - startedAt) }, 'started')
     },
     stop() {

@@ -1,0 +1,249 @@
+import { randomUUID } from 'node:crypto'
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
+import type { ObjectAttributes } from '@tendon/platform/object-store.ts'
+import { type SigningKeys, signPath } from '@tendon/platform/url-signature.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+type CdnUnderTest = {
+  /** `http://127.0.0.1:8080` or `http://127.0.0.1:8080/cdn`. */
+  baseUrl: string
+  /** At least two that the CDN knows, the signing one first. */
+  keys: SigningKeys
+  /** Puts an object where the CDN reads. */
+  putObject(key: string, body: Uint8Array, attributes: ObjectAttributes): Promise<void>
+  close(): Promise<void>
+}
+
+type Answer = { status: number; headers: IncomingHttpHeaders; body: Buffer }
+
+/**
+ * What every CDN in front of the object store does, over real HTTP and byte for byte as sent: `fetch` would tidy
+ * paths and add headers.
+ */
+export function cdnConformanceSuite(name: string, start: () => Promise<CdnUnderTest>): void {
+  const report = Buffer.from(JSON.stringify({ report: 'prosthesis-daily', padding: 'æ'.repeat(3_000) }))
+  const json = { contentType: 'application/json' }
+  const folder = `reports/prosthesis-daily/${randomUUID()}/2026-01-31`
+  const path = `/${folder}/plain.json`
+  const packedPath = `/${folder}/packed.json`
+
+  describe.concurrent(name, () => {
+    let cdn: CdnUnderTest
+
+    beforeAll(async () => {
+      cdn = await start()
+      await cdn.putObject(path.slice(1), report, json)
+      await cdn.putObject(`${folder}/other.json`, Buffer.from('"other"'), json)
+      await cdn.putObject(packedPath.slice(1), gzipSync(report), { ...json, contentEncoding: 'gzip' })
+      await cdn.putObject('private/secret.json', Buffer.from('"secret"'), json)
+    })
+    afterAll(() => cdn?.close())
+
+    function sign(
+      signedPath: string,
+      options: { method?: 'GET' | 'HEAD'; ttlS?: number; keys?: SigningKeys } = {},
+    ) {
+      const { method = 'GET', ttlS = 300, keys = cdn.keys } = options
+      return signPath({ method, path: signedPath, expiresAtS: Math.floor(Date.now() / 1000) + ttlS, keys })
+    }
+    function ask(target: string, method = 'GET', headers: Record<string, string> = {}): Promise<Answer> {
+      return askRaw(cdn.baseUrl, target, method, headers)
+    }
+    async function expectRefused(target: string, method?: string) {
+      const answer = await ask(target, method)
+      expect(answer.status, target).toBe(403)
+      expect(answer.headers['cache-control']).toBe('no-store')
+      expect(answer.body.includes('prosthesis-daily')).toBe(false)
+    }
+
+    test('serves an object, to be kept by this browser only and no longer than its link', async () => {
+      const first = await ask(sign(path, { ttlS: 300 }))
+      expect(first.status).toBe(200)
+      expect(first.body).toEqual(report)
+      expect(first.headers).toMatchObject({
+        'content-type': 'application/json',
+        'content-length': String(report.length),
+        'x-content-type-options': 'nosniff',
+      })
+      const [, maxAge] =
+        /^private, max-age=(\d+), immutable$/.exec(first.headers['cache-control'] ?? '') ?? []
+      expect(Number(maxAge)).toBeGreaterThan(290)
+      expect(Number(maxAge)).toBeLessThanOrEqual(300)
+      const second = await ask(sign(path))
+      expect(second).toMatchObject({ status: 200, body: report })
+      expect(second.headers.etag).toBe(first.headers.etag)
+    })
+
+    test('takes links of every key', async () => {
+      for (const key of cdn.keys) expect((await ask(sign(path, { keys: [key] }))).status).toBe(200)
+    })
+
+    test('refuses a link with any one character changed', async () => {
+      const link = sign(path)
+      expect((await ask(link)).status).toBe(200)
+      for (let at = 1; at < link.length; at += 1) {
+        const changed = link[at] === 'a' ? 'b' : 'a'
+        await expectRefused(link.slice(0, at) + changed + link.slice(at + 1))
+      }
+      // The last character has two spare bits: another spelling of the same signature bytes.
+      const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+      await expectRefused(link.slice(0, -1) + alphabet[alphabet.indexOf(link.at(-1)!) ^ 1])
+    })
+
+    test('refuses a link with anything missing, added, doubled or moved', async () => {
+      const link = sign(path)
+      const [, expiry, keyId, signature] = /\?(exp=\d+)&(kid=\w+)&(sig=.+)$/.exec(link)!
+      const queries = [
+        '',
+        '?',
+        `?${expiry}&${keyId}`,
+        `?${keyId}&${expiry}&${signature}`,
+        `?x=1&${expiry}&${keyId}&${signature}`,
+        `?${expiry}&${keyId}&${signature}&x=1`,
+        `?${expiry}&${keyId}&${signature}&${expiry}`,
+        `?${expiry}&${keyId}&${signature}%0a`,
+        `?${expiry}&kid=constructor&${signature}`,
+        `?${expiry}&kid=&${signature}`,
+        `?${expiry}&${keyId}&sig=${'A'.repeat(43)}`,
+        `?exp=9999999999&${keyId}&${signature}`,
+      ]
+      for (const query of queries) await expectRefused(path + query)
+      await expectRefused(sign(path).replace('plain', 'other'))
+      await expectRefused(
+        sign(path, { keys: [{ id: cdn.keys[0].id, secret: 'not-the-secret-not-the-secret-not' }] }),
+      )
+    })
+
+    test('refuses a link that has expired, also one it served before', async () => {
+      await expectRefused(sign(path, { ttlS: -1 }))
+      const link = sign(path, { ttlS: 2 })
+      expect((await ask(link)).status).toBe(200)
+      const expiresAtMs = Number(/exp=(\d+)/.exec(link)![1]) * 1000
+      // A CDN's clock may tick once a second.
+      await sleep(expiresAtMs - Date.now() + 1_100)
+      await expectRefused(link)
+    })
+
+    test('answers HEAD with its own signature, and no body', async () => {
+      const answer = await ask(sign(path, { method: 'HEAD' }), 'HEAD')
+      expect(answer).toMatchObject({ status: 200, body: Buffer.alloc(0) })
+      expect(answer.headers['content-length']).toBe(String(report.length))
+      expect((await ask(sign(path), 'HEAD')).status).toBe(403)
+      await expectRefused(sign(path, { method: 'HEAD' }), 'GET')
+    })
+
+    test.each(['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'])('does not take %s', async (method) => {
+      const answer = await ask(sign(path), method)
+      expect(answer.status).toBe(405)
+      expect(answer.headers.allow).toBe('GET, HEAD')
+    })
+
+    test('answers 304 to who has the object, if the link is good', async () => {
+      const { headers } = await ask(sign(path))
+      const answer = await ask(sign(path), 'GET', { 'if-none-match': headers.etag! })
+      expect(answer).toMatchObject({ status: 304, body: Buffer.alloc(0) })
+      expect(answer.headers['cache-control']).toMatch(/^private, max-age=\d+, immutable$/)
+      expect((await ask(sign(path), 'GET', { 'if-none-match': `"x", W/${headers.etag}` })).status).toBe(304)
+      expect((await ask(sign(path), 'GET', { 'if-none-match': '"another"' })).status).toBe(200)
+      expect((await ask(`${sign(path)}x`, 'GET', { 'if-none-match': headers.etag! })).status).toBe(403)
+    })
+
+    test.each([
+      ['bytes=0-9', 0, 9],
+      ['bytes=10-', 10, report.length - 1],
+      ['bytes=-5', report.length - 5, report.length - 1],
+      [`bytes=100-${report.length * 2}`, 100, report.length - 1],
+    ])('serves the range %s', async (range, first, last) => {
+      const answer = await ask(sign(path), 'GET', { range })
+      expect(answer.status).toBe(206)
+      expect(answer.headers['content-range']).toBe(`bytes ${first}-${last}/${report.length}`)
+      expect(answer.body).toEqual(report.subarray(first, last + 1))
+    })
+
+    test('has no range beyond the end, and none of other bytes than asked for', async () => {
+      const beyond = await ask(sign(path), 'GET', { range: `bytes=${report.length}-` })
+      expect(beyond.status).toBe(416)
+      expect(beyond.headers['content-range']).toBe(`bytes */${report.length}`)
+      const changed = await ask(sign(path), 'GET', { range: 'bytes=0-9', 'if-range': '"another"' })
+      expect(changed).toMatchObject({ status: 200, body: report })
+    })
+
+    test('gives a compressed object to who can take it, and decodes it for who cannot', async () => {
+      for (const acceptEncoding of ['gzip', 'br, gzip;q=0.5']) {
+        const packed = await ask(sign(packedPath), 'GET', { 'accept-encoding': acceptEncoding })
+        expect(packed.headers['content-encoding']).toBe('gzip')
+        expect(packed.headers['content-type']).toBe('application/json')
+        expect(packed.body).toEqual(gzipSync(report))
+      }
+      for (const headers of [{}, { 'accept-encoding': 'br' }, { 'accept-encoding': 'gzip;q=0' }]) {
+        const plain = await ask(sign(packedPath), 'GET', headers)
+        expect(plain.status).toBe(200)
+        expect(plain.headers['content-encoding']).toBeUndefined()
+        expect(plain.body).toEqual(report)
+        // Other bytes than those the store's validator stands for.
+        expect(plain.headers.etag).toMatch(/^W\/"/)
+        const again = await ask(sign(packedPath), 'GET', { ...headers, 'if-none-match': plain.headers.etag! })
+        expect(again.status).toBe(304)
+      }
+    })
+
+    test('says that an object is not there, and does not keep that', async () => {
+      const missing = `/${folder}/${randomUUID()}.json`
+      const answer = await ask(sign(missing))
+      expect(answer.status).toBe(404)
+      expect(answer.headers['cache-control']).toBe('no-store')
+      await cdn.putObject(missing.slice(1), report, json)
+      expect((await ask(sign(missing))).status).toBe(200)
+    })
+
+    test('serves and lists nothing but single reports, whatever was signed', async () => {
+      const targets = [
+        '/private/secret.json',
+        `/${folder}`,
+        `/${folder}/`,
+        '/reports/',
+        '/reports/../private/secret.json',
+        '/reports//private/secret.json',
+      ]
+      for (const target of targets) {
+        const answer = await ask(sign(target))
+        expect(answer.status, target).toBeGreaterThanOrEqual(400)
+        expect(answer.status, target).toBeLessThan(500)
+        expect(answer.body.toString()).not.toMatch(/"secret"|plain\.json/)
+      }
+      const query = sign('/private/secret.json').split('?')[1]
+      for (const climb of ['/reports/..%2fprivate/secret.json', '/reports/%2e%2e/private/secret.json']) {
+        const answer = await ask(`${climb}?${query}`)
+        expect([400, 403, 404], climb).toContain(answer.status)
+      }
+    })
+  })
+}
+
+function askRaw(
+  baseUrl: string,
+  target: string,
+  method: string,
+  headers: Record<string, string>,
+): Promise<Answer> {
+  const base = new URL(baseUrl)
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(
+      {
+        host: base.hostname,
+        port: base.port,
+        path: base.pathname.replace(/\/$/, '') + target,
+        method,
+        headers,
+        agent: false,
+      },
+      async (response) => {
+        const chunks = await response.toArray()
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) })
+      },
+    )
+    request.on('error', reject).end()
+  })
+}

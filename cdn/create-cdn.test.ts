@@ -1,0 +1,126 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { listen } from '@tendon/platform/http-server.ts'
+import { createLog } from '@tendon/platform/log.ts'
+import { createMetrics } from '@tendon/platform/metrics.ts'
+import { createFolderStore } from '@tendon/platform/object-store-folder.ts'
+import { createS3Store } from '@tendon/platform/object-store-s3.ts'
+import { type SigningKeys, signPath } from '@tendon/platform/url-signature.ts'
+import { Hono } from 'hono'
+import { expect, onTestFinished, test } from 'vitest'
+import { cdnConformanceSuite } from './cdn-conformance.suite.ts'
+import { createCdn } from './create-cdn.ts'
+
+const keys: SigningKeys = [
+  { id: 'k2', secret: randomUUID() },
+  { id: 'k1', secret: randomUUID() },
+]
+const silentLog = createLog({ service: 'cdn', level: 'fatal' })
+
+cdnConformanceSuite('embedded CDN', async () => {
+  const { store, removeFolder } = await openStore()
+  const { app } = createCdn({ store, keys, log: silentLog, metrics: createMetrics('cdn') })
+  const server = await listen(app, { port: 0, log: silentLog })
+  return {
+    baseUrl: server.url,
+    keys,
+    putObject: store.put,
+    async close() {
+      await server.close()
+      await removeFolder()
+    },
+  }
+})
+
+cdnConformanceSuite('embedded CDN below a prefix of the public port', async () => {
+  const { store, removeFolder } = await openStore()
+  const { app } = createCdn({ store, keys, log: silentLog, metrics: createMetrics('cdn') })
+  const server = await listen(new Hono().mount('/cdn', app.fetch), { port: 0, log: silentLog })
+  return {
+    baseUrl: `${server.url}/cdn`,
+    keys,
+    putObject: store.put,
+    async close() {
+      await server.close()
+      await removeFolder()
+    },
+  }
+})
+
+test('names the time left of the link, by its own clock', async () => {
+  const { store, removeFolder } = await openStore()
+  onTestFinished(removeFolder)
+  const nowMs = 1_800_000_000_000
+  const { app } = createCdn({ store, keys, log: silentLog, metrics: createMetrics('cdn'), now: () => nowMs })
+  await store.put('reports/a.json', Buffer.from('{}'), { contentType: 'application/json' })
+  const link = (ttlS: number) =>
+    signPath({ method: 'GET', path: '/reports/a.json', expiresAtS: nowMs / 1000 + ttlS, keys })
+
+  expect((await app.request(link(1))).headers.get('cache-control')).toBe('private, max-age=1, immutable')
+  expect((await app.request(link(0))).status).toBe(403)
+})
+
+test('lets the one configured origin read its answers, refusals too', async () => {
+  const { store, removeFolder } = await openStore()
+  onTestFinished(removeFolder)
+  const corsOrigin = 'https://reports.example'
+  const { app } = createCdn({ store, keys, corsOrigin, log: silentLog, metrics: createMetrics('cdn') })
+  const answer = await app.request('/reports/a.json', { headers: { origin: 'https://evil.example' } })
+  expect(answer.status).toBe(403)
+  expect(answer.headers.get('access-control-allow-origin')).toBe(corsOrigin)
+})
+
+test('counts and logs a refused link without what would make it work', async () => {
+  const { store, removeFolder } = await openStore()
+  onTestFinished(removeFolder)
+  const lines: string[] = []
+  const log = createLog({ service: 'cdn' }, sink(lines))
+  const metrics = createMetrics('cdn')
+  const { app } = createCdn({ store, keys, log, metrics, now: () => 1_800_000_000_000 })
+  const link = signPath({ method: 'GET', path: '/reports/a.json', expiresAtS: 1_799_999_999, keys })
+  await app.request(link)
+
+  expect(lines.join('')).toContain('"reason":"expired"')
+  expect(lines.join('')).not.toContain(link.slice(-43))
+  expect((await metrics.expose()).body).toContain('tendon_cdn_refused_links_total{reason="expired"} 1')
+})
+
+test('answers 503 while the store is away, and only to who has a link', async () => {
+  const store = createS3Store({
+    endpoint: 'http://127.0.0.1:1',
+    region: 'us-east-1',
+    bucket: 'reports',
+    accessKeyId: 'id',
+    secretAccessKey: 'secret',
+    forcePathStyle: true,
+  })
+  const { app } = createCdn({ store, keys, log: silentLog, metrics: createMetrics('cdn') })
+  expect((await app.request('/reports/a.json')).status).toBe(403)
+  const link = signPath({
+    method: 'GET',
+    path: '/reports/a.json',
+    expiresAtS: Math.floor(Date.now() / 1000) + 60,
+    keys,
+  })
+  const answer = await app.request(link)
+  expect(answer.status).toBe(503)
+  expect(answer.headers.get('cache-control')).toBe('no-store')
+  expect(await answer.json()).toMatchObject({ code: 'TENDON-PLATFORM-011' })
+})
+
+async function openStore() {
+  const path = await mkdtemp(join(tmpdir(), 'tendon-cdn-'))
+  return { store: createFolderStore(path), removeFolder: () => rm(path, { recursive: true }) }
+}
+
+function sink(lines: string[]): Writable {
+  return new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(String(chunk))
+      done()
+    },
+  })
+}

@@ -1,0 +1,22 @@
+import { defineErrors } from '@tendon/platform/errors.ts'
+
+export const cdnErrors = defineErrors('CDN', {
+  urlRefused: {
+    number: 1,
+    status: 403,
+    title: 'Link not valid',
+    help: 'Ask for the report again: links are for one object and expire.',
+  },
+  objectMissing: {
+    number: 2,
+    status: 404,
+    title: 'Object not found',
+    help: 'Ask for the report again: it gets a new link.',
+  },
+  methodRefused: {
+    number: 3,
+    status: 405,
+    title: 'Method not allowed',
+    help: 'Use GET or HEAD.',
+  },
+})

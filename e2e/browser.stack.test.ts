@@ -1,0 +1,62 @@
+import { demoPeople } from '@tendon/sources/demo-people.ts'
+import pg from 'pg'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startTestTendon, type TestTendon } from './test-tendon.ts'
+
+let tendon: TestTendon
+let browser: Browser
+
+beforeAll(async () => {
+  browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })
+  tendon = await startTestTendon()
+}, 120_000)
+afterAll(async () => {
+  await browser?.close()
+  await tendon?.stop()
+})
+
+/** A cold browser, signed in through the pages as a person would. */
+async function signIn(username: string): Promise<{ page: Page; problems: string[] }> {
+  const context = await browser.newContext()
+  const page = await context.newPage()
+  const problems: string[] = []
+  page.on('pageerror', (error) => problems.push(error.message))
+  page.on('console', (message) => message.type() === 'error' && problems.push(message.text()))
+  await page.goto(tendon.url)
+  await page.getByRole('link', { name: /sign in/i }).click()
+  await page.getByLabel(/user/i).fill(username)
+  await page.getByLabel(/password/i).fill(username)
+  await page.getByRole('button', { name: /sign in/i }).click()
+  await page.getByTestId('customer-name').waitFor()
+  return { page, problems }
+}
+
+test('alice signs in, and her page shows the change of the CRM without being loaded again', async () => {
+  const [alices, bobs] = [await signIn('alice'), await signIn('bob')]
+  const name = alices.page.getByTestId('customer-name')
+  expect(await name.textContent()).toContain(demoPeople.alice.fullName)
+  const loads: string[] = []
+  alices.page.on('load', () => loads.push(alices.page.url()))
+  const bobsName = await bobs.page.getByTestId('customer-name').textContent()
+
+  const client = new pg.Client({ connectionString: tendon.settings.CRM_DATABASE_URL })
+  await client.connect()
+  await client.query("UPDATE customers SET full_name = 'Alice Pleasance' WHERE id = $1", [
+    demoPeople.alice.customerId,
+  ])
+  await client.end()
+  await alices.page.getByText('Alice Pleasance').first().waitFor({ timeout: 5_000 })
+
+  expect(loads).toEqual([])
+  expect(await bobs.page.getByTestId('customer-name').textContent()).toBe(bobsName)
+  const tokenlike = await alices.page.evaluate(() =>
+    JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]),
+  )
+  expect(tokenlike).not.toMatch(/eyJ/)
+
+  await alices.page.getByRole('button', { name: /sign out/i }).click()
+  await alices.page.getByRole('link', { name: /sign in/i }).waitFor()
+  expect(alices.problems.filter((problem) => !/401/.test(problem))).toEqual([])
+  expect(bobs.problems.filter((problem) => !/401/.test(problem))).toEqual([])
+})

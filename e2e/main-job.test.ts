@@ -1,0 +1,143 @@
+import { demoPeople } from '@tendon/sources/demo-people.ts'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { objectOf, signIn, startTestTendon, type TestTendon, today } from './test-tendon.ts'
+
+const { alice, bob } = demoPeople
+let tendon: TestTendon
+
+beforeAll(async () => {
+  tendon = await startTestTendon()
+}, 120_000)
+afterAll(() => tendon?.stop())
+
+async function inDatabase(url: string, sql: string, values: unknown[] = []) {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    return await client.query(sql, values)
+  } finally {
+    await client.end()
+  }
+}
+const inCrm = (sql: string, values?: unknown[]) => inDatabase(tendon.settings.CRM_DATABASE_URL, sql, values)
+
+test('a change of the CRM reaches its patient within five seconds, and nobody else', async () => {
+  const [alicesBrowser, bobsBrowser] = await Promise.all([signIn(tendon, 'alice'), signIn(tendon, 'bob')])
+  const [before, bobBefore] = await Promise.all([alicesBrowser.report(), bobsBrowser.report()])
+  expect(before.data.customer.full_name).toBe(alice.fullName)
+  expect(before.data.prostheses).toHaveLength(2)
+  expect(before.data.prostheses[0]!.last_30_days.length).toBeGreaterThan(20)
+  expect(before.envelope.freshness.etl_run).not.toBeNull()
+
+  const renamed = 'Alice Liddell-Åström'
+  await inCrm('UPDATE customers SET full_name = $1 WHERE id = $2', [renamed, alice.customerId])
+  await expect
+    .poll(async () => (await alicesBrowser.report()).data.customer.full_name, {
+      timeout: 5_000,
+      interval: 20,
+    })
+    .toBe(renamed)
+
+  const [after, bobAfter] = await Promise.all([alicesBrowser.report(), bobsBrowser.report()])
+  expect(objectOf(after.url)).not.toBe(objectOf(before.url))
+  expect(BigInt(after.envelope.freshness.cdc_position!)).toBeGreaterThan(
+    BigInt(before.envelope.freshness.cdc_position!),
+  )
+  expect(objectOf(bobAfter.url)).toBe(objectOf(bobBefore.url))
+  expect(bobAfter.bytes).toBe(bobBefore.bytes)
+})
+
+test("new telemetry changes its owner's numbers with the next ETL run, and nobody else's", async () => {
+  const [alicesBrowser, bobsBrowser] = await Promise.all([signIn(tendon, 'alice'), signIn(tendon, 'bob')])
+  const [before, bobBefore] = await Promise.all([alicesBrowser.report(), bobsBrowser.report()])
+  const { rows } = await inCrm(
+    'SELECT id, chip_id FROM prostheses WHERE customer_id = $1 AND returned_at IS NULL ORDER BY id LIMIT 1',
+    [alice.customerId],
+  )
+  const { id, chip_id: chipId } = rows[0]
+  await inDatabase(
+    tendon.settings.TELEMETRY_DATABASE_URL,
+    `INSERT INTO telemetry_events (chip_id, signal, recorded_at, response_time_ms, battery_percent, error_code, movement_count, active_ms)
+     SELECT $1, 'movement', $2::date + interval '1 minute' * n, 100 + n, 80, 'E42', 5, 60000 FROM generate_series(1, 10) AS n`,
+    [chipId, today()],
+  )
+  const run = await tendon.etl.runOnce()
+  expect(run).toMatchObject({ state: 'succeeded', users_invalidated: 1 })
+
+  const [after, bobAfter] = await Promise.all([alicesBrowser.report(), bobsBrowser.report()])
+  const dayOf = (report: typeof after) => report.data.prostheses.find((p) => p.prosthesis_id === id)!.day
+  expect(dayOf(after)!.errors - (dayOf(before)?.errors ?? 0)).toBe(10)
+  expect(dayOf(after)!.movements - (dayOf(before)?.movements ?? 0)).toBe(50)
+  expect(objectOf(after.url)).not.toBe(objectOf(before.url))
+  expect(objectOf(bobAfter.url)).toBe(objectOf(bobBefore.url))
+  expect(bobAfter.bytes).toBe(bobBefore.bytes)
+
+  // Running again finds nothing to do, and leaves every report where it is.
+  expect(await tendon.etl.runOnce()).toMatchObject({ state: 'succeeded', users_invalidated: 0 })
+  expect(objectOf((await alicesBrowser.report()).url)).toBe(objectOf(after.url))
+})
+
+test("alice's cookie never yields bob's report, by any address", async () => {
+  const { get, report } = await signIn(tendon, 'alice')
+  const bobs = bob.customerId
+  for (const path of [
+    `/api/reports/cdn/${today()}?user_id=${bobs}`,
+    `/api/reports/prosthesis-daily/${today()}?user_id=${bobs}`,
+    `/api/reports/cdn/${today()}?user_id=${alice.customerId}&user_id=${bobs}`,
+    `/api/reports/prosthesis-daily/${today()}%3Fuser_id=${bobs}`,
+    `/api/reports/cdn/..%2f${bobs}%2f${today()}`,
+    `/api/reports?user_id=${bobs}`,
+  ]) {
+    const page = await get(path)
+    expect(page.text, path).not.toContain(bobs)
+    expect(page.text, path).not.toContain(bob.fullName)
+    if (page.status === 200) expect(page.text, path).not.toContain(`/${bobs}/`)
+    else expect(page.status, path).toBeGreaterThanOrEqual(400)
+  }
+  const mine = await report()
+  expect(mine.envelope.user_id).toBe(alice.customerId)
+})
+
+test('without a cookie there is no report, and a signed address is good for its very bytes only', async () => {
+  for (const path of [
+    '/api/reports',
+    `/api/reports/cdn/${today()}`,
+    `/api/reports/prosthesis-daily/${today()}`,
+  ]) {
+    const response = await fetch(new URL(path, tendon.url))
+    expect(response.status, path).toBe(401)
+    expect(response.headers.get('content-type')).toBe('application/problem+json')
+  }
+  const { link } = await signIn(tendon, 'alice')
+  const { url } = await link()
+  expect((await fetch(url)).status).toBe(200)
+  for (const at of [url.indexOf('.json') - 1, url.indexOf('exp=') + 5, url.length - 5]) {
+    const changed = url.slice(0, at) + (url[at] === '1' ? '2' : '1') + url.slice(at + 1)
+    expect((await fetch(changed)).status, `byte ${at} changed`).toBe(403)
+  }
+})
+
+test('staff read a report by customer, and have none of their own', async () => {
+  const { get } = await signIn(tendon, 'staff')
+  const page = await get(`/api/reports/cdn/${today()}?user_id=${bob.customerId}`)
+  expect(page.status).toBe(200)
+  expect(JSON.parse(page.text).url).toContain(bob.customerId)
+  expect((await get(`/api/reports/cdn/${today()}`)).status).toBe(403)
+})
+
+test('no token reaches the browser or the log', async () => {
+  const { browser, report } = await signIn(tendon, 'alice')
+  await report()
+  const jwt = /eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+/
+  expect(browser.seen.join('\n')).not.toMatch(jwt)
+  expect(tendon.logLines.join('\n')).not.toMatch(jwt)
+  expect(tendon.logLines.length).toBeGreaterThan(10)
+})
+
+test('every port but the public one refuses without credentials, and nothing listens beyond loopback', async () => {
+  const { REPORTS_SERVICE_URL, CLICKHOUSE_URL } = tendon.settings
+  expect((await fetch(`${REPORTS_SERVICE_URL}/reports`)).status).toBe(401)
+  expect((await fetch(`${REPORTS_SERVICE_URL}/invalidate`, { method: 'POST' })).status).toBe(401)
+  expect((await fetch(`${CLICKHOUSE_URL}/?query=SELECT%201`)).status).toBe(403)
+})

@@ -1,0 +1,26 @@
+import { demoPeople } from '@tendon/sources/demo-people.ts'
+
+const { alice, bob } = demoPeople
+
+/** Who can sign in at the embedded provider; the sign-in page shows these passwords. */
+export const demoLogins = [
+  { username: 'alice', password: 'alice', ...patient(alice) },
+  { username: 'bob', password: 'bob', ...patient(bob) },
+  {
+    username: 'staff',
+    password: 'staff',
+    name: 'Robin of the support desk',
+    email: 'staff@example.org',
+    customerId: null,
+    roles: ['report-admin'],
+  },
+]
+
+function patient(person: { customerId: string; fullName: string; email: string }) {
+  return {
+    name: person.fullName,
+    email: person.email,
+    customerId: person.customerId,
+    roles: ['patient'],
+  }
+}

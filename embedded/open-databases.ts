@@ -1,0 +1,69 @@
+import { join } from 'node:path'
+import { startChdbServer } from '@tendon/chdb-server/start-chdb-server.ts'
+import type { Lifecycle } from '@tendon/platform/lifecycle.ts'
+import type { Log } from '@tendon/platform/log.ts'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '@tendon/sources/embedded-postgres.ts'
+import type { EmbeddedConfig } from './options.ts'
+
+export type Databases = {
+  crmUrl: string
+  telemetryUrl: string
+  clickhouse: { url: string; username: string; password: string }
+}
+
+/** The three databases, each embedded unless its address is set; they start at the same time. */
+export async function openDatabases(
+  config: EmbeddedConfig,
+  parts: { dataPath: string; lifecycle: Lifecycle; log: Log },
+): Promise<Databases> {
+  const { dataPath, lifecycle, log } = parts
+
+  async function postgres(name: string, settings: Record<string, string>): Promise<string> {
+    let server: EmbeddedPostgres | undefined
+    await lifecycle.start(`PostgreSQL of the ${name}`, {
+      async start() {
+        server = await startEmbeddedPostgres({
+          dataPath: join(dataPath, `${name}-postgres`),
+          settings,
+          log: log.child({ part: `${name}-postgres` }),
+        })
+        await server.createDatabase(name)
+      },
+      stop: () => server?.stop(),
+    })
+    return server!.url(name)
+  }
+
+  async function clickhouse(): Promise<Databases['clickhouse']> {
+    let server: Awaited<ReturnType<typeof startChdbServer>> | undefined
+    await lifecycle.start('ClickHouse engine', {
+      async start() {
+        server = await startChdbServer({
+          dataPath: join(dataPath, 'clickhouse'),
+          log: log.child({ part: 'clickhouse' }),
+        })
+      },
+      stop: () => server?.stop(),
+    })
+    return server!
+  }
+
+  // All are awaited even when one fails, so that none is still starting while the others are being stopped.
+  const [crmUrl, telemetryUrl, engine] = await Promise.allSettled([
+    config.crmDatabaseUrl ?? postgres('crm', crmSettings),
+    config.telemetryDatabaseUrl ?? postgres('telemetry', telemetrySettings),
+    config.clickhouseUrl
+      ? { url: config.clickhouseUrl, username: config.clickhouseUser, password: config.clickhousePassword }
+      : clickhouse(),
+  ])
+  return { crmUrl: settled(crmUrl), telemetryUrl: settled(telemetryUrl), clickhouse: settled(engine) }
+}
+
+const crmSettings = { wal_level: 'logical', max_wal_senders: '10', max_replication_slots: '10' }
+/** No replication from it, so that the bulk load of the demo data need not write its rows to the WAL. */
+const telemetrySettings = { wal_level: 'minimal', max_wal_senders: '0' }
+
+function settled<Value>(result: PromiseSettledResult<Value>): Value {
+  if (result.status === 'rejected') throw result.reason
+  return result.value
+}

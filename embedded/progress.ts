@@ -1,0 +1,29 @@
+import ora from 'ora'
+
+/** Tells a person what is being started, a line a step. */
+export type Progress = {
+  /** Runs a step and says how long it took; `update` replaces the step's text while it runs. */
+  step<Result>(text: string, work: (update: (text: string) => void) => Promise<Result>): Promise<Result>
+}
+
+export function createTerminalProgress(stream: NodeJS.WriteStream): Progress {
+  return {
+    async step(text, work) {
+      const startedAt = performance.now()
+      const spinner = ora({ text, stream, discardStdin: false }).start()
+      try {
+        const result = await work((newText) => {
+          spinner.text = newText
+        })
+        spinner.succeed(`${text} (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`)
+        return result
+      } catch (error) {
+        spinner.fail()
+        throw error
+      }
+    },
+  }
+}
+
+/** For tests and measurements, which look at the result alone. */
+export const silentProgress: Progress = { step: (_text, work) => work(() => {}) }

@@ -1,0 +1,59 @@
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import { createS3Store } from './object-store-s3.ts'
+
+const options = {
+  region: 'us-east-1',
+  bucket: 'reports',
+  accessKeyId: 'id',
+  secretAccessKey: 'the-secret',
+  forcePathStyle: true,
+}
+
+test('tries again when S3 is busy', async () => {
+  let asked = 0
+  const endpoint = await serve((_request, response) => {
+    asked += 1
+    if (asked <= 2) response.writeHead(503).end('<Error><Code>SlowDown</Code></Error>')
+    else
+      response
+        .writeHead(200, { 'content-type': 'application/json', etag: '"e"', 'content-length': 2 })
+        .end('{}')
+  })
+  const object = await createS3Store({ ...options, endpoint }).get('a.json')
+  expect(object).toMatchObject({ size: 2, etag: '"e"' })
+  expect(asked).toBe(3)
+})
+
+test('sends no checksum headers that plain S3 services do not know', async () => {
+  const headers: string[] = []
+  const endpoint = await serve((request, response) => {
+    headers.push(...Object.keys(request.headers))
+    request.resume().on('end', () => response.writeHead(200).end())
+  })
+  await createS3Store({ ...options, endpoint }).put('a.json', Buffer.from('{}'), {
+    contentType: 'application/json',
+  })
+  expect(headers.filter((name) => /checksum|crc/.test(name))).toEqual([])
+})
+
+test('fails with a code, and without the secret, when S3 refuses or is away', async () => {
+  const refusing = await serve((_request, response) => response.writeHead(403).end())
+  for (const endpoint of [refusing, 'http://127.0.0.1:1']) {
+    const store = createS3Store({ ...options, endpoint })
+    const failure = await store.check().catch((error: unknown) => error)
+    expect(failure).toMatchObject({ code: 'TENDON-PLATFORM-011' })
+    expect(String(failure)).not.toContain(options.secretAccessKey)
+  }
+})
+
+async function serve(listener: RequestListener): Promise<string> {
+  const server = createServer(listener)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}

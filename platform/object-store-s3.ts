@@ -1,0 +1,128 @@
+import {
+  CreateBucketCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  type GetObjectCommandOutput,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  type HeadObjectCommandOutput,
+  PutObjectCommand,
+  paginateListObjectsV2,
+  S3Client,
+  S3ServiceException,
+} from '@aws-sdk/client-s3'
+import { assertObjectKey, assertObjectKeyPrefix, type ObjectHead, type ObjectStore } from './object-store.ts'
+import { platformErrors } from './platform-errors.ts'
+
+/** Objects in a bucket of any S3 service. */
+export function createS3Store(options: {
+  endpoint: string
+  region: string
+  bucket: string
+  accessKeyId: string
+  secretAccessKey: string
+  /** `<endpoint>/<bucket>/<key>` instead of `<bucket>.<endpoint>/<key>`; MinIO wants it. */
+  forcePathStyle: boolean
+}): ObjectStore {
+  const { bucket: Bucket, endpoint, region, accessKeyId, secretAccessKey, forcePathStyle } = options
+  const client = new S3Client({
+    endpoint,
+    region,
+    forcePathStyle,
+    credentials: { accessKeyId, secretAccessKey },
+    // The SDK's default adds CRC headers that not every S3 service knows.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    // Exponential backoff with jitter, and a token bucket that stops a fleet from retrying a service to death.
+    retryMode: 'standard',
+    maxAttempts: 4,
+    requestHandler: { connectionTimeout: 2_000, requestTimeout: 10_000, throwOnRequestTimeout: true },
+  })
+
+  return {
+    async head(key) {
+      assertObjectKey(key)
+      const output = await asking(key, () => client.send(new HeadObjectCommand({ Bucket, Key: key })))
+      return output && toHead(output)
+    },
+
+    async get(key) {
+      assertObjectKey(key)
+      return asking(key, async () => {
+        const output = await client.send(new GetObjectCommand({ Bucket, Key: key }))
+        const body = (await output.Body?.transformToByteArray()) ?? new Uint8Array()
+        return { ...toHead(output), body: new Uint8Array(body) }
+      })
+    },
+
+    async put(key, body, attributes) {
+      assertObjectKey(key)
+      await asking(key, () =>
+        client.send(
+          new PutObjectCommand({
+            Bucket,
+            Key: key,
+            Body: body,
+            ContentLength: body.byteLength,
+            ContentType: attributes.contentType,
+            ContentEncoding: attributes.contentEncoding,
+            CacheControl: attributes.cacheControl,
+          }),
+        ),
+      )
+    },
+
+    async delete(key) {
+      assertObjectKey(key)
+      await asking(key, () => client.send(new DeleteObjectCommand({ Bucket, Key: key })))
+    },
+
+    async *list(prefix) {
+      assertObjectKeyPrefix(prefix)
+      // Asked page by page, so that no more is held than one page of 1,000 keys.
+      const pages = paginateListObjectsV2({ client }, { Bucket, Prefix: prefix })[Symbol.asyncIterator]()
+      for (;;) {
+        const page = await asking(prefix, () => pages.next())
+        if (!page || page.done) return
+        for (const object of page.value.Contents ?? []) if (object.Key !== undefined) yield object.Key
+      }
+    },
+
+    async check() {
+      const found = await asking(Bucket, () => client.send(new HeadBucketCommand({ Bucket })))
+      if (!found) await asking(Bucket, () => createBucket(client, Bucket))
+    },
+  }
+}
+
+function toHead(output: HeadObjectCommandOutput | GetObjectCommandOutput): ObjectHead {
+  return {
+    size: output.ContentLength ?? 0,
+    etag: output.ETag ?? '',
+    modifiedAt: output.LastModified ?? new Date(0),
+    contentType: output.ContentType ?? 'application/octet-stream',
+    ...(output.ContentEncoding && { contentEncoding: output.ContentEncoding }),
+    ...(output.CacheControl && { cacheControl: output.CacheControl }),
+  }
+}
+
+async function createBucket(client: S3Client, bucket: string): Promise<void> {
+  try {
+    await client.send(new CreateBucketCommand({ Bucket: bucket }))
+  } catch (error) {
+    // Another instance that starts at the same time made it.
+    if (!(error instanceof S3ServiceException && error.name === 'BucketAlreadyOwnedByYou')) throw error
+  }
+}
+
+/** Undefined where S3 answers that there is no such thing; HEAD has no body, hence no code but `NotFound`. */
+async function asking<T>(what: string, ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (error instanceof S3ServiceException && (error.name === 'NotFound' || error.name === 'NoSuchKey')) {
+      return undefined
+    }
+    throw platformErrors.objectStoreUnavailable(`the object store did not serve ${what}`, { cause: error })
+  }
+}
