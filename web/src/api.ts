@@ -1,0 +1,97 @@
+import { type Problem, problem } from '@tendon/contracts/problem.ts'
+import { prosthesisDaily, reportEnvelope } from '@tendon/contracts/report-envelope.ts'
+import { type ReportLink, type ReportList, reportLink, reportList } from '@tendon/contracts/reports-api.ts'
+import { type SessionUser, sessionUser } from '@tendon/contracts/session-api.ts'
+import type { TendonError } from '@tendon/platform/errors.ts'
+import { z } from 'zod'
+import { webErrors } from '../errors.ts'
+
+const dailyReport = reportEnvelope.extend({ data: prosthesisDaily })
+export type DailyReport = z.infer<typeof dailyReport>
+
+/** A request that did not give what was asked for; `problem` is fit to be shown. */
+export class ApiError extends Error {
+  readonly problem: Problem
+  /** How long the service asked to be left alone (`Retry-After` in seconds, RFC 9110 §10.2.3). */
+  readonly retryAfterMs: number
+
+  constructor(problem: Problem, options?: ErrorOptions & { retryAfterMs?: number }) {
+    super(problem.title, options)
+    this.problem = problem
+    this.retryAfterMs = options?.retryAfterMs ?? 0
+  }
+}
+
+/** Who is signed in. */
+export function getSession(signal: AbortSignal): Promise<SessionUser> {
+  return getJson('/auth/me', sessionUser, signal)
+}
+
+/** The reports that can be read, and the days that have data. */
+export function getReportList(userId: string | null, signal: AbortSignal): Promise<ReportList> {
+  return getJson(`/api/reports${userQuery(userId)}`, reportList, signal)
+}
+
+/** Where the report of a day lies now. */
+export function getReportLink(date: string, userId: string | null, signal: AbortSignal): Promise<ReportLink> {
+  return getJson(`/api/reports/cdn/${date}${userQuery(userId)}`, reportLink, signal)
+}
+
+/** The report behind a signed address, which may be on another origin: nothing of the session goes there. */
+export function getReport(url: string, signal: AbortSignal): Promise<DailyReport> {
+  return getJson(url, dailyReport, signal, { credentials: 'omit', referrerPolicy: 'no-referrer' })
+}
+
+/** Ends the session here. @returns where to go next: the identity provider's logout page, or this site's start */
+export async function signOut(): Promise<string> {
+  const answer = await request('/auth/logout', { method: 'POST', headers: { 'x-tendon-csrf': '1' } })
+  const body = z.object({ logout_url: z.string().nullish() }).safeParse(await answer.json().catch(() => null))
+  const next = body.data?.logout_url ? new URL(body.data.logout_url, location.origin) : null
+  return next?.protocol === 'https:' || next?.protocol === 'http:' ? next.href : '/'
+}
+
+/** An error of any kind as a problem that can be shown. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof ApiError) return error.problem
+  return asApiError(webErrors.unreadableAnswer('Something unexpected happened in this page.')).problem
+}
+
+async function getJson<T>(
+  url: string,
+  schema: z.ZodType<T>,
+  signal: AbortSignal,
+  init: RequestInit = {},
+): Promise<T> {
+  const answer = await request(url, { ...init, signal })
+  const parsed = schema.safeParse(await answer.json().catch(() => undefined))
+  if (parsed.success) return parsed.data
+  throw asApiError(webErrors.unreadableAnswer('The answer does not have the form this page knows.'))
+}
+
+async function request(url: string, init: RequestInit): Promise<Response> {
+  let answer: Response
+  try {
+    answer = await fetch(url, init)
+  } catch (cause) {
+    throw asApiError(webErrors.unreachable('The service could not be reached.', { cause }))
+  }
+  if (answer.ok) return answer
+  const body = problem.safeParse(await answer.json().catch(() => undefined))
+  const shown = body.data ?? {
+    ...asApiError(webErrors.unreadableAnswer(`The service answered ${answer.status}.`)).problem,
+    status: answer.status,
+  }
+  throw new ApiError(shown, { retryAfterMs: retryAfterMs(answer) })
+}
+
+function asApiError(error: TendonError): ApiError {
+  const { status, title, help } = error.definition
+  return new ApiError(
+    { type: 'about:blank', title, status, detail: error.message, code: error.code, help },
+    { cause: error.cause },
+  )
+}
+
+const retryAfterMs = (answer: Response) => (Number(answer.headers.get('retry-after')) || 0) * 1000
+
+const userQuery = (userId: string | null) => (userId ? `?${new URLSearchParams({ user_id: userId })}` : '')

@@ -1,0 +1,49 @@
+import { Notice } from './notice.tsx'
+import { ReportPage } from './report/report-page.tsx'
+import { StaffPage } from './report/staff-page.tsx'
+import { Masthead } from './session/masthead.tsx'
+import { SignInPage } from './session/sign-in-page.tsx'
+import { useSession } from './session/use-session.ts'
+import { useAddress } from './use-address.ts'
+
+export function App() {
+  const { session, retry, end } = useSession()
+  const [address, navigate] = useAddress()
+
+  if (session.state === 'signed-out') return <SignInPage wasSignedIn={session.ended} />
+  if (session.state === 'loading') return <Masthead />
+  if (session.state === 'unavailable') {
+    return (
+      <>
+        <Masthead />
+        <main className="page">
+          <Notice problem={session.problem} onRetry={retry} />
+        </main>
+      </>
+    )
+  }
+  const { user } = session
+  return (
+    <>
+      <Masthead userName={user.name} />
+      <main className="page">
+        {user.customer_id ? (
+          <ReportPage
+            key={user.customer_id}
+            userId={null}
+            date={address.date}
+            onDate={(date) => navigate({ date, userId: null })}
+            onSessionEnd={end}
+          />
+        ) : (
+          <StaffPage
+            mayRead={user.roles.includes('report-admin')}
+            address={address}
+            onAddress={navigate}
+            onSessionEnd={end}
+          />
+        )}
+      </main>
+    </>
+  )
+}

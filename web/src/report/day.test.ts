@@ -1,0 +1,46 @@
+import { expect, test, vi } from 'vitest'
+import { addDays, daysUntil, isDay, isInProgress, isOutside, longDay, neighbours } from './day.ts'
+
+// Before the formats are made: a reader for whom the UTC day begins the evening before.
+vi.hoisted(() => {
+  process.env.TZ = 'America/Los_Angeles'
+})
+
+const bounds = { from: '2026-08-24', to: '2026-11-21' }
+
+test('a day is a day of the calendar in the one form that addresses have', () => {
+  expect(['2026-11-21', '2028-02-29'].every(isDay)).toBe(true)
+  const others = ['', '2026-02-30', '2026-13-01', '2026-1-1', '21.11.2026', '2026-11-21T00:00', ' 2026-11-21']
+  expect(others.filter(isDay)).toEqual([])
+})
+
+test('days are counted over the ends of months, years and the change of summer time', () => {
+  expect(addDays('2026-12-31', 1)).toBe('2027-01-01')
+  expect(addDays('2028-03-01', -1)).toBe('2028-02-29')
+  expect(daysUntil('2026-10-26', 3)).toEqual(['2026-10-24', '2026-10-25', '2026-10-26'])
+})
+
+test('the buttons for the day before and after end where the data ends', () => {
+  expect(neighbours('2026-11-20', bounds)).toEqual({ previous: '2026-11-19', next: '2026-11-21' })
+  expect(neighbours('2026-11-21', bounds)).toEqual({ previous: '2026-11-20', next: null })
+  expect(neighbours('2026-08-24', bounds)).toEqual({ previous: null, next: '2026-08-25' })
+})
+
+test('from a day outside the data they lead to its nearest end', () => {
+  expect(neighbours('2027-03-01', bounds)).toEqual({ previous: '2026-11-21', next: null })
+  expect(neighbours('2020-01-01', bounds)).toEqual({ previous: null, next: '2026-08-24' })
+  expect(isOutside('2026-11-22', bounds)).toBe(true)
+  expect(isOutside('2026-11-21', bounds)).toBe(false)
+})
+
+test('without known bounds every day can be asked for', () => {
+  const unknown = { from: null, to: null }
+  expect(neighbours('2026-11-21', unknown)).toEqual({ previous: '2026-11-20', next: '2026-11-22' })
+  expect(isOutside('1970-01-01', unknown)).toBe(false)
+})
+
+test('a day is a UTC day wherever the reader is', () => {
+  expect(longDay('2026-11-21')).toContain('21 November 2026')
+  expect(isInProgress('2026-11-21', Date.parse('2026-11-21T23:59:59Z'))).toBe(true)
+  expect(isInProgress('2026-11-21', Date.parse('2026-11-22T00:00:00Z'))).toBe(false)
+})

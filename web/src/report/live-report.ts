@@ -1,0 +1,45 @@
+import type { Freshness } from '@tendon/contracts/freshness.ts'
+import type { Problem } from '@tendon/contracts/problem.ts'
+import type { ReportLink } from '@tendon/contracts/reports-api.ts'
+import type { DailyReport } from '../api.ts'
+
+/** What the page knows about the report it shows. */
+export type LiveReport = {
+  /** The newest report that was read, which may still be that of the day shown before. */
+  report: DailyReport | null
+  freshness: Freshness | null
+  generatedAt: string | null
+  /** What went wrong last, for that day; null as long as all goes well. */
+  failure: { date: string; problem: Problem } | null
+  /** When the numbers or names on the screen last changed under the reader's eyes. */
+  changedAtMs: number | null
+}
+
+export const nothingYet: LiveReport = {
+  report: null,
+  freshness: null,
+  generatedAt: null,
+  failure: null,
+  changedAtMs: null,
+}
+
+/** An object's name, which changes with its content; the signature behind it changes all the time. */
+export const objectPath = (url: string) => new URL(url).pathname
+
+/** The link was asked for again. Its freshness is newer than that in the object when only the clock went on. */
+export function withLink(before: LiveReport, link: ReportLink): LiveReport {
+  return { ...before, freshness: link.freshness, generatedAt: link.generated_at, failure: null }
+}
+
+/** Another object was read. A new object with the same content is no change to the reader, nor is another day. */
+export function withReport(before: LiveReport, report: DailyReport, nowMs: number): LiveReport {
+  if (before.report?.date !== report.date) return { ...before, report, changedAtMs: null }
+  const isSame = JSON.stringify(before.report.data) === JSON.stringify(report.data)
+  return { ...before, report, changedAtMs: isSame ? before.changedAtMs : nowMs }
+}
+
+/** What is on the screen stays there, unless the day turned out to have no report or not to be ours to read. */
+export function withFailure(before: LiveReport, date: string, problem: Problem): LiveReport {
+  const isFinal = problem.status === 400 || problem.status === 403 || problem.status === 404
+  return { ...before, report: isFinal ? null : before.report, failure: { date, problem } }
+}

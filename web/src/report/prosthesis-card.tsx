@@ -1,0 +1,61 @@
+import type { ProsthesisDaily } from '@tendon/contracts/report-envelope.ts'
+import { longDay } from './day.ts'
+import { History } from './history.tsx'
+import { LiveText } from './live-text.tsx'
+import { MeasureRow } from './measure-row.tsx'
+import { measures } from './measures.ts'
+
+type ProsthesisCardProps = {
+  prosthesis: ProsthesisDaily['prostheses'][number]
+  date: string
+  units: Record<string, string>
+}
+
+export function ProsthesisCard({ prosthesis, date, units }: ProsthesisCardProps) {
+  const { prosthesis_id: id, day, last_30_days: history } = prosthesis
+  return (
+    <article className="card" aria-labelledby={`model-${id}`} data-testid="prosthesis">
+      <header className="card-head">
+        <h2 id={`model-${id}`}>
+          <LiveText text={prosthesis.model} />
+        </h2>
+        <dl className="identity">
+          <div>
+            <dt>Side</dt>
+            <dd className="side">
+              <LiveText text={prosthesis.side} />
+            </dd>
+          </div>
+          <div>
+            <dt>Serial</dt>
+            <dd className="code">{prosthesis.serial_number}</dd>
+          </div>
+          <div>
+            <dt>Firmware</dt>
+            <dd className="code">
+              <LiveText text={prosthesis.firmware_version} />
+            </dd>
+          </div>
+        </dl>
+      </header>
+      <div className="card-body">
+        {day ? (
+          <dl className="measures">
+            {measures.map((measure) => (
+              <MeasureRow
+                key={measure.field}
+                measure={measure}
+                unit={units[measure.field]}
+                day={day}
+                history={history}
+              />
+            ))}
+          </dl>
+        ) : (
+          <p className="no-day">This prosthesis sent nothing on {longDay(date)}.</p>
+        )}
+        {history.length > 0 && <History id={id} date={date} days={history} units={units} />}
+      </div>
+    </article>
+  )
+}

@@ -1,0 +1,26 @@
+/** How numbers of one unit are shown: what they are multiplied by, and what stands behind them. */
+export type Quantity = { factor: number; suffix: string; isPercent: boolean }
+
+/** Units a fraction may be given in; people read it as percent. */
+const fractions = new Set(['errors per event', 'ratio', '1'])
+/** Units that say only that something was counted: the label says what. */
+const counts = new Set(['', 'count'])
+
+/** @param unit as the report's envelope names it; undefined when it names none */
+export function quantityOf(unit: string | undefined): Quantity {
+  if (unit === undefined || counts.has(unit)) return { factor: 1, suffix: '', isPercent: false }
+  if (fractions.has(unit)) return { factor: 100, suffix: '%', isPercent: true }
+  if (unit === 'percent' || unit === '%') return { factor: 1, suffix: '%', isPercent: true }
+  return { factor: 1, suffix: unit, isPercent: false }
+}
+
+/** The number alone, without its unit: `1,204`. At most `digits` decimals. */
+export function numberText(value: number, quantity: Quantity, digits: number): string {
+  return (value * quantity.factor).toLocaleString('en', { maximumFractionDigits: digits })
+}
+
+/** Number and unit: `231 ms`, with a narrow no-break space between them (SI brochure §5.4.3). */
+export function quantityText(value: number, quantity: Quantity, digits: number): string {
+  const number = numberText(value, quantity, digits)
+  return quantity.suffix ? `${number}\u202f${quantity.suffix}` : number
+}

@@ -1,0 +1,50 @@
+import { useEffect } from 'react'
+import type { DailyReport } from '../api.ts'
+import { type DayBounds, longDay } from './day.ts'
+import { EmptyDay } from './empty-day.tsx'
+import { LiveText } from './live-text.tsx'
+import { ProsthesisCard } from './prosthesis-card.tsx'
+
+type ReportViewProps = {
+  report: DailyReport
+  isOwn: boolean
+  /** Another day is on its way: these numbers are not those of the day that was asked for. */
+  isStale: boolean
+  days: DayBounds & { latest: string | null }
+  onDate: (date: string) => void
+}
+
+export function ReportView({ report, isOwn, isStale, days, onDate }: ReportViewProps) {
+  const { date, data, units } = report
+  useEffect(() => {
+    document.title = `${longDay(date)} · Tendon`
+  }, [date])
+
+  return (
+    <div
+      className={isStale ? 'report stale' : 'report'}
+      aria-busy={isStale}
+      data-testid="report"
+      data-date={date}
+    >
+      <hgroup className="greeting">
+        <h1>
+          {isOwn ? 'Hello, ' : 'Report of '}
+          <LiveText text={data.customer.full_name} testId="customer-name" />
+        </h1>
+        <p data-testid="report-day">{longDay(date)}</p>
+      </hgroup>
+      {data.prostheses.every(({ day }) => day === null) && (
+        <EmptyDay date={date} days={days} onDate={onDate} />
+      )}
+      {data.prostheses.map((prosthesis) => (
+        <ProsthesisCard
+          key={`${prosthesis.prosthesis_id} ${date}`}
+          prosthesis={prosthesis}
+          date={date}
+          units={units}
+        />
+      ))}
+    </div>
+  )
+}

@@ -1,0 +1,38 @@
+import type { Problem } from '@tendon/contracts/problem.ts'
+import { useState } from 'react'
+import { getReportList, problemOf } from '../api.ts'
+import { usePolling } from '../use-polling.ts'
+import type { DayBounds } from './day.ts'
+
+/** `latest` is the newest day with data. `problem`: the days are not known, and why. */
+type ReportDays = DayBounds & { latest: string | null; isKnown: boolean; problem: Problem | null }
+
+/** A new day begins once a day, but nobody should have to reload for it. */
+const intervalMs = 60_000
+
+const unknown: ReportDays = { from: null, to: null, latest: null, isKnown: false, problem: null }
+
+/** For which days there is a daily report. While that is not known, the day asked for is tried without bounds. */
+export function useReportDays(
+  userId: string | null,
+  onSessionEnd: () => void,
+): ReportDays & { retry: () => void } {
+  const [days, setDays] = useState(unknown)
+  const [attempt, setAttempt] = useState(0)
+  usePolling({
+    subject: `attempt ${attempt}`,
+    intervalMs,
+    task: async (signal) => {
+      const { reports } = await getReportList(userId, signal)
+      const daily = reports.find(({ name }) => name === 'prosthesis-daily')
+      const { from = null, to = null, latest_date: latest = null } = daily ?? {}
+      setDays({ from, to, latest, isKnown: true, problem: null })
+    },
+    onError: (error) => {
+      const problem = problemOf(error)
+      if (problem.status === 401) onSessionEnd()
+      setDays((before) => ({ ...before, problem }))
+    },
+  })
+  return { ...days, retry: () => setAttempt(attempt + 1) }
+}

@@ -1,0 +1,37 @@
+import type { Problem } from '@tendon/contracts/problem.ts'
+import type { SessionUser } from '@tendon/contracts/session-api.ts'
+import { useState } from 'react'
+import { getSession, problemOf } from '../api.ts'
+import { usePolling } from '../use-polling.ts'
+
+type Session =
+  | { state: 'loading' }
+  | { state: 'signed-in'; user: SessionUser }
+  /** `ended`: somebody was signed in on this page before. */
+  | { state: 'signed-out'; ended: boolean }
+  | { state: 'unavailable'; problem: Problem }
+
+/** Once a minute is enough to notice another person's login in another tab; requests notice the rest. */
+const intervalMs = 60_000
+
+/** Who is signed in. `end` is called when a request was answered with 401. */
+export function useSession() {
+  const [session, setSession] = useState<Session>({ state: 'loading' })
+  const [attempt, setAttempt] = useState(0)
+  const end = () => setSession((before) => ({ state: 'signed-out', ended: before.state === 'signed-in' }))
+
+  usePolling({
+    subject: session.state === 'signed-out' ? null : `attempt ${attempt}`,
+    intervalMs,
+    task: async (signal) => {
+      const user = await getSession(signal)
+      setSession({ state: 'signed-in', user })
+    },
+    onError: (error) => {
+      const problem = problemOf(error)
+      if (problem.status === 401) end()
+      else setSession((before) => (before.state === 'signed-in' ? before : { state: 'unavailable', problem }))
+    },
+  })
+  return { session, end, retry: () => setAttempt(attempt + 1) }
+}
