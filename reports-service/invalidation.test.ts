@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { daily, startTestInstances, type TestInstance, type TestInstances } from './test-instances.ts'
+
+let shared: TestInstances
+let other: TestInstance
+beforeAll(async () => {
+  shared = await startTestInstances()
+  other = await shared.instance()
+})
+afterAll(() => shared?.close())
+
+/** Called at each place where a request waits for another part, with the place's name and how often it came there. */
+type OnStep = (step: string) => Promise<void>
+
+/** An instance whose every wait for the object store, the key-value store and ClickHouse is a step. */
+async function steppedInstance(onStep: OnStep): Promise<TestInstance> {
+  const visits = new Map<string, number>()
+  const visit = (place: string) => {
+    visits.set(place, (visits.get(place) ?? 0) + 1)
+    return onStep(`${place} (${visits.get(place)})`)
+  }
+  const stepped = <Port extends object>(name: string, port: Port): Port =>
+    new Proxy(port, {
+      get:
+        (target, method) =>
+        async (...parameters: unknown[]) => {
+          await visit(`before ${name}.${String(method)}`)
+          const result = await Reflect.apply(Reflect.get(target, method), target, parameters)
+          await visit(`after ${name}.${String(method)}`)
+          return result
+        },
+    })
+  shared.proxy.intercept(({ name, when }) => visit(`${when} SELECT ${name}`))
+  return shared.instance({
+    store: stepped('store', shared.store),
+    keyValue: stepped('keyValue', shared.keyValue),
+  })
+}
+
+describe.each(['miss', 'hit'] as const)('a change and its invalidation during a %s', (cache) => {
+  /** Asks once; at one step the data change and are invalidated by another instance. */
+  async function request(changeAt: string | undefined) {
+    const steps: string[] = []
+    const user = await shared.addCustomer('Before')
+    const token = await shared.identity.patient(user)
+    if (cache === 'hit') await shared.link(other, daily, token)
+    let changed = false
+    const instance = await steppedInstance(async (step) => {
+      steps.push(step)
+      if (step !== changeAt || changed) return
+      changed = true
+      await shared.putCustomer(user, 'After')
+      await shared.invalidate(other, { user_id: user })
+    })
+    const link = await shared.link(instance, daily, token)
+    shared.proxy.intercept(async () => {})
+    return { steps, changed, name: (await shared.object(link)).data.customer.full_name, link }
+  }
+
+  test('is seen, at whichever step it comes', async () => {
+    const undisturbed = await request(undefined)
+    expect(undisturbed).toMatchObject({ name: 'Before', link: { cache } })
+    expect(undisturbed.steps.length).toBeGreaterThan(cache === 'miss' ? 20 : 5)
+    // Once its last wait is over the answer is on its way, and nothing can call it back.
+    const last = undisturbed.steps.findLastIndex((step) => step.startsWith('before'))
+    for (const step of undisturbed.steps.slice(0, last + 1)) {
+      expect(await request(step), step).toMatchObject({ changed: true, name: 'After' })
+    }
+  })
+})
+
+test('a user whose data never rest gets 503 with Retry-After, and the report once they do', async () => {
+  const user = await shared.addCustomer('Restless')
+  const token = await shared.identity.patient(user)
+  let restless = true
+  const instance = await steppedInstance(async (step) => {
+    if (restless && step.startsWith('after store.put')) await shared.invalidate(other, { user_id: user })
+  })
+  const refused = await instance.get(daily, token)
+  expect(refused.status).toBe(503)
+  expect(refused.headers.get('retry-after')).toBe('1')
+  expect(await refused.json()).toMatchObject({ code: 'TENDON-REPORTS-008' })
+  restless = false
+  expect(await shared.link(instance, daily, token)).toBeDefined()
+  shared.proxy.intercept(async () => {})
+})
+
+test('under load, nobody is served what was computed before an invalidation they came after', async () => {
+  const instances = [await shared.instance(), other]
+  const user = await shared.addCustomer('0')
+  const token = await shared.identity.patient(user)
+  const lastChange = 40
+  let invalidated = 0
+  let answered = Promise.withResolvers<void>()
+
+  async function change(): Promise<void> {
+    for (let n = 1; n <= lastChange; n += 1) {
+      await shared.putCustomer(user, String(n))
+      await shared.invalidate(instances[n % 2]!, { user_ids: [user] })
+      invalidated = n
+      // The next change comes with the first answer, in the middle of all other requests.
+      await answered.promise
+      answered = Promise.withResolvers<void>()
+    }
+  }
+  async function ask(instance: TestInstance): Promise<void> {
+    while (invalidated < lastChange) {
+      const asked = invalidated
+      const link = await shared.link(instance, daily, token)
+      expect(Number((await shared.object(link)).data.customer.full_name)).toBeGreaterThanOrEqual(asked)
+      answered.resolve()
+    }
+    answered.resolve()
+  }
+  await Promise.all([change(), ...Array.from({ length: 8 }, (_, n) => ask(instances[n % 2]!))])
+})

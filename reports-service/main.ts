@@ -1,0 +1,35 @@
+import { createAccessTokenVerifier } from '@tendon/platform/access-token.ts'
+import { helpText, readConfig } from '@tendon/platform/config.ts'
+import { listen } from '@tendon/platform/http-server.ts'
+import { createLifecycle, stopOnSignals } from '@tendon/platform/lifecycle.ts'
+import { createLog } from '@tendon/platform/log.ts'
+import { createMetrics } from '@tendon/platform/metrics.ts'
+import { createWarehouse } from '@tendon/warehouse/client.ts'
+import { openStores } from './open-stores.ts'
+import { reportsProcessOptions } from './options.ts'
+import { createReportsService } from './reports-service.ts'
+
+const argv = process.argv.slice(2)
+if (argv.includes('--help')) {
+  process.stdout.write(helpText('node reports-service/main.ts [options]', reportsProcessOptions))
+  process.exit(0)
+}
+const config = readConfig('reports-service', reportsProcessOptions, { env: process.env, argv })
+const { host, port, logLevel, oidcIssuer: issuer, oidcInternalUrl: internalUrl } = config
+const log = createLog({ service: 'reports-service', level: logLevel })
+const metrics = createMetrics('reports_service', { processMetrics: true })
+const lifecycle = createLifecycle({ log })
+stopOnSignals(lifecycle, { log })
+
+const { clickhouseUrl: url, clickhouseUser: username, clickhousePassword: password } = config
+const warehouse = createWarehouse({ url, username, password, maxConnections: config.concurrentQueries })
+const { keyValue, store } = openStores(config, log)
+const verifyAccessToken = createAccessTokenVerifier({ issuer, internalUrl, audience: 'reports-service' })
+const service = createReportsService({ config, warehouse, store, keyValue, verifyAccessToken, log, metrics })
+
+await lifecycle.start('warehouse', { stop: () => warehouse.close() })
+await lifecycle.start('key-value', { stop: () => keyValue.close() })
+await lifecycle.start('reports-service', service)
+const server = await listen(service.app, { host, port, log })
+await lifecycle.start('http', { stop: () => server.close() })
+log.info({ url: server.url }, 'ready')

@@ -1,0 +1,27 @@
+import type { KeyValue } from '@tendon/platform/key-value.ts'
+import { createMemoryKeyValue } from '@tendon/platform/key-value-memory.ts'
+import { createRedisKeyValue } from '@tendon/platform/key-value-redis.ts'
+import type { Log } from '@tendon/platform/log.ts'
+import type { ObjectStore } from '@tendon/platform/object-store.ts'
+import { createFolderStore } from '@tendon/platform/object-store-folder.ts'
+import { createS3Store } from '@tendon/platform/object-store-s3.ts'
+import type { ReportsProcessConfig } from './options.ts'
+
+/** The two stores a process of its own is told of: Redis or memory, S3 or a folder. */
+export function openStores(
+  config: ReportsProcessConfig,
+  log: Log,
+): { keyValue: KeyValue; store: ObjectStore } {
+  const { redisUrl, s3Endpoint } = config
+  const keyValue = redisUrl ? createRedisKeyValue({ url: redisUrl, log }) : createMemoryKeyValue()
+  if (!s3Endpoint) return { keyValue, store: createFolderStore(config.objectsPath) }
+  const store = createS3Store({
+    endpoint: s3Endpoint,
+    region: config.s3Region,
+    bucket: config.s3Bucket,
+    accessKeyId: config.s3AccessKeyId ?? '',
+    secretAccessKey: config.s3SecretAccessKey ?? '',
+    forcePathStyle: config.s3ForcePathStyle,
+  })
+  return { keyValue, store }
+}

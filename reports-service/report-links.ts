@@ -1,0 +1,72 @@
+import type { ReportLink } from '@tendon/contracts/reports-api.ts'
+import { type SigningKeys, signPath } from '@tendon/platform/url-signature.ts'
+import { reportsErrors } from './errors.ts'
+import type { Generations } from './generations.ts'
+import type { Report, ReportParameters } from './report.ts'
+import { type ReportObjects, reportObjectName, type StoredReport } from './report-objects.ts'
+
+export type ReportLinks = (report: Report, parameters: ReportParameters) => Promise<ReportLink>
+
+/** Makes sure that the object of this name exists, and says what is in it. */
+export type EnsureReport = (
+  name: string,
+  report: Report,
+  parameters: ReportParameters,
+) => Promise<StoredReport>
+
+const maxAttempts = 5
+const linkWindowS = 300
+
+/**
+ * The way of a request: the user's generation, the object of that name, and if there is none, the report
+ * computed and stored under it.
+ *
+ * The generation is read before everything else, and again before the answer: an invalidation that came in
+ * between has moved it, and then nothing of what was found or computed for the old one is handed out.
+ * @throws TENDON-REPORTS-008 when the generation moved during each of several attempts
+ */
+export function createReportLinks(options: {
+  generations: Generations
+  objects: ReportObjects
+  ensureReport: EnsureReport
+  cdnBaseUrl: string
+  signingKeys: SigningKeys
+  now: () => number
+  onSuperseded: () => void
+}): ReportLinks {
+  const { generations, objects, ensureReport, cdnBaseUrl, signingKeys, now, onSuperseded } = options
+
+  return async (report, parameters) => {
+    const { user_id, date } = parameters
+    for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
+      const generation = await generations.current(user_id)
+      const name = reportObjectName(report.name, user_id, date, generation)
+      const stored = await objects.find(name)
+      const found = stored ?? (await ensureReport(name, report, parameters))
+      if ((await generations.current(user_id)) !== generation) {
+        onSuperseded()
+        continue
+      }
+      const { generated_at, freshness } = found
+      return { ...signedLink(name), generated_at, cache: stored ? 'hit' : 'miss', freshness }
+    }
+    throw reportsErrors.reportSuperseded(`The data changed during each of ${maxAttempts} attempts.`)
+  }
+
+  function signedLink(name: string): Pick<ReportLink, 'url' | 'expires_at'> {
+    const expiresAtS = linkExpiryS(now())
+    const signedPath = signPath({ method: 'GET', path: `/${name}`, expiresAtS, keys: signingKeys })
+    return {
+      url: cdnBaseUrl.replace(/\/$/, '') + signedPath,
+      expires_at: new Date(expiresAtS * 1000).toISOString(),
+    }
+  }
+}
+
+/**
+ * Unix time at which a link made now expires: a whole multiple of five minutes, five to ten minutes ahead.
+ * So all who ask within one window get the same URL, and a browser finds it in its cache.
+ */
+export function linkExpiryS(nowMs: number): number {
+  return Math.ceil((nowMs / 1000 + linkWindowS) / linkWindowS) * linkWindowS
+}

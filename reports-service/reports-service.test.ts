@@ -1,0 +1,214 @@
+import { randomUUID } from 'node:crypto'
+import { reportList } from '@tendon/contracts/reports-api.ts'
+import { verifySignedUrl } from '@tendon/platform/url-signature.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  cdnBaseUrl,
+  daily,
+  objectName,
+  signingKeys,
+  startTestInstances,
+  type TestInstance,
+  type TestInstances,
+  today,
+} from './test-instances.ts'
+
+let shared: TestInstances
+let service: TestInstance
+
+beforeAll(async () => {
+  shared = await startTestInstances()
+  service = await shared.instance()
+})
+afterAll(() => shared?.close())
+
+describe('GET /reports/:report/:date', () => {
+  test('computes a report once, then finds it; the same URL for all who ask within a window', async () => {
+    const user = await shared.addCustomer('Ada Lovelace')
+    const token = await shared.identity.patient(user)
+    const selects = () => shared.proxy.count('prosthesis-daily/customer')
+    const before = selects()
+
+    const first = await shared.link(service, daily, token)
+    const second = await shared.link(service, daily, token)
+    const elsewhere = await shared.link(await shared.instance(), daily, token)
+
+    expect(first).toMatchObject({ cache: 'miss', expires_at: '2026-03-14T12:10:00.000Z' })
+    expect(second).toEqual({ ...first, cache: 'hit' })
+    expect(elsewhere).toEqual(second)
+    expect(selects() - before).toBe(1)
+
+    const url = new URL(first.url)
+    expect(url.href).toMatch(`${cdnBaseUrl}/reports/prosthesis-daily/${user}/${today}/`)
+    const path = url.pathname.replace(/^\/cdn/, '')
+    const query = url.search.slice(1)
+    const nowMs = Date.parse('2026-03-14T12:09:59Z')
+    expect(verifySignedUrl({ method: 'GET', path, query, keys: signingKeys, nowMs }).valid).toBe(true)
+
+    expect(await shared.object(first)).toMatchObject({
+      report: 'prosthesis-daily',
+      user_id: user,
+      date: today,
+      generated_at: first.generated_at,
+      freshness: first.freshness,
+      data: { customer: { full_name: 'Ada Lovelace' }, prostheses: [{ model: 'Grip 3', day: null }] },
+    })
+  })
+
+  test('an object, once written, keeps its bytes; new data gets a new name', async () => {
+    const user = await shared.addCustomer('Before')
+    const token = await shared.identity.patient(user)
+    const before = await shared.link(service, daily, token)
+    await shared.putCustomer(user, 'After')
+    // Not invalidated yet: the very same object.
+    expect(await shared.link(service, daily, token)).toEqual({ ...before, cache: 'hit' })
+    await shared.invalidate(service, { user_id: user.toUpperCase() })
+    const after = await shared.link(service, daily, token)
+    expect(after.cache).toBe('miss')
+    expect(after.url).not.toBe(before.url)
+    expect(await shared.object(before)).toMatchObject({ data: { customer: { full_name: 'Before' } } })
+    expect(await shared.object(after)).toMatchObject({ data: { customer: { full_name: 'After' } } })
+  })
+
+  test('an object that the store has lost is computed again', async () => {
+    const token = await shared.identity.patient(await shared.addCustomer('Lost'))
+    const link = await shared.link(service, daily, token)
+    await shared.store.delete(objectName(link))
+    expect(await shared.link(service, daily, token)).toMatchObject({ cache: 'miss', url: link.url })
+  })
+
+  test('says how old its data is, as read before the data', async () => {
+    const token = await shared.identity.patient(await shared.addCustomer('Fresh'))
+    const position = {
+      feed: 'tendon',
+      position: '7',
+      version: '340282366920938463463374607431768211000',
+      committed_at: '2026-03-14T11:59:58.123456Z',
+    }
+    const run = { run_seq: '4', run_id: randomUUID(), state: 'succeeded', _version: '2' }
+    await shared.warehouse.insertRows('reports.etl_runs', [
+      { ...run, finished_at: '2026-03-14T11:45:03.5Z' },
+      { ...run, run_seq: '5', state: 'failed', run_id: randomUUID() },
+      { ...run, run_seq: '3', run_id: randomUUID(), finished_at: '2026-03-14T11:30:03.5Z' },
+    ])
+    await shared.warehouse.insertRows('cdc.positions', [position])
+    // What comes in while the report's own query runs may be in the data, and must not be in the claim.
+    shared.proxy.intercept(async ({ name, when }) => {
+      if (name !== 'prosthesis-daily/customer' || when !== 'before') return
+      const version = '340282366920938463463374607431768211001'
+      await shared.warehouse.insertRows('cdc.positions', [{ ...position, position: '8', version }])
+    })
+    const link = await shared.link(service, daily, token)
+    shared.proxy.intercept(async () => {})
+    expect(link.freshness).toEqual({
+      cdc_position: '340282366920938463463374607431768211000',
+      cdc_at: '2026-03-14T11:59:58.123456Z',
+      etl_run: run.run_id,
+      etl_at: '2026-03-14T11:45:03.500000Z',
+    })
+    expect(await shared.object(link)).toMatchObject({ freshness: link.freshness })
+  })
+
+  test('ClickHouse killed: 503 with Retry-After and nothing left behind, then the report without a restart', async () => {
+    const user = await shared.addCustomer('Patient')
+    const token = await shared.identity.patient(user)
+    const restarted = shared.restarted()
+    process.kill(shared.server.pid() ?? 0, 'SIGKILL')
+    const refused = await service.get(daily, token)
+    expect(refused.status).toBe(503)
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
+    const text = await refused.text()
+    expect(JSON.parse(text)).toMatchObject({ code: 'TENDON-REPORTS-007' })
+    expect(text).not.toMatch(/SELECT|crm\.|ECONNREFUSED/)
+    for await (const name of shared.store.list(`reports/prosthesis-daily/${user}/`)) expect.fail(name)
+    await restarted
+    expect(await shared.link(service, daily, token)).toMatchObject({ cache: 'miss' })
+  })
+
+  test('ClickHouse that does not answer: 503 within the bound', async () => {
+    const impatient = await shared.instance({ queryTimeoutMs: 50 })
+    const token = await shared.identity.patient(await shared.addCustomer('Waiting'))
+    const answer = Promise.withResolvers<void>()
+    shared.proxy.intercept(() => answer.promise)
+    const refused = await impatient.get(daily, token)
+    answer.resolve()
+    expect(refused.status).toBe(503)
+    expect(await refused.json()).toMatchObject({ code: 'TENDON-REPORTS-007' })
+  })
+
+  test.each([
+    ['a malformed date', '/reports/prosthesis-daily/2026-3-14', 400, 'TENDON-REPORTS-001'],
+    ['no day of any month', '/reports/prosthesis-daily/2026-02-30', 400, 'TENDON-REPORTS-001'],
+    ['a day before all days', '/reports/prosthesis-daily/1969-12-31', 400, 'TENDON-REPORTS-001'],
+    ['tomorrow', '/reports/prosthesis-daily/2026-03-15', 400, 'TENDON-REPORTS-002'],
+    ['an unknown report', `/reports/constructor/${today}`, 404, 'TENDON-REPORTS-003'],
+    ['somebody else', `${daily}?user_id=${randomUUID()}`, 403, 'TENDON-REPORTS-004'],
+    ['not an id', `${daily}?user_id=me`, 400, 'TENDON-REPORTS-009'],
+    ['no such customer', daily, 404, 'TENDON-REPORTS-012'],
+  ])('refuses %s', async (_, path, status, code) => {
+    const answer = await service.get(path, await shared.identity.patient(randomUUID()))
+    expect(answer.headers.get('content-type')).toBe('application/problem+json')
+    expect(await answer.json()).toMatchObject({ status, code })
+  })
+
+  test('refuses who is nobody, no customer, without the role, or has a token for another service', async () => {
+    const { bearer } = shared.identity
+    const customer_id = randomUUID()
+    const refusals = [
+      [await service.get(daily), 401, 'TENDON-PLATFORM-005'],
+      [await service.get(daily, `${await bearer({ customer_id, roles: ['patient'] })}x`), 401],
+      [await service.get(daily, await bearer({ customer_id, roles: ['patient'], aud: 'other' })), 401],
+      [await service.get(daily, await bearer({ roles: ['patient'] })), 403, 'TENDON-REPORTS-005'],
+      [await service.get(daily, await bearer({ customer_id, roles: [] })), 403, 'TENDON-REPORTS-006'],
+    ] as const
+    for (const [answer, status, code] of refusals) {
+      expect(await answer.json()).toMatchObject({ status, ...(code && { code }) })
+    }
+  })
+})
+
+test('GET /reports lists what this user may read, and for which days there is data', async () => {
+  const user = await shared.addCustomer('Listed')
+  const list = async (token: string, path = '/reports') =>
+    reportList.parse(await (await service.get(path, token)).json()).reports
+  const entry = { name: 'prosthesis-daily', title: 'Your prosthesis, day by day' }
+  const token = await shared.identity.patient(user)
+  expect(await list(token)).toEqual([{ ...entry, latest_date: null, from: null, to: null }])
+  await shared.warehouse.insertRows(
+    'reports.user_prosthesis_stats',
+    ['2026-01-03', '2026-03-13'].map((day) => ({ user_id: user, prosthesis_id: user, day, _version: '1' })),
+  )
+  const days = { latest_date: '2026-03-13', from: '2026-01-03', to: '2026-03-13' }
+  expect(await list(token)).toEqual([{ ...entry, ...days }])
+  expect(await list(await shared.identity.admin(), `/reports?user_id=${user}`)).toEqual([
+    { ...entry, ...days },
+  ])
+  expect(await list(await shared.identity.bearer({ customer_id: user, roles: [] }))).toEqual([])
+})
+
+describe('POST /invalidate', () => {
+  test('takes one id, or 100,000 at once', async () => {
+    const users = Array.from({ length: 100_000 }, () => randomUUID())
+    expect(await shared.invalidate(service, { user_id: users[0] })).toBe(1)
+    expect(await shared.invalidate(service, { user_ids: users })).toBe(100_000)
+    expect(await shared.invalidate(service, { user_ids: [users[0], users[0]?.toUpperCase()] })).toBe(1)
+    expect(await shared.invalidate(service, { user_ids: [] })).toBe(0)
+  })
+
+  test('refuses who has not the role, and what is no list of ids', async () => {
+    const token = await shared.identity.invalidator()
+    const user_id = randomUUID()
+    const refusals = [
+      [await service.post('/invalidate', { user_id }), 401, 'TENDON-PLATFORM-005'],
+      [await service.post('/invalidate', { user_id }, await shared.identity.patient(user_id)), 403],
+      [await service.post('/invalidate', { user_id }, await shared.identity.admin()), 403],
+      [await service.post('/invalidate', '{', token), 400, 'TENDON-REPORTS-009'],
+      [await service.post('/invalidate', { user_id: 'x' }, token), 400, 'TENDON-REPORTS-009'],
+      [await service.post('/invalidate', { user_ids: Array(100_001).fill(user_id) }, token), 400],
+      [await service.post('/invalidate', ' '.repeat(9_000_000), token), 413, 'TENDON-REPORTS-010'],
+    ] as const
+    for (const [answer, status, code] of refusals) {
+      expect(await answer.json()).toMatchObject({ status, ...(code && { code }) })
+    }
+  })
+})

@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto'
+import type { AccessTokenVerifier } from '@tendon/platform/access-token.ts'
+import { createHttpApp, type HttpApp } from '@tendon/platform/http-app.ts'
+import type { KeyValue } from '@tendon/platform/key-value.ts'
+import type { Log } from '@tendon/platform/log.ts'
+import type { Metrics } from '@tendon/platform/metrics.ts'
+import type { ObjectStore } from '@tendon/platform/object-store.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { computeReport } from './compute-report.ts'
+import { createGenerations } from './generations.ts'
+import { loadReports } from './load-reports.ts'
+import type { ReportsConfig } from './options.ts'
+import { createReadWarehouse } from './read-warehouse.ts'
+import type { Report } from './report.ts'
+import { createReportLinks } from './report-links.ts'
+import { createReportObjects, type StoredReport } from './report-objects.ts'
+import { addRoutes } from './routes.ts'
+import { createSingleFlight } from './single-flight.ts'
+
+export type ReportsService = {
+  app: HttpApp
+  /** Loads the declared reports; requests come after it. @throws TENDON-REPORTS-013 */
+  start(): Promise<void>
+  /** Waits until reports that are being computed are stored. */
+  stop(): Promise<void>
+}
+
+// Of one instance. At some 10 ms a query and 8 at once, the last one in the queue waits for a third of a second.
+const queueLimit = 256
+
+/**
+ * Declared reports as immutable objects: whoever asks gets a signed link, and the report is computed when there
+ * is none of the user's present generation. Instances share nothing but the stores.
+ * @param options.warehouse, store, keyValue belong to the caller, who closes them
+ */
+export function createReportsService(options: {
+  config: ReportsConfig
+  warehouse: Warehouse
+  store: ObjectStore
+  keyValue: KeyValue
+  verifyAccessToken: AccessTokenVerifier
+  log: Log
+  metrics: Metrics
+  /** Milliseconds. */
+  now?: () => number
+  random?: (bytes: number) => Buffer
+}): ReportsService {
+  const { config, warehouse, store, keyValue, verifyAccessToken, log, metrics } = options
+  const { now = Date.now, random = randomBytes } = options
+  const { cdnBaseUrl, signingKeys, concurrentQueries, queryTimeoutMs } = config
+  const count = createCounts(metrics)
+
+  const generations = createGenerations({ keyValue, now, random })
+  const objects = createReportObjects(store)
+  const read = createReadWarehouse({ warehouse, concurrentQueries, queueLimit, timeoutMs: queryTimeoutMs })
+  // Freshness and the report's own queries come one after the other; the rest is for the object store.
+  const flights = createSingleFlight<StoredReport>({ keyValue, waitLimitMs: 3 * queryTimeoutMs })
+
+  const links = createReportLinks({
+    generations,
+    objects,
+    ensureReport: (name, report, parameters) =>
+      flights.run(name, {
+        find: () => objects.find(name),
+        async compute() {
+          const stopTimer = count.computation.startTimer({ report: report.name })
+          const envelope = await computeReport(report, parameters, { read, now })
+          stopTimer()
+          return envelope
+        },
+        publish: (envelope) => objects.put(name, envelope),
+      }),
+    cdnBaseUrl,
+    signingKeys,
+    now,
+    onSuperseded: () => count.superseded.inc(),
+  })
+
+  const reports = new Map<string, Report>()
+  const app = createHttpApp({
+    log,
+    metrics,
+    ready: () => Promise.all([warehouse.ping(), store.check(), keyValue.check()]),
+  })
+  addRoutes(app, {
+    reports,
+    verifyAccessToken,
+    generations,
+    links,
+    read,
+    now,
+    onLink: (report, cache) => count.links.inc({ report, cache }),
+    onInvalidated: (users) => count.invalidated.inc(users),
+  })
+
+  return {
+    app,
+    async start() {
+      const declared = await loadReports(new URL('./reports/', import.meta.url))
+      for (const [name, report] of declared) reports.set(name, report)
+      log.info({ reports: [...reports.keys()] }, 'reports loaded')
+    },
+    stop: () => flights.settled(),
+  }
+}
+
+function createCounts(metrics: Metrics) {
+  return {
+    links: metrics.counter('links_total', 'Links given out, by whether the report was there already', [
+      'report',
+      'cache',
+    ]),
+    computation: metrics.histogram(
+      'computation_duration_seconds',
+      'Time to compute a report that was not there',
+      ['report'],
+    ),
+    superseded: metrics.counter(
+      'superseded_total',
+      'Reports dropped because they were invalidated on their way',
+    ),
+    invalidated: metrics.counter('invalidated_users_total', 'Users whose reports were invalidated'),
+  }
+}

@@ -1,0 +1,5 @@
+-- Read by the primary key.
+SELECT full_name
+FROM crm.customers FINAL
+WHERE id = {user_id:UUID}
+SETTINGS max_execution_time = 10, max_memory_usage = 500000000

@@ -1,0 +1,74 @@
+import type { KeyValue } from '@tendon/platform/key-value.ts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { leaseKey } from './single-flight.ts'
+import { daily, objectName, startTestInstances, type TestInstances } from './test-instances.ts'
+
+const select = 'prosthesis-daily/customer'
+
+let shared: TestInstances
+beforeAll(async () => {
+  shared = await startTestInstances()
+})
+afterAll(() => shared?.close())
+
+test('200 first requests at two instances run one SELECT', async () => {
+  const instances = [await shared.instance(), await shared.instance()]
+  const token = await shared.identity.patient(await shared.addCustomer('Popular'))
+  const before = shared.proxy.count(select)
+  const links = await Promise.all(
+    Array.from({ length: 200 }, (_, n) => shared.link(instances[n % 2]!, daily, token)),
+  )
+  expect(shared.proxy.count(select) - before).toBe(1)
+  expect(new Set(links.map((link) => link.url)).size).toBe(1)
+  expect(links.filter((link) => link.cache === 'miss').length).toBeGreaterThan(1)
+})
+
+test('a leader that died is replaced when its lease ends', async () => {
+  const instance = await shared.instance()
+  const user = await shared.addCustomer('Orphan')
+  const token = await shared.identity.patient(user)
+  // What an instance leaves behind that was killed in the middle: the generation and the lease.
+  const name = objectName(await shared.link(instance, daily, token))
+  await shared.store.delete(name)
+  await shared.keyValue.acquireLease(leaseKey(name), 1_000)
+  const startedAt = performance.now()
+  expect(await shared.link(instance, daily, token)).toMatchObject({ cache: 'miss' })
+  expect(performance.now() - startedAt).toBeGreaterThan(900)
+  expect(performance.now() - startedAt).toBeLessThan(2_500)
+})
+
+test('a leader that was paused drops its result and takes that of its successor', async () => {
+  const pausing = await shared.instance({ keyValue: withoutRenewals(shared.keyValue) })
+  const successor = await shared.instance()
+  const user = await shared.addCustomer('Before the pause')
+  const token = await shared.identity.patient(user)
+  const asked = Promise.withResolvers<void>()
+  const resumed = Promise.withResolvers<void>()
+  let pauses = 0
+  shared.proxy.intercept(async ({ name, when }) => {
+    if (name !== select || when !== 'after' || pauses++ > 0) return
+    asked.resolve()
+    await resumed.promise
+  })
+
+  const paused = shared.link(pausing, daily, token)
+  await asked.promise
+  await shared.putCustomer(user, 'After the pause')
+  const published = await shared.link(successor, daily, token)
+  resumed.resolve()
+
+  expect(await paused).toMatchObject({ url: published.url, generated_at: published.generated_at })
+  expect((await shared.object(published)).data.customer.full_name).toBe('After the pause')
+})
+
+/** As a process that is stopped sees it: its timer's first renewals never happen, its lease runs out. */
+function withoutRenewals(keyValue: KeyValue): KeyValue {
+  return {
+    ...keyValue,
+    async acquireLease(key, ttlMs) {
+      const lease = await keyValue.acquireLease(key, ttlMs)
+      const endsAt = performance.now() + ttlMs
+      return lease && { ...lease, renew: async () => performance.now() < endsAt || lease.renew() }
+    },
+  }
+}

@@ -1,0 +1,114 @@
+import { join } from 'node:path'
+import { type ProsthesisDaily, prosthesisDaily, reportEnvelope } from '@tendon/contracts/report-envelope.ts'
+import { invalidateResponse, type ReportLink, reportLink } from '@tendon/contracts/reports-api.ts'
+import type { HttpApp } from '@tendon/platform/http-app.ts'
+import type { KeyValue } from '@tendon/platform/key-value.ts'
+import { createMemoryKeyValue } from '@tendon/platform/key-value-memory.ts'
+import { createLog } from '@tendon/platform/log.ts'
+import { createMetrics } from '@tendon/platform/metrics.ts'
+import type { ObjectStore } from '@tendon/platform/object-store.ts'
+import { createFolderStore } from '@tendon/platform/object-store-folder.ts'
+import { createWarehouse } from '@tendon/warehouse/client.ts'
+import { createReportsService, type ReportsService } from './reports-service.ts'
+import { startClickHouseProxy } from './test-clickhouse-proxy.ts'
+import { startTestIdentity } from './test-identity.ts'
+import { startTestWarehouse } from './test-warehouse.ts'
+
+/** Fixed, so that links of one test stay within one window. */
+export const today = '2026-03-14'
+export const daily = `/reports/prosthesis-daily/${today}`
+export const cdnBaseUrl = 'http://cdn.test/cdn'
+export const signingKeys = [{ id: 'k1', secret: 'a secret of at least 32 characters' }] as const
+
+export type TestInstance = {
+  app: HttpApp
+  get(path: string, authorization?: string): Promise<Response>
+  post(path: string, body: unknown, authorization?: string): Promise<Response>
+}
+export type TestInstances = Awaited<ReturnType<typeof startTestInstances>>
+
+/** All that instances of the service share: ClickHouse behind a proxy, an object store, a key-value store, identity. */
+export async function startTestInstances() {
+  const tested = await startTestWarehouse()
+  const identity = await startTestIdentity()
+  const proxy = await startClickHouseProxy(tested.server.url)
+  const store = createFolderStore(join(tested.folder, 'objects'))
+  await store.check()
+  const keyValue = createMemoryKeyValue()
+  const warehouse = createWarehouse({ ...tested.server, url: proxy.url })
+  const services: ReportsService[] = []
+
+  /** A further instance, of which single parts may be replaced. */
+  async function instance(
+    parts: { store?: ObjectStore; keyValue?: KeyValue; queryTimeoutMs?: number } = {},
+  ): Promise<TestInstance> {
+    const { queryTimeoutMs = 10_000, ...stores } = parts
+    const service = createReportsService({
+      config: { cdnBaseUrl, signingKeys, concurrentQueries: 8, queryTimeoutMs },
+      warehouse,
+      store,
+      keyValue,
+      ...stores,
+      verifyAccessToken: identity.verifyAccessToken,
+      log: createLog({ service: 'test', level: 'fatal' }),
+      metrics: createMetrics('reports_service'),
+      now: () => Date.parse(`${today}T12:01:00Z`),
+    })
+    await service.start()
+    services.push(service)
+    const request = async (path: string, init: RequestInit) => service.app.request(path, init)
+    const headers = (authorization?: string) => ({
+      'content-type': 'application/json',
+      ...(authorization && { authorization }),
+    })
+    return {
+      app: service.app,
+      get: (path, authorization) => request(path, { headers: headers(authorization) }),
+      post: (path, body, authorization) =>
+        request(path, {
+          method: 'POST',
+          body: typeof body === 'string' ? body : JSON.stringify(body),
+          headers: headers(authorization),
+        }),
+    }
+  }
+
+  return {
+    ...tested,
+    identity,
+    proxy,
+    store,
+    keyValue,
+    instance,
+    /** Asks for a link, which must be given. */
+    async link(from: TestInstance, path: string, authorization: string): Promise<ReportLink> {
+      const answer = await from.get(path, authorization)
+      if (answer.status !== 200) throw new Error(`${answer.status} ${await answer.text()}`)
+      return reportLink.parse(await answer.json())
+    },
+    /** Invalidates, which must succeed; how many users it was. */
+    async invalidate(at: TestInstance, body: unknown): Promise<number> {
+      const answer = await at.post('/invalidate', body, await identity.invalidator())
+      if (answer.status !== 200) throw new Error(`${answer.status} ${await answer.text()}`)
+      return invalidateResponse.parse(await answer.json()).invalidated
+    },
+    /** The object behind a link. */
+    async object(link: { url: string }): Promise<{ user_id: string; data: ProsthesisDaily }> {
+      const object = await store.get(objectName(link))
+      const envelope = reportEnvelope.parse(JSON.parse(Buffer.from(object?.body ?? []).toString('utf8')))
+      return { ...envelope, data: prosthesisDaily.parse(envelope.data) }
+    },
+    async close() {
+      await Promise.all(services.map((service) => service.stop()))
+      await warehouse.close()
+      await proxy.close()
+      await identity.close()
+      await tested.remove()
+    },
+  }
+}
+
+/** The name in the object store of what a link points to. */
+export function objectName(link: { url: string }): string {
+  return new URL(link.url).pathname.replace('/cdn/', '')
+}
