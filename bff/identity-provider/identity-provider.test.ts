@@ -1,0 +1,137 @@
+import { request } from 'node:http'
+import { createAccessTokenVerifier } from '@tendon/platform/access-token.ts'
+import { createServiceTokenSource } from '@tendon/platform/service-token.ts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { TestBrowser } from '../testing/test-browser.ts'
+import { secrets, startTestStack, type TestStack } from '../testing/test-stack.ts'
+
+let stack: TestStack
+beforeAll(async () => {
+  stack = await startTestStack()
+})
+afterAll(() => stack.stop())
+
+const basic = (clientId: string, secret: string) =>
+  `Basic ${Buffer.from(`${clientId}:${secret}`).toString('base64')}`
+const askForToken = (authorization: string, form: Record<string, string>) =>
+  fetch(`${stack.issuer}/token`, {
+    method: 'POST',
+    headers: { authorization },
+    body: new URLSearchParams(form),
+  })
+
+test('the sign-in page needs no script, shows the demo logins, and allows nothing from elsewhere', async () => {
+  const page = await new TestBrowser().open(stack.loginUrl)
+  expect(page.text).not.toContain('<script')
+  expect(page.text).toContain('<label for="password">')
+  for (const name of ['alice', 'bob', 'staff'])
+    expect(page.text).toContain(`<dt>${name}</dt><dd>${name}</dd>`)
+  const policy = page.headers.get('content-security-policy') ?? ''
+  expect(policy).toContain("default-src 'none'")
+  expect(policy).not.toContain('unsafe')
+  expect(page.headers.get('cache-control')).toContain('no-store')
+
+  await stack.stopProvider()
+  await stack.startProvider({ demoPasswordsShown: false })
+  const plain = await new TestBrowser().open(stack.loginUrl)
+  expect(plain.text).toContain('name="password"')
+  expect(plain.text).not.toMatch(/alice|bob|staff/)
+})
+
+test('a wrong password says so, shows the name escaped, and slows down who goes on guessing', async () => {
+  const browser = new TestBrowser()
+  const page = await browser.open(stack.loginUrl)
+  const tried = (username: string, password: string) => browser.submit(page, { username, password })
+  const strange = await tried('"><script>', 'x')
+  expect(strange.text).toContain('Wrong username or password.')
+  expect(strange.text).toContain('value="&quot;&gt;&lt;script&gt;"')
+  for (let tries = 0; tries < 5; tries += 1) {
+    const wrong = await tried('bob', 'wrong')
+    expect(wrong.text).toContain('role="alert"')
+  }
+  const slowed = await tried('bob', 'bob')
+  expect(slowed.status).toBe(429)
+  expect(Number(slowed.headers.get('retry-after'))).toBeGreaterThan(0)
+  expect((await tried('alice', 'alice')).url.href).toBe(`${stack.url}/`)
+})
+
+test('services get tokens for the reports service that carry their role', async () => {
+  const serviceToken = createServiceTokenSource({
+    issuer: stack.issuer,
+    clientId: 'tendon-cdc',
+    clientSecret: secrets.cdc,
+  })
+  const verify = createAccessTokenVerifier({ issuer: stack.issuer, audience: 'reports-service' })
+  expect(await verify(`Bearer ${await serviceToken()}`)).toEqual({
+    subject: 'tendon-cdc',
+    roles: ['report-invalidator'],
+  })
+  const guessed = await askForToken(basic('tendon-cdc', 'guess'), { grant_type: 'client_credentials' })
+  expect(guessed.status).toBe(401)
+  // An application that signs people in has no token of its own.
+  const own = await askForToken(basic('bff', secrets.bff), { grant_type: 'client_credentials' })
+  expect(own.status).toBe(400)
+})
+
+test('a sign-in without PKCE S256, or to an address that was not registered, is refused', async () => {
+  const browser = new TestBrowser()
+  const login = await browser.request(stack.loginUrl)
+  const changed = (change: (query: URLSearchParams) => void) => {
+    const url = new URL(login.headers.get('location')!)
+    change(url.searchParams)
+    return browser.request(url)
+  }
+  const errorOf = async (change: (query: URLSearchParams) => void) => {
+    const { headers } = await changed(change)
+    return new URL(headers.get('location')!).searchParams.get('error')
+  }
+  expect(await errorOf((query) => query.delete('code_challenge'))).toBe('invalid_request')
+  expect(await errorOf((query) => query.set('code_challenge_method', 'plain'))).toBe('invalid_request')
+  const elsewhere = await changed((query) => query.set('redirect_uri', 'https://evil.example/callback'))
+  expect([elsewhere.status, elsewhere.headers.get('location')]).toEqual([400, null])
+  expect(elsewhere.text).toContain('redirect_uri')
+})
+
+test('no address is built on what a request says about its host', async () => {
+  const { hostname, port } = new URL(stack.providerUrl)
+  const headers = { host: 'evil.example', 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' }
+  const login = await new TestBrowser().request(stack.loginUrl)
+  const authorization = new URL(login.headers.get('location')!)
+  for (const path of [
+    '/idp/.well-known/openid-configuration',
+    authorization.pathname + authorization.search,
+  ]) {
+    const answer = await new Promise<string>((resolve, reject) => {
+      request({ hostname, port, path, headers }, async (response) => {
+        const chunks = await response.toArray()
+        resolve(JSON.stringify(response.headers) + Buffer.concat(chunks).toString())
+      })
+        .on('error', reject)
+        .end()
+    })
+    expect(answer).toContain('/idp/')
+    expect(answer).not.toContain('evil')
+  }
+})
+
+test('a refresh token used twice ends the whole grant', async () => {
+  await new TestBrowser().signIn(stack.loginUrl, 'alice')
+  const [token = ''] = stack.refreshTokens().slice(-1)
+  const use = (refreshToken: string) =>
+    askForToken(basic('bff', secrets.bff), { grant_type: 'refresh_token', refresh_token: refreshToken })
+  const first = await use(token)
+  const { refresh_token: next } = await first.json()
+  expect([first.status, next === token]).toEqual([200, false])
+  expect((await use(token)).status).toBe(400)
+  expect((await use(next)).status).toBe(400)
+})
+
+test('keys stay over a restart', async () => {
+  const keys = async () => (await fetch(`${stack.issuer}/jwks`)).json()
+  const before = await keys()
+  expect(before.keys).toHaveLength(1)
+  expect(before.keys[0]).not.toHaveProperty('d')
+  await stack.stopProvider()
+  await stack.startProvider()
+  expect(await keys()).toEqual(before)
+})

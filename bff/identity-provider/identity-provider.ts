@@ -1,0 +1,107 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Log } from '@tendon/platform/log.ts'
+import type Provider from 'oidc-provider'
+import { createOidcProvider, type ProviderClient } from './oidc-provider.ts'
+import { contentSecurityPolicy, errorPage } from './pages.ts'
+import type { Person } from './people.ts'
+import { loadProviderKeys } from './provider-keys.ts'
+import { openProviderStore, type ProviderStore } from './provider-store.ts'
+import { createSignInForm } from './sign-in-form.ts'
+
+export type IdentityProvider = {
+  /** Answers a request whose path lies under the issuer's path. */
+  handler(request: IncomingMessage, response: ServerResponse): Promise<void>
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+/**
+ * An OpenID provider in this process, for a demo or a development machine: its people are given, not managed.
+ *
+ * @param options.issuer the public address, as in `http://localhost:8080/idp`. Every URL it gives out is built on
+ *   it and never on a request's Host, so that it works behind a tunnel
+ * @param options.dataPath folder of what it keeps over restarts: keys, sessions, grants
+ * @param options.demoPasswordsShown whether the sign-in page shows everybody's password
+ */
+export function createIdentityProvider(options: {
+  issuer: string
+  dataPath: string
+  clients: ProviderClient[]
+  people: Person[]
+  log: Log
+  demoPasswordsShown: boolean
+}): IdentityProvider {
+  const { clients, people, log } = options
+  const issuer = new URL(options.issuer)
+  const mountPath = issuer.pathname.replace(/\/$/, '')
+  const formTargets = clients.flatMap((client) => ('redirectUris' in client ? client.redirectUris : []))
+  const policy = contentSecurityPolicy([...new Set(formTargets.map((uri) => new URL(uri).origin))])
+  let running: { store: ProviderStore; answer: Answer } | undefined
+
+  return {
+    async start() {
+      const store = openProviderStore(options.dataPath)
+      const keys = await loadProviderKeys(store)
+      const provider = createOidcProvider({
+        issuer: options.issuer,
+        mountPath,
+        store,
+        keys,
+        clients,
+        people,
+        log,
+      })
+      const demoLogins = options.demoPasswordsShown ? people : []
+      const signInForm = createSignInForm({ provider, mountPath, people, demoLogins, log })
+      running = { store, answer: createAnswer(provider, signInForm) }
+    },
+    async handler(request, response) {
+      response.setHeader('content-security-policy', policy)
+      response.setHeader('x-content-type-options', 'nosniff')
+      // Not no-referrer: browsers then send `Origin: null` with a form.
+      response.setHeader('referrer-policy', 'same-origin')
+      if (!running || !request.url?.startsWith(`${mountPath}/`)) {
+        response.writeHead(running ? 404 : 503).end()
+        return
+      }
+      bindToIssuer(request, issuer, mountPath)
+      try {
+        await running.answer(request, response)
+      } catch (err) {
+        log.warn({ err }, 'sign-in request failed')
+        if (response.headersSent) return
+        const page = await errorPage('This sign-in has expired or was already used.', issuer.origin)
+        response.writeHead(400, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' })
+        response.end(page)
+      }
+    },
+    async stop() {
+      running?.store.close()
+      running = undefined
+    },
+  }
+}
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => Promise<void>
+
+function createAnswer(provider: Provider, signInForm: ReturnType<typeof createSignInForm>): Answer {
+  const protocol = provider.callback()
+  return async (request, response) => {
+    if (await signInForm(request, response)) return
+    await protocol(request, response)
+  }
+}
+
+/**
+ * The library builds its URLs on the request's Host and protocol. Both are set to the issuer's here, whatever
+ * the client or a proxy in between has sent, and the path is split where the provider is mounted
+ * (https://github.com/panva/node-oidc-provider/blob/main/docs/README.md#mounting-oidc-provider).
+ */
+function bindToIssuer(request: IncomingMessage, issuer: URL, mountPath: string): void {
+  const url = request.url ?? '/'
+  Object.assign(request, { originalUrl: url })
+  request.url = url.slice(mountPath.length)
+  delete request.headers['x-forwarded-host']
+  request.headers.host = issuer.host
+  request.headers['x-forwarded-proto'] = issuer.protocol.slice(0, -1)
+}

@@ -1,0 +1,90 @@
+import {
+  type Config,
+  defineOptions,
+  millisecondsOption,
+  portOption,
+  textOption,
+  urlOption,
+} from '@tendon/platform/config.ts'
+import { logLevels } from '@tendon/platform/log.ts'
+import { z } from 'zod'
+import { encryptionKeysOption } from './token-encryption.ts'
+
+export const bffOptions = defineOptions({
+  port: { env: 'PORT', flag: 'port', type: portOption, default: 8080, help: 'Port it listens on.' },
+  host: {
+    env: 'HOST',
+    flag: 'host',
+    type: textOption,
+    default: '127.0.0.1',
+    help: 'Interface it listens on.',
+  },
+  publicUrl: {
+    env: 'PUBLIC_URL',
+    flag: 'public-url',
+    type: z.url().transform((url) => new URL(url).origin),
+    help: 'Address that browsers use, as in https://reports.example.com; cookies are Secure when it is https.',
+  },
+  oidcIssuer: { env: 'OIDC_ISSUER', type: urlOption, help: 'Issuer of the tokens, as they name it.' },
+  oidcInternalUrl: {
+    env: 'OIDC_INTERNAL_URL',
+    type: urlOption,
+    optional: true,
+    help: 'Origin at which this process reaches the issuer, when not at its public one.',
+  },
+  oidcClientId: { env: 'OIDC_CLIENT_ID', type: textOption, default: 'bff', help: 'Client at the provider.' },
+  oidcClientSecret: {
+    env: 'OIDC_CLIENT_SECRET',
+    type: textOption,
+    help: "The client's secret, for client_secret_basic.",
+  },
+  reportsServiceUrl: {
+    env: 'REPORTS_SERVICE_URL',
+    type: urlOption,
+    help: 'Address of the reports service.',
+  },
+  reportsTimeoutMs: {
+    env: 'REPORTS_TIMEOUT_MS',
+    type: millisecondsOption,
+    default: 15_000,
+    help: 'How long the reports service may take to answer.',
+  },
+  cdnBaseUrl: {
+    env: 'CDN_BASE_URL',
+    type: urlOption,
+    optional: true,
+    help: 'Where report objects are fetched from, when not under the public address.',
+  },
+  sessionKeys: {
+    env: 'SESSION_KEYS',
+    type: encryptionKeysOption,
+    help: 'Keys of sessions at rest, `id:base64` of 32 bytes with commas between; the first encrypts, all decrypt.',
+  },
+  sessionMs: {
+    env: 'SESSION_MS',
+    type: millisecondsOption,
+    default: 8 * 3_600_000,
+    help: 'How long a sign-in lasts at most.',
+  },
+  redisUrl: {
+    env: 'REDIS_URL',
+    type: urlOption,
+    optional: true,
+    help: 'Redis, where sessions are kept; without it they are in memory, for one instance alone.',
+  },
+  webRoot: {
+    env: 'WEB_ROOT',
+    type: textOption,
+    optional: true,
+    help: 'Folder of the built web application.',
+  },
+  logLevel: {
+    env: 'LOG_LEVEL',
+    type: z.enum(logLevels),
+    default: 'info',
+    help: 'Least level that is logged.',
+  },
+})
+
+/** What `createBff` needs; the rest of the table is for the process around it. */
+export type BffConfig = Omit<Config<typeof bffOptions>, 'port' | 'host' | 'redisUrl' | 'webRoot' | 'logLevel'>

@@ -1,0 +1,31 @@
+import type { HttpEnv } from '@tendon/platform/http-app.ts'
+import type { MiddlewareHandler } from 'hono'
+import { bffErrors } from './errors.ts'
+
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/**
+ * Refuses what another site could make a browser send with the session's cookie (CSRF): a changing request needs
+ * a header that no form can set and no other origin may send without a preflight, which is never granted (Fetch
+ * §3.3), and must not say that it comes from elsewhere (OWASP, Cross-Site Request Forgery Prevention).
+ * @param options.origin of the public address
+ * @param options.except paths that are called by servers, which prove themselves in another way
+ */
+export function sameSiteOnly(options: { origin: string; except: string[] }): MiddlewareHandler<HttpEnv> {
+  const { origin, except } = options
+  return async (c, next) => {
+    if (safeMethods.has(c.req.method) || except.includes(c.req.path)) return next()
+    if (c.req.header('x-tendon-csrf') !== '1') {
+      throw bffErrors.crossSiteRefused('The header x-tendon-csrf is missing.')
+    }
+    if ((c.req.header('origin') ?? origin) !== origin) {
+      throw bffErrors.crossSiteRefused('The header Origin names another site.')
+    }
+    if ((c.req.header('sec-fetch-site') ?? 'same-origin') !== 'same-origin') {
+      throw bffErrors.crossSiteRefused(
+        'The header Sec-Fetch-Site says that the request comes from elsewhere.',
+      )
+    }
+    return next()
+  }
+}

@@ -1,0 +1,53 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { KeyValue } from '@tendon/platform/key-value.ts'
+import { bffErrors } from './errors.ts'
+import type { TokenEncryption } from './token-encryption.ts'
+
+/** A sign-in between its start and its callback. */
+export type SignIn = { nonce: string; codeVerifier: string; returnTo: string }
+
+type StoredSignIn = SignIn & { browserHash: string }
+
+/** Long enough to look up a password. */
+export const signInSeconds = 600
+const statePattern = /^[A-Za-z0-9_-]{43}$/
+const signInKey = (state: string) => `tendon:login:${state}`
+
+export type SignInTransactions = ReturnType<typeof createSignInTransactions>
+
+/** Sign-ins under way, each for one browser and one callback (RFC 9700 §4.7.1). */
+export function createSignInTransactions(options: { keyValue: KeyValue; encryption: TokenEncryption }) {
+  const { keyValue, encryption } = options
+  return {
+    /** @returns the secret that ties it to the browser, for a cookie */
+    async begin(state: string, signIn: SignIn): Promise<string> {
+      const secret = randomBytes(32).toString('base64url')
+      const stored: StoredSignIn = { ...signIn, browserHash: digest(secret).toString('base64url') }
+      const sealed = encryption.encrypt(JSON.stringify(stored), associatedData(state))
+      await keyValue.set(signInKey(state), sealed, { ttlMs: signInSeconds * 1000 })
+      return secret
+    },
+
+    /**
+     * Takes the sign-in of this state, once.
+     * @param secret what the browser's cookie says
+     * @throws TENDON-BFF-003 (unknown, expired, used), -004 (another browser's)
+     */
+    async take(state: string, secret: string | undefined): Promise<SignIn> {
+      if (!statePattern.test(state)) throw bffErrors.signInExpired('The address names no sign-in.')
+      const sealed = await keyValue.getAndDelete(signInKey(state))
+      const text = sealed && encryption.decrypt(sealed, associatedData(state))
+      if (!text) throw bffErrors.signInExpired('No such sign-in is under way.')
+      const stored: StoredSignIn = JSON.parse(text)
+      const browserHash = Buffer.from(stored.browserHash, 'base64url')
+      if (!secret || !timingSafeEqual(digest(secret), browserHash)) {
+        throw bffErrors.signInElsewhere('This browser has no sign-in of this name.')
+      }
+      return stored
+    },
+  }
+}
+
+const associatedData = (state: string) => `sign-in:${state}`
+
+const digest = (text: string) => createHash('sha256').update(text).digest()

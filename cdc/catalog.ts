@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto'
+import type { ClientBase } from 'pg'
+import { applyPublication, readMemberships } from './derive-publication.ts'
+import { deriveReplica, type ReplicaTable } from './derive-table.ts'
+import type { RegistryEntry } from './registry.ts'
+import { readSourceTables, type SourceTable } from './source-catalog.ts'
+
+/** The registry's tables as the source has them. */
+export type Catalog = {
+  replicas: ReplicaTable[]
+  /** Each table's place in the publication, by its qualified name. */
+  memberships: Map<string, string>
+  /** Another one when anything in it is. */
+  fingerprint: string
+}
+
+/** Reads the catalog, and sees to it that the publication carries all of its tables. */
+export async function readCatalog(
+  client: ClientBase,
+  publicationName: string,
+  entries: readonly RegistryEntry[],
+): Promise<Catalog> {
+  const tables = await readSourceTables(client, entries)
+  const memberships = await applyPublication(client, publicationName, tables)
+  return {
+    replicas: tables.map(deriveReplica),
+    memberships,
+    fingerprint: fingerprintOf(tables, memberships),
+  }
+}
+
+/** The fingerprint of the catalog as it is now; nothing is changed. */
+export async function readFingerprint(
+  client: ClientBase,
+  publicationName: string,
+  entries: readonly RegistryEntry[],
+): Promise<string> {
+  const tables = await readSourceTables(client, entries)
+  return fingerprintOf(tables, await readMemberships(client, publicationName, tables))
+}
+
+function fingerprintOf(tables: SourceTable[], memberships: Map<string, string>): string {
+  const places = tables.map((table) => memberships.get(table.qualifiedName))
+  return createHash('sha256')
+    .update(JSON.stringify([tables, places]))
+    .digest('hex')
+}

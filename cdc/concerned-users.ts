@@ -1,0 +1,58 @@
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
+import { z } from 'zod'
+import type { RegistryEntry } from './registry.ts'
+
+/** What has changed in one table since the last time anybody asked. */
+export type TableChanges = {
+  entry: RegistryEntry
+  keys: Set<string>
+  /** Further keys are in the log only: those of rows that a TRUNCATE or a snapshot found gone. */
+  hasMoreInLog: boolean
+}
+
+/** More keys than that are found by their versions, not sent. */
+const maxKeysSent = 500
+
+const row = z.object({ user_id: z.string() })
+
+/**
+ * Whose reports changes concern, as the registry says it.
+ * @param versions of the oldest and the newest of the changes
+ * @returns user ids, without doubles
+ */
+export async function findConcernedUsers(
+  warehouse: Warehouse,
+  changes: Iterable<TableChanges>,
+  versions: { from: bigint; to: bigint },
+): Promise<Set<string>> {
+  const users = new Set<string>()
+  for (const { entry, keys, hasMoreInLog } of changes) {
+    const byKey = defineQuery({
+      name: `users-of ${entry.name}`,
+      sql: `WITH changed_keys AS (SELECT arrayJoin({keys:Array(String)}) AS key) ${entry.users}`,
+      params: z.object({ keys: z.array(z.string()) }),
+      row,
+    })
+    const byVersion = defineQuery({
+      name: `users-of ${entry.name}`,
+      sql: `
+        WITH changed_keys AS (
+          SELECT DISTINCT key FROM cdc.events
+          WHERE table = {table:String} AND version >= {from:UInt128} AND version <= {to:UInt128}
+        ) ${entry.users}`,
+      params: z.object({ table: z.string(), from: z.string(), to: z.string() }),
+      row,
+    })
+    const areInLog = hasMoreInLog || keys.size > maxKeysSent
+    const rows = areInLog
+      ? await warehouse.query(byVersion, {
+          table: entry.name,
+          from: versions.from.toString(),
+          to: versions.to.toString(),
+        })
+      : await warehouse.query(byKey, { keys: [...keys] })
+    for (const { user_id } of rows) if (user_id !== '') users.add(user_id)
+  }
+  return users
+}

@@ -1,0 +1,149 @@
+import type { Log } from '@tendon/platform/log.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { findConcernedUsers, type TableChanges } from './concerned-users.ts'
+import type { EventBatch } from './event-batch.ts'
+import type { Invalidate } from './invalidate.ts'
+import { type Position, type SourceHistory, writePosition } from './positions.ts'
+import type { RegistryEntry } from './registry.ts'
+import { retry } from './retry.ts'
+import type { TableCodec } from './table-codec.ts'
+
+/** Users of one call; the contract takes 100,000. */
+const usersPerCall = 10_000
+
+export type Confirmation = {
+  /** Takes on a batch that is visible. */
+  add(batch: EventBatch): void
+  /** Notes keys that a statement has written: those of rows which a snapshot found gone. */
+  addFromLog(entry: RegistryEntry, version: bigint): void
+  /** Notes that the source had nothing for us up to here. */
+  addIdle(endLsn: bigint): void
+  /** Resolves when everything taken on so far is confirmed. */
+  settled(): Promise<void>
+  /** Rejects when it cannot go on. */
+  run(): Promise<never>
+  isIdle(): boolean
+}
+
+type Pending = {
+  tables: Map<string, TableChanges>
+  from: bigint
+  to: bigint
+  endLsn: bigint | undefined
+  newest: { version: bigint; committedAt: bigint } | undefined
+  settled: (() => void)[]
+}
+
+const entryOf = (codec: TableCodec) => codec.replica.source.entry
+
+const nothing = (): Pending => ({
+  tables: new Map(),
+  from: 0n,
+  to: 0n,
+  endLsn: undefined,
+  newest: undefined,
+  settled: [],
+})
+
+/**
+ * What comes after a change is visible: the users it concerns are invalidated, then the position is stored, and only
+ * then is it acknowledged. Batches that arrive meanwhile are confirmed together, so that a slow reports-service
+ * holds back the acknowledgement but not the changes.
+ */
+export function createConfirmation(options: {
+  warehouse: Warehouse
+  feed: string
+  history: SourceHistory
+  /** Where the last run has come to. */
+  stored: Pick<Position, 'lsn' | 'version' | 'committedAt'>
+  invalidate: Invalidate
+  acknowledge: (lsn: bigint) => void
+  log: Log
+  signal: AbortSignal
+}): Confirmation {
+  const { warehouse, feed, history, stored, invalidate, acknowledge, log, signal } = options
+  let pending = nothing()
+  let working = false
+  let position = { ...stored }
+  let wake: (() => void) | undefined
+
+  function changesOf(entry: RegistryEntry): TableChanges {
+    const known = pending.tables.get(entry.name)
+    if (known) return known
+    const changes = { entry, keys: new Set<string>(), hasMoreInLog: false }
+    pending.tables.set(entry.name, changes)
+    return changes
+  }
+
+  function widen(from: bigint, to: bigint): void {
+    if (pending.from === 0n || from < pending.from) pending.from = from
+    if (to > pending.to) pending.to = to
+  }
+
+  async function confirm({ tables, from, to, endLsn, newest }: Pending): Promise<void> {
+    const again = { signal, log }
+    const users = await retry('finding the users concerned', again, () =>
+      findConcernedUsers(warehouse, tables.values(), { from, to }),
+    )
+    const ids = [...users]
+    for (let start = 0; start < ids.length; start += usersPerCall) {
+      await retry('invalidating reports', again, () =>
+        invalidate(ids.slice(start, start + usersPerCall), signal),
+      )
+    }
+    position = { ...position, ...newest, ...(endLsn !== undefined && { lsn: endLsn }) }
+    if (endLsn === undefined) return
+    await retry('storing the position', again, () => writePosition(warehouse, feed, { ...position, history }))
+    acknowledge(endLsn)
+  }
+
+  return {
+    add(batch) {
+      for (let event = 0; event < batch.ends.length; event++) {
+        if (batch.keyEnds[event]! > batch.keyStarts[event]!) {
+          changesOf(entryOf(batch.codecs[event]!)).keys.add(batch.keyOf(event))
+        }
+      }
+      for (const { codec } of batch.truncations) changesOf(entryOf(codec)).hasMoreInLog = true
+      if (batch.ends.length > 0) widen(batch.versionOf(0), batch.versionOf(batch.ends.length - 1))
+      pending.endLsn = batch.endLsn ?? pending.endLsn
+      pending.newest = batch.newest ?? pending.newest
+      wake?.()
+    },
+    addFromLog(entry, version) {
+      changesOf(entry).hasMoreInLog = true
+      widen(version, version)
+      wake?.()
+    },
+    addIdle(endLsn) {
+      pending.endLsn = endLsn
+      wake?.()
+    },
+    settled() {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      pending.settled.push(resolve)
+      wake?.()
+      return promise
+    },
+    isIdle: () => !working && pending.endLsn === undefined && pending.tables.size === 0,
+    async run() {
+      for (;;) {
+        signal.throwIfAborted()
+        const { promise, resolve, reject } = Promise.withResolvers<void>()
+        if (pending.endLsn === undefined && pending.tables.size === 0 && pending.settled.length === 0) {
+          const abort = () => reject(signal.reason)
+          signal.addEventListener('abort', abort, { once: true })
+          wake = resolve
+          await promise.finally(() => signal.removeEventListener('abort', abort))
+        }
+        wake = undefined
+        const taken = pending
+        pending = nothing()
+        working = true
+        await confirm(taken)
+        working = false
+        for (const settle of taken.settled) settle()
+      }
+    },
+  }
+}

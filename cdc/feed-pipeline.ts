@@ -1,0 +1,84 @@
+import type { Log } from '@tendon/platform/log.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { BatchQueue, defaultLimits } from './batch-queue.ts'
+import { createChangeWriter } from './change-writer.ts'
+import type { SourceRows } from './complete-changes.ts'
+import { type Confirmation, createConfirmation } from './confirmation.ts'
+import type { FeedMetrics } from './feed-metrics.ts'
+import type { Invalidate } from './invalidate.ts'
+import type { Position } from './positions.ts'
+
+/** The way of the changes: queue, writer, confirmation. */
+export type Pipeline = {
+  queue: BatchQueue
+  confirmation: Confirmation
+  /** Resolves when everything queued so far is visible. */
+  drained(): Promise<void>
+  /** Nothing is on its way. */
+  isIdle(): boolean
+  /** Rejects when changes can no longer be stored, or the signal aborts. */
+  failed: Promise<never>
+}
+
+export function startPipeline(options: {
+  warehouse: Warehouse
+  feed: string
+  start: Position
+  source: { pause(): void; resume(): void }
+  readSource: SourceRows
+  invalidate: Invalidate
+  acknowledge: (lsn: bigint) => void
+  log: Log
+  metrics: FeedMetrics
+  signal: AbortSignal
+}): Pipeline {
+  const { warehouse, feed, start, source, readSource, invalidate, acknowledge, log, metrics, signal } =
+    options
+  const queue = new BatchQueue(defaultLimits, source)
+  const writer = createChangeWriter({ warehouse, readSource, log, signal })
+  const confirmation = createConfirmation({
+    warehouse,
+    feed,
+    history: start.history,
+    stored: start,
+    invalidate,
+    acknowledge,
+    log,
+    signal,
+  })
+  let writing = false
+  let waiting: (() => void)[] = []
+
+  async function writeBatches(): Promise<never> {
+    for (;;) {
+      const batch = await queue.next(signal)
+      writing = true
+      const startedAt = performance.now()
+      await writer.write(batch)
+      metrics.stored(batch, (performance.now() - startedAt) / 1000)
+      confirmation.add(batch)
+      queue.recycle(batch)
+      writing = false
+      if (!queue.isEmpty) continue
+      for (const resolve of waiting) resolve()
+      waiting = []
+    }
+  }
+
+  const failed = Promise.race([writeBatches(), confirmation.run()])
+  // Whoever waits for it learns of it; nobody may, once the session has ended for another reason.
+  failed.catch(() => {})
+  return {
+    queue,
+    confirmation,
+    failed,
+    isIdle: () => !writing && queue.isEmpty && confirmation.isIdle(),
+    drained() {
+      if (!writing && queue.isEmpty) return Promise.resolve()
+      const { promise, resolve } = Promise.withResolvers<void>()
+      waiting.push(resolve)
+      queue.arrived()
+      return promise
+    },
+  }
+}

@@ -1,0 +1,166 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Log } from '@tendon/platform/log.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import type pg from 'pg'
+import { applyReplica } from './apply.ts'
+import { type Catalog, readCatalog, readFingerprint } from './catalog.ts'
+import { createCodecSource } from './codec-source.ts'
+import { cdcErrors } from './errors.ts'
+import type { FeedMetrics } from './feed-metrics.ts'
+import { startPipeline } from './feed-pipeline.ts'
+import type { Invalidate } from './invalidate.ts'
+import { formatLsn } from './lsn.ts'
+import type { CdcConfig } from './options.ts'
+import { PgOutputDecoder } from './pgoutput-decoder.ts'
+import { type Position, readPosition } from './positions.ts'
+import { connectSource } from './postgres-connection.ts'
+import type { RegistryEntry } from './registry.ts'
+import { ReplicationConnection } from './replication-connection.ts'
+import { identifySystem, readSlot } from './replication-slot.ts'
+import { beginSnapshot, takeSnapshot } from './snapshot.ts'
+import { readFinishedSnapshots } from './snapshot-record.ts'
+import { createSourceRows } from './source-rows.ts'
+import { planStart, type SourceIdentity, type StartPlan } from './start-plan.ts'
+import { WalStream } from './wal-stream.ts'
+
+const catalogCheckMs = 30_000
+
+export type FeedState = 'starting' | 'snapshot' | 'streaming' | 'waiting' | 'stopped'
+
+export type SessionOptions = {
+  config: CdcConfig
+  entries: readonly RegistryEntry[]
+  warehouse: Warehouse
+  invalidate: Invalidate
+  log: Log
+  metrics: FeedMetrics
+  /** Differences from the catalog that an earlier session has looked into. */
+  explained: Set<string>
+  signal: AbortSignal
+  onState: (state: FeedState) => void
+  /** Everything committed below it is visible, its users are invalidated, and the position is stored. */
+  onPosition: (lsn: bigint) => void
+  onStream: (stream: WalStream) => void
+  isAwaited: () => boolean
+}
+
+/**
+ * One life of the feed's connection: brings the replicas to the catalog, takes a snapshot where there is reason to,
+ * and streams until something ends it.
+ * @throws always, what ended it
+ */
+export async function runSession(options: SessionOptions): Promise<never> {
+  const { config, entries, warehouse, log, onState } = options
+  const ending = new AbortController()
+  const signal = AbortSignal.any([options.signal, ending.signal])
+  const session = { ...options, signal }
+  onState('starting')
+  const source = await connectSource(config.crmDatabaseUrl)
+  let connection: ReplicationConnection | undefined
+  try {
+    const catalog = await readCatalog(source, config.publicationName, entries)
+    for (const replica of catalog.replicas) await applyReplica(source, warehouse, replica, log)
+    connection = await ReplicationConnection.open(config.crmDatabaseUrl)
+    const { ended } = connection
+    const destroy = connection.destroy.bind(connection)
+    signal.addEventListener('abort', destroy, { once: true })
+    signal.throwIfAborted()
+    const streaming = readChanges(session, source, connection, catalog)
+    return await Promise.race([streaming, ended, watchCatalog(session, source, catalog)])
+  } finally {
+    ending.abort()
+    await source.end().catch(() => {})
+  }
+}
+
+async function readChanges(
+  session: SessionOptions,
+  source: pg.Client,
+  connection: ReplicationConnection,
+  catalog: Catalog,
+): Promise<never> {
+  const { config, warehouse, explained, log, metrics, onState, onPosition, onStream, isAwaited } = session
+  const identity = await identifySystem(connection)
+  const stored = await readPosition(warehouse, config.slotName)
+  const plan = await planSession(session, source, catalog, identity, stored)
+  const start =
+    plan.kind === 'stream'
+      ? plan.from
+      : await beginSnapshot({ source, connection, warehouse, slotName: config.slotName, identity, stored })
+
+  let stream: WalStream | undefined
+  const pipeline = startPipeline({
+    warehouse,
+    feed: config.slotName,
+    start,
+    source: connection,
+    readSource: createSourceRows(() => connectSource(config.crmDatabaseUrl)),
+    invalidate: session.invalidate,
+    acknowledge: (lsn) => {
+      stream?.acknowledge(lsn)
+      onPosition(lsn)
+    },
+    log,
+    metrics,
+    signal: session.signal,
+  })
+  const reading = async (): Promise<never> => {
+    if (plan.kind === 'snapshot') {
+      onState('snapshot')
+      await takeSnapshot({ connection, warehouse, catalog, pipeline, start, log })
+      metrics.snapshotTaken()
+    } else onPosition(start.lsn)
+    const decoder = new PgOutputDecoder({
+      queue: pipeline.queue,
+      versionOffset: start.history.versionOffset,
+      ...createCodecSource(catalog, explained),
+    })
+    stream = new WalStream({ connection, pipeline, decoder, from: start.lsn, isAwaited, metrics, log })
+    await stream.start(config.slotName, config.publicationName)
+    log.info({ from: formatLsn(start.lsn) }, 'streaming')
+    onStream(stream)
+    onState('streaming')
+    return connection.ended
+  }
+  return Promise.race([reading(), pipeline.failed])
+}
+
+async function planSession(
+  { config, warehouse, log }: SessionOptions,
+  source: pg.Client,
+  catalog: Catalog,
+  identity: SourceIdentity,
+  stored: Position | undefined,
+): Promise<StartPlan> {
+  const finished = await readFinishedSnapshots(warehouse)
+  const isRecorded = (table: string) => finished.get(table) === catalog.memberships.get(table)
+  const plan = planStart({
+    identity,
+    stored,
+    slot: await readSlot(source, config.slotName),
+    slotName: config.slotName,
+    unrecorded: catalog.replicas
+      .map((replica) => replica.source.qualifiedName)
+      .filter((table) => !isRecorded(table)),
+  })
+  if (plan.kind === 'snapshot') {
+    const { reason } = plan
+    if (reason) log.warn({ error_code: reason.code, reason: reason.message }, 'taking a new snapshot')
+    else log.info('taking the first snapshot')
+  }
+  return plan
+}
+
+/** Sees what the stream does not show: a table or a column made anew under its old name, NOT NULL taken off. */
+async function watchCatalog(
+  { config, entries, signal }: SessionOptions,
+  source: pg.Client,
+  catalog: Catalog,
+): Promise<never> {
+  for (;;) {
+    await delay(catalogCheckMs, undefined, { signal })
+    const fingerprint = await readFingerprint(source, config.publicationName, entries)
+    if (fingerprint !== catalog.fingerprint)
+      throw cdcErrors.schemaChanged('The catalog of the CRM has changed.')
+  }
+}

@@ -1,0 +1,22 @@
+/** A position in the WAL as PostgreSQL writes it, `16/B374D848`. */
+export function formatLsn(lsn: bigint): string {
+  return `${(lsn >> 32n).toString(16)}/${(lsn & 0xffffffffn).toString(16)}`.toUpperCase()
+}
+
+export function parseLsn(text: string): bigint {
+  const [high, low] = text.split('/')
+  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`)
+}
+
+/**
+ * A change's place in commit order, as one UInt128.
+ * @param lsn of the commit (or the snapshot's consistent point), with the history's offset added
+ * @param index 0 tombstones of a snapshot, 1 its rows, from 2 on the changes of a transaction in their order
+ */
+export function versionAt(lsn: bigint, index: number): bigint {
+  return (lsn << 64n) | BigInt(index)
+}
+
+export const snapshotTombstoneIndex = 0
+export const snapshotRowIndex = 1
+export const firstChangeIndex = 2

@@ -1,0 +1,32 @@
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
+import { z } from 'zod'
+
+const finishedSnapshots = defineQuery({
+  name: 'finished-snapshots',
+  sql: 'SELECT table, membership FROM cdc.snapshots FINAL',
+  params: z.object({}),
+  row: z.object({ table: z.string(), membership: z.string() }),
+})
+
+/** Each table that was read whole, with its identity in the publication at that time ('' once forgotten). */
+export async function readFinishedSnapshots(warehouse: Warehouse): Promise<Map<string, string>> {
+  const rows = await warehouse.query(finishedSnapshots, {})
+  return new Map(rows.map((row) => [row.table, row.membership]))
+}
+
+export async function recordSnapshot(
+  warehouse: Warehouse,
+  snapshot: { table: string; version: bigint; membership: string; rows: number },
+): Promise<void> {
+  await warehouse.insertRows('cdc.snapshots', [{ ...snapshot, version: snapshot.version.toString() }])
+}
+
+/** Of rows with one version the last inserted counts, so that this undoes the record. */
+export async function forgetSnapshot(warehouse: Warehouse, table: string): Promise<void> {
+  await warehouse.command(
+    `INSERT INTO cdc.snapshots (table, version, membership, rows)
+     SELECT table, version, '', 0 FROM cdc.snapshots FINAL WHERE table = {table:String}`,
+    { table },
+  )
+}

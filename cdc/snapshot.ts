@@ -1,0 +1,124 @@
+import type { Log } from '@tendon/platform/log.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import pg from 'pg'
+import type { BatchQueue } from './batch-queue.ts'
+import type { Catalog } from './catalog.ts'
+import type { ReplicaTable } from './derive-table.ts'
+import { expandTombstonesSql } from './derive-view.ts'
+import type { EventHeader } from './event-batch.ts'
+import type { Pipeline } from './feed-pipeline.ts'
+import { snapshotRowIndex, snapshotTombstoneIndex, versionAt } from './lsn.ts'
+import { type Position, readNewestVersion } from './positions.ts'
+import type { ReplicationConnection } from './replication-connection.ts'
+import { createSlotWithSnapshot, dropSlot } from './replication-slot.ts'
+import { recordSnapshot } from './snapshot-record.ts'
+import { pgTableName } from './sql-names.ts'
+import type { SourceIdentity } from './start-plan.ts'
+import { createTableCodec } from './table-codec.ts'
+import { TupleFields } from './tuple-fields.ts'
+
+/**
+ * Makes the slot anew. The connection's transaction sees from then on what is committed before the slot's first
+ * change, no more and no less.
+ *
+ * Versions must rise from what the warehouse has, also when the source's LSNs have gone back: then they get an
+ * offset, and the former history's rows give way as any older ones do.
+ * @returns the position the feed starts from
+ */
+export async function beginSnapshot(options: {
+  source: pg.Client
+  connection: ReplicationConnection
+  warehouse: Warehouse
+  slotName: string
+  identity: SourceIdentity
+  stored: Position | undefined
+}): Promise<Position> {
+  const { source, connection, warehouse, slotName, identity, stored } = options
+  await dropSlot(source, slotName)
+  const lsn = await createSlotWithSnapshot(connection, slotName)
+  const newest = (await readNewestVersion(warehouse)) >> 64n
+  const former = stored?.history.versionOffset ?? 0n
+  const versionOffset = lsn + former > newest ? former : newest + 1n - lsn
+  const [time] = await connection.queryRows('SELECT (extract(epoch FROM now()) * 1000000)::bigint')
+  return {
+    lsn,
+    version: versionAt(lsn + versionOffset, snapshotRowIndex),
+    committedAt: BigInt(time?.[0] ?? 0),
+    history: { systemIdentifier: identity.systemIdentifier, timeline: identity.timeline, versionOffset },
+  }
+}
+
+/**
+ * Reads the tables whole, in the transaction of `beginSnapshot`. Until the position is stored, a crash leads to
+ * another snapshot, with a slot of its own and a higher version.
+ */
+export async function takeSnapshot(options: {
+  connection: ReplicationConnection
+  warehouse: Warehouse
+  catalog: Catalog
+  pipeline: Pipeline
+  start: Position
+  log: Log
+}): Promise<void> {
+  const { connection, warehouse, catalog, pipeline, start, log } = options
+  const rows = new Map<string, number>()
+  for (const replica of catalog.replicas) {
+    const count = await readTable(connection, replica, pipeline.queue, start)
+    log.info({ table: replica.source.qualifiedName, rows: count }, 'read a table whole')
+    rows.set(replica.source.qualifiedName, count)
+  }
+  await connection.query('COMMIT')
+  await pipeline.drained()
+  for (const replica of catalog.replicas) {
+    const table = replica.source.qualifiedName
+    await deleteVanished(warehouse, replica, start)
+    pipeline.confirmation.addFromLog(replica.source.entry, versionOf(start, snapshotTombstoneIndex))
+    const membership = catalog.memberships.get(table) ?? ''
+    await recordSnapshot(warehouse, { table, version: start.version, membership, rows: rows.get(table) ?? 0 })
+  }
+  pipeline.confirmation.addIdle(start.lsn)
+}
+
+/** @returns how many rows it has */
+async function readTable(
+  connection: ReplicationConnection,
+  replica: ReplicaTable,
+  queue: BatchQueue,
+  start: Position,
+): Promise<number> {
+  const names = replica.source.columns.map(({ name }) => name)
+  const codec = createTableCodec(replica, names)
+  const fields = new TupleFields()
+  const header: EventHeader = {
+    position: start.lsn + start.history.versionOffset,
+    index: snapshotRowIndex,
+    lsn: Number(start.lsn),
+    op: 'r',
+    txId: 0,
+    committedAt: start.committedAt,
+  }
+  let rows = 0
+  const columns = names.map((name) => pg.escapeIdentifier(name)).join(', ')
+  await connection.query(`SELECT ${columns} FROM ${pgTableName(replica.source)}`, (message, at) => {
+    fields.readDataRow(message, at)
+    queue.current.append(header, codec, message, fields)
+    rows++
+    queue.sealIfFull()
+    queue.arrived()
+  })
+  return rows
+}
+
+/** Deletes from the replica what was put there before and this snapshot did not find. */
+async function deleteVanished(warehouse: Warehouse, replica: ReplicaTable, start: Position): Promise<void> {
+  await warehouse.command(expandTombstonesSql(replica), {
+    version: versionOf(start, snapshotTombstoneIndex).toString(),
+    lsn: start.lsn.toString(),
+    tx_id: '0',
+    committed_at: start.committedAt.toString(),
+  })
+}
+
+function versionOf({ lsn, history }: Position, index: number): bigint {
+  return versionAt(lsn + history.versionOffset, index)
+}

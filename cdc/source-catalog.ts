@@ -1,0 +1,175 @@
+import type { ClientBase } from 'pg'
+import { z } from 'zod'
+import { cdcErrors } from './errors.ts'
+import type { RegistryEntry } from './registry.ts'
+
+/** What a type comes down to once domains are taken off. */
+export type BaseType = {
+  /** Name in pg_catalog, as in `int4` or `timestamptz`; `other` for enums, composites, extensions' types. */
+  name: string
+  /** What an array holds. */
+  element?: BaseType | undefined
+}
+
+export type SourceColumn = {
+  name: string
+  /** attnum: a column that was dropped and made again has another. */
+  number: number
+  /** As in pgoutput's Relation message. */
+  typeOid: number
+  type: BaseType
+  notNull: boolean
+}
+
+/** A table as the source's own catalog describes it. */
+export type SourceTable = {
+  entry: RegistryEntry
+  /** `schema.table`, as in `cdc.events` */
+  qualifiedName: string
+  schema: string
+  name: string
+  /** Names of the key columns in key order. */
+  key: string[]
+  /** In the table's order, without generated and omitted ones. */
+  columns: SourceColumn[]
+}
+
+const tableRow = z.object({
+  qualified_name: z.string(),
+  oid: z.coerce.number().nullable(),
+  schema: z.string(),
+  name: z.string(),
+  replica_identity: z.string().nullable(),
+  key: z.array(z.string()),
+})
+
+// The key is what a DELETE carries: the primary key, or the index of REPLICA IDENTITY USING INDEX. pgoutput's own
+// key flags do not do: under REPLICA IDENTITY FULL every column has one.
+const tablesSql = `
+SELECT
+  wanted.schema || '.' || wanted.name AS qualified_name, c.oid, wanted.schema, wanted.name,
+  c.relreplident AS replica_identity,
+  ARRAY(
+    SELECT a.attname::text
+    FROM pg_index i
+    CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+    WHERE i.indrelid = c.oid AND k.place <= i.indnkeyatts
+      AND CASE WHEN c.relreplident = 'i' THEN i.indisreplident ELSE i.indisprimary END
+    ORDER BY k.place
+  ) AS key
+FROM unnest($1::text[], $2::text[]) AS wanted (schema, name)
+LEFT JOIN pg_namespace n ON n.nspname = wanted.schema
+LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name AND c.relkind IN ('r', 'p')`
+
+const columnRow = z.object({
+  table_oid: z.coerce.number(),
+  name: z.string(),
+  number: z.int(),
+  type_oid: z.coerce.number(),
+  not_null: z.boolean(),
+})
+
+// Generated columns are left out: pgoutput does not carry them before PostgreSQL 18, and virtual ones never.
+const columnsSql = `
+SELECT attrelid AS table_oid, attname AS name, attnum AS number, atttypid AS type_oid, attnotnull AS not_null
+FROM pg_attribute
+WHERE attrelid = ANY ($1::oid[]) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+ORDER BY attrelid, attnum`
+
+const typeRow = z.object({
+  oid: z.coerce.number(),
+  name: z.string(),
+  built_in: z.boolean(),
+  domain_of: z.coerce.number(),
+  element: z.coerce.number().nullable(),
+})
+
+const typesSql = `
+WITH RECURSIVE used (oid) AS (
+  SELECT unnest($1::oid[])
+  UNION
+  SELECT next.oid
+  FROM used
+  JOIN pg_type t ON t.oid = used.oid
+  LEFT JOIN pg_type e ON e.typarray = t.oid
+  CROSS JOIN LATERAL (VALUES (t.typbasetype), (e.oid)) AS next (oid)
+  WHERE next.oid <> 0
+)
+SELECT
+  t.oid, t.typname AS name, t.typnamespace = 'pg_catalog'::regnamespace AS built_in, t.typbasetype AS domain_of,
+  (SELECT e.oid FROM pg_type e WHERE e.typarray = t.oid) AS element
+FROM used JOIN pg_type t ON t.oid = used.oid`
+
+/**
+ * Reads the tables of the registry from the catalog.
+ * @throws TENDON-CDC-007 for a table that is not there, -008 for one without a key
+ */
+export async function readSourceTables(
+  client: ClientBase,
+  entries: readonly RegistryEntry[],
+): Promise<SourceTable[]> {
+  const names = entries.map((entry) => splitTableName(entry.name))
+  const tables = await rowsOf(client, tableRow, tablesSql, [
+    names.map(({ schema }) => schema),
+    names.map(({ name }) => name),
+  ])
+  const columns = await rowsOf(client, columnRow, columnsSql, [tables.flatMap(({ oid }) => oid ?? [])])
+  const types = await readBaseTypes(
+    client,
+    columns.map((column) => column.type_oid),
+  )
+  return entries.map((entry) => {
+    const table = tables.find((found) => found.qualified_name === entry.name)
+    if (!table?.oid) throw cdcErrors.tableMissing(`There is no table ${entry.name}.`)
+    if (table.key.length === 0 || table.replica_identity === 'n') {
+      throw cdcErrors.tableWithoutKey(`${entry.name} has no key to tell its rows apart by.`)
+    }
+    const kept = columns.filter(
+      (column) => column.table_oid === table.oid && !entry.omitColumns?.includes(column.name),
+    )
+    return {
+      entry,
+      qualifiedName: entry.name,
+      schema: table.schema,
+      name: table.name,
+      key: table.key,
+      columns: kept.map((column) => ({
+        name: column.name,
+        number: column.number,
+        typeOid: column.type_oid,
+        type: types.get(column.type_oid)!,
+        notNull: column.not_null,
+      })),
+    }
+  })
+}
+
+/** The schema ends at the first dot; a name without one is in `public`. */
+function splitTableName(qualifiedName: string): { schema: string; name: string } {
+  const dot = qualifiedName.indexOf('.')
+  return dot < 0
+    ? { schema: 'public', name: qualifiedName }
+    : { schema: qualifiedName.slice(0, dot), name: qualifiedName.slice(dot + 1) }
+}
+
+async function readBaseTypes(client: ClientBase, oids: number[]): Promise<Map<number, BaseType>> {
+  const rows = new Map((await rowsOf(client, typeRow, typesSql, [oids])).map((row) => [row.oid, row]))
+  const resolve = (oid: number): BaseType => {
+    const row = rows.get(oid)!
+    if (row.domain_of !== 0) return resolve(row.domain_of)
+    if (row.element !== null) return { name: 'array', element: resolve(row.element) }
+    return { name: row.built_in ? row.name : 'other' }
+  }
+  return new Map(oids.map((oid) => [oid, resolve(oid)]))
+}
+
+export async function rowsOf<Row extends z.ZodType>(
+  client: ClientBase,
+  row: Row,
+  sql: string,
+  values: unknown[] = [],
+): Promise<z.infer<Row>[]> {
+  const result = await client.query(sql, values)
+  return z.array(row).parse(result.rows)
+}

@@ -1,0 +1,16 @@
+import pg from 'pg'
+
+/** `schema.table` of PostgreSQL, quoted. */
+export function pgTableName(table: { schema: string; name: string }): string {
+  return `${pg.escapeIdentifier(table.schema)}.${pg.escapeIdentifier(table.name)}`
+}
+
+/** An identifier of ClickHouse, quoted whatever it holds. */
+export function chIdentifier(name: string): string {
+  return `\`${name.replace(/[\\`]/g, '\\$&')}\``
+}
+
+/** A string literal of ClickHouse. For names that DDL cannot take as a bind; values are always bound. */
+export function chLiteral(text: string): string {
+  return `'${text.replace(/[\\']/g, '\\$&')}'`
+}

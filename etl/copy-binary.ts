@@ -1,0 +1,115 @@
+/**
+ * PostgreSQL's binary COPY format (https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format"), read
+ * into columns: no object is made for a row, and numbers never pass through text.
+ */
+
+/** Takes the fields of one column, in row order. `length` is -1 for null. */
+export type CopyColumn = { append(bytes: Buffer, start: number, length: number): void }
+
+const signature = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1')
+const headerLength = signature.length + 8
+/** Flag bits 16 to 31 mark what a reader must know to go on; none is in use. */
+const criticalFlags = 0xff_ff_00_00
+const trailer = -1
+
+/**
+ * Reads a whole COPY stream, whose chunks may end anywhere, and gives each field to its column.
+ * @returns how many rows there were
+ * @throws Error when the stream is not binary COPY, has other columns, or ends early
+ */
+export async function readCopyBinary(
+  chunks: AsyncIterable<Buffer>,
+  columns: readonly CopyColumn[],
+): Promise<number> {
+  let pending: Buffer = Buffer.alloc(0)
+  let rows = 0
+  let state: 'header' | 'rows' | 'ended' = 'header'
+
+  for await (const chunk of chunks) {
+    pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk])
+    let offset = 0
+    if (state === 'header') {
+      const end = readHeader(pending)
+      if (end === undefined) continue
+      offset = end
+      state = 'rows'
+    }
+    while (state === 'rows' && pending.length - offset >= 2) {
+      if (pending.readInt16BE(offset) === trailer) {
+        state = 'ended'
+        break
+      }
+      const end = rowEnd(pending, offset, columns.length)
+      if (end === undefined) break
+      readRow(pending, offset, columns)
+      rows += 1
+      offset = end
+    }
+    pending = pending.subarray(offset)
+  }
+  if (state !== 'ended') throw new Error(`The COPY stream ended after ${rows} rows without its trailer`)
+  return rows
+}
+
+/** Where the rows begin; undefined while the header is not all there. */
+function readHeader(bytes: Buffer): number | undefined {
+  if (bytes.length < headerLength) return undefined
+  if (bytes.compare(signature, 0, signature.length, 0, signature.length) !== 0)
+    throw new Error('The COPY stream does not begin with the signature of the binary format')
+  if ((bytes.readUInt32BE(signature.length) & criticalFlags) !== 0)
+    throw new Error('The COPY stream uses flags that are not known')
+  const end = headerLength + bytes.readUInt32BE(signature.length + 4)
+  return bytes.length < end ? undefined : end
+}
+
+/** Where the row that begins at `offset` ends; undefined while it is not all there. */
+function rowEnd(bytes: Buffer, offset: number, columnCount: number): number | undefined {
+  const fieldCount = bytes.readInt16BE(offset)
+  if (fieldCount !== columnCount)
+    throw new Error(`The COPY stream has rows of ${fieldCount} fields where ${columnCount} are expected`)
+  let end = offset + 2
+  for (let field = 0; field < fieldCount; field++) {
+    if (bytes.length - end < 4) return undefined
+    end += 4 + Math.max(0, bytes.readInt32BE(end))
+  }
+  return bytes.length < end ? undefined : end
+}
+
+function readRow(bytes: Buffer, offset: number, columns: readonly CopyColumn[]): void {
+  let position = offset + 2
+  for (const column of columns) {
+    const length = bytes.readInt32BE(position)
+    column.append(bytes, position + 4, length)
+    position += 4 + Math.max(0, length)
+  }
+}
+
+/** A column of float8; null becomes NaN. */
+export function createFloat64Column(): CopyColumn & { values(): Float64Array } {
+  let values = new Float64Array(1024)
+  let count = 0
+  return {
+    append(bytes, start, length) {
+      if (count === values.length) {
+        const grown = new Float64Array(values.length * 2)
+        grown.set(values)
+        values = grown
+      }
+      if (length !== 8 && length !== -1) throw new Error(`A float8 has 8 bytes, not ${length}`)
+      values[count++] = length === -1 ? Number.NaN : bytes.readDoubleBE(start)
+    },
+    values: () => values.slice(0, count),
+  }
+}
+
+/** A column of text in UTF-8 that is never null. */
+export function createTextColumn(): CopyColumn & { values(): string[] } {
+  const values: string[] = []
+  return {
+    append(bytes, start, length) {
+      if (length === -1) throw new Error('A text column that is never null holds a null')
+      values.push(bytes.toString('utf8', start, start + length))
+    },
+    values: () => values,
+  }
+}

@@ -1,0 +1,54 @@
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
+import { z } from 'zod'
+
+/** Tells reports-service that the numbers of these users changed. Telling it again is harmless. */
+export type Invalidate = (userIds: string[], signal?: AbortSignal) => Promise<void>
+
+const usersPerCall = 10_000
+
+const undelivered = defineQuery({
+  name: 'etl-undelivered-invalidations',
+  sql: `
+    SELECT user_id, groupArray(run_seq) AS run_seqs
+    FROM reports.etl_invalidations FINAL
+    WHERE delivered = 0
+    GROUP BY user_id`,
+  params: z.object({}),
+  row: z.object({ user_id: z.string(), run_seqs: z.array(z.string()) }),
+})
+
+/** Keeps the list of users that a run is about to change, so that a crash after its load loses none of them. */
+export async function keepInvalidations(
+  warehouse: Warehouse,
+  runSeq: number,
+  userIds: readonly string[],
+): Promise<void> {
+  if (userIds.length === 0) return
+  const rows = userIds.map((user_id) => ({ run_seq: runSeq, user_id, delivered: 0, _version: 1 }))
+  await warehouse.insertRows('reports.etl_invalidations', rows)
+}
+
+/**
+ * Delivers everything that is kept and not delivered yet, of this run and of those before it.
+ * @returns how many users were invalidated
+ */
+export async function deliverInvalidations(
+  warehouse: Warehouse,
+  invalidate: Invalidate,
+  signal: AbortSignal,
+): Promise<number> {
+  const users = await warehouse.query(undelivered, {})
+  for (let start = 0; start < users.length; start += usersPerCall) {
+    const batch = users.slice(start, start + usersPerCall)
+    await invalidate(
+      batch.map((user) => user.user_id),
+      signal,
+    )
+    const delivered = batch.flatMap(({ user_id, run_seqs }) =>
+      run_seqs.map((run_seq) => ({ run_seq, user_id, delivered: 1, _version: 2 })),
+    )
+    await warehouse.insertRows('reports.etl_invalidations', delivered)
+  }
+  return users.length
+}

@@ -1,0 +1,71 @@
+import { type Config, defineOptions, portOption, textOption, urlOption } from '@tendon/platform/config.ts'
+import { logLevels } from '@tendon/platform/log.ts'
+import { warehouseOptions } from '@tendon/warehouse/options.ts'
+import { z } from 'zod'
+import { scheduleOption } from './schedule.ts'
+
+/** How the job runs, wherever its parts come from. */
+export const etlOptions = defineOptions({
+  schedule: {
+    env: 'ETL_SCHEDULE',
+    type: scheduleOption,
+    default: '*/15 * * * *',
+    help: 'When to run: a cron expression of five fields, in UTC',
+  },
+  firstRun: {
+    env: 'ETL_FIRST_RUN',
+    type: z.enum(['background', 'await', 'missed']),
+    default: 'background',
+    help: 'At start: run in the background, run before anything else, or run only if a slot was missed',
+  },
+  workMem: {
+    env: 'ETL_WORK_MEM',
+    type: z.string().regex(/^\d+(kB|MB|GB)$/, 'not a size like 64MB'),
+    default: '64MB',
+    help: 'Memory of one sort in the telemetry database before it goes to disk (work_mem)',
+  },
+})
+export type EtlConfig = Config<typeof etlOptions>
+
+/** The job with the addresses of the real parts. */
+export const attachedOptions = defineOptions({
+  ...etlOptions,
+  ...warehouseOptions,
+  telemetryDatabaseUrl: {
+    env: 'TELEMETRY_DATABASE_URL',
+    type: urlOption,
+    help: 'Address of the telemetry database, as in postgresql://user:password@host/telemetry',
+  },
+  reportsServiceUrl: {
+    env: 'REPORTS_SERVICE_URL',
+    type: urlOption,
+    help: 'Address of reports-service, which is told whose numbers changed',
+  },
+  oidcIssuer: { env: 'OIDC_ISSUER', type: urlOption, help: 'Issuer of the access tokens' },
+  oidcInternalUrl: {
+    env: 'OIDC_INTERNAL_URL',
+    type: urlOption,
+    optional: true,
+    help: 'Where this process reaches the issuer, when not at its public address',
+  },
+  oidcClientId: {
+    env: 'ETL_CLIENT_ID',
+    type: textOption,
+    default: 'tendon-etl',
+    help: 'Service account of the job at the issuer',
+  },
+  oidcClientSecret: { env: 'ETL_CLIENT_SECRET', type: textOption, help: 'Its secret' },
+  logLevel: {
+    env: 'LOG_LEVEL',
+    type: z.enum(logLevels),
+    default: 'info',
+    help: 'Least level that is logged',
+  },
+})
+export type AttachedConfig = Config<typeof attachedOptions>
+
+export const serviceOptions = defineOptions({
+  ...attachedOptions,
+  host: { env: 'HOST', type: textOption, default: '127.0.0.1', help: 'Address to listen on' },
+  port: { env: 'PORT', flag: 'port', type: portOption, default: 8084, help: 'Port of health and metrics' },
+})

@@ -1,0 +1,191 @@
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import fc from 'fast-check'
+import type pg from 'pg'
+import { afterAll, expect, test } from 'vitest'
+import {
+  dayAfter,
+  differingUsers,
+  type Story,
+  startEtlWorld,
+  type TelemetryRow,
+} from './etl-world.fixture.ts'
+
+const world = await startEtlWorld()
+afterAll(() => world.stop())
+
+const firstDay = '2026-03-01'
+const days = 5
+const users = [1, 2, 3].map((n) => `00000000-0000-4000-8000-00000000000${n}`)
+
+/** A story as it is told: its open transactions, and users whose numbers changed and who are not invalidated yet. */
+type Telling = { story: Story; open: pg.Client[]; owed: Set<string> }
+type Chapter = (telling: Telling) => Promise<void>
+
+const chip = fc.constantFrom('c1', 'c2', 'c3')
+const day = fc.nat({ max: days - 1 }).map((n) => dayAfter(firstDay, n))
+const pick = fc.nat({ max: 99 })
+const orNull = <Value>(values: fc.Arbitrary<Value>) => fc.option(values, { freq: 3 })
+
+const telemetryRow: fc.Arbitrary<TelemetryRow> = fc.record({
+  chip_id: chip,
+  recorded_at: fc
+    .tuple(day, fc.nat({ max: 86_399_999 }))
+    .map(([date, ms]) => new Date(Date.parse(date) + ms)),
+  response_time_ms: orNull(fc.float({ min: 0, max: 5000, noNaN: true })),
+  battery_percent: orNull(fc.nat({ max: 100 })),
+  error_code: orNull(fc.constantFrom('E1', 'E2')),
+  movement_count: orNull(fc.nat({ max: 1000 })),
+  active_ms: orNull(fc.nat({ max: 100_000 })),
+})
+const telemetryRows = fc.array(telemetryRow, { minLength: 1, maxLength: 30 })
+
+const telemetryChapter: fc.Arbitrary<Chapter> = fc.oneof(
+  telemetryRows.map(
+    (rows) =>
+      ({ story }) =>
+        story.send(rows),
+  ),
+  telemetryRows.map(
+    (rows): Chapter =>
+      async ({ story, open }) => {
+        const client = await story.connect()
+        open.push(client)
+        await client.query('BEGIN')
+        await story.send(rows, client)
+      },
+  ),
+  fc.tuple(pick, fc.constantFrom('COMMIT', 'ROLLBACK')).map(
+    ([n, end]): Chapter =>
+      async ({ open }) => {
+        const [client] = open.splice(n % Math.max(1, open.length), 1)
+        await client?.query(end)
+        await client?.end()
+      },
+  ),
+)
+
+/** What a change may make of a prosthesis; the CRM itself forbids none of these. */
+const ownershipChange = fc.oneof(
+  fc.record({ chip_id: chip }),
+  fc.record({ customer_id: fc.constantFrom(...users) }),
+  fc.record({ model_id: fc.constantFrom(1, 2) }),
+  fc.record({ issued_at: day }),
+  fc.record({ returned_at: fc.option(day) }),
+  fc.record({ firmware_version: fc.constantFrom('1.0.0', '1.0.1') }),
+)
+
+const crmChapter: fc.Arbitrary<Chapter> = fc.oneof(
+  fc.tuple(chip, fc.constantFrom(...users), day).map(
+    ([chip_id, customer_id, issued_at]): Chapter =>
+      async ({ story }) => {
+        await story.issue({ chip_id, customer_id, issued_at })
+      },
+  ),
+  fc.tuple(pick, ownershipChange).map(
+    ([n, change]): Chapter =>
+      async ({ story }) => {
+        const id = [...story.prostheses.keys()][n % Math.max(1, story.prostheses.size)]
+        if (id) await story.change(id, change)
+      },
+  ),
+  pick.map(
+    (n): Chapter =>
+      async ({ story }) => {
+        const id = [...story.prostheses.keys()][n % Math.max(1, story.prostheses.size)]
+        if (id) await story.remove(id)
+      },
+  ),
+)
+
+/** Ahead, so that what is new is known by its place in commit order alone, and not found by a second look. */
+const now = () => new Date(Date.now() + 3_600_000)
+
+/** Tells a chapter of runs, and returns whose numbers it changed. Afterwards all numbers must be right. */
+async function changedUsers({ story }: Telling, runs: () => Promise<unknown>): Promise<string[]> {
+  story.invalidated.length = 0
+  const before = await story.stats()
+  await runs()
+  const after = await story.stats()
+  expect(after).toEqual(await story.expectedStats())
+  return differingUsers(before, after)
+}
+
+/** Those are invalidated whose numbers changed, and nobody else. */
+const undisturbedRun: Chapter = async (telling) => {
+  const changed = await changedUsers(telling, () => telling.story.createEtl({ now }).runOnce())
+  expect(new Set(telling.story.invalidated)).toEqual(new Set([...changed, ...telling.owed]))
+  telling.owed.clear()
+}
+
+const unheardRun: Chapter = async (telling) => {
+  const etl = telling.story.createEtl({
+    invalidate: () => Promise.reject(new Error('reports-service is away')),
+  })
+  for (const user of await changedUsers(telling, () => etl.runOnce())) telling.owed.add(user)
+}
+
+/** A run that dies, before or after ClickHouse has done what it was asked, and one that takes up what it left. */
+const dyingRun: fc.Arbitrary<Chapter> = fc
+  .record({ afterCalls: fc.nat({ max: 16 }), isLastDone: fc.boolean() })
+  .map(
+    (death): Chapter =>
+      async (telling) => {
+        const { story, owed } = telling
+        const changed = await changedUsers(telling, async () => {
+          const dying = story.createEtl({ now, warehouse: mortal(world.warehouse, death) })
+          await dying.runOnce().catch(() => {})
+          await story.createEtl({ now }).runOnce()
+        })
+        expect(story.invalidated).toEqual(expect.arrayContaining([...changed, ...owed]))
+        owed.clear()
+      },
+  )
+
+const chapters = fc.array(
+  fc.oneof(
+    { weight: 5, arbitrary: telemetryChapter },
+    { weight: 4, arbitrary: crmChapter },
+    { weight: 2, arbitrary: fc.constant(undisturbedRun) },
+    { weight: 2, arbitrary: dyingRun },
+    { weight: 1, arbitrary: fc.constant(unheardRun) },
+  ),
+  { minLength: 25, maxLength: 25 },
+)
+
+test('after any history the statistics are what the rows say, and no change goes unheard', async () => {
+  await fc.assert(
+    fc.asyncProperty(chapters, async (history) => {
+      const telling: Telling = { story: await world.freshStory(), open: [], owed: new Set() }
+      try {
+        for (const chapter of history) await chapter(telling)
+        for (const client of telling.open) await client.query('COMMIT')
+        await undisturbedRun(telling)
+        const nothing = { rows_written: 0, rows_deleted: 0, users_invalidated: 0 }
+        expect(await telling.story.createEtl({ now }).runOnce()).toMatchObject(nothing)
+      } finally {
+        for (const client of telling.open) await client.end()
+        await telling.story.end()
+      }
+    }),
+    { numRuns: 6, endOnFailure: true },
+  )
+})
+
+/** A warehouse that is gone for good after some calls: to the run it is as if its process had been killed. */
+function mortal(warehouse: Warehouse, death: { afterCalls: number; isLastDone: boolean }): Warehouse {
+  let calls = 0
+  const call = async <Result>(work: () => Promise<Result>): Promise<Result> => {
+    calls += 1
+    if (calls > death.afterCalls + 1 || (calls > death.afterCalls && !death.isLastDone))
+      throw new Error('dead')
+    const result = await work()
+    if (calls > death.afterCalls) throw new Error('dead')
+    return result
+  }
+  return {
+    ...warehouse,
+    query: (query, params) => call(() => warehouse.query(query, params)),
+    insertRows: (table, rows) => call(() => warehouse.insertRows(table, rows)),
+    insertLines: (table, data, format) => call(() => warehouse.insertLines(table, data, format)),
+  }
+}

@@ -1,0 +1,257 @@
+import { TendonError } from '@tendon/platform/errors.ts'
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type Story, startEtlWorld } from './etl-world.fixture.ts'
+import { listRuns } from './run-records.ts'
+
+const world = await startEtlWorld()
+afterAll(() => world.stop())
+
+const alice = '00000000-0000-4000-8000-00000000000a'
+const bob = '00000000-0000-4000-8000-00000000000b'
+let story: Story
+
+beforeEach(async () => {
+  story = await world.freshStory()
+})
+afterEach(() => story.end())
+
+const at = (text: string) => new Date(text)
+/** A clock that is ahead, so that what is new is known by its place in commit order alone. */
+const now = () => new Date(Date.now() + 3_600_000)
+
+/** Alice has the chip until the tenth, Bob from the tenth on. */
+async function handOver() {
+  const hers = await story.issue({
+    chip_id: 'c1',
+    customer_id: alice,
+    issued_at: '2026-01-01',
+    returned_at: '2026-01-10',
+  })
+  const his = await story.issue({ chip_id: 'c1', customer_id: bob, issued_at: '2026-01-10' })
+  return { hers, his }
+}
+
+describe('whose numbers', () => {
+  test('a day belongs to who had the prosthesis on it, whenever its telemetry arrives', async () => {
+    await handOver()
+    await story.send([
+      {
+        chip_id: 'c1',
+        recorded_at: at('2026-01-09T23:59:59.999Z'),
+        response_time_ms: 100.1,
+        battery_percent: 40,
+      },
+      { chip_id: 'c1', recorded_at: at('2026-01-10T00:00:00Z'), error_code: 'E1', active_ms: 61_000 },
+    ])
+    const etl = story.createEtl()
+    await etl.runOnce()
+    expect(await story.stats()).toEqual(await story.expectedStats())
+    expect([...(await story.stats()).values()].map((row) => [row.user_id, row.day])).toEqual([
+      [alice, '2026-01-09'],
+      [bob, '2026-01-10'],
+    ])
+
+    story.invalidated.length = 0
+    await story.send([{ chip_id: 'c1', recorded_at: at('2026-01-09T12:00:00Z'), movement_count: 5 }])
+    expect(await etl.runOnce()).toMatchObject({ rows_written: 1, rows_deleted: 0 })
+    expect(await story.stats()).toEqual(await story.expectedStats())
+    expect(story.invalidated).toEqual([alice])
+  })
+
+  test('a change of ownership moves the days it concerns, and invalidates both', async () => {
+    const { hers, his } = await handOver()
+    await story.send(
+      Array.from({ length: 14 }, (_, day) => ({
+        chip_id: 'c1',
+        recorded_at: at(`2026-01-${String(day + 1).padStart(2, '0')}T10:00:00Z`),
+      })),
+    )
+    const etl = story.createEtl()
+    await etl.runOnce()
+    story.invalidated.length = 0
+
+    await story.change(hers.id, { returned_at: '2026-01-08' })
+    await story.change(his.id, { issued_at: '2026-01-08' })
+    expect(await etl.runOnce()).toMatchObject({ rows_written: 2, rows_deleted: 2 })
+    expect(await story.stats()).toEqual(await story.expectedStats())
+    expect(story.invalidated.toSorted()).toEqual([alice, bob])
+
+    story.invalidated.length = 0
+    await story.remove(his.id)
+    expect(await etl.runOnce()).toMatchObject({ rows_written: 0, rows_deleted: 7, unknown_chips: ['c1'] })
+    expect(await story.stats()).toEqual(await story.expectedStats())
+    expect(story.invalidated).toEqual([bob])
+  })
+
+  test('a change of anything but ownership measures nothing again', async () => {
+    const { his } = await handOver()
+    await story.send([{ chip_id: 'c1', recorded_at: at('2026-01-12T10:00:00Z') }])
+    const etl = story.createEtl({ now })
+    await etl.runOnce()
+    await story.change(his.id, { firmware_version: '1.0.1' })
+    expect(await etl.runOnce()).toMatchObject({ pairs: 0, rows_in: 0 })
+    await story.change(his.id, { model_id: 2 })
+    expect(await etl.runOnce()).toMatchObject({ pairs: 1, rows_written: 1 })
+  })
+
+  test('a change that is stored after changes with higher versions were seen is not overlooked', async () => {
+    const { hers, his } = await handOver()
+    await story.send([{ chip_id: 'c1', recorded_at: at('2026-01-12T10:00:00Z') }])
+    const etl = story.createEtl()
+    const lateVersion = story.takeVersion()
+    await story.change(hers.id, { model_id: 3 })
+    await etl.runOnce()
+    await story.remove(his.id, lateVersion)
+    expect(await etl.runOnce()).toMatchObject({ rows_deleted: 1 })
+  })
+
+  test('a chip that was changed after the log forgot the former one is found by what was loaded', async () => {
+    const { id } = await story.issue({ chip_id: 'former', customer_id: alice, issued_at: '2026-01-01' })
+    await story.send([{ chip_id: 'former', recorded_at: at('2026-01-02T10:00:00Z') }])
+    const etl = story.createEtl({ now })
+    await etl.runOnce()
+    await world.warehouse.command('TRUNCATE TABLE cdc.events')
+    await story.change(id, { chip_id: 'latter' })
+    expect(await etl.runOnce()).toMatchObject({ rows_deleted: 1, unknown_chips: ['former'] })
+  })
+
+  test('telemetry without an owner is listed, and loaded once it has one', async () => {
+    await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-02-01' })
+    await story.send([
+      { chip_id: 'c1', recorded_at: at('2026-01-31T10:00:00Z') },
+      { chip_id: 'stray', recorded_at: at('2026-02-02T10:00:00Z') },
+    ])
+    // A clock gone wrong has no day that a row could stand for, and must not stop the others.
+    await story.client.query(
+      "INSERT INTO telemetry_events (chip_id, signal, recorded_at) VALUES ('c1', 'status', 'infinity'), ('c1', 'status', '1969-12-31 23:59Z')",
+    )
+    const etl = story.createEtl()
+    expect(await etl.runOnce()).toMatchObject({ pairs: 2, rows_written: 0, unknown_chips: ['c1', 'stray'] })
+
+    await story.issue({ chip_id: 'stray', customer_id: bob, issued_at: '2026-01-01' })
+    expect(await etl.runOnce()).toMatchObject({ rows_written: 1 })
+    expect(story.invalidated).toEqual([bob])
+  })
+
+  test('numbers that are not finite are not measured', async () => {
+    await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-01' })
+    await story.client.query(
+      `INSERT INTO telemetry_events (chip_id, signal, recorded_at, response_time_ms)
+       SELECT 'c1', 'status', '2026-01-02 10:00Z', value FROM unnest('{NaN,Infinity,80}'::real[]) AS value`,
+    )
+    await story.createEtl().runOnce()
+    expect([...(await story.stats()).values()]).toMatchObject([{ events: 3, response_time_p95_ms: 80 }])
+    expect(await story.stats()).toEqual(await story.expectedStats())
+  })
+})
+
+describe('one run at a time', () => {
+  test('a run that finds another going is skipped', async () => {
+    await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-01' })
+    await story.send([{ chip_id: 'c1', recorded_at: at('2026-01-02T10:00:00Z') }])
+    const delivering = Promise.withResolvers<void>()
+    const release = Promise.withResolvers<void>()
+    const slow = story.createEtl({
+      invalidate: () => {
+        delivering.resolve()
+        return release.promise
+      },
+    })
+    const first = slow.runOnce()
+    await delivering.promise
+    expect(await story.createEtl().runOnce()).toEqual({ state: 'skipped' })
+    release.resolve()
+    expect(await first).toMatchObject({ state: 'succeeded', run_seq: 1 })
+    expect(await story.createEtl().runOnce()).toMatchObject({ state: 'succeeded', run_seq: 2 })
+  })
+
+  test('a run that loses its lock fails, whatever it has done', async () => {
+    await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-01' })
+    await story.send([{ chip_id: 'c1', recorded_at: at('2026-01-02T10:00:00Z') }])
+    const cut = story.createEtl({
+      invalidate: async () => {
+        await story.client.query(
+          "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'tendon-etl' AND datname = current_database()",
+        )
+      },
+    })
+    await expect(cut.runOnce()).rejects.toMatchObject({ code: 'TENDON-ETL-001' })
+    expect(await listRuns(world.warehouse, 1)).toMatchObject([{ state: 'failed' }])
+    expect(await story.createEtl().runOnce()).toMatchObject({ watermark_from: '0', rows_written: 0 })
+  })
+
+  test('stop ends a run after the step it is in', async () => {
+    await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-01' })
+    await story.send([{ chip_id: 'c1', recorded_at: at('2026-01-02T10:00:00Z') }])
+    const delivering = Promise.withResolvers<void>()
+    const etl = story.createEtl({
+      invalidate: (_, signal) =>
+        new Promise((_, reject) => {
+          signal?.addEventListener('abort', () => reject(signal.reason))
+          delivering.resolve()
+        }),
+    })
+    const run = etl.runOnce().catch((error: unknown) => error)
+    await delivering.promise
+    await etl.stop()
+    expect(await run).toBeInstanceOf(TendonError)
+    expect(await listRuns(world.warehouse, 1)).toMatchObject([
+      { state: 'failed', error: expect.stringContaining('TENDON-ETL-005') },
+    ])
+    await story.createEtl().runOnce()
+    expect(story.invalidated).toEqual([alice])
+  })
+})
+
+describe('no row is lost', () => {
+  test('of a transaction that was open for long, where a timestamp would lose it', async () => {
+    await story.issue({ chip_id: 'slow', customer_id: alice, issued_at: '2026-01-01' })
+    await story.issue({ chip_id: 'fast', customer_id: bob, issued_at: '2026-01-01' })
+    const slow = await story.connect()
+    await slow.query('BEGIN')
+    await story.send([{ chip_id: 'slow', recorded_at: at('2026-01-02T10:00:00Z') }], slow)
+    await story.send([{ chip_id: 'fast', recorded_at: at('2026-01-02T10:00:00Z') }])
+
+    const etl = story.createEtl({ now })
+    const first = await etl.runOnce()
+    const newest = await story.client.query('SELECT max(ingested_at)::text AS seen FROM telemetry_events')
+    await slow.query('COMMIT')
+    await slow.end()
+    const late = await story.client.query('SELECT FROM telemetry_events WHERE ingested_at > $1', [
+      newest.rows[0].seen,
+    ])
+    expect(late.rowCount).toBe(0)
+
+    expect(await etl.runOnce()).toMatchObject({
+      watermark_from: 'watermark_to' in first && first.watermark_to,
+      rows_written: 1,
+    })
+    expect(await story.stats()).toEqual(await story.expectedStats())
+    expect(story.invalidated).toEqual([bob, alice])
+  })
+
+  test('while reports-service is away, the users to invalidate are kept for the next run', async () => {
+    await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-01' })
+    await story.send([{ chip_id: 'c1', recorded_at: at('2026-01-02T10:00:00Z') }])
+    const away = story.createEtl({ invalidate: () => Promise.reject(new Error('away')) })
+    expect(await away.runOnce()).toMatchObject({ state: 'succeeded', users_invalidated: 1 })
+    expect(story.invalidated).toEqual([])
+    // They do not wait for a run that succeeds.
+    await world.warehouse.command('RENAME TABLE crm.prostheses TO crm.away')
+    await expect(story.createEtl().runOnce()).rejects.toMatchObject({ code: 'TENDON-ETL-001' })
+    await world.warehouse.command('RENAME TABLE crm.away TO crm.prostheses')
+    expect(story.invalidated).toEqual([alice])
+    await story.createEtl().runOnce()
+    expect(story.invalidated).toEqual([alice])
+  })
+
+  test('when the telemetry database was restored to an earlier state, all of it is measured again', async () => {
+    await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-01' })
+    await story.createEtl().runOnce()
+    const [last] = await listRuns(world.warehouse, 1)
+    const ahead = String(BigInt(last!.watermark_to) + 1_000_000n)
+    await world.warehouse.insertRows('reports.etl_runs', [{ ...last, watermark_to: ahead, _version: 9 }])
+    await story.send([{ chip_id: 'c1', recorded_at: at('2026-01-02T10:00:00Z') }])
+    expect(await story.createEtl().runOnce()).toMatchObject({ watermark_from: '0', rows_written: 1 })
+  })
+})

@@ -1,0 +1,19 @@
+-- The (chip, day) pairs to measure again, a row for each UTC day: those with rows that a transaction at or above
+-- the last watermark stored, and every day of the chips whose ownership changed.
+--
+-- $1 the watermark: xmin of the snapshot of the last run that succeeded. Every transaction below it had ended
+--    then, so its rows were seen; the rows of all others come now, however long they were open. A timestamp
+--    cannot tell this: a row gets its time when its transaction begins, and is seen when it commits.
+-- $2 the chips of which every day is measured again
+--
+-- `day` is null for rows whose time no Date of ClickHouse can hold (1970-01-01 to 2149-06-06): a device's clock
+-- gone wrong. They are listed and not measured.
+SELECT
+  CASE
+    WHEN recorded_at >= '1970-01-01 00:00Z' AND recorded_at < '2149-06-07 00:00Z'
+      THEN (recorded_at AT TIME ZONE 'UTC')::date - DATE '1970-01-01'
+  END AS day,
+  array_agg(DISTINCT chip_id) AS "chipIds"
+FROM telemetry_events
+WHERE ingest_xid >= $1::xid8 OR chip_id = ANY ($2::text[])
+GROUP BY 1

@@ -1,0 +1,71 @@
+-- What the devices send. Everything may be run again: nothing here changes what is there.
+
+CREATE TABLE IF NOT EXISTS telemetry_events (
+  id               bigint GENERATED ALWAYS AS IDENTITY,
+  chip_id          text NOT NULL,
+  signal           text NOT NULL,
+  recorded_at      timestamptz NOT NULL,
+  ingested_at      timestamptz NOT NULL DEFAULT now(),
+  response_time_ms real CHECK (response_time_ms >= 0),
+  battery_percent  smallint CHECK (battery_percent BETWEEN 0 AND 100),
+  error_code       text,
+  movement_count   integer CHECK (movement_count >= 0),
+  active_ms        integer CHECK (active_ms >= 0),
+  ingest_xid       xid8 NOT NULL DEFAULT pg_current_xact_id()
+) PARTITION BY RANGE (recorded_at);
+
+-- Indexes of the parent are made on every partition, those to come included.
+CREATE INDEX IF NOT EXISTS telemetry_events_ingest_xid ON telemetry_events (ingest_xid);
+CREATE INDEX IF NOT EXISTS telemetry_events_chip_id_recorded_at ON telemetry_events (chip_id, recorded_at);
+
+COMMENT ON TABLE telemetry_events IS 'Messages of the devices as they came, a partition a UTC day of recorded_at. Rows are only ever added.';
+COMMENT ON COLUMN telemetry_events.id IS 'Order of arrival, with gaps. No key: a partition is read whole or by its indexes.';
+COMMENT ON COLUMN telemetry_events.chip_id IS 'Which device: prostheses.chip_id of the CRM.';
+COMMENT ON COLUMN telemetry_events.signal IS 'What the message is: movement, status or error.';
+COMMENT ON COLUMN telemetry_events.recorded_at IS 'When the device measured it. May be days before it arrived.';
+COMMENT ON COLUMN telemetry_events.ingested_at IS 'When the transaction that stored it began: for people. A reader that must miss nothing goes by ingest_xid.';
+COMMENT ON COLUMN telemetry_events.response_time_ms IS 'From muscle signal to start of movement, average of the message''s movements, in milliseconds; absent without movement.';
+COMMENT ON COLUMN telemetry_events.battery_percent IS 'Charge of the battery, 0 to 100; absent when it could not be read.';
+COMMENT ON COLUMN telemetry_events.error_code IS 'Firmware''s code of the fault; absent when all is well.';
+COMMENT ON COLUMN telemetry_events.movement_count IS 'Movements since the message before; absent in messages that carry no movement.';
+COMMENT ON COLUMN telemetry_events.active_ms IS 'How long motors ran since the message before, in milliseconds.';
+COMMENT ON COLUMN telemetry_events.ingest_xid IS 'Transaction that stored the row. All rows below a snapshot''s xmin are committed or gone for ever, so a reader that takes those misses none.';
+
+-- Takes what no day's partition covers, so that no message is refused.
+CREATE TABLE IF NOT EXISTS telemetry_events_default PARTITION OF telemetry_events DEFAULT;
+
+COMMENT ON TABLE telemetry_events_default IS 'Messages of days without a partition of their own: clocks gone wrong, or partitions not made in time.';
+
+CREATE OR REPLACE FUNCTION ensure_telemetry_partitions(from_day date, to_day date) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+  day date;
+  created integer := 0;
+  partition_name text;
+  day_start timestamptz;
+  day_end timestamptz;
+BEGIN
+  -- One at a time: two callers would both find the partition missing.
+  PERFORM pg_advisory_xact_lock(hashtext('ensure_telemetry_partitions'));
+  FOR day IN SELECT generate_series(from_day, to_day, interval '1 day')::date LOOP
+    partition_name := 'telemetry_events_' || to_char(day, 'YYYYMMDD');
+    CONTINUE WHEN to_regclass(partition_name) IS NOT NULL;
+    day_start := day::timestamp AT TIME ZONE 'UTC';
+    day_end := (day + 1)::timestamp AT TIME ZONE 'UTC';
+    -- Made aside and then attached: CREATE TABLE … PARTITION OF fails while the default partition holds rows of
+    -- that day, so they are moved first, with ids and ingest_xid as they are. The lock keeps new ones out.
+    LOCK TABLE telemetry_events_default IN ACCESS EXCLUSIVE MODE;
+    EXECUTE format('CREATE TABLE %I (LIKE telemetry_events INCLUDING ALL EXCLUDING INDEXES EXCLUDING IDENTITY)',
+                   partition_name);
+    EXECUTE format(
+      'WITH moved AS (DELETE FROM telemetry_events_default WHERE recorded_at >= $1 AND recorded_at < $2 RETURNING *)
+       INSERT INTO %I SELECT * FROM moved', partition_name) USING day_start, day_end;
+    EXECUTE format('ALTER TABLE telemetry_events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+                   partition_name, day_start, day_end);
+    created := created + 1;
+  END LOOP;
+  RETURN created;
+END
+$$;
+
+COMMENT ON FUNCTION ensure_telemetry_partitions(date, date) IS 'Makes the partitions of these UTC days, both included, that are missing; returns how many it made.';

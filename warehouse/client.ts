@@ -1,0 +1,138 @@
+import { Readable } from 'node:stream'
+import { ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client'
+import { z } from 'zod'
+import { warehouseErrors } from './errors.ts'
+import type { Query } from './query.ts'
+
+export type WarehouseOptions = {
+  /** `http://host:8123` */
+  url: string
+  username: string
+  password: string
+  /** For names without a database; the project's own SQL always says which. */
+  database?: string
+  /** How long one statement may take. */
+  requestTimeoutMs?: number
+  /** Requests at the same time; further ones wait. */
+  maxConnections?: number
+}
+
+/** ClickHouse as the services see it. Every method throws `warehouseErrors`, the engine's own error as cause. */
+export type Warehouse = {
+  /** Runs a declared query. Parameters and rows are checked against its schemas. */
+  query<Params extends z.ZodType, Row extends z.ZodType>(
+    query: Query<Params, Row>,
+    params: z.input<Params>,
+  ): Promise<z.output<Row>[]>
+  /** Runs a statement without a result: DDL, INSERT … SELECT, ALTER. Binds are `{name:Type}`. */
+  command(sql: string, params?: Record<string, unknown>): Promise<void>
+  /**
+   * Inserts rows that are in one of ClickHouse's formats already (JSONEachRow, RowBinary, ArrowStream, …).
+   * The rows are visible, and stored, when the promise resolves.
+   * @param columns all of the table's unless told
+   */
+  insertLines(table: string, data: Buffer | Readable, format: string, columns?: string[]): Promise<void>
+  /** Inserts objects as JSON; 64-bit integers go in as strings of digits. */
+  insertRows(table: string, rows: readonly Record<string, unknown>[]): Promise<void>
+  /** Checks that the server answers, and with these credentials. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+const settings = {
+  output_format_json_quote_64bit_integers: 1,
+  date_time_output_format: 'iso',
+  date_time_input_format: 'best_effort',
+} as const
+
+/** Connects lazily: nothing is sent before the first statement. */
+export function createWarehouse(options: WarehouseOptions): Warehouse {
+  const client = createClient({
+    url: options.url,
+    username: options.username,
+    password: options.password,
+    ...(options.database !== undefined && { database: options.database }),
+    request_timeout: options.requestTimeoutMs ?? 300_000,
+    max_open_connections: options.maxConnections ?? 10,
+    clickhouse_settings: settings,
+    // Lists of keys outgrow a URL.
+    use_multipart_params_auto: true,
+    // What goes wrong is thrown, and logged by whoever handles it.
+    log: { level: ClickHouseLogLevel.OFF },
+  })
+
+  async function insertLines(
+    table: string,
+    data: Buffer | Readable,
+    format: string,
+    columns?: string[],
+  ): Promise<void> {
+    const columnList = columns ? ` (${columns.join(', ')})` : ''
+    await explained(`insert into ${table}`, async () => {
+      const result = await client.exec({
+        query: `INSERT INTO ${table}${columnList} FORMAT ${format}`,
+        values: data instanceof Readable ? data : Readable.from([data], { objectMode: false }),
+      })
+      // The socket returns to the pool only once its answer was read.
+      for await (const _ of result.stream);
+    })
+  }
+
+  return {
+    async query(query, params) {
+      const rows = await explained(`query ${query.name}`, async () => {
+        const result = await client.query({
+          query: query.sql,
+          query_params: z.record(z.string(), z.unknown()).parse(query.params.parse(params)),
+          clickhouse_settings: { log_comment: query.name },
+          format: 'JSONEachRow',
+        })
+        return result.json()
+      })
+      const parsed = z.array(query.row).safeParse(rows)
+      if (!parsed.success) {
+        throw warehouseErrors.unexpectedRow(`The rows of query ${query.name} are not as declared.`, {
+          cause: parsed.error,
+        })
+      }
+      return parsed.data
+    },
+    async command(sql, params) {
+      await explained('a statement', () => client.command({ query: sql, query_params: params ?? {} }))
+    },
+    insertLines,
+    insertRows: (table, rows) =>
+      insertLines(table, Buffer.from(rows.map((row) => `${JSON.stringify(row)}\n`).join('')), 'JSONEachRow'),
+    async ping() {
+      await explained('ping', async () => {
+        const result = await client.ping({ select: true })
+        if (!result.success) throw result.error
+      })
+    },
+    close: () => client.close(),
+  }
+}
+
+/** Turns what the client throws into a coded error; the engine's words stay in its cause. */
+async function explained<Result>(what: string, run: () => Promise<Result>): Promise<Result> {
+  try {
+    return await run()
+  } catch (cause) {
+    if (cause instanceof z.ZodError) throw cause
+    if (cause instanceof ClickHouseError) {
+      throw warehouseErrors.statementFailed(`ClickHouse refused ${what} (${cause.type ?? cause.code}).`, {
+        cause,
+      })
+    }
+    throw warehouseErrors.unavailable(`ClickHouse could not be reached for ${what}.`, { cause })
+  }
+}
+
+/**
+ * ClickHouse's own number for what went wrong (`SELECT * FROM system.errors` names them).
+ * @returns undefined when it was not ClickHouse that failed
+ */
+export function clickHouseErrorCode(error: unknown): number | undefined {
+  const cause = error instanceof Error ? error.cause : undefined
+  return cause instanceof ClickHouseError ? Number(cause.code) : undefined
+}

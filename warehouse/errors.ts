@@ -1,0 +1,35 @@
+import { defineErrors } from '@tendon/platform/errors.ts'
+
+export const warehouseErrors = defineErrors('WAREHOUSE', {
+  unavailable: {
+    number: 1,
+    status: 503,
+    title: 'ClickHouse cannot be reached',
+    help: 'Try again; if it lasts, check that ClickHouse runs, and that CLICKHOUSE_URL and its credentials are right.',
+    retryAfterSeconds: 2,
+  },
+  statementFailed: {
+    number: 2,
+    status: 500,
+    title: 'ClickHouse refused a statement',
+    help: 'Look into the log: the cause there has the words of ClickHouse.',
+  },
+  unexpectedRow: {
+    number: 3,
+    status: 500,
+    title: 'ClickHouse answered with a row of another shape',
+    help: 'Apply the migrations (`npm run warehouse -- migrate`), and run one version of all services.',
+  },
+  migrationChanged: {
+    number: 4,
+    status: 500,
+    title: 'A migration was changed after it had been applied',
+    help: 'Migrations are append-only: restore the file, and put the change into a new one.',
+  },
+  migrationUnknown: {
+    number: 5,
+    status: 500,
+    title: 'The warehouse is newer than this version',
+    help: 'Run a version that has the migration named, or a later one.',
+  },
+})

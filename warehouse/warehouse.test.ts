@@ -1,0 +1,172 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { promisify } from 'node:util'
+import { startChdbServer } from '@tendon/chdb-server/start-chdb-server.ts'
+import { afterAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { clickHouseErrorCode, createWarehouse } from './client.ts'
+import { applyMigrations } from './migrate.ts'
+import { readMigrations } from './migration-files.ts'
+import { onCluster } from './on-cluster.ts'
+import { defineQuery } from './query.ts'
+
+const folder = await mkdtemp(join(tmpdir(), 'tendon-warehouse-'))
+const server = await startChdbServer({ dataPath: join(folder, 'clickhouse') })
+const warehouse = createWarehouse(server)
+afterAll(async () => {
+  await warehouse.close()
+  await server.stop()
+  await rm(folder, { recursive: true })
+})
+
+const numbers = defineQuery({
+  name: 'numbers',
+  sql: `SELECT toUInt128({big:String}) AS big, toDateTime64('2026-01-02 03:04:05.678901', 6, 'UTC') AS at, {n:UInt8} AS n`,
+  params: z.object({ big: z.string(), n: z.int() }),
+  row: z.object({ big: z.string(), at: z.iso.datetime(), n: z.int() }),
+})
+
+describe('the client', () => {
+  test('keeps 128-bit integers and microseconds, and binds parameters', async () => {
+    const big = '340282366920938463463374607431768211455'
+    expect(await warehouse.query(numbers, { big, n: 7 })).toEqual([
+      { big, at: '2026-01-02T03:04:05.678901Z', n: 7 },
+    ])
+  })
+
+  test('a row of another shape is an error that names the query', async () => {
+    const wrong = defineQuery({ ...numbers, row: z.object({ n: z.string() }) })
+    await expect(warehouse.query(wrong, { big: '1', n: 7 })).rejects.toMatchObject({
+      code: 'TENDON-WAREHOUSE-003',
+      message: expect.stringContaining('numbers'),
+    })
+  })
+
+  test('inserts a buffer, a stream and objects; a failed insert says why in its cause only', async () => {
+    await warehouse.command("CREATE TABLE default.t (a UInt64, at DateTime64(3, 'UTC')) ORDER BY a")
+    await warehouse.command('INSERT INTO default.t (a) SELECT {a:UInt64}', { a: '5' })
+    await warehouse.insertLines('default.t', Buffer.from('{"a":1}\n{"a":2}\n'), 'JSONEachRow', ['a'])
+    await warehouse.insertLines('default.t', Readable.from([Buffer.from('3\n'), Buffer.from('4\n')]), 'CSV', [
+      'a',
+    ])
+    await warehouse.insertRows('default.t', [{ a: '18446744073709551615', at: '2026-01-02T03:04:05.678Z' }])
+    const all = defineQuery({
+      name: 'all',
+      sql: 'SELECT toString(a) AS a FROM default.t ORDER BY t.a',
+      params: z.object({}),
+      row: z.object({ a: z.string() }),
+    })
+    expect((await warehouse.query(all, {})).map(({ a }) => a)).toEqual([
+      '1',
+      '2',
+      '3',
+      '4',
+      '5',
+      '18446744073709551615',
+    ])
+
+    const failure = await warehouse
+      .insertLines('default.none', Buffer.from('1\n'), 'CSV')
+      .catch((error) => error)
+    expect(failure).toMatchObject({
+      code: 'TENDON-WAREHOUSE-002',
+      message: expect.not.stringContaining('INSERT'),
+    })
+    expect(clickHouseErrorCode(failure)).toBe(60)
+  })
+
+  test('a server that is not there, and wrong credentials', async () => {
+    const nowhere = createWarehouse({ ...server, url: 'http://127.0.0.1:1' })
+    await expect(nowhere.ping()).rejects.toMatchObject({ code: 'TENDON-WAREHOUSE-001' })
+    const stranger = createWarehouse({ ...server, password: 'wrong' })
+    await expect(stranger.ping()).rejects.toMatchObject({ code: 'TENDON-WAREHOUSE-002' })
+    await Promise.all([nowhere.close(), stranger.close()])
+  })
+})
+
+describe('migrations', () => {
+  test('apply once, whoever runs them and however often', async () => {
+    const names = (await readMigrations()).map(({ name }) => name)
+    const both = await Promise.all([applyMigrations(warehouse), applyMigrations(warehouse)])
+    expect(both.flat()).toEqual(expect.arrayContaining(names))
+    expect(await applyMigrations(warehouse)).toEqual([])
+  })
+
+  test('may be run again from the start: a run that died half way left no trace in the ledger', async () => {
+    await applyMigrations(warehouse)
+    await warehouse.command('TRUNCATE TABLE warehouse.migrations')
+    expect(await applyMigrations(warehouse)).toHaveLength((await readMigrations()).length)
+  })
+
+  test('every table and every column says what it is', async () => {
+    await applyMigrations(warehouse)
+    const undocumented = defineQuery({
+      name: 'undocumented',
+      sql: `
+        SELECT concat(database, '.', table, '.', name) AS name FROM system.columns
+        WHERE database IN ('cdc', 'reports', 'warehouse') AND comment = ''
+        UNION ALL
+        SELECT concat(database, '.', name) FROM system.tables
+        WHERE database IN ('cdc', 'reports', 'warehouse') AND comment = ''`,
+      params: z.object({}),
+      row: z.object({ name: z.string() }),
+    })
+    expect(await warehouse.query(undocumented, {})).toEqual([])
+  })
+
+  test('a change of an applied one, and one of a later version, are refused', async () => {
+    await applyMigrations(warehouse)
+    await warehouse.insertRows('warehouse.migrations', [{ number: 999, name: '999-later', checksum: '' }])
+    await expect(applyMigrations(warehouse)).rejects.toMatchObject({ code: 'TENDON-WAREHOUSE-005' })
+    await warehouse.command('TRUNCATE TABLE warehouse.migrations')
+    await warehouse.insertRows('warehouse.migrations', [
+      { number: 1, name: '001-change-log', checksum: 'other' },
+    ])
+    await expect(applyMigrations(warehouse)).rejects.toMatchObject({ code: 'TENDON-WAREHOUSE-004' })
+    await warehouse.command('TRUNCATE TABLE warehouse.migrations')
+  })
+
+  test('on a cluster, everything is made on every node and tables are replicated', async () => {
+    const statements = (await readMigrations()).flatMap((migration) => migration.statements)
+    for (const statement of statements) {
+      const text = onCluster(statement, 'main')
+      expect(text).toMatch(/^[A-Z ]+ [\w.]+ ON CLUSTER 'main'/)
+      expect(text).not.toMatch(/ENGINE = \w*(?<!Replicated)(?:Replacing)MergeTree/)
+    }
+    const table = onCluster(
+      'CREATE TABLE IF NOT EXISTS a.b\n(\n    c Int8\n)\nENGINE = ReplacingMergeTree(v)',
+      "it's",
+    )
+    expect(table).toContain("a.b ON CLUSTER 'it\\'s'\n")
+    expect(table).toContain('ENGINE = ReplicatedReplacingMergeTree(v)')
+  })
+})
+
+describe('the command', () => {
+  const run = (argv: string[], env: Record<string, string> = {}) =>
+    promisify(execFile)(process.execPath, [join(import.meta.dirname, 'main.ts'), ...argv], {
+      env: { PATH: process.env.PATH, ...env },
+    })
+
+  test('--help lists the options, a missing address is usage', async () => {
+    expect((await run(['migrate', '--help'])).stdout).toContain('CLICKHOUSE_URL')
+    await expect(run(['migrate'])).rejects.toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('CLICKHOUSE_URL'),
+    })
+    await expect(run(['mend'])).rejects.toMatchObject({ code: 64 })
+  })
+
+  test('migrates', async () => {
+    const env = {
+      CLICKHOUSE_URL: server.url,
+      CLICKHOUSE_USER: server.username,
+      CLICKHOUSE_PASSWORD: server.password,
+    }
+    await run(['migrate'], env)
+    expect((await run(['migrate'], env)).stdout).toBe('nothing to apply\n')
+  })
+})
