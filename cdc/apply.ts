@@ -79,7 +79,8 @@ async function applyTable(
   })
   const [key] = await warehouse.query(replicaKey, { table: replica.name })
   const sortingKey = replica.key.map((column) => sortingKeyName(column.name)).join(', ')
-  if (key?.sorting_key !== sortingKey || isOther) {
+  // The engine shows the key of one column in the parentheses it was given in, or without.
+  if (key?.sorting_key.replace(/^\((.*)\)$/, '$1') !== sortingKey || isOther) {
     // PostgreSQL rewrites a table without a word in the WAL, so that the old values are worth nothing.
     await forgetSnapshot(warehouse, table)
     await warehouse.command(`DROP TABLE ${target} SYNC`)
