@@ -1,19 +1,14 @@
-import { helpText, readConfig } from '@tendon/platform/config.ts'
 import { listen } from '@tendon/platform/http-server.ts'
 import { createMemoryKeyValue } from '@tendon/platform/key-value-memory.ts'
 import { createRedisKeyValue } from '@tendon/platform/key-value-redis.ts'
 import { createLifecycle, stopOnSignals } from '@tendon/platform/lifecycle.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'
+import { readProcessConfig } from '@tendon/platform/process-config.ts'
 import { createBff } from './bff.ts'
 import { bffOptions } from './options.ts'
 
-const argv = process.argv.slice(2)
-if (argv.includes('--help')) {
-  process.stdout.write(helpText('node bff/main.ts [options]', bffOptions))
-  process.exit(0)
-}
-const config = readConfig('bff', bffOptions, { env: process.env, argv })
+const config = readProcessConfig('bff', 'node bff/main.ts [options]', bffOptions)
 const { host, port, redisUrl, webRoot, logLevel } = config
 const log = createLog({ service: 'bff', level: logLevel })
 const metrics = createMetrics('bff', { processMetrics: true })

@@ -1,16 +1,15 @@
 import { renameSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { ConfigError, helpText } from '@tendon/platform/config.ts'
-import { TendonError } from '@tendon/platform/errors.ts'
+import { helpText } from '@tendon/platform/config.ts'
 import { createLifecycle, stopOnSignals } from '@tendon/platform/lifecycle.ts'
 import { createLog } from '@tendon/platform/log.ts'
+import { endWith } from '@tendon/platform/process-config.ts'
 import pino from 'pino'
 import { type DataFolder, openDataFolder } from './data-folder.ts'
 import { type EmbeddedConfig, embeddedOptions, readEmbeddedConfig } from './options.ts'
 import { createTerminalProgress } from './progress.ts'
 import { type LogFor, startTendon } from './start-tendon.ts'
 
-const exitUsage = 64
 const argv = process.argv.slice(2)
 const say = (text: string) => process.stdout.write(`${text}\n`)
 
@@ -25,8 +24,7 @@ try {
   const folder = await openDataFolder(config.data, { reset: config.reset })
   await run(config, folder)
 } catch (error) {
-  process.stderr.write(`${explain(error)}\n`)
-  process.exit(error instanceof ConfigError ? exitUsage : 1)
+  endWith(error)
 }
 
 async function run(config: EmbeddedConfig, folder: DataFolder): Promise<void> {
@@ -69,9 +67,4 @@ function demoText(config: EmbeddedConfig): string {
     `Then, with alice's report open:  npm run crm -- "UPDATE customers SET full_name = 'Alice Liddell' WHERE email = 'alice@example.org'"`,
     '',
   ].join('\n')
-}
-
-function explain(error: unknown): string {
-  if (error instanceof TendonError) return `${error.message}\n${error.definition.help} (${error.code})`
-  return error instanceof Error ? error.message : String(error)
 }

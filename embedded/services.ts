@@ -56,7 +56,7 @@ export function createServices(
 ): Services {
   const { settings, warehouse, stores, webRoot, folder, logFor } = parts
   const env = { ...process.env, ...settings }
-  const bffConfig = readConfig('bff', bffOptions, { env: { REDIS_URL: 'redis://unused', ...env } })
+  const bffConfig = readConfig('bff', bffOptions, { env })
   const reportsConfig = readConfig('reports-service', reportsOptions, { env })
   const { oidcIssuer: issuer, oidcInternalUrl: internalUrl, publicUrl, reportsServiceUrl } = bffConfig
   const serviceToken = (clientId: string, clientSecret: string) =>

@@ -25,7 +25,8 @@ async function steppedInstance(onStep: OnStep): Promise<TestInstance> {
         (target, method) =>
         async (...parameters: unknown[]) => {
           await visit(`before ${name}.${String(method)}`)
-          const result = await Reflect.apply(Reflect.get(target, method), target, parameters)
+          const called: (...parameters: unknown[]) => unknown = Reflect.get(target, method)
+          const result = await Reflect.apply(called, target, parameters)
           await visit(`after ${name}.${String(method)}`)
           return result
         },

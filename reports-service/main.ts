@@ -1,20 +1,16 @@
 import { createAccessTokenVerifier } from '@tendon/platform/access-token.ts'
-import { helpText, readConfig } from '@tendon/platform/config.ts'
 import { listen } from '@tendon/platform/http-server.ts'
 import { createLifecycle, stopOnSignals } from '@tendon/platform/lifecycle.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'
+import { readProcessConfig } from '@tendon/platform/process-config.ts'
 import { createWarehouse } from '@tendon/warehouse/client.ts'
 import { openStores } from './open-stores.ts'
 import { reportsProcessOptions } from './options.ts'
 import { createReportsService } from './reports-service.ts'
 
-const argv = process.argv.slice(2)
-if (argv.includes('--help')) {
-  process.stdout.write(helpText('node reports-service/main.ts [options]', reportsProcessOptions))
-  process.exit(0)
-}
-const config = readConfig('reports-service', reportsProcessOptions, { env: process.env, argv })
+const usage = 'node reports-service/main.ts [options]'
+const config = readProcessConfig('reports-service', usage, reportsProcessOptions)
 const { host, port, logLevel, oidcIssuer: issuer, oidcInternalUrl: internalUrl } = config
 const log = createLog({ service: 'reports-service', level: logLevel })
 const metrics = createMetrics('reports_service', { processMetrics: true })

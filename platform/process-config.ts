@@ -1,0 +1,39 @@
+import { type Config, ConfigError, helpText, type OptionTable, readConfig } from './config.ts'
+import { TendonError } from './errors.ts'
+
+/** Exit codes of every program here; 64 is EX_USAGE of sysexits.h. */
+export const exitCodes = { done: 0, failed: 1, usage: 64 } as const
+
+/**
+ * The configuration of this process, from its arguments and environment. `--help` prints the option table and ends
+ * the process; a wrong configuration prints everything that is wrong with it and ends the process with 64.
+ * @param usage first line of the help: `node bff/main.ts [options]`
+ */
+export function readProcessConfig<const Table extends OptionTable>(
+  service: string,
+  usage: string,
+  table: Table,
+): Config<Table> {
+  const argv = process.argv.slice(2)
+  if (argv.includes('--help')) {
+    process.stdout.write(helpText(usage, table))
+    process.exit(exitCodes.done)
+  }
+  try {
+    return readConfig(service, table, { env: process.env, argv })
+  } catch (error) {
+    endWith(error)
+  }
+}
+
+/** Ends the process with what a person needs to know of an error, and its exit code. */
+export function endWith(error: unknown): never {
+  process.stderr.write(`${explainError(error)}\n`)
+  process.exit(error instanceof ConfigError ? exitCodes.usage : exitCodes.failed)
+}
+
+/** An error for a terminal: what happened, what to do, and its code. */
+export function explainError(error: unknown): string {
+  if (error instanceof TendonError) return `${error.message}\n${error.definition.help} (${error.code})`
+  return error instanceof Error ? error.message : String(error)
+}
