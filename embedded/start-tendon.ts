@@ -1,8 +1,10 @@
+import { once } from 'node:events'
 import { rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Lifecycle } from '@tendon/platform/lifecycle.ts'
 import type { Log } from '@tendon/platform/log.ts'
+import { platformErrors } from '@tendon/platform/platform-errors.ts'
 import { loadDemoData } from '@tendon/sources/load-demo-data.ts'
 import { createSimulator } from '@tendon/sources/simulator.ts'
 import { createWarehouse } from '@tendon/warehouse/client.ts'
@@ -37,6 +39,8 @@ export async function startTendon(
 ): Promise<Tendon> {
   const { folder, lifecycle, logFor, progress } = parts
   const log = logFor('tendon')
+  // Before anything is started: a taken port should not be found after half a minute of loading.
+  const port = await freePort(config.host, config.port)
   const embedded = config.crmDatabaseUrl === undefined && config.telemetryDatabaseUrl === undefined
 
   const databases = await progress.step('PostgreSQL for CRM and telemetry, ClickHouse engine', () =>
@@ -53,8 +57,7 @@ export async function startTendon(
   )
 
   const stores = await openStores(config, { dataPath: folder.path, lifecycle, log })
-  const port = config.port || (await findFreePort(config.host))
-  const reportsPort = await findFreePort('127.0.0.1')
+  const reportsPort = await freePort('127.0.0.1')
   const addresses = {
     publicUrl: (config.publicUrl ?? `http://localhost:${port}`).replace(/\/$/, ''),
     loopbackUrl: `http://127.0.0.1:${port}`,
@@ -113,14 +116,20 @@ async function keepSettings(
   })
 }
 
-/** The address of a service must be known to the others before it listens. */
-function findFreePort(host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, host, () => {
-      const address = server.address()
-      server.close(() => resolve(address !== null && typeof address === 'object' ? address.port : 0))
-    })
-  })
+/**
+ * The address of a service must be known to the others before it listens.
+ * @param port the one that must be free, or 0 for any
+ * @throws TENDON-PLATFORM-004 when it is taken
+ */
+async function freePort(host: string, port = 0): Promise<number> {
+  const server = createServer().listen(port, host)
+  try {
+    await once(server, 'listening')
+  } catch (cause) {
+    throw platformErrors.portTaken(`Port ${port} on ${host} cannot be listened on.`, { cause })
+  }
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  return address !== null && typeof address === 'object' ? address.port : port
 }

@@ -25,7 +25,9 @@ async function steppedInstance(onStep: OnStep): Promise<TestInstance> {
         (target, method) =>
         async (...parameters: unknown[]) => {
           await visit(`before ${name}.${String(method)}`)
-          const called: (...parameters: unknown[]) => unknown = Reflect.get(target, method)
+          const called = Reflect.get<object, PropertyKey>(target, method) as (
+            ...parameters: unknown[]
+          ) => unknown
           const result = await Reflect.apply(called, target, parameters)
           await visit(`after ${name}.${String(method)}`)
           return result
