@@ -11,7 +11,6 @@ import { TendonError } from '@tendon/platform/errors.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { createWarehouse } from '@tendon/warehouse/client.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
-import pino from 'pino'
 import { z } from 'zod'
 import { createAttachedEtl } from './attached-etl.ts'
 import { attachedOptions } from './options.ts'
@@ -87,7 +86,7 @@ async function withConfig<const Table extends OptionTable>(
 
 async function runNow(config: Config<typeof runOptions>): Promise<number> {
   // Standard output carries the answer alone.
-  const log = createLog({ service: 'etl', level: config.logLevel }, pino.destination(2))
+  const log = createLog({ service: 'etl', level: config.logLevel }, process.stderr)
   const { etl, warehouse } = createAttachedEtl(config, log)
   try {
     const run = await etl.runOnce()

@@ -4,8 +4,11 @@ import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
 import type { Ownership } from './ownership.ts'
 
-/** How long before the last run began a change may have been stored and yet not been seen by it. */
-const overlapMs = 60_000
+/**
+ * How long before the last run began, by the clock here, a change may have been stored, by ClickHouse's clock, and
+ * yet not been seen by that run: an insert in flight, and clocks that differ.
+ */
+const overlapMs = 10_000
 
 const newestChange = defineQuery({
   name: 'etl-newest-ownership-change',

@@ -14,6 +14,7 @@ import pg from 'pg'
 import { z } from 'zod'
 import { createEtl, type Etl } from './etl.ts'
 import type { Invalidate } from './invalidations.ts'
+import type { EtlConfig } from './options.ts'
 
 export type Prosthesis = {
   id: string
@@ -78,8 +79,6 @@ type StandingRow = z.output<typeof standing.row>
 
 const dayMs = 86_400_000
 const dayOf = (date: Date): string => date.toISOString().slice(0, 10)
-
-export type EtlWorld = Awaited<ReturnType<typeof startEtlWorld>>
 
 /** A warehouse and a telemetry database of a test file's own, and a CRM that only its replica shows. */
 export async function startEtlWorld() {
@@ -203,9 +202,16 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
       )
     },
 
-    createEtl(parts: { warehouse?: Warehouse; invalidate?: Invalidate; now?: () => Date } = {}): Etl {
+    createEtl(
+      parts: {
+        warehouse?: Warehouse
+        invalidate?: Invalidate
+        now?: () => Date
+        firstRun?: EtlConfig['firstRun']
+      } = {},
+    ): Etl {
       return createEtl({
-        config: { schedule: '*/15 * * * *', firstRun: 'background', workMem: '16MB' },
+        config: { schedule: '*/15 * * * *', firstRun: parts.firstRun ?? 'background', workMem: '16MB' },
         warehouse: parts.warehouse ?? warehouse,
         telemetry: telemetryUrl,
         invalidate: parts.invalidate ?? this.invalidate,

@@ -21,7 +21,8 @@ const users = [1, 2, 3].map((n) => `00000000-0000-4000-8000-00000000000${n}`)
 type Telling = { story: Story; open: pg.Client[]; owed: Set<string> }
 type Chapter = (telling: Telling) => Promise<void>
 
-const chip = fc.constantFrom('c1', 'c2', 'c3')
+const chips = ['c1', 'c2', 'c3']
+const chip = fc.constantFrom(...chips)
 const day = fc.nat({ max: days - 1 }).map((n) => dayAfter(firstDay, n))
 const pick = fc.nat({ max: 99 })
 const orNull = <Value>(values: fc.Arbitrary<Value>) => fc.option(values, { freq: 3 })
@@ -41,9 +42,9 @@ const telemetryRows = fc.array(telemetryRow, { minLength: 1, maxLength: 30 })
 
 const telemetryChapter: fc.Arbitrary<Chapter> = fc.oneof(
   telemetryRows.map(
-    (rows) =>
-      ({ story }) =>
-        story.send(rows),
+    (rows): Chapter =>
+      (telling) =>
+        telling.story.send(rows),
   ),
   telemetryRows.map(
     (rows): Chapter =>
@@ -74,27 +75,30 @@ const ownershipChange = fc.oneof(
   fc.record({ firmware_version: fc.constantFrom('1.0.0', '1.0.1') }),
 )
 
+const issue = fc.tuple(chip, fc.constantFrom(...users), day).map(
+  ([chip_id, customer_id, issued_at]): Chapter =>
+    async ({ story }) => {
+      await story.issue({ chip_id, customer_id, issued_at })
+    },
+)
+const change = fc.tuple(pick, ownershipChange).map(
+  ([n, changes]): Chapter =>
+    async ({ story }) => {
+      const id = [...story.prostheses.keys()][n % Math.max(1, story.prostheses.size)]
+      if (id) await story.change(id, changes)
+    },
+)
+const remove = pick.map(
+  (n): Chapter =>
+    async ({ story }) => {
+      const id = [...story.prostheses.keys()][n % Math.max(1, story.prostheses.size)]
+      if (id) await story.remove(id)
+    },
+)
 const crmChapter: fc.Arbitrary<Chapter> = fc.oneof(
-  fc.tuple(chip, fc.constantFrom(...users), day).map(
-    ([chip_id, customer_id, issued_at]): Chapter =>
-      async ({ story }) => {
-        await story.issue({ chip_id, customer_id, issued_at })
-      },
-  ),
-  fc.tuple(pick, ownershipChange).map(
-    ([n, change]): Chapter =>
-      async ({ story }) => {
-        const id = [...story.prostheses.keys()][n % Math.max(1, story.prostheses.size)]
-        if (id) await story.change(id, change)
-      },
-  ),
-  pick.map(
-    (n): Chapter =>
-      async ({ story }) => {
-        const id = [...story.prostheses.keys()][n % Math.max(1, story.prostheses.size)]
-        if (id) await story.remove(id)
-      },
-  ),
+  { weight: 2, arbitrary: issue },
+  { weight: 4, arbitrary: change },
+  { weight: 1, arbitrary: remove },
 )
 
 /** Ahead, so that what is new is known by its place in commit order alone, and not found by a second look. */
@@ -144,12 +148,12 @@ const dyingRun: fc.Arbitrary<Chapter> = fc
 const chapters = fc.array(
   fc.oneof(
     { weight: 5, arbitrary: telemetryChapter },
-    { weight: 4, arbitrary: crmChapter },
+    { weight: 3, arbitrary: crmChapter },
     { weight: 2, arbitrary: fc.constant(undisturbedRun) },
     { weight: 2, arbitrary: dyingRun },
     { weight: 1, arbitrary: fc.constant(unheardRun) },
   ),
-  { minLength: 25, maxLength: 25 },
+  { minLength: 22, maxLength: 22 },
 )
 
 test('after any history the statistics are what the rows say, and no change goes unheard', async () => {
@@ -157,6 +161,9 @@ test('after any history the statistics are what the rows say, and no change goes
     fc.asyncProperty(chapters, async (history) => {
       const telling: Telling = { story: await world.freshStory(), open: [], owed: new Set() }
       try {
+        for (const [i, chip_id] of chips.entries()) {
+          await telling.story.issue({ chip_id, customer_id: users[i]!, issued_at: firstDay })
+        }
         for (const chapter of history) await chapter(telling)
         for (const client of telling.open) await client.query('COMMIT')
         await undisturbedRun(telling)
@@ -167,7 +174,7 @@ test('after any history the statistics are what the rows say, and no change goes
         await telling.story.end()
       }
     }),
-    { numRuns: 6, endOnFailure: true },
+    { numRuns: 5, endOnFailure: true },
   )
 })
 

@@ -43,7 +43,12 @@ type Run = RunParts & { client: pg.Client; signal: AbortSignal }
  * @throws TENDON-ETL-001, after the failure was recorded; -002 when the telemetry database cannot be reached
  */
 export async function runEtl(parts: RunParts, stop: AbortSignal): Promise<EtlRun | SkippedRun> {
-  const client = new pg.Client({ connectionString: parts.telemetry, application_name: 'tendon-etl' })
+  const client = new pg.Client({
+    connectionString: parts.telemetry,
+    application_name: 'tendon-etl',
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+  })
   const connectionBroke = new AbortController()
   client.on('error', (cause) => {
     connectionBroke.abort(

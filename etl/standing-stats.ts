@@ -5,8 +5,11 @@ import { measuresFrom } from './measures.ts'
 import { isTouched, type TouchedDays } from './touched-days.ts'
 import type { UserDays } from './user-days.ts'
 
-/** Longer lists are not sent: they would not fit a URL, and reading everything is then no slower. */
-const maxListed = 300
+/**
+ * Characters of a list in a URL. Longer lists are not sent: the three together must stay below the 16 KiB that
+ * Node takes as a request's head, and reading everything is then no slower.
+ */
+const maxListLength = 4_000
 
 const measureColumn = z.array(z.number().nullable())
 
@@ -91,9 +94,9 @@ function standingFilter(touched: TouchedDays): z.input<(typeof standingStats)['p
   const days = [...touched.chipsByDay.keys()]
   const chips = [...new Set([...touched.chipsByDay.values()].flatMap((dayChips) => [...dayChips]))]
   const wholeChips = [...touched.wholeChips]
-  const everything = wholeChips.length > maxListed
-  const anyChip = everything || chips.length > maxListed
-  const anyDay = everything || days.length > maxListed
+  const everything = isLong(wholeChips)
+  const anyChip = everything || isLong(chips)
+  const anyDay = everything || isLong(days)
   return {
     any_chip: anyChip,
     chips: anyChip ? [] : chips,
@@ -101,4 +104,8 @@ function standingFilter(touched: TouchedDays): z.input<(typeof standingStats)['p
     days: anyDay ? [] : days,
     whole_chips: everything ? [] : wholeChips,
   }
+}
+
+function isLong(list: (string | number)[]): boolean {
+  return encodeURIComponent(list.map((item) => `'${item}',`).join('')).length > maxListLength
 }

@@ -1,0 +1,110 @@
+import { execFile } from 'node:child_process'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { promisify } from 'node:util'
+import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
+import { type Story, startEtlWorld } from './etl-world.fixture.ts'
+import { createInvalidate } from './invalidate.ts'
+import { listRuns } from './run-records.ts'
+
+const world = await startEtlWorld()
+afterAll(() => world.stop())
+
+const alice = '00000000-0000-4000-8000-00000000000a'
+let story: Story
+
+beforeEach(async () => {
+  story = await world.freshStory()
+  await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-01' })
+  await story.send([{ chip_id: 'c1', recorded_at: new Date('2026-01-02T10:00:00Z') }])
+})
+afterEach(() => story.end())
+
+test('start awaits the first run when told to, and its numbers can be scraped', async () => {
+  const etl = story.createEtl({ firstRun: 'await' })
+  await etl.start()
+  expect(story.invalidated).toEqual([alice])
+  const scraped = await (await etl.app.request('/metrics')).text()
+  expect(scraped).toContain('tendon_etl_runs_total{state="succeeded"} 1')
+  expect((await etl.app.request('/readyz')).status).toBe(200)
+  await etl.stop()
+})
+
+test('a start makes up for a missed slot, and for none that was not missed', async () => {
+  const clock = { now: new Date('2026-05-04T10:01:00Z') }
+  for (const [time, runs] of [
+    ['10:01', 1],
+    ['10:14', 1],
+    ['10:46', 2],
+    ['10:50', 2],
+  ] as const) {
+    clock.now = new Date(`2026-05-04T${time}:00Z`)
+    const etl = story.createEtl({ firstRun: 'missed', now: () => clock.now })
+    await etl.start()
+    await expect
+      .poll(async () => (await listRuns(world.warehouse, 9)).filter((run) => run.finished_at).length)
+      .toBe(runs)
+    await etl.stop()
+  }
+  expect(await listRuns(world.warehouse, 9)).toHaveLength(2)
+})
+
+test('a first run that fails does not keep the job from starting', async () => {
+  await story.client.query('ALTER TABLE telemetry_events RENAME TO away')
+  const etl = story.createEtl({ firstRun: 'await' })
+  await etl.start()
+  await story.client.query('ALTER TABLE away RENAME TO telemetry_events')
+  expect(await etl.runOnce()).toMatchObject({ state: 'succeeded', rows_written: 1 })
+  await etl.stop()
+})
+
+test('users are invalidated over HTTP with the service token', async () => {
+  const calls: unknown[] = []
+  const server = createServer(async (request, reply) => {
+    const body = Buffer.concat(await request.toArray()).toString()
+    calls.push([request.method, request.url, request.headers.authorization, JSON.parse(body)])
+    reply.end('{"invalidated":1}')
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const etl = story.createEtl({ invalidate: createInvalidate(url, async () => 'service-token') })
+  await etl.runOnce()
+  expect(calls).toEqual([['POST', '/invalidate', 'Bearer service-token', { user_ids: [alice] }]])
+  server.closeAllConnections()
+  server.close()
+})
+
+test('the command line lists runs, helps, and says what is wrong', async () => {
+  await story.createEtl().runOnce()
+  const env = {
+    CLICKHOUSE_URL: world.clickHouse.url,
+    CLICKHOUSE_USER: world.clickHouse.username,
+    CLICKHOUSE_PASSWORD: world.clickHouse.password,
+  }
+  const cli = (...args: string[]) =>
+    promisify(execFile)(process.execPath, [new URL('./cli.ts', import.meta.url).pathname, ...args], {
+      env,
+    }).then(
+      ({ stdout }) => ({ code: 0, stdout, stderr: '' }),
+      (error: { code: number; stdout: string; stderr: string }) => error,
+    )
+  const [listed, listedJson, help, runHelp, unknown, unset] = await Promise.all([
+    cli('runs'),
+    cli('runs', '--json', '--limit', '1'),
+    cli('--help'),
+    cli('run', '--help'),
+    cli('walk'),
+    cli('run'),
+  ])
+  expect(listed.stdout).toMatch(
+    /^1 {2}2\S+ {2}succeeded {2}1 chip days, 1 rows written, 0 deleted, 1 users\n$/,
+  )
+  expect(JSON.parse(listedJson.stdout)).toEqual(await listRuns(world.warehouse, 1))
+  expect(help.stdout).toContain('Exit codes: 0 done, 1 failed, 3 ')
+  expect(runHelp.stdout).toContain('TELEMETRY_DATABASE_URL')
+  expect(unknown).toMatchObject({ code: 64, stderr: expect.stringContaining('unknown command "walk"') })
+  expect(unset).toMatchObject({
+    code: 64,
+    stderr: expect.stringContaining('TELEMETRY_DATABASE_URL is not set'),
+  })
+})
