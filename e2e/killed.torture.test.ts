@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { parseEnv } from 'node:util'
+import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const kills = Number(process.env.TENDON_KILLS ?? 10)
@@ -45,6 +47,43 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   await exited
 }
 
+/**
+ * Changes rows of the CRM as fast as it can, until the connection ends: PostgreSQL outlives its killed parent for a
+ * moment, so that changes go on while nobody follows them.
+ * @returns how many transactions were committed
+ */
+async function hammer(): Promise<number> {
+  const settings = parseEnv(await readFile(join(dataPath, 'connections.env'), 'utf8'))
+  const client = new pg.Client({ connectionString: settings.CRM_DATABASE_URL })
+  client.on('error', () => {})
+  let transactions = 0
+  try {
+    await client.connect()
+    for (;;) {
+      const email = `hammer-${transactions % 20}@example.org`
+      await client.query('BEGIN')
+      await client.query('DELETE FROM customers WHERE email = $1', [email])
+      await client.query(
+        `INSERT INTO customers (id, full_name, email, date_of_birth, address, locale, time_zone)
+         SELECT gen_random_uuid(), $2, $1, date_of_birth, address, locale, time_zone FROM customers LIMIT 1`,
+        [email, `Hammered ${transactions}`],
+      )
+      await client.query('UPDATE customers SET phone = $1 WHERE email LIKE $2', [
+        String(transactions),
+        'hammer-%',
+      ])
+      await client.query(transactions % 5 === 4 ? 'ROLLBACK' : 'COMMIT')
+      transactions += 1
+    }
+  } catch (error) {
+    // The end of the connection is the end of this; anything else is a mistake in the test.
+    if (!/terminat|ECONN|EPIPE|not queryable|shutting down|starting up/.test(String(error))) throw error
+    return transactions
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
 /** `npm run cdc -- verify`: every row and value of every replicated table against the source. */
 async function verify(): Promise<{ code: number | null; output: string }> {
   const child = spawn(
@@ -60,14 +99,19 @@ async function verify(): Promise<{ code: number | null; output: string }> {
 
 test(`killed ${kills} times at random moments, every replicated table still equals its source`, async () => {
   await untilReady(start())
+  const hammers: Promise<number>[] = []
   for (let kill = 0; kill < kills; kill += 1) {
-    // A moment of running, of starting up again, or of the snapshot: the delay is the point of this test.
+    const isReady = kill % 2 === 0
+    if (isReady) hammers.push(hammer())
+    // A moment of running, or of starting up: the delay is the point of this test.
     await delay(Math.random() * 3_000)
     await end(running!, 'SIGKILL')
     const child = start()
-    if (kill % 2 === 1) await untilReady(child)
+    if (!isReady || kill === kills - 1) await untilReady(child)
   }
-  await end(running!, 'SIGKILL')
+  const transactions = await Promise.all(hammers)
+  expect(Math.min(...transactions)).toBeGreaterThan(0)
+  await end(running!, 'SIGTERM')
   await untilReady(start('--no-simulator'))
   const { code, output } = await verify()
   expect(output).toMatch(/customers/)
