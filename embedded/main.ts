@@ -4,6 +4,7 @@ import { helpText } from '@tendon/platform/config.ts'
 import { createLifecycle, stopOnSignals } from '@tendon/platform/lifecycle.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { endWith } from '@tendon/platform/process-config.ts'
+import { demoPeople } from '@tendon/sources/demo-people.ts'
 import pino from 'pino'
 import { type DataFolder, openDataFolder } from './data-folder.ts'
 import { type EmbeddedConfig, embeddedOptions, readEmbeddedConfig } from './options.ts'
@@ -63,7 +64,7 @@ function demoText(config: EmbeddedConfig): string {
   if (config.oidcIssuer) return ''
   return [
     '',
-    'Sign in as alice/alice or bob/bob (patients), or staff/staff.',
+    `Sign in as alice/alice or bob/bob (patients), or staff/staff (reads alice's report by ${demoPeople.alice.customerId}).`,
     `Then, with alice's report open:  npm run crm -- "UPDATE customers SET full_name = 'Alice Liddell' WHERE email = 'alice@example.org'"`,
     '',
   ].join('\n')

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import { html, raw } from 'hono/html'
 
 const style = `
-  :root { color-scheme: light dark; --ink: #14213d; --paper: #f4f6fa; --card: #fff; --line: #c9d1de; --soft: #5a6478;
-    --accent: #1f5fbf; --on-accent: #fff; --alert: #a11d2b; --alert-paper: #fdecee }
-  @media (prefers-color-scheme: dark) { :root { --ink: #e8ecf4; --paper: #10151f; --card: #1a2130; --line: #3a4558;
-    --soft: #a3aec2; --accent: #7db0ff; --on-accent: #0b1322; --alert: #ffb3ba; --alert-paper: #3a1a20 } }
+  :root { color-scheme: light dark; --ink: #12262b; --paper: #f3f5f2; --card: #fdfefd; --line: #d3dcd9; --soft: #4a5f64;
+    --accent: #0b5f58; --on-accent: #fff; --alert: #a11d2b; --alert-paper: #fdecee }
+  @media (prefers-color-scheme: dark) { :root { --ink: #e3edea; --paper: #0d1517; --card: #152022; --line: #2b3a3c;
+    --soft: #9db3b0; --accent: #6fd3c3; --on-accent: #06201d; --alert: #ffb3ba; --alert-paper: #3a1a20 } }
   * { box-sizing: border-box }
   body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem; background: var(--paper);
     color: var(--ink); font: 1rem/1.5 system-ui, sans-serif }
