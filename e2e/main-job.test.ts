@@ -1,6 +1,7 @@
 import { demoPeople } from '@tendon/sources/demo-people.ts'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { descendants, isLoopback, listeningAddresses } from './listening-sockets.fixture.ts'
 import { objectOf, signIn, startTestTendon, type TestTendon, today } from './test-tendon.ts'
 
 const { alice, bob } = demoPeople
@@ -118,6 +119,13 @@ test('without a cookie there is no report, and a signed address is good for its 
   }
 })
 
+test('nothing of this process, or of what it started, listens beyond loopback', async () => {
+  const pids = await descendants(process.pid)
+  const listening = (await Promise.all(pids.map(listeningAddresses))).flat()
+  expect(listening.length).toBeGreaterThanOrEqual(5)
+  expect(listening.filter((address) => !isLoopback(address))).toEqual([])
+})
+
 test('staff read a report by customer, and have none of their own', async () => {
   const { get } = await signIn(tendon, 'staff')
   const page = await get(`/api/reports/cdn/${today()}?user_id=${bob.customerId}`)
@@ -135,9 +143,14 @@ test('no token reaches the browser or the log', async () => {
   expect(tendon.logLines.length).toBeGreaterThan(10)
 })
 
-test('every port but the public one refuses without credentials, and nothing listens beyond loopback', async () => {
+test('behind the public port, nothing answers without credentials', async () => {
   const { REPORTS_SERVICE_URL, CLICKHOUSE_URL } = tendon.settings
   expect((await fetch(`${REPORTS_SERVICE_URL}/reports`)).status).toBe(401)
   expect((await fetch(`${REPORTS_SERVICE_URL}/invalidate`, { method: 'POST' })).status).toBe(401)
   expect((await fetch(`${CLICKHOUSE_URL}/?query=SELECT%201`)).status).toBe(403)
+  for (const address of [tendon.settings.CRM_DATABASE_URL, tendon.settings.TELEMETRY_DATABASE_URL]) {
+    const anonymous = new URL(address)
+    anonymous.password = 'guessed'
+    await expect(inDatabase(anonymous.href, 'SELECT 1')).rejects.toThrow(/password authentication failed/)
+  }
 })
