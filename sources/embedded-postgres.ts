@@ -66,11 +66,10 @@ export async function startEmbeddedPostgres(options: {
   const binaries = await findPostgresBinaries()
   const cluster = await openCluster(binaries, resolve(options.dataPath))
   const clusterPath = await realpath(cluster.clusterPath)
-  const orphanPid = await stopOrphanedPostmaster(clusterPath)
-  if (orphanPid !== undefined) log?.warn({ pid: orphanPid }, 'stopped the PostgreSQL of a killed process')
-
   const deadline = performance.now() + lingeringBackendsMs
   for (;;) {
+    const orphanPid = await stopOrphanedPostmaster(clusterPath)
+    if (orphanPid !== undefined) log?.warn({ pid: orphanPid }, 'stopped the PostgreSQL of a killed process')
     const port = options.port || (await findFreePort())
     const child = spawnPostgresProgram(
       binaries.postgres,
@@ -79,9 +78,11 @@ export async function startEmbeddedPostgres(options: {
     )
     const outcome = await becomeReady(child, log)
     if (outcome.ready) return attach({ child, cluster, port, log })
-    // The backends of a killed postmaster live for a moment longer and hold its shared memory; a port that was
-    // free may have been taken since.
-    const passing = outcome.lines.some((line) => /is still in use|could not bind/.test(line))
+    // The backends of a killed postmaster live for a moment longer and hold its shared memory; one that was starting
+    // when its parent was killed writes its lock file only now; a port that was free may have been taken since.
+    const passing = outcome.lines.some((line) =>
+      /is still in use|could not bind|lock file "postmaster.pid" already exists/.test(line),
+    )
     if (!passing || performance.now() > deadline) {
       throw sourcesErrors.startFailed(
         `PostgreSQL in ${clusterPath} did not start: ${outcome.lines.join(' / ')}`,
@@ -161,7 +162,7 @@ function attach(server: {
       process.off('exit', stopAtExit)
       settle()
       if (expected) return
-      log?.error({ code, signal, port }, 'PostgreSQL ended unexpectedly')
+      log?.error({ exit_code: code, signal, port }, 'PostgreSQL ended unexpectedly')
       for (const listener of listeners) listener({ code, signal })
     })
   })
