@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { errorPage, errorPagePath } from './error-page.ts'
@@ -28,13 +29,15 @@ const sources = tracked.filter(
   (file) => /\.tsx?$/.test(file) && file.includes('/') && !file.startsWith('deploy/'),
 )
 
+const read = (file: string) => readFileSync(join(root, file), 'utf8')
+
 function layerOf(folder: string): number {
   return layers.findIndex((layer) => layer.includes(folder))
 }
 
 /** The other workspaces a file imports, statically or dynamically; relative paths that leave the folder count. */
 function importedWorkspaces(file: string): string[] {
-  const text = readFileSync(`${root}${file}`, 'utf8')
+  const text = read(file)
   const specifiers = [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1]!)
   const folder = file.split('/')[0]!
   return specifiers.flatMap((specifier) => {
@@ -85,10 +88,32 @@ test('the rule itself refuses what the design forbids', () => {
 test('main.ts of a service only wires: under 40 lines', () => {
   const mains = ['cdc', 'etl', 'reports-service', 'bff', 'cdn'].map((folder) => `${folder}/main.ts`)
   for (const file of tracked.filter((path) => mains.includes(path))) {
-    expect(readFileSync(`${root}${file}`, 'utf8').split('\n').length, file).toBeLessThan(40)
+    expect(read(file).split('\n').length, file).toBeLessThan(40)
   }
 })
 
 test('docs/errors.md is what the error tables say (npm run docs)', async () => {
   expect(readFileSync(errorPagePath, 'utf8')).toBe(await errorPage())
+})
+
+const pages = tracked.filter((file) => file.endsWith('.md'))
+
+test('every link of a page to a place in the repository leads somewhere', () => {
+  const dead = pages.flatMap((page) =>
+    [...read(page).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)]
+      .map(([, target = '']) => ({ page, target, path: join(root, dirname(page), target) }))
+      .filter(({ path }) => !existsSync(path))
+      .map(({ target }) => `${page} links to ${target}`),
+  )
+  expect(dead).toEqual([])
+})
+
+test('every command that a page or an error tells people exists', () => {
+  const scriptsOf = (workspace = '.') => JSON.parse(read(`${workspace}/package.json`)).scripts
+  const unknown = [...pages, ...tracked.filter((file) => file.endsWith('errors.ts'))].flatMap((file) =>
+    [...read(file).matchAll(/npm run (?:-s )?([\w:-]+)(?: -w (\w+))?/g)]
+      .filter(([, script = '', workspace]) => !(script in scriptsOf(workspace)))
+      .map(([text]) => `${file}: ${text}`),
+  )
+  expect(unknown).toEqual([])
 })
