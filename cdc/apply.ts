@@ -14,7 +14,7 @@ import { deriveViews, viewNamePrefix } from './derive-view.ts'
 import { forgetSnapshot } from './snapshot-record.ts'
 import type { SourceTable } from './source-catalog.ts'
 import { rowsOf } from './source-catalog.ts'
-import { chIdentifier, pgTableName } from './sql-names.ts'
+import { chIdentifier, pgRowsOf } from './sql-names.ts'
 
 const replicaColumns = defineQuery({
   name: 'replica-columns',
@@ -104,7 +104,7 @@ async function hasValues(source: ClientBase, table: SourceTable, column: string)
   const [row] = await rowsOf(
     source,
     z.object({ found: z.boolean() }),
-    `SELECT EXISTS (SELECT FROM ${pgTableName(table)} WHERE ${quoted} IS NOT NULL) AS found`,
+    `SELECT EXISTS (SELECT FROM ${pgRowsOf(table)} WHERE ${quoted} IS NOT NULL) AS found`,
   )
   return row?.found === true
 }

@@ -8,7 +8,7 @@ export type BatchLimits = {
   maxBytes: number
 }
 
-export const defaultLimits: BatchLimits = { windowMs: 10, maxEvents: 20_000, maxBytes: 8 << 20 }
+export const defaultLimits: BatchLimits = { windowMs: 10, maxEvents: 40_000, maxBytes: 16 << 20 }
 
 /** Batches on their way from the reader to the writer: one is filled while another is being written. */
 export class BatchQueue {
@@ -43,8 +43,9 @@ export class BatchQueue {
   }
 
   sealIfFull(): void {
-    const { eventCount, length } = this.current
-    if (eventCount >= this.#limits.maxEvents || length >= this.#limits.maxBytes) this.seal()
+    const { eventCount, length, heldBytes } = this.current
+    const isFull = eventCount >= this.#limits.maxEvents || length + heldBytes >= this.#limits.maxBytes
+    if (isFull) this.seal()
   }
 
   /** To be called once what has arrived is in. */

@@ -3,7 +3,6 @@ import { TendonError } from '@tendon/platform/errors.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
-import { z } from 'zod'
 import { cdcErrors } from './errors.ts'
 import { createFeedMetrics } from './feed-metrics.ts'
 import { type FeedState, runSession } from './feed-session.ts'
@@ -13,7 +12,7 @@ import type { CdcConfig } from './options.ts'
 import { connectSource } from './postgres-connection.ts'
 import { type RegistryEntry, registry } from './registry.ts'
 import { pauseMs } from './retry.ts'
-import { rowsOf } from './source-catalog.ts'
+import { readWalEnd } from './source-position.ts'
 import type { WalStream } from './wal-stream.ts'
 
 /** How often the source is asked for its position while somebody waits for the feed to catch up. */
@@ -39,6 +38,8 @@ export type CdcFeed = {
    */
   caughtUp(lsn?: string): Promise<void>
   status(): FeedStatus
+  /** Rejects while changes are not streaming in, with the reason. */
+  ready(): Promise<void>
 }
 
 /**
@@ -111,12 +112,7 @@ export function createCdcFeed(options: {
   async function sourcePosition(): Promise<bigint> {
     const client = await connectSource(config.crmDatabaseUrl)
     try {
-      const [row] = await rowsOf(
-        client,
-        z.object({ lsn: z.string() }),
-        'SELECT pg_current_wal_lsn()::text AS lsn',
-      )
-      return parseLsn(row!.lsn)
+      return await readWalEnd(client)
     } finally {
       await client.end()
     }
@@ -144,6 +140,10 @@ export function createCdcFeed(options: {
       position: position === undefined ? undefined : formatLsn(position),
       problem,
     }),
+    async ready() {
+      if (state === 'streaming') return
+      throw cdcErrors.notCaughtUp(`The feed is not streaming (${state}). ${problem?.detail ?? ''}`)
+    },
   }
 }
 

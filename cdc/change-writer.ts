@@ -1,9 +1,10 @@
 import type { Log } from '@tendon/platform/log.ts'
 import { clickHouseErrorCode, type Warehouse } from '@tendon/warehouse/client.ts'
 import { completeChanges, type SourceRows } from './complete-changes.ts'
+import { refusedLetter } from './dead-letters.ts'
 import { expandTombstonesSql } from './derive-view.ts'
-import { type DeadLetter, type EventBatch, eventColumns, type Truncation } from './event-batch.ts'
-import { isoTime } from './positions.ts'
+import { type EventBatch, eventColumns, type Truncation } from './event-batch.ts'
+import { versionAt } from './lsn.ts'
 import { retry } from './retry.ts'
 
 /**
@@ -40,7 +41,7 @@ export function createChangeWriter(options: {
     } catch (error) {
       if (!isValueError(error)) throw error
       if (to - from === 1) {
-        batch.deadLetters.push(refusedEvent(batch, from, bytes, error))
+        batch.deadLetters.push(refusedLetter(batch, from, error))
         return
       }
       const middle = (from + to) >> 1
@@ -52,7 +53,7 @@ export function createChangeWriter(options: {
   async function expand({ codec, header }: Truncation): Promise<void> {
     await untilDone('truncating a replica', () =>
       warehouse.command(expandTombstonesSql(codec.replica), {
-        version: ((header.position << 64n) | BigInt(header.index)).toString(),
+        version: versionAt(header.position, header.index).toString(),
         lsn: String(header.lsn),
         tx_id: String(header.txId),
         committed_at: header.committedAt.toString(),
@@ -82,20 +83,5 @@ export function createChangeWriter(options: {
         )
       }
     },
-  }
-}
-
-function refusedEvent(batch: EventBatch, event: number, bytes: Buffer, error: unknown): DeadLetter {
-  const cause = error instanceof Error ? error.cause : undefined
-  return {
-    table: batch.codecs[event]!.qualifiedName,
-    key: batch.keyOf(event),
-    version: ((bytes.readBigUInt64LE(8) << 64n) | bytes.readBigUInt64LE(0)).toString(),
-    lsn: bytes.readBigUInt64LE(16).toString(),
-    op: bytes.toString('latin1', 25, 26),
-    reason: cause instanceof Error ? cause.message : String(error),
-    encoding: 'json',
-    message: batch.rowOf(event),
-    committed_at: isoTime(bytes.readBigInt64LE(35)),
   }
 }

@@ -12,15 +12,15 @@ export type SourceRows = (codec: TableCodec, keys: string[]) => Promise<Map<stri
 const keysPerQuery = 500
 const jsonNull = Buffer.from('null')
 
-// Only what came before: after a restart, the log may hold later changes already.
+// Only what came before: after a restart, the log may hold later changes already. Tombstones are passed over: a
+// row whose key changes has its old key's already.
 const formerRows = defineQuery({
   name: 'former-rows',
   sql: `
     SELECT key, argMax(row, version) AS row
     FROM cdc.events
-    WHERE table = {table:String} AND key IN {keys:Array(String)} AND version < {before:UInt128}
-    GROUP BY key
-    HAVING argMax(deleted, version) = 0`,
+    WHERE table = {table:String} AND key IN {keys:Array(String)} AND version < {before:UInt128} AND deleted = 0
+    GROUP BY key`,
   params: z.object({ table: z.string(), keys: z.array(z.string()), before: z.string() }),
   row: z.object({ key: z.string(), row: z.string() }),
 })
@@ -41,9 +41,8 @@ export async function completeChanges(
       // Gone from the log and the source: a later change deletes the row.
       change.values[place] = former?.get(change.codec.columns[place]!.name) ?? jsonNull
     }
-    if (change.formerKey !== change.key) known.delete(rowId(change.codec, change.formerKey))
-    if (change.header.op === 'd') known.delete(rowId(change.codec, change.key))
-    else known.set(rowId(change.codec, change.key), namedValues(change))
+    // A key's change comes as the old key's tombstone and then the row, which still needs the values from before.
+    if (change.header.op !== 'd') known.set(rowId(change.codec, change.key), namedValues(change))
   }
 }
 
@@ -79,13 +78,13 @@ async function fetchFormerRows(
 function wantedKeys(changes: readonly HeldChange[]): Map<TableCodec, string[]> {
   const touched = new Set<string>()
   const wanted = new Map<string, { codec: TableCodec; keys: Set<string> }>()
-  for (const { codec, key, formerKey, missing } of changes) {
+  for (const { header, codec, key, formerKey, missing } of changes) {
     if (missing.length > 0 && !touched.has(rowId(codec, formerKey))) {
       const entry = wanted.get(codec.qualifiedName) ?? { codec, keys: new Set<string>() }
       wanted.set(codec.qualifiedName, entry)
       entry.keys.add(formerKey)
     }
-    touched.add(rowId(codec, key))
+    if (header.op !== 'd') touched.add(rowId(codec, key))
   }
   return new Map([...wanted.values()].map(({ codec, keys }) => [codec, [...keys]]))
 }

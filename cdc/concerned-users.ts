@@ -7,12 +7,20 @@ import type { RegistryEntry } from './registry.ts'
 export type TableChanges = {
   entry: RegistryEntry
   keys: Set<string>
-  /** Further keys are in the log only: those of rows that a TRUNCATE or a snapshot found gone. */
+  /** The keys are in the log only: they are many, or rows that a TRUNCATE or a snapshot found gone are among them. */
   hasMoreInLog: boolean
 }
 
-/** More keys than that are found by their versions, not sent. */
-const maxKeysSent = 500
+/** More keys than that are not remembered, but found in the log by their versions. */
+const maxKeysKept = 500
+
+export function addKey(changes: TableChanges, key: string): void {
+  if (changes.hasMoreInLog) return
+  changes.keys.add(key)
+  if (changes.keys.size <= maxKeysKept) return
+  changes.hasMoreInLog = true
+  changes.keys.clear()
+}
 
 const row = z.object({ user_id: z.string() })
 
@@ -44,8 +52,7 @@ export async function findConcernedUsers(
       params: z.object({ table: z.string(), from: z.string(), to: z.string() }),
       row,
     })
-    const areInLog = hasMoreInLog || keys.size > maxKeysSent
-    const rows = areInLog
+    const rows = hasMoreInLog
       ? await warehouse.query(byVersion, {
           table: entry.name,
           from: versions.from.toString(),

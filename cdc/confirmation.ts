@@ -1,6 +1,6 @@
 import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
-import { findConcernedUsers, type TableChanges } from './concerned-users.ts'
+import { addKey, findConcernedUsers, type TableChanges } from './concerned-users.ts'
 import type { EventBatch } from './event-batch.ts'
 import type { Invalidate } from './invalidate.ts'
 import { type Position, type SourceHistory, writePosition } from './positions.ts'
@@ -75,13 +75,21 @@ export function createConfirmation(options: {
     return changes
   }
 
-  function widen(from: bigint, to: bigint): void {
-    if (pending.from === 0n || from < pending.from) pending.from = from
-    if (to > pending.to) pending.to = to
+  function widen(version: bigint): void {
+    if (pending.from === 0n || version < pending.from) pending.from = version
+    if (version > pending.to) pending.to = version
   }
 
   async function confirm({ tables, from, to, endLsn, newest }: Pending): Promise<void> {
     const again = { signal, log }
+    const store = (change: Partial<Position>) => {
+      position = { ...position, ...change }
+      return retry('storing the position', again, () =>
+        writePosition(warehouse, feed, { ...position, history }),
+      )
+    }
+    // Before anybody is told to look again: the reports they get say which changes they have seen.
+    if (newest) await store(newest)
     const users = await retry('finding the users concerned', again, () =>
       findConcernedUsers(warehouse, tables.values(), { from, to }),
     )
@@ -91,9 +99,8 @@ export function createConfirmation(options: {
         invalidate(ids.slice(start, start + usersPerCall), signal),
       )
     }
-    position = { ...position, ...newest, ...(endLsn !== undefined && { lsn: endLsn }) }
     if (endLsn === undefined) return
-    await retry('storing the position', again, () => writePosition(warehouse, feed, { ...position, history }))
+    await store({ lsn: endLsn })
     acknowledge(endLsn)
   }
 
@@ -101,18 +108,20 @@ export function createConfirmation(options: {
     add(batch) {
       for (let event = 0; event < batch.ends.length; event++) {
         if (batch.keyEnds[event]! > batch.keyStarts[event]!) {
-          changesOf(entryOf(batch.codecs[event]!)).keys.add(batch.keyOf(event))
+          addKey(changesOf(entryOf(batch.codecs[event]!)), batch.keyOf(event))
         }
       }
       for (const { codec } of batch.truncations) changesOf(entryOf(codec)).hasMoreInLog = true
-      if (batch.ends.length > 0) widen(batch.versionOf(0), batch.versionOf(batch.ends.length - 1))
+      for (const event of [0, batch.ends.length - 1]) {
+        if (event >= 0 && batch.ends.length > 0) widen(batch.versionOf(event))
+      }
       pending.endLsn = batch.endLsn ?? pending.endLsn
       pending.newest = batch.newest ?? pending.newest
       wake?.()
     },
     addFromLog(entry, version) {
       changesOf(entry).hasMoreInLog = true
-      widen(version, version)
+      widen(version)
       wake?.()
     },
     addIdle(endLsn) {

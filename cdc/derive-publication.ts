@@ -1,6 +1,7 @@
 import type { ClientBase } from 'pg'
 import pg from 'pg'
 import { z } from 'zod'
+import { cdcErrors } from './errors.ts'
 import { rowsOf, type SourceTable } from './source-catalog.ts'
 import { pgTableName } from './sql-names.ts'
 
@@ -39,26 +40,45 @@ export async function applyPublication(
   publicationName: string,
   tables: readonly SourceTable[],
 ): Promise<Map<string, string>> {
-  const quoted = pg.escapeIdentifier(publicationName)
+  try {
+    await bringPublication(client, publicationName, tables)
+  } catch (cause) {
+    const insufficientPrivilege = '42501'
+    if (!(cause instanceof pg.DatabaseError && cause.code === insufficientPrivilege)) throw cause
+    const statement = createPublicationSql(publicationName, tables)
+    throw cdcErrors.publicationRefused(`The user may not make the publication. Its owner can: ${statement}`, {
+      cause,
+    })
+  }
+  return readMemberships(client, publicationName, tables)
+}
+
+function createPublicationSql(publicationName: string, tables: readonly SourceTable[]): string {
   const list = tables.map(pgTableName).join(', ')
+  return `CREATE PUBLICATION ${pg.escapeIdentifier(publicationName)} FOR TABLE ${list} WITH (${whatIsPublished})`
+}
+
+async function bringPublication(
+  client: ClientBase,
+  publicationName: string,
+  tables: readonly SourceTable[],
+): Promise<void> {
+  const quoted = pg.escapeIdentifier(publicationName)
   const [publication] = await rowsOf(client, publicationRow, publicationSql, [publicationName])
   if (!publication) {
-    await client.query(`CREATE PUBLICATION ${quoted} FOR TABLE ${list} WITH (${whatIsPublished})`)
+    await client.query(createPublicationSql(publicationName, tables))
   } else if (!publication.complete) {
     // Made anew, and not altered, so that its identity tells of the gap.
     await client.query(
-      `BEGIN; DROP PUBLICATION ${quoted};
-       CREATE PUBLICATION ${quoted} FOR TABLE ${list} WITH (${whatIsPublished}); COMMIT`,
+      `BEGIN; DROP PUBLICATION ${quoted}; ${createPublicationSql(publicationName, tables)}; COMMIT`,
     )
   }
   const members = await readMemberships(client, publicationName, tables)
-  const missing = tables.filter((table) => !members.has(table.qualifiedName))
-  for (const table of missing) {
+  for (const table of tables.filter(({ qualifiedName }) => !members.has(qualifiedName))) {
     // A membership with a filter or a list of columns is in the way.
     await client.query(`ALTER PUBLICATION ${quoted} DROP TABLE ${pgTableName(table)}`).catch(ignoreNotMember)
     await client.query(`ALTER PUBLICATION ${quoted} ADD TABLE ${pgTableName(table)}`)
   }
-  return missing.length > 0 ? readMemberships(client, publicationName, tables) : members
 }
 
 /** The tables' places in the publication as it is; a table that is not wholly in it is missing. */
@@ -70,7 +90,7 @@ export async function readMemberships(
   const [publication] = await rowsOf(client, publicationRow, publicationSql, [publicationName])
   if (!publication?.complete) return new Map()
   if (publication.for_all_tables)
-    return new Map(tables.map((table) => [table.qualifiedName, publication.oid]))
+    return new Map(tables.map((table) => [table.qualifiedName, `${publication.oid}/table ${table.oid}`]))
   const members = await rowsOf(client, membershipRow, membershipSql, [publicationName])
   return new Map(members.map((member) => [member.qualified_name, member.membership]))
 }

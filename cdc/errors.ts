@@ -79,6 +79,12 @@ export const cdcErrors = defineErrors('CDC', {
     title: 'The stream of changes ended',
     help: 'Nothing to do: the feed reconnects by itself.',
   },
+  publicationRefused: {
+    number: 15,
+    status: 503,
+    title: 'The publication cannot be made',
+    help: 'Let the owner of the tables run the statement in the detail; the feed goes on by itself.',
+  },
   notCaughtUp: {
     number: 14,
     status: 503,

@@ -1,5 +1,7 @@
+import type { DeadLetter } from './dead-letters.ts'
 import type { HeldChange } from './held-changes.ts'
 import { maxGrowth, maxOverhead, writeLatin1 } from './json-text.ts'
+import { isoTime } from './positions.ts'
 import type { TableCodec } from './table-codec.ts'
 import { nullField, type TupleFields } from './tuple-fields.ts'
 
@@ -30,18 +32,6 @@ export type EventHeader = {
   committedAt: bigint
 }
 
-export type DeadLetter = {
-  table: string
-  key: string
-  version: string
-  lsn: string
-  op: string
-  reason: string
-  encoding: 'json' | 'hex'
-  message: string
-  committed_at: string
-}
-
 export type Truncation = { codec: TableCodec; header: EventHeader }
 
 const initialBytes = 1 << 20
@@ -64,17 +54,28 @@ export class EventBatch {
   keyStarts: number[] = []
   keyEnds: number[] = []
   codecs: TableCodec[] = []
-  /** Changes that must be completed before they can be written; such a batch has no others. */
+  /** Changes that are completed before they are written, in their order; then all changes stand here. */
   held: HeldChange[] | undefined
   truncations: Truncation[] = []
   deadLetters: DeadLetter[] = []
   /** Everything committed below it stands in this batch or an earlier one. */
   endLsn: bigint | undefined
-  /** Of the last event. */
-  newest: { version: bigint; committedAt: bigint } | undefined
+
+  /** What the changes held take up. */
+  heldBytes = 0
 
   get isEmpty(): boolean {
     return this.ends.length === 0 && !this.held && this.deadLetters.length === 0 && this.endLsn === undefined
+  }
+
+  /** The last event's place, and when it was committed. */
+  get newest(): { version: bigint; committedAt: bigint } | undefined {
+    const last = this.ends.length - 1
+    if (last < 0) return undefined
+    return {
+      version: this.versionOf(last),
+      committedAt: this.bytes.readBigInt64LE(this.#startOf(last) + 35),
+    }
   }
 
   get eventCount(): number {
@@ -89,10 +90,10 @@ export class EventBatch {
     this.keyEnds = []
     this.codecs = []
     this.held = undefined
+    this.heldBytes = 0
     this.truncations = []
     this.deadLetters = []
     this.endLsn = undefined
-    this.newest = undefined
   }
 
   /**
@@ -162,6 +163,13 @@ export class EventBatch {
     )
   }
 
+  /** Adds a change that has to be completed before it is written, or that comes after such a one. */
+  hold(change: HeldChange): void {
+    this.held ??= []
+    this.held.push(change)
+    for (const value of change.values) this.heldBytes += value?.length ?? 0
+  }
+
   /** Adds a TRUNCATE's own event, which has no key. */
   appendTruncate(header: EventHeader, codec: TableCodec): void {
     this.#reserve(codec, 0)
@@ -173,20 +181,34 @@ export class EventBatch {
   }
 
   versionOf(event: number): bigint {
-    const start = event === 0 ? 0 : this.ends[event - 1]!
+    const start = this.#startOf(event)
     return (this.bytes.readBigUInt64LE(start + 8) << 64n) | this.bytes.readBigUInt64LE(start)
   }
 
-  /** The row of an event, as JSON. */
-  rowOf(event: number): string {
-    const start = event === 0 ? 0 : this.ends[event - 1]!
-    const rowAt = start + fixedBytes + this.codecs[event]!.tableField.length + lengthBytes
-    return this.bytes.toString('utf8', rowAt, this.keyStarts[event]! - lengthBytes)
+  /** What an event says, read back from its bytes. */
+  describe(event: number): Omit<DeadLetter, 'reason' | 'encoding'> {
+    const { bytes } = this
+    const start = this.#startOf(event)
+    const codec = this.codecs[event]!
+    const rowAt = start + fixedBytes + codec.tableField.length + lengthBytes
+    return {
+      table: codec.qualifiedName,
+      key: this.keyOf(event),
+      version: this.versionOf(event).toString(),
+      lsn: bytes.readBigUInt64LE(start + 16).toString(),
+      op: bytes.toString('latin1', start + 25, start + 26),
+      message: bytes.toString('utf8', rowAt, this.keyStarts[event]! - lengthBytes),
+      committed_at: isoTime(bytes.readBigInt64LE(start + 35)),
+    }
   }
 
   /** The key of an event, as JSON. */
   keyOf(event: number): string {
     return this.bytes.toString('utf8', this.keyStarts[event], this.keyEnds[event])
+  }
+
+  #startOf(event: number): number {
+    return event === 0 ? 0 : this.ends[event - 1]!
   }
 
   #writeHeader(header: EventHeader, codec: TableCodec): void {

@@ -18,6 +18,8 @@ export type Pipeline = {
   isIdle(): boolean
   /** Rejects when changes can no longer be stored, or the signal aborts. */
   failed: Promise<never>
+  /** Resolves once it has failed and no statement of it is on its way any more. */
+  ended: Promise<unknown>
 }
 
 export function startPipeline(options: {
@@ -65,13 +67,15 @@ export function startPipeline(options: {
     }
   }
 
-  const failed = Promise.race([writeBatches(), confirmation.run()])
+  const work = [writeBatches(), confirmation.run()]
+  const failed = Promise.race(work)
   // Whoever waits for it learns of it; nobody may, once the session has ended for another reason.
   failed.catch(() => {})
   return {
     queue,
     confirmation,
     failed,
+    ended: Promise.allSettled(work),
     isIdle: () => !writing && queue.isEmpty && confirmation.isIdle(),
     drained() {
       if (!writing && queue.isEmpty) return Promise.resolve()

@@ -1,13 +1,12 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type pg from 'pg'
 import { applyReplica } from './apply.ts'
-import { type Catalog, readCatalog, readFingerprint } from './catalog.ts'
+import { type Catalog, readCatalog } from './catalog.ts'
+import { type CatalogWatch, createCatalogWatch } from './catalog-watch.ts'
 import { createCodecSource } from './codec-source.ts'
-import { cdcErrors } from './errors.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
-import { startPipeline } from './feed-pipeline.ts'
+import { type Pipeline, startPipeline } from './feed-pipeline.ts'
 import type { Invalidate } from './invalidate.ts'
 import { formatLsn } from './lsn.ts'
 import type { CdcConfig } from './options.ts'
@@ -22,8 +21,6 @@ import { readFinishedSnapshots } from './snapshot-record.ts'
 import { createSourceRows } from './source-rows.ts'
 import { planStart, type SourceIdentity, type StartPlan } from './start-plan.ts'
 import { WalStream } from './wal-stream.ts'
-
-const catalogCheckMs = 30_000
 
 export type FeedState = 'starting' | 'snapshot' | 'streaming' | 'waiting' | 'stopped'
 
@@ -57,28 +54,47 @@ export async function runSession(options: SessionOptions): Promise<never> {
   onState('starting')
   const source = await connectSource(config.crmDatabaseUrl)
   let connection: ReplicationConnection | undefined
+  let pipeline: Pipeline | undefined
   try {
     const catalog = await readCatalog(source, config.publicationName, entries)
     for (const replica of catalog.replicas) await applyReplica(source, warehouse, replica, log)
     connection = await ReplicationConnection.open(config.crmDatabaseUrl)
-    const { ended } = connection
-    const destroy = connection.destroy.bind(connection)
-    signal.addEventListener('abort', destroy, { once: true })
     signal.throwIfAborted()
-    const streaming = readChanges(session, source, connection, catalog)
-    return await Promise.race([streaming, ended, watchCatalog(session, source, catalog)])
+    signal.addEventListener('abort', () => connection?.destroy(), { once: true })
+    const watch = createCatalogWatch({ source, catalog, ...config, entries, signal })
+    return await Promise.race([
+      readChanges(session, {
+        source,
+        connection,
+        catalog,
+        watch,
+        onPipeline: (started) => {
+          pipeline = started
+        },
+      }),
+      connection.ended,
+      watch.run(),
+    ])
   } finally {
     ending.abort()
+    connection?.destroy()
+    // A statement on its way could still write, after the next session has looked at what there is.
+    await pipeline?.ended
     await source.end().catch(() => {})
   }
 }
 
 async function readChanges(
   session: SessionOptions,
-  source: pg.Client,
-  connection: ReplicationConnection,
-  catalog: Catalog,
+  parts: {
+    source: pg.Client
+    connection: ReplicationConnection
+    catalog: Catalog
+    watch: CatalogWatch
+    onPipeline: (pipeline: Pipeline) => void
+  },
 ): Promise<never> {
+  const { source, connection, catalog, watch } = parts
   const { config, warehouse, explained, log, metrics, onState, onPosition, onStream, isAwaited } = session
   const identity = await identifySystem(connection)
   const stored = await readPosition(warehouse, config.slotName)
@@ -104,16 +120,18 @@ async function readChanges(
     metrics,
     signal: session.signal,
   })
+  parts.onPipeline(pipeline)
   const reading = async (): Promise<never> => {
     if (plan.kind === 'snapshot') {
       onState('snapshot')
-      await takeSnapshot({ connection, warehouse, catalog, pipeline, start, log })
+      await takeSnapshot({ connection, warehouse, catalog, pipeline, start, log, signal: session.signal })
       metrics.snapshotTaken()
     } else onPosition(start.lsn)
     const decoder = new PgOutputDecoder({
       queue: pipeline.queue,
       versionOffset: start.history.versionOffset,
       ...createCodecSource(catalog, explained),
+      onDescribedAgain: () => watch.look(),
     })
     stream = new WalStream({ connection, pipeline, decoder, from: start.lsn, isAwaited, metrics, log })
     await stream.start(config.slotName, config.publicationName)
@@ -149,18 +167,4 @@ async function planSession(
     else log.info('taking the first snapshot')
   }
   return plan
-}
-
-/** Sees what the stream does not show: a table or a column made anew under its old name, NOT NULL taken off. */
-async function watchCatalog(
-  { config, entries, signal }: SessionOptions,
-  source: pg.Client,
-  catalog: Catalog,
-): Promise<never> {
-  for (;;) {
-    await delay(catalogCheckMs, undefined, { signal })
-    const fingerprint = await readFingerprint(source, config.publicationName, entries)
-    if (fingerprint !== catalog.fingerprint)
-      throw cdcErrors.schemaChanged('The catalog of the CRM has changed.')
-  }
 }

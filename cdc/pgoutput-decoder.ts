@@ -1,8 +1,9 @@
 import type { BatchQueue } from './batch-queue.ts'
+import { undecodedLetter } from './dead-letters.ts'
 import { cdcErrors } from './errors.ts'
 import type { EventHeader } from './event-batch.ts'
 import { holdChange } from './held-changes.ts'
-import { firstChangeIndex, versionAt } from './lsn.ts'
+import { firstChangeIndex } from './lsn.ts'
 import { type Relation, readRelation } from './relation.ts'
 import type { TableCodec } from './table-codec.ts'
 import { nullField, TupleFields, unchangedField } from './tuple-fields.ts'
@@ -17,6 +18,8 @@ export type DecoderOptions = {
   versionOffset: bigint
   /** @throws TENDON-CDC-011 when the catalog has to be read again */
   codecFor: (relation: Relation) => TableCodec | undefined
+  /** A table is described a second time, as it is after DDL. */
+  onDescribedAgain: () => void
   /** A NULL came where the catalog said there was none. */
   onUnexpectedNull: (codec: TableCodec, column: string) => void
 }
@@ -61,11 +64,8 @@ export class PgOutputDecoder {
         this.#commit(message, at)
         return
       case 0x52 /* R */:
-        {
-          const relation = readRelation(message, at)
-          this.#codecs.set(relation.oid, this.#options.codecFor(relation))
-          return
-        }
+        this.#describe(readRelation(message, at))
+        return
       case 0x49 /* I */:
         this.#insert(message, at)
         return
@@ -98,6 +98,11 @@ export class PgOutputDecoder {
   #commit(message: Buffer, at: number): void {
     this.inTransaction = false
     this.#options.queue.current.endLsn = message.readBigUInt64BE(at + 9)
+  }
+
+  #describe(relation: Relation): void {
+    if (this.#codecs.has(relation.oid)) this.#options.onDescribedAgain()
+    this.#codecs.set(relation.oid, this.#options.codecFor(relation))
   }
 
   #insert(message: Buffer, at: number): void {
@@ -142,9 +147,9 @@ export class PgOutputDecoder {
       const codec = this.#codecs.get(message.readUInt32BE(at + 5 + 4 * index))
       if (!codec) continue
       header.index++
+      if (queue.current.held) queue.seal()
       queue.current.appendTruncate(header, codec)
       queue.current.truncations.push({ codec, header: { ...header } })
-      this.#noteNewest()
       // What comes after it must not be there when its tombstones are made.
       queue.seal()
     }
@@ -165,11 +170,10 @@ export class PgOutputDecoder {
     if (isIncomplete && !queue.current.held) {
       // What it has to be completed from may stand before it in the current batch.
       queue.seal()
-      queue.current.held = []
     }
-    if (queue.current.held) queue.current.held.push(holdChange(header, codec, message, row, former))
-    else queue.current.append(header, codec, message, row)
-    this.#noteNewest()
+    if (isIncomplete || queue.current.held) {
+      queue.current.hold(holdChange(header, codec, message, row, former))
+    } else queue.current.append(header, codec, message, row)
     queue.sealIfFull()
   }
 
@@ -186,26 +190,12 @@ export class PgOutputDecoder {
     return isIncomplete
   }
 
-  #noteNewest(): void {
-    const { position, index, committedAt } = this.#header
-    this.#options.queue.current.newest = { version: versionAt(position, index), committedAt }
-  }
-
   #deadLetter(tag: number, message: Buffer, error: unknown): void {
     const header = this.#header
     const hasTable = tag === 0x49 || tag === 0x55 || tag === 0x44
     const codec = hasTable ? this.#codecs.get(message.readUInt32BE(1)) : undefined
-    this.#options.queue.current.deadLetters.push({
-      table: codec?.qualifiedName ?? '',
-      key: '',
-      version: versionAt(header.position, header.index).toString(),
-      lsn: String(header.lsn),
-      op: hasTable ? header.op : '',
-      reason: error instanceof Error ? error.message : String(error),
-      encoding: 'hex',
-      message: message.toString('hex'),
-      committed_at: new Date(Number(header.committedAt / 1000n)).toISOString(),
-    })
+    const letter = undecodedLetter(header, codec?.qualifiedName ?? '', message, error)
+    this.#options.queue.current.deadLetters.push(letter)
   }
 }
 

@@ -6,7 +6,7 @@ import { z } from 'zod'
 export type Position = {
   /** Everything committed below it is stored, and its users are invalidated. */
   lsn: bigint
-  /** Newest change stored. */
+  /** Newest change that can be read in `crm.*`; ahead of `lsn` while its users are being invalidated. */
   version: bigint
   /** When the source committed it, in microseconds since 1970. */
   committedAt: bigint

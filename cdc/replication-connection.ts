@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import pg from 'pg'
 import { cdcErrors } from './errors.ts'
-import { pinnedSettings, unavailable } from './postgres-connection.ts'
+import { connectTimeoutMs, pinnedSettings, unavailable } from './postgres-connection.ts'
 
 /** An ErrorResponse of the server. */
 export class ServerError extends Error {
@@ -24,8 +24,6 @@ export type ReplicationHandlers = {
   /** A NoticeResponse, as a warning that a publication is missing. */
   notice: (text: string) => void
 }
-
-const connectTimeoutMs = 30_000
 
 /**
  * A connection in replication mode (docs, "Streaming Replication Protocol"). `pg` does login and TLS; from there on
@@ -67,6 +65,7 @@ export class ReplicationConnection {
       replication: 'database',
       application_name: 'tendon-cdc',
       connectionTimeoutMillis: connectTimeoutMs,
+      keepAlive: true,
     }
     const client = new pg.Client(config) as pg.Client & { connection: { stream: Duplex } }
     client.on('error', () => {})
@@ -80,7 +79,12 @@ export class ReplicationConnection {
       throw unavailable(cause)
     }
     const connection = new ReplicationConnection(client.connection.stream)
-    await connection.query(pinnedSettings)
+    try {
+      await connection.query(pinnedSettings)
+    } catch (error) {
+      connection.destroy()
+      throw error
+    }
     return connection
   }
 

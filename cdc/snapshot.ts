@@ -1,8 +1,12 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
 import pg from 'pg'
+import { z } from 'zod'
 import type { BatchQueue } from './batch-queue.ts'
 import type { Catalog } from './catalog.ts'
+import { undecodedLetter } from './dead-letters.ts'
 import type { ReplicaTable } from './derive-table.ts'
 import { expandTombstonesSql } from './derive-view.ts'
 import type { EventHeader } from './event-batch.ts'
@@ -11,11 +15,14 @@ import { snapshotRowIndex, snapshotTombstoneIndex, versionAt } from './lsn.ts'
 import { type Position, readNewestVersion } from './positions.ts'
 import type { ReplicationConnection } from './replication-connection.ts'
 import { createSlotWithSnapshot, dropSlot } from './replication-slot.ts'
+import { retry } from './retry.ts'
 import { recordSnapshot } from './snapshot-record.ts'
-import { pgTableName } from './sql-names.ts'
+import { pgRowsOf } from './sql-names.ts'
 import type { SourceIdentity } from './start-plan.ts'
 import { createTableCodec } from './table-codec.ts'
 import { TupleFields } from './tuple-fields.ts'
+
+const pollIntervalMs = 50
 
 /**
  * Makes the slot anew. The connection's transaction sees from then on what is committed before the slot's first
@@ -59,8 +66,9 @@ export async function takeSnapshot(options: {
   pipeline: Pipeline
   start: Position
   log: Log
+  signal: AbortSignal
 }): Promise<void> {
-  const { connection, warehouse, catalog, pipeline, start, log } = options
+  const { connection, warehouse, catalog, pipeline, start, log, signal } = options
   const rows = new Map<string, number>()
   for (const replica of catalog.replicas) {
     const count = await readTable(connection, replica, pipeline.queue, start)
@@ -69,14 +77,39 @@ export async function takeSnapshot(options: {
   }
   await connection.query('COMMIT')
   await pipeline.drained()
+  await retry('waiting for inserts under way', { signal, log }, () => otherInsertsEnded(warehouse, signal))
   for (const replica of catalog.replicas) {
     const table = replica.source.qualifiedName
-    await deleteVanished(warehouse, replica, start)
+    await retry('deleting what has vanished', { signal, log }, () =>
+      deleteVanished(warehouse, replica, start),
+    )
     pipeline.confirmation.addFromLog(replica.source.entry, versionOf(start, snapshotTombstoneIndex))
     const membership = catalog.memberships.get(table) ?? ''
-    await recordSnapshot(warehouse, { table, version: start.version, membership, rows: rows.get(table) ?? 0 })
+    const record = { table, version: start.version, membership, rows: rows.get(table) ?? 0 }
+    await retry('recording the snapshot', { signal, log }, () => recordSnapshot(warehouse, record))
   }
   pipeline.confirmation.addIdle(start.lsn)
+}
+
+const runningInserts = defineQuery({
+  name: 'running-inserts',
+  sql: `
+    SELECT toUInt32(count()) AS statements FROM system.processes
+    WHERE query LIKE '%INSERT INTO cdc.events%' AND query NOT LIKE '%system.processes%'`,
+  params: z.object({}),
+  row: z.object({ statements: z.int() }),
+})
+
+/**
+ * What a feed that was killed has sent may still be on its way. It must be there when tombstones are made for what
+ * has vanished, or it would come back after them.
+ */
+async function otherInsertsEnded(warehouse: Warehouse, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const [running] = await warehouse.query(runningInserts, {})
+    if (!running?.statements) return
+    await delay(pollIntervalMs, undefined, { signal })
+  }
 }
 
 /** @returns how many rows it has */
@@ -99,9 +132,14 @@ async function readTable(
   }
   let rows = 0
   const columns = names.map((name) => pg.escapeIdentifier(name)).join(', ')
-  await connection.query(`SELECT ${columns} FROM ${pgTableName(replica.source)}`, (message, at) => {
+  await connection.query(`SELECT ${columns} FROM ${pgRowsOf(replica.source)}`, (message, at, end) => {
     fields.readDataRow(message, at)
-    queue.current.append(header, codec, message, fields)
+    try {
+      queue.current.append(header, codec, message, fields)
+    } catch (error) {
+      const row = message.subarray(at, end)
+      queue.current.deadLetters.push(undecodedLetter(header, codec.qualifiedName, row, error))
+    }
     rows++
     queue.sealIfFull()
     queue.arrived()

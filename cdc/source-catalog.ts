@@ -26,8 +26,11 @@ export type SourceTable = {
   entry: RegistryEntry
   /** `schema.table`, as in `cdc.events` */
   qualifiedName: string
+  /** pg_class.oid: a table that was dropped and made again has another. */
+  oid: number
   schema: string
   name: string
+  isPartitioned: boolean
   /** Names of the key columns in key order. */
   key: string[]
   /** In the table's order, without generated and omitted ones. */
@@ -37,6 +40,7 @@ export type SourceTable = {
 const tableRow = z.object({
   qualified_name: z.string(),
   oid: z.coerce.number().nullable(),
+  kind: z.string().nullable(),
   schema: z.string(),
   name: z.string(),
   replica_identity: z.string().nullable(),
@@ -47,7 +51,7 @@ const tableRow = z.object({
 // key flags do not do: under REPLICA IDENTITY FULL every column has one.
 const tablesSql = `
 SELECT
-  wanted.schema || '.' || wanted.name AS qualified_name, c.oid, wanted.schema, wanted.name,
+  wanted.schema || '.' || wanted.name AS qualified_name, c.oid, c.relkind AS kind, wanted.schema, wanted.name,
   c.relreplident AS replica_identity,
   ARRAY(
     SELECT a.attname::text
@@ -131,6 +135,8 @@ export async function readSourceTables(
     return {
       entry,
       qualifiedName: entry.name,
+      oid: table.oid,
+      isPartitioned: table.kind === 'p',
       schema: table.schema,
       name: table.name,
       key: table.key,

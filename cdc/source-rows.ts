@@ -3,7 +3,7 @@ import type { SourceRows } from './complete-changes.ts'
 import { encodeValue } from './held-changes.ts'
 import { jsonMembers } from './json-members.ts'
 import { rawText } from './postgres-connection.ts'
-import { pgTableName } from './sql-names.ts'
+import { pgRowsOf } from './sql-names.ts'
 import type { TableCodec } from './table-codec.ts'
 
 /** Reads rows as they are at the source now, one query each: the log has nearly all of them. */
@@ -33,7 +33,7 @@ async function readRow(
   const columns = codec.columns.filter((column) => !column.isOmitted)
   const result = await client.query({
     text: `SELECT ${columns.map(({ name }) => pg.escapeIdentifier(name)).join(', ')}
-           FROM ${pgTableName(codec.replica.source)} WHERE ${conditions.join(' AND ')}`,
+           FROM ${pgRowsOf(codec.replica.source)} WHERE ${conditions.join(' AND ')}`,
     values: [...members.values()].map(keyText),
     rowMode: 'array',
     types: rawText,

@@ -5,6 +5,11 @@ export function pgTableName(table: { schema: string; name: string }): string {
   return `${pg.escapeIdentifier(table.schema)}.${pg.escapeIdentifier(table.name)}`
 }
 
+/** The rows that are the table's own: what inherits from it is published as a table of its own. */
+export function pgRowsOf(table: { schema: string; name: string; isPartitioned: boolean }): string {
+  return table.isPartitioned ? pgTableName(table) : `ONLY ${pgTableName(table)}`
+}
+
 /** An identifier of ClickHouse, quoted whatever it holds. */
 export function chIdentifier(name: string): string {
   return `\`${name.replace(/[\\`]/g, '\\$&')}\``

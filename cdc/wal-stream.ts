@@ -13,7 +13,7 @@ const statusIntervalMs = 5_000
 /** The server answers each status; after this long without a word the connection is dead. */
 const silenceMs = 60_000
 /** How often the position is moved on while the source has nothing for us. */
-const idleIntervalMs = 5_000
+const idleIntervalMs = 2_000
 const postgresEpochMs = 946_684_800_000
 
 const xLogData = 0x77

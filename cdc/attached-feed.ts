@@ -1,0 +1,35 @@
+import type { Config } from '@tendon/platform/config.ts'
+import type { Log } from '@tendon/platform/log.ts'
+import { createMetrics, type Metrics } from '@tendon/platform/metrics.ts'
+import { createServiceTokenSource } from '@tendon/platform/service-token.ts'
+import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
+import { type CdcFeed, createCdcFeed } from './cdc-feed.ts'
+import { createInvalidate } from './invalidate.ts'
+import type { serviceOptions } from './options.ts'
+
+/** The feed with its parts at the addresses of the configuration. The warehouse is the caller's to close. */
+export function createAttachedFeed(
+  config: Config<typeof serviceOptions>,
+  log: Log,
+): { feed: CdcFeed; warehouse: Warehouse; metrics: Metrics } {
+  const warehouse = createWarehouse({
+    url: config.clickhouseUrl,
+    username: config.clickhouseUser,
+    password: config.clickhousePassword,
+  })
+  const token = createServiceTokenSource({
+    issuer: config.oidcIssuer,
+    clientId: config.oidcClientId,
+    clientSecret: config.oidcClientSecret,
+    internalUrl: config.oidcInternalUrl,
+  })
+  const metrics = createMetrics('cdc', { processMetrics: true })
+  const feed = createCdcFeed({
+    config,
+    warehouse,
+    invalidate: createInvalidate(config.reportsServiceUrl, token),
+    log,
+    metrics,
+  })
+  return { feed, warehouse, metrics }
+}

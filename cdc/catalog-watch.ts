@@ -1,0 +1,60 @@
+import type { ClientBase } from 'pg'
+import { type Catalog, readFingerprint } from './catalog.ts'
+import { cdcErrors } from './errors.ts'
+import type { RegistryEntry } from './registry.ts'
+
+const intervalMs = 10_000
+
+export type CatalogWatch = {
+  /** Looks now: the stream has described a table again, as it does after DDL. */
+  look(): void
+  /** @throws TENDON-CDC-011 when the catalog has changed */
+  run(): Promise<never>
+}
+
+/**
+ * Sees what the rows of the stream do not show: a table or a column made anew under its old name, a table taken out
+ * of the publication, a publication dropped.
+ */
+export function createCatalogWatch(options: {
+  source: ClientBase
+  catalog: Catalog
+  publicationName: string
+  entries: readonly RegistryEntry[]
+  signal: AbortSignal
+}): CatalogWatch {
+  const { source, catalog, publicationName, entries, signal } = options
+  let isDue = false
+  let wake: (() => void) | undefined
+
+  function nextLook(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, intervalMs)
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    wake = resolve
+    if (isDue) resolve()
+    return promise.finally(() => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', abort)
+    })
+  }
+
+  return {
+    look() {
+      isDue = true
+      wake?.()
+    },
+    async run() {
+      for (;;) {
+        signal.throwIfAborted()
+        await nextLook()
+        isDue = false
+        const fingerprint = await readFingerprint(source, publicationName, entries)
+        if (fingerprint !== catalog.fingerprint) {
+          throw cdcErrors.schemaChanged('The catalog of the CRM database has changed.')
+        }
+      }
+    },
+  }
+}

@@ -1,0 +1,84 @@
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { CdcFeed } from './cdc-feed.ts'
+import { registry } from './registry.ts'
+import { createWorld, startServers, type World } from './replica-of-source.fixture.ts'
+
+const servers = await startServers()
+let world: World
+let feed: CdcFeed
+let env: Record<string, string>
+
+beforeAll(async () => {
+  const schema = await readFile(new URL(import.meta.resolve('@tendon/sources/crm/schema.sql')), 'utf8')
+  world = await createWorld(servers, schema, [...registry])
+  feed = world.newFeed()
+  env = {
+    PATH: process.env.PATH ?? '',
+    CRM_DATABASE_URL: world.url,
+    CDC_SLOT: world.slotName,
+    CDC_PUBLICATION: world.publicationName,
+    CLICKHOUSE_URL: servers.clickHouse.url,
+    CLICKHOUSE_USER: servers.clickHouse.username,
+    CLICKHOUSE_PASSWORD: servers.clickHouse.password,
+  }
+})
+afterAll(async () => {
+  await world.close()
+  await servers.remove()
+})
+
+type Outcome = { code: number; stdout: string; stderr: string }
+
+async function cdc(...argv: string[]): Promise<Outcome> {
+  const run = promisify(execFile)(process.execPath, [join(import.meta.dirname, 'cli.ts'), ...argv], { env })
+  return run.then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (failure: Outcome) => failure,
+  )
+}
+
+test('apply, status and verify, as people and as scripts read them', async () => {
+  expect(await cdc('apply')).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('public.customers is in place'),
+  })
+  expect(await cdc('status')).toMatchObject({ code: 0, stdout: expect.stringContaining('never run') })
+  const early = await cdc('verify', '--timeout-ms', '50')
+  expect(early).toMatchObject({ code: 1, stderr: expect.stringContaining('TENDON-CDC-014') })
+
+  feed.start()
+  await world.sql.query(
+    `INSERT INTO prosthesis_models VALUES (1, 'one', 'hand', 1, 1.5, 2.50, '{}', '2024-01-01')`,
+  )
+  const equal = await cdc('verify', '--json')
+  expect(equal.code).toBe(0)
+  expect(JSON.parse(equal.stdout).tables).toContainEqual({
+    table: 'public.prosthesis_models',
+    rows: 1,
+    differences: [],
+  })
+  const status = JSON.parse((await cdc('status', '--json')).stdout)
+  expect(status).toMatchObject({ slot: { active: true }, tables: [{ dead_letters: 0 }, {}, {}] })
+
+  await world.warehouse.command(
+    'ALTER TABLE crm.prosthesis_models UPDATE list_price = 9 WHERE 1 SETTINGS mutations_sync = 1',
+  )
+  expect(await cdc('verify')).toMatchObject({
+    code: 3,
+    stdout: expect.stringContaining('1 list_price: 2.50 at the source, 9.00 here'),
+  })
+})
+
+test('--help, and wrong usage', async () => {
+  expect(await cdc('--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('verify') })
+  expect(await cdc('verify', '--help')).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('CRM_DATABASE_URL'),
+  })
+  expect(await cdc('mend')).toMatchObject({ code: 64 })
+  expect(await cdc('status', '--no-such-option')).toMatchObject({ code: 64 })
+})

@@ -1,0 +1,151 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type ChdbServer, startChdbServer } from '@tendon/chdb-server/start-chdb-server.ts'
+import { createLog } from '@tendon/platform/log.ts'
+import { createMetrics } from '@tendon/platform/metrics.ts'
+import { startTestPostgres, type TestPostgres } from '@tendon/sources/test-database.fixture.ts'
+import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
+import { applyMigrations } from '@tendon/warehouse/migrate.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
+import pg from 'pg'
+import { z } from 'zod'
+import { type CdcFeed, createCdcFeed } from './cdc-feed.ts'
+import { deriveReplica } from './derive-table.ts'
+import type { Invalidate } from './invalidate.ts'
+import { connectSource } from './postgres-connection.ts'
+import type { RegistryEntry } from './registry.ts'
+import { readSourceTables } from './source-catalog.ts'
+import { type Difference, verifyTable } from './verify.ts'
+
+/** A PostgreSQL and a ClickHouse for one test file. */
+export type Servers = {
+  postgres: TestPostgres
+  clickHouse: ChdbServer
+  remove(): Promise<void>
+}
+
+export async function startServers(): Promise<Servers> {
+  const folder = await mkdtemp(join(tmpdir(), 'tendon-cdc-'))
+  const [postgres, clickHouse] = await Promise.all([
+    startTestPostgres({ wal_level: 'logical', max_replication_slots: '30', max_wal_senders: '30' }),
+    startChdbServer({ dataPath: join(folder, 'clickhouse') }),
+  ])
+  return {
+    postgres,
+    clickHouse,
+    async remove() {
+      await Promise.all([postgres.remove(), clickHouse.stop()])
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** A database of its own with tables, a feed over it, and a warehouse that is emptied first. */
+export type World = {
+  url: string
+  slotName: string
+  publicationName: string
+  sql: pg.Client
+  warehouse: Warehouse
+  entries: RegistryEntry[]
+  /** Users invalidated so far, one list a call. */
+  invalidated: string[][]
+  /** Makes a feed that is not started; `over` replaces parts of it. */
+  newFeed(over?: { warehouse?: Warehouse; invalidate?: Invalidate; entries?: RegistryEntry[] }): CdcFeed
+  /** All differences between the tables and their replicas, once the feed has caught up. */
+  differences(feed: CdcFeed, entries?: RegistryEntry[]): Promise<Difference[]>
+  rows(sql: string): Promise<Record<string, unknown>[]>
+  close(): Promise<void>
+}
+
+let slots = 0
+
+export async function createWorld(
+  { postgres, clickHouse }: Servers,
+  ddl: string,
+  entries: RegistryEntry[],
+): Promise<World> {
+  const url = await postgres.freshDatabase()
+  const sql = await connectSource(url)
+  await sql.query(ddl)
+  const warehouse = createWarehouse(clickHouse)
+  await emptyWarehouse(warehouse)
+  const log = createLog({ service: 'cdc', level: process.env.CDC_TEST_LOG === '1' ? 'debug' : 'fatal' })
+  const slotName = `test_${process.pid}_${++slots}`
+  const invalidated: string[][] = []
+  const feeds: CdcFeed[] = []
+  const publicationName = 'test publication'
+  return {
+    url,
+    slotName,
+    publicationName,
+    sql,
+    warehouse,
+    entries,
+    invalidated,
+    newFeed(over = {}) {
+      const feed = createCdcFeed({
+        config: { crmDatabaseUrl: url, slotName, publicationName },
+        warehouse: over.warehouse ?? warehouse,
+        invalidate:
+          over.invalidate ??
+          (async (users) => {
+            invalidated.push(users)
+          }),
+        log,
+        metrics: createMetrics('cdc'),
+        entries: over.entries ?? entries,
+      })
+      feeds.push(feed)
+      return feed
+    },
+    async differences(feed, checked = entries) {
+      const tables = await readSourceTables(sql, checked)
+      const found: Difference[] = []
+      for (const table of tables) {
+        const caughtUp = () => feed.caughtUp()
+        const replica = deriveReplica(table)
+        const verdict = await verifyTable({ source: sql, warehouse, replica, caughtUp })
+        found.push(...verdict.differences)
+      }
+      return found
+    },
+    rows: (query) =>
+      warehouse.query(
+        defineQuery({
+          name: 'test',
+          sql: query,
+          params: z.object({}),
+          row: z.record(z.string(), z.unknown()),
+        }),
+        {},
+      ),
+    async close() {
+      await Promise.all(feeds.map((feed) => feed.stop()))
+      await sql.end()
+      await warehouse.close()
+    },
+  }
+}
+
+async function emptyWarehouse(warehouse: Warehouse): Promise<void> {
+  for (const database of ['cdc', 'crm', 'reports', 'warehouse']) {
+    await warehouse.command(`DROP DATABASE IF EXISTS ${database} SYNC`)
+  }
+  await applyMigrations(warehouse)
+}
+
+/** Runs statements on a connection of their own. */
+export async function withConnection<Result>(
+  url: string,
+  run: (client: pg.Client) => Promise<Result>,
+): Promise<Result> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    return await run(client)
+  } finally {
+    await client.end()
+  }
+}
