@@ -4,22 +4,24 @@ import { createRedisKeyValue } from '@tendon/platform/key-value-redis.ts'
 import { createLifecycle, stopOnSignals } from '@tendon/platform/lifecycle.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'
-import { readProcessConfig } from '@tendon/platform/process-config.ts'
+import { readProcessConfig, runProgram } from '@tendon/platform/process-config.ts'
 import { createBff } from './bff.ts'
 import { bffOptions } from './options.ts'
 
-const config = readProcessConfig('bff', 'node bff/main.ts [options]', bffOptions)
-const { host, port, redisUrl, webRoot, logLevel } = config
-const log = createLog({ service: 'bff', level: logLevel })
-const metrics = createMetrics('bff', { processMetrics: true })
-const lifecycle = createLifecycle({ log })
-stopOnSignals(lifecycle, { log })
+await runProgram(async () => {
+  const config = readProcessConfig('bff', 'node bff/main.ts [options]', bffOptions)
+  const { host, port, redisUrl, webRoot, logLevel } = config
+  const log = createLog({ service: 'bff', level: logLevel })
+  const metrics = createMetrics('bff', { processMetrics: true })
+  const lifecycle = createLifecycle({ log })
+  stopOnSignals(lifecycle, { log })
 
-const keyValue = redisUrl ? createRedisKeyValue({ url: redisUrl, log }) : createMemoryKeyValue()
-const bff = createBff({ config, keyValue, log, metrics, webRoot })
+  const keyValue = redisUrl ? createRedisKeyValue({ url: redisUrl, log }) : createMemoryKeyValue()
+  const bff = createBff({ config, keyValue, log, metrics, webRoot })
 
-await lifecycle.start('key-value', { stop: () => keyValue.close() })
-await lifecycle.start('bff', bff)
-const server = await listen(bff.app, { host, port, log })
-await lifecycle.start('http', { stop: () => server.close() })
-log.info({ url: server.url }, 'ready')
+  await lifecycle.start('key-value', { stop: () => keyValue.close() })
+  await lifecycle.start('bff', bff)
+  const server = await listen(bff.app, { host, port, log })
+  await lifecycle.start('http', { stop: () => server.close() })
+  log.info({ url: server.url }, 'ready')
+})

@@ -1,3 +1,4 @@
+import { discoverClient } from '@tendon/platform/discover-client.ts'
 import { createProviderFetch } from '@tendon/platform/provider-fetch.ts'
 import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import * as oidc from 'openid-client'
@@ -64,33 +65,28 @@ export function createOidcClient(options: {
   postLogoutRedirectUri: string
   now: () => number
 }) {
-  const { issuer, clientId, redirectUri, postLogoutRedirectUri, now } = options
-  const providerFetch = createProviderFetch(issuer, options.internalUrl)
+  const { issuer, internalUrl, clientId, clientSecret, redirectUri, postLogoutRedirectUri, now } = options
+  const providerFetch = createProviderFetch(issuer, internalUrl)
   let discovered: Promise<oidc.Configuration> | undefined
   let keySet: JWTVerifyGetKey | undefined
 
   function configuration(): Promise<oidc.Configuration> {
-    discovered ??= discover().catch((err) => {
+    discovered ??= discoverClient({
+      issuer,
+      internalUrl,
+      clientId,
+      clientSecret,
+      timeoutMs: providerTimeoutMs,
+      // Signatures of ID tokens are checked although they come straight from the provider: the back channel may
+      // be plain HTTP (OpenID Connect Core 1.0 §3.1.3.7, 6).
+      execute: [oidc.enableNonRepudiationChecks],
+    }).catch((err) => {
       discovered = undefined
       throw bffErrors.providerUnavailable('The identity provider could not be reached.', {
         cause: withoutPayload(err),
       })
     })
     return discovered
-  }
-
-  function discover(): Promise<oidc.Configuration> {
-    // Plain HTTP is refused by default; here it is the operator's own choice, as on loopback.
-    const plainHttp = issuer.startsWith('http:') ? [oidc.allowInsecureRequests] : []
-    const authentication = oidc.ClientSecretBasic(options.clientSecret)
-    return oidc.discovery(new URL(issuer), clientId, undefined, authentication, {
-      [oidc.customFetch]: (url, { body, ...init }) =>
-        providerFetch(url, { ...init, body: body instanceof URLSearchParams ? body : null }),
-      timeout: providerTimeoutMs / 1000,
-      // Signatures of ID tokens are checked although they come straight from the provider: the back channel may
-      // be plain HTTP (OpenID Connect Core 1.0 §3.1.3.7, 6).
-      execute: [...plainHttp, oidc.enableNonRepudiationChecks],
-    })
   }
 
   function parseTokens(

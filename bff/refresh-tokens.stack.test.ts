@@ -1,8 +1,8 @@
 import { createRedisKeyValue } from '@tendon/platform/key-value-redis.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { TestBrowser } from './testing/test-browser.ts'
-import { startTestStack } from './testing/test-stack.ts'
+import { TestBrowser } from './test-browser.fixture.ts'
+import { startTestStack } from './test-stack.fixture.ts'
 
 const log = createLog({ service: 'test', level: 'fatal' })
 

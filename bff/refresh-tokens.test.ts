@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { TestBrowser } from './testing/test-browser.ts'
-import { startTestStack, type TestStack } from './testing/test-stack.ts'
+import { TestBrowser } from './test-browser.fixture.ts'
+import { startTestStack, type TestStack } from './test-stack.fixture.ts'
 
 let stack: TestStack
 let cookie: { cookie: string }

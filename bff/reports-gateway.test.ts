@@ -1,6 +1,7 @@
+import { demoPeople } from '@tendon/sources/demo-people.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { TestBrowser } from './testing/test-browser.ts'
-import { customerIds, startTestStack, type TestStack } from './testing/test-stack.ts'
+import { TestBrowser } from './test-browser.fixture.ts'
+import { startTestStack, type TestStack } from './test-stack.fixture.ts'
 
 let stack: TestStack
 let cookie: string
@@ -21,8 +22,8 @@ test('declared addresses go where they should, with the session as the only proo
     '/api/reports': '/reports',
     '/api/reports/cdn/2026-01-31': '/reports/prosthesis-daily/2026-01-31',
     '/api/reports/wear-weekly/2026-01-31': '/reports/wear-weekly/2026-01-31',
-    [`/api/reports?user_id=${customerIds.bob}`]: `/reports?user_id=${customerIds.bob}`,
-    [`/api/reports/cdn/2026-01-31?user_id=${customerIds.bob}`]: `/reports/prosthesis-daily/2026-01-31?user_id=${customerIds.bob}`,
+    [`/api/reports?user_id=${demoPeople.bob.customerId}`]: `/reports?user_id=${demoPeople.bob.customerId}`,
+    [`/api/reports/cdn/2026-01-31?user_id=${demoPeople.bob.customerId}`]: `/reports/prosthesis-daily/2026-01-31?user_id=${demoPeople.bob.customerId}`,
   }
   for (const [address, behind] of Object.entries(addresses)) {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
@@ -53,7 +54,7 @@ test('nothing else passes', async () => {
   const invalid = [
     '/api/reports?customer_id=1',
     '/api/reports?user_id=bob',
-    `/api/reports?user_id=${customerIds.alice}&user_id=${customerIds.bob}`,
+    `/api/reports?user_id=${demoPeople.alice.customerId}&user_id=${demoPeople.bob.customerId}`,
     '/api/reports/cdn/2026-02-30',
     '/api/reports/cdn/..%2f..%2finvalidate',
     '/api/reports/..%2finvalidate/2026-01-31',

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { TestBrowser } from './testing/test-browser.ts'
-import { sessionKeys, startTestStack, type TestStack } from './testing/test-stack.ts'
+import { TestBrowser } from './test-browser.fixture.ts'
+import { sessionKeys, startTestStack, type TestStack } from './test-stack.fixture.ts'
 
 let stack: TestStack
 beforeAll(async () => {

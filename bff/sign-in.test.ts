@@ -1,6 +1,7 @@
+import { demoPeople } from '@tendon/sources/demo-people.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { TestBrowser } from './testing/test-browser.ts'
-import { customerIds, startTestStack, type TestStack } from './testing/test-stack.ts'
+import { TestBrowser } from './test-browser.fixture.ts'
+import { startTestStack, type TestStack } from './test-stack.fixture.ts'
 
 let stack: TestStack
 beforeAll(async () => {
@@ -27,16 +28,16 @@ test('alice signs in, is known, and reads her reports with a token that the prov
   const me = await browser.request(`${stack.url}/auth/me`)
   expect(me.headers.get('cache-control')).toBe('no-store')
   expect(JSON.parse(me.text)).toEqual({
-    name: 'alice <Patient>',
+    name: `${demoPeople.alice.fullName} <Patient>`,
     username: 'alice',
     roles: ['patient'],
-    customer_id: customerIds.alice,
+    customer_id: demoPeople.alice.customerId,
   })
   const reports = await browser.request(`${stack.url}/api/reports`)
   expect(JSON.parse(reports.text)).toEqual({
     subject: 'alice',
     roles: ['patient'],
-    customerId: customerIds.alice,
+    customerId: demoPeople.alice.customerId,
   })
 })
 

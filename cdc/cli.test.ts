@@ -61,6 +61,7 @@ test('apply, status and verify, as people and as scripts read them', async () =>
     rows: 1,
     differences: [],
   })
+  await expect.poll(() => feed.status().state).toBe('streaming')
   const status = JSON.parse((await cdc('status', '--json')).stdout)
   expect(status).toMatchObject({ slot: { active: true }, tables: [{ dead_letters: 0 }, {}, {}] })
 

@@ -3,13 +3,15 @@ import {
   type Config,
   ConfigError,
   defineOptions,
-  helpText,
   millisecondsOption,
   type OptionTable,
-  readConfig,
 } from '@tendon/platform/config.ts'
-import { TendonError } from '@tendon/platform/errors.ts'
 import { createLog } from '@tendon/platform/log.ts'
+import {
+  exitCodes as programExitCodes,
+  readProcessConfig,
+  runProgram,
+} from '@tendon/platform/process-config.ts'
 import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
@@ -18,15 +20,14 @@ import { applyReplica } from './apply.ts'
 import { readCatalog } from './catalog.ts'
 import { deriveReplica } from './derive-table.ts'
 import { describeFeedReport, readFeedReport } from './feed-report.ts'
-import { formatLsn } from './lsn.ts'
 import { cdcOptions } from './options.ts'
 import { connectSource } from './postgres-connection.ts'
 import { registry } from './registry.ts'
 import { readSourceTables } from './source-catalog.ts'
-import { readWalEnd, waitForSlot } from './source-position.ts'
+import { readWalEnd, waitForPosition } from './source-position.ts'
 import { type TableVerdict, verifyTable } from './verify.ts'
 
-const exitCodes = { done: 0, failed: 1, different: 3, usage: 64 } as const
+const exitCodes = { ...programExitCodes, different: 3 } as const
 
 /** Of each table, in the text for people. */
 const differencesShown = 10
@@ -62,14 +63,7 @@ const verifyOptions = defineOptions({
 type Parts = { source: pg.Client; warehouse: Warehouse }
 
 const [command, ...argv] = process.argv.slice(2)
-try {
-  process.exitCode = await execute()
-} catch (error) {
-  process.stderr.write(`${explain(error)}\n`)
-  process.exitCode = error instanceof ConfigError ? exitCodes.usage : exitCodes.failed
-}
-
-async function execute(): Promise<number> {
+await runProgram(async () => {
   switch (command) {
     case 'apply':
       return withParts('cdc apply', commonOptions, apply)
@@ -83,18 +77,14 @@ async function execute(): Promise<number> {
     default:
       throw new ConfigError('cdc', [`unknown command "${command ?? ''}"; there are: apply, status, verify`])
   }
-}
+})
 
 async function withParts<const Table extends typeof commonOptions & OptionTable>(
   name: string,
   table: Table,
   act: (config: Config<Table>, parts: Parts) => Promise<number>,
 ): Promise<number> {
-  if (argv.includes('--help')) {
-    process.stdout.write(helpText(`npm run ${name.replace(' ', ' -- ')} [options]`, table))
-    return exitCodes.done
-  }
-  const config = readConfig(name, table, { env: process.env, argv })
+  const config = readProcessConfig(name, `npm run ${name.replace(' ', ' -- ')} [options]`, table, argv)
   const common: Config<typeof commonOptions> = config
   const source = await connectSource(common.crmDatabaseUrl)
   const warehouse = createWarehouse({
@@ -128,8 +118,8 @@ async function status(config: Config<typeof commonOptions>, { source, warehouse 
 
 async function verify(config: Config<typeof verifyOptions>, { source, warehouse }: Parts): Promise<number> {
   const caughtUp = async () => {
-    const lsn = formatLsn(await readWalEnd(source))
-    await waitForSlot(source, config.slotName, lsn, config.timeoutMs)
+    const lsn = await readWalEnd(source)
+    await waitForPosition(source, warehouse, config.slotName, lsn, config.timeoutMs)
   }
   const verdicts: TableVerdict[] = []
   for (const table of await readSourceTables(source, registry)) {
@@ -152,10 +142,4 @@ function describeVerdict({ table, rows, differences }: TableVerdict): string {
 
 function print(config: { json: boolean }, answer: unknown, text: string): void {
   process.stdout.write(config.json ? `${JSON.stringify(answer)}\n` : text)
-}
-
-function explain(error: unknown): string {
-  return error instanceof TendonError
-    ? `${error.code}: ${error.message}\n${error.definition.help}`
-    : String(error)
 }

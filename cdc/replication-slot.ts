@@ -11,12 +11,13 @@ const slotRow = z.object({
   is_here: z.boolean(),
   confirmed: z.string().nullable(),
   is_lost: z.boolean(),
+  active: z.boolean(),
 })
 
 // `conflicting` and `invalidation_reason` are not in every version; wal_status says 'lost' for each of them.
 const slotSql = `
 SELECT plugin, database = current_database() AS is_here, confirmed_flush_lsn::text AS confirmed,
-  COALESCE(wal_status = 'lost', false) OR restart_lsn IS NULL AS is_lost
+  COALESCE(wal_status = 'lost', false) OR restart_lsn IS NULL AS is_lost, active
 FROM pg_replication_slots
 WHERE slot_name = $1`
 
@@ -27,6 +28,7 @@ export async function readSlot(client: pg.Client, slotName: string): Promise<Slo
   return {
     confirmedLsn: slot.confirmed === null ? 0n : parseLsn(slot.confirmed),
     isLost: slot.is_lost || !isOurs,
+    isActive: slot.active,
   }
 }
 

@@ -1,8 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type pg from 'pg'
 import { z } from 'zod'
 import { cdcErrors } from './errors.ts'
 import { parseLsn } from './lsn.ts'
+import { readPosition } from './positions.ts'
+import { readSlot } from './replication-slot.ts'
 import { rowsOf } from './source-catalog.ts'
 
 /** Where the source's WAL ends now: everything committed so far lies below. */
@@ -15,33 +18,27 @@ export async function readWalEnd(client: pg.Client): Promise<bigint> {
   return parseLsn(row!.lsn)
 }
 
-const confirmedSql = `
-SELECT COALESCE(confirmed_flush_lsn >= $2::pg_lsn, false) AS reached, active
-FROM pg_replication_slots WHERE slot_name = $1`
-
 const pollIntervalMs = 50
 
 /**
- * Waits for a feed in another process, by what it has confirmed at its slot.
+ * Waits for a feed in another process, by the position it stores. The slot's own would not do: it is ahead while a
+ * snapshot is being taken.
  * @throws TENDON-CDC-014 when it does not get there in time
  */
-export async function waitForSlot(
-  client: pg.Client,
+export async function waitForPosition(
+  source: pg.Client,
+  warehouse: Warehouse,
   slotName: string,
-  lsn: string,
+  lsn: bigint,
   timeoutMs: number,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
-    const [slot] = await rowsOf(
-      client,
-      z.object({ reached: z.boolean(), active: z.boolean() }),
-      confirmedSql,
-      [slotName, lsn],
-    )
-    if (slot?.reached) return
+    const position = await readPosition(warehouse, slotName)
+    if (position && position.lsn >= lsn) return
     if (performance.now() > deadline) {
-      const reason = !slot ? 'has never run' : slot.active ? 'is behind' : 'is not running'
+      const slot = await readSlot(source, slotName)
+      const reason = !slot ? 'has never run' : slot.isActive ? 'is behind' : 'is not running'
       throw cdcErrors.notCaughtUp(`The feed at slot ${slotName} ${reason}.`)
     }
     await delay(pollIntervalMs)

@@ -7,7 +7,7 @@ import type { Position } from './positions.ts'
 export type SourceIdentity = { systemIdentifier: string; timeline: number; walEnd: bigint }
 
 /** The feed's slot as pg_replication_slots shows it. */
-export type Slot = { confirmedLsn: bigint; isLost: boolean }
+export type Slot = { confirmedLsn: bigint; isLost: boolean; isActive: boolean }
 
 export type StartPlan =
   | { kind: 'stream'; from: Position }

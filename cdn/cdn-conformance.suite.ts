@@ -12,7 +12,7 @@ type CdnUnderTest = {
   /** At least two that the CDN knows, the signing one first. */
   keys: SigningKeys
   /** Puts an object where the CDN reads. */
-  putObject(key: string, body: Uint8Array, attributes: ObjectAttributes): Promise<void>
+  putObject(key: string, body: Uint8Array, attributes: ObjectAttributes): Promise<unknown>
   close(): Promise<void>
 }
 

@@ -63,14 +63,12 @@ test('names the time left of the link, by its own clock', async () => {
   expect((await app.request(link(0))).status).toBe(403)
 })
 
-test('lets the one configured origin read its answers, refusals too', async () => {
+test('has no routes but for objects', async () => {
   const { store, removeFolder } = await openStore()
   onTestFinished(removeFolder)
-  const corsOrigin = 'https://reports.example'
-  const { app } = createCdn({ store, keys, corsOrigin, log: silentLog, metrics: createMetrics('cdn') })
-  const answer = await app.request('/reports/a.json', { headers: { origin: 'https://evil.example' } })
-  expect(answer.status).toBe(403)
-  expect(answer.headers.get('access-control-allow-origin')).toBe(corsOrigin)
+  const { app } = createCdn({ store, keys, log: silentLog, metrics: createMetrics('cdn') })
+  for (const path of ['/', '/healthz', '/readyz', '/metrics', '/reports'])
+    expect((await app.request(path)).status, path).toBe(403)
 })
 
 test('counts and logs a refused link without what would make it work', async () => {
@@ -81,11 +79,17 @@ test('counts and logs a refused link without what would make it work', async () 
   const metrics = createMetrics('cdn')
   const { app } = createCdn({ store, keys, log, metrics, now: () => 1_800_000_000_000 })
   const link = signPath({ method: 'GET', path: '/reports/a.json', expiresAtS: 1_799_999_999, keys })
-  await app.request(link)
+  const answer = await app.request(link)
 
-  expect(lines.join('')).toContain('"reason":"expired"')
+  const requestId = answer.headers.get('x-request-id')
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+    { msg: 'link refused', reason: 'expired', path: '/reports/a.json', request_id: requestId },
+    { msg: 'request', status: 403, path: '/reports/a.json', request_id: requestId },
+  ])
   expect(lines.join('')).not.toContain(link.slice(-43))
-  expect((await metrics.expose()).body).toContain('tendon_cdn_refused_links_total{reason="expired"} 1')
+  const scraped = (await metrics.expose()).body
+  expect(scraped).toContain('tendon_cdn_refused_links_total{reason="expired"} 1')
+  expect(scraped).toMatch(/tendon_cdn_http_request_duration_seconds_count\{method="GET",.*status="403"\} 1/)
 })
 
 test('answers 503 while the store is away, and only to who has a link', async () => {

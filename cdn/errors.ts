@@ -18,5 +18,6 @@ export const cdnErrors = defineErrors('CDN', {
     status: 405,
     title: 'Method not allowed',
     help: 'Use GET or HEAD.',
+    headers: { allow: 'GET, HEAD' },
   },
 })

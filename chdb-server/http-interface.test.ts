@@ -3,7 +3,7 @@ import { networkInterfaces } from 'node:os'
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { ClickHouseError } from '@clickhouse/client'
 import { describe, expect, test } from 'vitest'
-import { startTestServer } from './test-server.ts'
+import { startTestServer } from './test-server.fixture.ts'
 
 const { client, createClient, createTable, request, rows, server } = await startTestServer()
 

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { tableFromArrays, tableFromIPC, tableToIPC } from 'apache-arrow'
 import { describe, expect, test } from 'vitest'
-import { startTestServer } from './test-server.ts'
+import { startTestServer } from './test-server.fixture.ts'
 
 const { client, createTable, dataPath, request, rows } = await startTestServer()
 

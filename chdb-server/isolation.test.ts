@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { startTestServer } from './test-server.ts'
+import { startTestServer } from './test-server.fixture.ts'
 
 const { client, createClient, createTable, rows, request } = await startTestServer()
 

@@ -1,6 +1,6 @@
 import { TupleParam } from '@clickhouse/client'
 import { describe, expect, test } from 'vitest'
-import { startTestServer } from './test-server.ts'
+import { startTestServer } from './test-server.fixture.ts'
 
 const { client, createClient, rows, request } = await startTestServer()
 

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
-import { startTestServer } from './test-server.ts'
+import { startTestServer } from './test-server.fixture.ts'
 
 const { client, createClient, createTable, request, rows } = await startTestServer()
 

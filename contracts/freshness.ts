@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** How old the data behind a report is: the change feed's position and the ETL run, and the time of each. */
+/** How current a report is: the change feed's position and the ETL run, and the time of each. */
 export const freshness = z.object({
   /** `_version` of the newest CRM change the report can have seen, as decimal digits; null before the first. */
   cdc_position: z.string().nullable(),

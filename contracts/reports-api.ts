@@ -21,9 +21,14 @@ export const reportLink = z.object({
   /** Signed CDN address of the immutable object; good until `expires_at`. */
   url: z.url(),
   expires_at: z.iso.datetime(),
+  /** When the object was computed. */
   generated_at: z.iso.datetime(),
   /** Whether the object was there already or had to be computed. */
   cache: z.enum(['hit', 'miss']),
+  /**
+   * How current this answer is: nothing that concerns the user has changed up to here since the object was computed.
+   * The object's own freshness says what it was computed from, and stays.
+   */
   freshness,
 })
 export type ReportLink = z.infer<typeof reportLink>
@@ -33,7 +38,5 @@ export const invalidateRequest = z.union([
   z.object({ user_ids: z.array(z.uuid()).max(100_000) }),
   z.object({ user_id: z.uuid() }),
 ])
-export type InvalidateRequest = z.infer<typeof invalidateRequest>
 
 export const invalidateResponse = z.object({ invalidated: z.number().int() })
-export type InvalidateResponse = z.infer<typeof invalidateResponse>

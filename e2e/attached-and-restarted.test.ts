@@ -5,7 +5,7 @@ import { demoPeople } from '@tendon/sources/demo-people.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '@tendon/sources/embedded-postgres.ts'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { signIn, startTestTendon } from './test-tendon.ts'
+import { signIn, startTestTendon } from './test-tendon.fixture.ts'
 
 let folder: string
 let outside: EmbeddedPostgres

@@ -2,7 +2,7 @@ import { demoPeople } from '@tendon/sources/demo-people.ts'
 import pg from 'pg'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startTestTendon, type TestTendon } from './test-tendon.ts'
+import { startTestTendon, type TestTendon } from './test-tendon.fixture.ts'
 
 let tendon: TestTendon
 let browser: Browser

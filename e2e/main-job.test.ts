@@ -2,7 +2,7 @@ import { demoPeople } from '@tendon/sources/demo-people.ts'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { descendants, isLoopback, listeningAddresses } from './listening-sockets.fixture.ts'
-import { objectOf, signIn, startTestTendon, type TestTendon, today } from './test-tendon.ts'
+import { objectOf, signIn, startTestTendon, type TestTendon, today } from './test-tendon.fixture.ts'
 
 const { alice, bob } = demoPeople
 let tendon: TestTendon

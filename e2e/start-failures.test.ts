@@ -1,15 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { processesOf, startProcess } from './tendon-process.ts'
 
-const repository = fileURLToPath(new URL('..', import.meta.url))
 let parent: string
 
 beforeAll(async () => {
@@ -17,41 +15,19 @@ beforeAll(async () => {
 })
 afterAll(() => rm(parent, { recursive: true, force: true }))
 
-/** The product as `npm start` runs it, with little demo data. */
-function start(options: { env?: Record<string, string>; flags?: string[] }): ChildProcess {
-  return spawn(process.execPath, ['embedded/main.ts', ...(options.flags ?? [])], {
-    cwd: repository,
-    env: { ...process.env, PORT: '0', TENDON_DEMO_DAYS: '1', ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-}
-
-async function outcome(child: ChildProcess): Promise<{ code: number | null; stderr: string }> {
-  let stderr = ''
-  child.stderr!.on('data', (chunk) => {
-    stderr += chunk
-  })
-  child.stdout!.resume()
-  const [code] = await once(child, 'close')
-  return { code, stderr }
-}
-
-/** Processes whose command line names this folder: what a start has left running. */
-async function processesOf(folder: string): Promise<string[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-  const commands = await Promise.all(
-    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
-  )
-  return commands.filter((command) => command.includes(folder))
-}
-
 test('everything wrong with the options is said at once, and nothing is started', async () => {
   const data = join(parent, 'never')
-  const env = { TENDON_DATA: data, CLICKHOUSE_URL: 'nowhere', S3_ENDPOINT: 'http://127.0.0.1:9' }
-  const { code, stderr } = await outcome(start({ env, flags: ['--colour'] }))
+  const env = {
+    TENDON_DATA: data,
+    CLICKHOUSE_URL: 'nowhere',
+    S3_ENDPOINT: 'http://127.0.0.1:9',
+    ETL_SCHEDULE: 'nonsense',
+  }
+  const { code, stderr } = await startProcess({ env, flags: ['--colour'] }).outcome
   expect(code).toBe(64)
-  expect(stderr).toContain('CLICKHOUSE_URL')
-  expect(stderr).toContain('--colour')
+  for (const wrong of ['CLICKHOUSE_URL', 'S3_ACCESS_KEY_ID', 'ETL_SCHEDULE', '--colour']) {
+    expect(stderr).toContain(wrong)
+  }
   expect(stderr).not.toMatch(/^\s+at /m)
   expect(existsSync(data)).toBe(false)
 })
@@ -62,7 +38,7 @@ test('a taken port is said in a sentence, and nothing is left running', async ()
   const address = taken.address()
   const port = address !== null && typeof address === 'object' ? address.port : 0
   const data = join(parent, 'port')
-  const { code, stderr } = await outcome(start({ env: { TENDON_DATA: data, PORT: String(port) } }))
+  const { code, stderr } = await startProcess({ env: { TENDON_DATA: data, PORT: String(port) } }).outcome
   taken.close()
   expect(code).toBe(1)
   expect(stderr).toContain(`Port ${port}`)
@@ -70,18 +46,64 @@ test('a taken port is said in a sentence, and nothing is left running', async ()
   expect(await processesOf(data)).toEqual([])
 })
 
+test('a part that fails when the databases are up already takes them down with it', async () => {
+  const data = join(parent, 'store')
+  const env = {
+    TENDON_DATA: data,
+    S3_ENDPOINT: 'http://127.0.0.1:9',
+    S3_ACCESS_KEY_ID: 'key',
+    S3_SECRET_ACCESS_KEY: 'secret',
+  }
+  const tendon = startProcess({ env })
+  await tendon.said('- Schemas')
+  // The engine and two servers: that they are seen now is what makes the emptiness below mean something.
+  const running = (await processesOf(data)).join('\n')
+  expect(running).toContain('postgres')
+  expect(running).toContain('chdb-server')
+  const { code, stderr } = await tendon.outcome
+  expect(code).toBe(1)
+  expect(stderr).toContain('TENDON-PLATFORM-011')
+  expect(await processesOf(data)).toEqual([])
+})
+
 test('a folder in use is refused at once; SIGINT stops the one that holds it within ten seconds', async () => {
   const data = join(parent, 'held')
-  const first = start({ env: { TENDON_DATA: data }, flags: ['--no-simulator'] })
-  for await (const line of createInterface({ input: first.stdout! })) if (line.startsWith('ready ')) break
+  const first = startProcess({ env: { TENDON_DATA: data }, flags: ['--no-simulator'] })
+  await first.said('ready ')
 
-  const second = await outcome(start({ env: { TENDON_DATA: data } }))
+  const second = await startProcess({ env: { TENDON_DATA: data } }).outcome
   expect(second.code).toBe(1)
   expect(second.stderr).toContain('TENDON-EMBEDDED-001')
 
   const stoppedAt = performance.now()
-  first.kill('SIGINT')
-  expect((await outcome(first)).code).toBe(0)
+  first.child.kill('SIGINT')
+  expect((await first.outcome).code).toBe(0)
   expect(performance.now() - stoppedAt).toBeLessThan(10_000)
   expect(await processesOf(data)).toEqual([])
 })
+
+test.each([
+  { step: 'PostgreSQL for CRM', afterMs: 0 },
+  { step: 'PostgreSQL for CRM', afterMs: 600 },
+  // While the demo data is loaded: some 600,000 rows take longer than this.
+  { step: 'Schemas', afterMs: 500 },
+  { step: 'Change feed', afterMs: 0 },
+  { step: 'ETL run', afterMs: 0 },
+])(
+  'SIGINT $afterMs ms after the step $step of the first start ends it quietly',
+  async ({ step, afterMs }) => {
+    const data = await mkdtemp(join(parent, 'interrupted-'))
+    const days = step === 'Schemas' ? '40' : '1'
+    const tendon = startProcess({ env: { TENDON_DATA: data, TENDON_DEMO_DAYS: days } })
+    await tendon.said(`- ${step}`)
+    // The moment is the point of this test: no event marks the middle of a step.
+    await delay(afterMs)
+    const stoppedAt = performance.now()
+    tendon.child.kill('SIGINT')
+    const { code, stdout, stderr } = await tendon.outcome
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).not.toContain('ready ')
+    expect(performance.now() - stoppedAt).toBeLessThan(10_000)
+    expect(await processesOf(data)).toEqual([])
+  },
+)

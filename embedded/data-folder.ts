@@ -1,14 +1,16 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { stopOrphanedPostmaster } from '@tendon/sources/orphaned-postmaster.ts'
 import { z } from 'zod'
 import { embeddedErrors } from './errors.ts'
+import { lockFolder, lockName } from './folder-lock.ts'
 
-/** Secrets of this installation, made once and kept: a restart must not log anyone out or break a signed URL. */
+/**
+ * Secrets of this installation, made once and kept: after a restart signed URLs are still good, the services know
+ * each other, and sessions that outlive the process (with REDIS_URL; in memory they do not) can be decrypted.
+ */
 const secretsShape = z.object({
   /** As the bff reads it: `<id>:<32 bytes in base64>`. */
   sessionEncryptionKeys: z.string(),
@@ -26,7 +28,8 @@ export type DataFolder = {
 
 /** Marks a folder as ours, so that `--reset` never empties a stranger's. */
 const marker = 'tendon.json'
-const lockName = 'lock.sock'
+/** The first file of a new folder, until it is whole. */
+const unfinishedMarker = `${marker}.new`
 
 /**
  * Takes the folder for this process, until `release` or its death, however it dies.
@@ -34,17 +37,35 @@ const lockName = 'lock.sock'
  */
 export async function openDataFolder(path: string, options: { reset: boolean }): Promise<DataFolder> {
   const absolute = resolve(path)
-  const existed = existsSync(absolute)
+  // Before the lock, because nothing is made in a stranger's folder, and under it, because only then it stays so.
+  await refuseForeign(absolute)
   await mkdir(absolute, { recursive: true, mode: 0o700 })
-  const foreign = existed && !existsSync(join(absolute, marker)) && (await contents(absolute)).length > 0
-  if (foreign) {
-    throw embeddedErrors.dataFolderForeign(`${absolute} has files in it that Tendon did not make.`)
+  const lock = lockFolder(absolute)
+  try {
+    await refuseForeign(absolute)
+    if (options.reset) await empty(absolute)
+    return { path: absolute, secrets: await keptSecrets(absolute), release: async () => lock.release() }
+  } catch (error) {
+    lock.release()
+    throw error
   }
-  const release = await lockFolder(absolute)
-  if (options.reset) {
-    for (const name of await contents(absolute)) await removePart(join(absolute, name))
-  }
-  return { path: absolute, secrets: await keptSecrets(absolute), release }
+}
+
+async function refuseForeign(folder: string): Promise<void> {
+  const names = existsSync(folder) ? await contents(folder) : []
+  // A first start that was killed at once has left its unfinished marker, and nothing else.
+  const isOurs = names.includes(marker) || names.every((name) => name === unfinishedMarker)
+  if (!isOurs) throw embeddedErrors.dataFolderForeign(`${folder} has files in it that Tendon did not make.`)
+}
+
+async function contents(folder: string): Promise<string[]> {
+  return (await readdir(folder)).filter((name) => name !== lockName)
+}
+
+/** The marker goes last: until then the folder is known as ours, also to the start after one that was killed here. */
+async function empty(folder: string): Promise<void> {
+  for (const name of await contents(folder)) if (name !== marker) await removePart(join(folder, name))
+  await rm(join(folder, marker), { force: true })
 }
 
 /** A database that a killed Tendon left running would go on writing into the folder under its successor. */
@@ -54,57 +75,22 @@ async function removePart(path: string): Promise<void> {
   await rm(path, { recursive: true })
 }
 
-async function contents(folder: string): Promise<string[]> {
-  return (await readdir(folder)).filter((name) => name !== lockName)
-}
-
 async function keptSecrets(folder: string): Promise<Secrets> {
   const file = join(folder, marker)
   if (existsSync(file)) return secretsShape.parse(JSON.parse(await readFile(file, 'utf8')))
+  const secrets = makeSecrets()
+  // Written whole or not at all: a half-written file would lock the folder's owner out of their data.
+  const unfinished = join(folder, unfinishedMarker)
+  await writeFile(unfinished, JSON.stringify(secrets), { mode: 0o600 })
+  await rename(unfinished, file)
+  return secrets
+}
+
+export function makeSecrets(): Secrets {
   const secret = () => randomBytes(32).toString('base64url')
-  const secrets = {
+  return {
     sessionEncryptionKeys: `k1:${randomBytes(32).toString('base64')}`,
     cdnSigningKeys: `k1:${secret()}`,
     clientSecrets: { bff: secret(), cdc: secret(), etl: secret() },
   }
-  // Written whole or not at all: a half-written file would lock the folder's owner out of their data.
-  await writeFile(`${file}.new`, JSON.stringify(secrets), { mode: 0o600 })
-  await rename(`${file}.new`, file)
-  return secrets
-}
-
-/** Longest path a Unix socket may have, on the strictest of our platforms (macOS: 104 bytes with its end). */
-const maxSocketPathBytes = 100
-
-/**
- * A lock that the kernel releases when its holder dies: a listening Unix socket. One left behind by a killed
- * process refuses connections and is replaced.
- */
-async function lockFolder(folder: string): Promise<() => Promise<void>> {
-  const inFolder = join(folder, lockName)
-  const name = createHash('sha256').update(folder).digest('hex').slice(0, 24)
-  const fits = Buffer.byteLength(inFolder) <= maxSocketPathBytes
-  const socketPath = fits ? inFolder : join(tmpdir(), `tendon-${name}.sock`)
-  if (await answers(socketPath)) {
-    throw embeddedErrors.dataFolderHeld(`Another Tendon is running on ${folder}.`)
-  }
-  await rm(socketPath, { force: true })
-  const server = createServer((socket) => socket.destroy())
-  await new Promise<void>((listening, failed) => {
-    server.once('error', failed)
-    server.listen(socketPath, listening)
-  })
-  server.unref()
-  return () => new Promise((closed) => server.close(() => closed()))
-}
-
-function answers(socketPath: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(socketPath)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
 }

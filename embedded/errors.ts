@@ -19,4 +19,22 @@ export const embeddedErrors = defineErrors('EMBEDDED', {
     title: 'The folder holds something else',
     help: 'Choose an empty folder, or one that Tendon made, with --data.',
   },
+  nobodyCanSignIn: {
+    number: 4,
+    status: 500,
+    title: 'There is no identity provider for real data',
+    help: 'Attach your identity provider with OIDC_ISSUER, or load the demo data into an empty CRM with --demo-data: the demo logins, whose passwords are public, are for the demo data alone.',
+  },
+  engineNotStarted: {
+    number: 5,
+    status: 500,
+    title: 'The ClickHouse engine did not start',
+    help: 'Read tendon.log in the data folder for its last words, or set CLICKHOUSE_URL to a real server.',
+  },
+  feedNotCaughtUp: {
+    number: 6,
+    status: 500,
+    title: 'The change feed did not catch up in time',
+    help: 'Read tendon.log in the data folder. A large CRM takes longer to read for the first time: raise TENDON_FEED_TIMEOUT_MS.',
+  },
 })

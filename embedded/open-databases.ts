@@ -1,8 +1,10 @@
 import { join } from 'node:path'
-import { startChdbServer } from '@tendon/chdb-server/start-chdb-server.ts'
+import { ChdbServerError } from '@tendon/chdb-server/chdb-server-error.ts'
+import { type ChdbServer, startChdbServer } from '@tendon/chdb-server/start-chdb-server.ts'
 import type { Lifecycle } from '@tendon/platform/lifecycle.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '@tendon/sources/embedded-postgres.ts'
+import { embeddedErrors } from './errors.ts'
 import type { EmbeddedConfig } from './options.ts'
 
 export type Databases = {
@@ -35,13 +37,10 @@ export async function openDatabases(
   }
 
   async function clickhouse(): Promise<Databases['clickhouse']> {
-    let server: Awaited<ReturnType<typeof startChdbServer>> | undefined
+    let server: ChdbServer | undefined
     await lifecycle.start('ClickHouse engine', {
       async start() {
-        server = await startChdbServer({
-          dataPath: join(dataPath, 'clickhouse'),
-          log: log.child({ part: 'clickhouse' }),
-        })
+        server = await startEngine(join(dataPath, 'clickhouse'), log)
       },
       stop: () => server?.stop(),
     })
@@ -57,6 +56,22 @@ export async function openDatabases(
       : clickhouse(),
   ])
   return { crmUrl: settled(crmUrl), telemetryUrl: settled(telemetryUrl), clickhouse: settled(engine) }
+}
+
+/** The engine's package knows nothing of Tendon's errors. */
+async function startEngine(dataPath: string, log: Log): Promise<ChdbServer> {
+  try {
+    return await startChdbServer({ dataPath, log: log.child({ part: 'clickhouse' }) })
+  } catch (cause) {
+    if (!(cause instanceof ChdbServerError)) throw cause
+    throw engineErrors[cause.code](cause.message, { cause })
+  }
+}
+
+const engineErrors = {
+  CHDB_LOCKED: embeddedErrors.dataFolderHeld,
+  CHDB_PLATFORM: embeddedErrors.platformUnsupported,
+  CHDB_START: embeddedErrors.engineNotStarted,
 }
 
 const crmSettings = { wal_level: 'logical', max_wal_senders: '10', max_replication_slots: '10' }

@@ -1,10 +1,9 @@
 import {
   booleanOption,
   type Config,
-  ConfigError,
   defineOptions,
+  millisecondsOption,
   portOption,
-  readConfig,
   textOption,
   urlOption,
 } from '@tendon/platform/config.ts'
@@ -12,6 +11,12 @@ import { logLevels } from '@tendon/platform/log.ts'
 import { signingKeys } from '@tendon/platform/url-signature.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import { z } from 'zod'
+
+/** Scheme, host and port: the product has the whole of its public address, so a path would lead nowhere. */
+const originOption = z
+  .url({ protocol: /^https?$/, error: 'not an http or https address', abort: true })
+  .refine((url) => new URL(url).href === `${new URL(url).origin}/`, 'not an address without a path')
+  .transform((url) => new URL(url).origin)
 
 /** Each address attaches a real server in place of the embedded part; they can be set in any mix. */
 export const embeddedOptions = defineOptions({
@@ -32,9 +37,9 @@ export const embeddedOptions = defineOptions({
   publicUrl: {
     env: 'PUBLIC_URL',
     flag: 'public-url',
-    type: urlOption,
+    type: originOption,
     optional: true,
-    help: 'Address that browsers use, when it is not http://localhost:<port> (a tunnel, a container).',
+    help: 'Address that browsers use, without a path, when not http://localhost:<port> (a tunnel, a container).',
   },
   data: {
     env: 'TENDON_DATA',
@@ -55,14 +60,14 @@ export const embeddedOptions = defineOptions({
     flag: 'simulator',
     type: booleanOption,
     optional: true,
-    help: 'Go on writing CRM changes and telemetry (default: only into embedded databases; off: --no-simulator).',
+    help: 'Go on writing CRM changes and telemetry (default: when both databases are embedded; off: --no-simulator).',
   },
   demoData: {
     env: 'TENDON_DEMO_DATA',
     flag: 'demo-data',
     type: booleanOption,
     optional: true,
-    help: 'Make the schemas and load the demo data (default: only into embedded databases).',
+    help: 'Load the demo data, with its schemas (default: only into embedded databases).',
   },
   logLevel: {
     env: 'LOG_LEVEL',
@@ -147,6 +152,18 @@ export const embeddedOptions = defineOptions({
     optional: true,
     help: "The CDN's keys, <id>:<secret>[,<id>:<secret>], needed with CDN_BASE_URL.",
   },
+  operationsPort: {
+    env: 'OPERATIONS_PORT',
+    type: portOption,
+    default: 0,
+    help: 'Port on loopback of /metrics and /readyz of all services; 0: any, said in tendon.log.',
+  },
+  feedTimeoutMs: {
+    env: 'TENDON_FEED_TIMEOUT_MS',
+    type: millisecondsOption,
+    default: 60_000,
+    help: 'How long the change feed may take to catch up at the start; a large CRM is read whole the first time.',
+  },
   demoDays: {
     env: 'TENDON_DEMO_DAYS',
     type: z.coerce.number<string>().int().min(1).max(90),
@@ -156,30 +173,3 @@ export const embeddedOptions = defineOptions({
 })
 
 export type EmbeddedConfig = Config<typeof embeddedOptions>
-
-/** What goes only together with an address that is set. */
-const companions: Partial<Record<keyof EmbeddedConfig, (keyof EmbeddedConfig)[]>> = {
-  s3Endpoint: ['s3AccessKeyId', 's3SecretAccessKey'],
-  oidcIssuer: ['oidcBffSecret', 'oidcCdcSecret', 'oidcEtlSecret'],
-  cdnBaseUrl: ['cdnSigningKeys'],
-}
-
-/** @throws ConfigError with everything that is wrong, what is missing beside an address included */
-export function readEmbeddedConfig(source: {
-  env: Record<string, string | undefined>
-  argv: string[]
-}): EmbeddedConfig {
-  const config = readConfig('Tendon', embeddedOptions, source)
-  const problems = Object.entries(companions).flatMap(([address, needed]) =>
-    config[address as keyof EmbeddedConfig] === undefined
-      ? []
-      : needed
-          .filter((name) => config[name] === undefined)
-          .map(
-            (name) =>
-              `${embeddedOptions[name].env} is not set: needed with ${embeddedOptions[address as keyof EmbeddedConfig].env}`,
-          ),
-  )
-  if (problems.length > 0) throw new ConfigError('Tendon', problems)
-  return config
-}

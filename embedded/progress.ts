@@ -6,7 +6,8 @@ export type Progress = {
   step<Result>(text: string, work: (update: (text: string) => void) => Promise<Result>): Promise<Result>
 }
 
-export function createTerminalProgress(stream: NodeJS.WriteStream): Progress {
+/** @param stopping a step that ends after it did not fail: it was told to end, and nothing is said of it */
+export function createTerminalProgress(stream: NodeJS.WriteStream, stopping: AbortSignal): Progress {
   return {
     async step(text, work) {
       const startedAt = performance.now()
@@ -18,7 +19,8 @@ export function createTerminalProgress(stream: NodeJS.WriteStream): Progress {
         spinner.succeed(`${text} (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`)
         return result
       } catch (error) {
-        spinner.fail()
+        if (stopping.aborted) spinner.stop()
+        else spinner.fail()
         throw error
       }
     },

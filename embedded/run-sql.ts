@@ -1,13 +1,15 @@
-/** `npm run crm -- "UPDATE …"`: one SQL statement in the CRM of the Tendon that is running here. */
+/** `npm run crm -- "UPDATE …"`: one SQL statement in the CRM of the Tendon that is running. */
 import pg from 'pg'
 
 const [sql] = process.argv.slice(2)
 const connectionString = process.env.CRM_DATABASE_URL
+const usage = 'Usage: npm run crm -- [--data <folder>] "SELECT full_name FROM customers LIMIT 5"\n'
+if (sql === '--help') {
+  process.stdout.write(usage)
+  process.exit(0)
+}
 if (!sql || !connectionString) {
-  const missing = sql
-    ? 'No Tendon is running here (no connections.env in its data folder).'
-    : 'Which statement?'
-  process.stderr.write(`${missing}\nUsage: npm run crm -- "SELECT full_name FROM customers LIMIT 5"\n`)
+  process.stderr.write(`${sql ? 'CRM_DATABASE_URL is not set.' : 'Which statement?'}\n${usage}`)
   process.exit(64)
 }
 const client = new pg.Client({ connectionString })

@@ -9,6 +9,9 @@ type Fetch = Parameters<Hono['mount']>[1]
 /** Where the parts that a browser needs stand on the one public port. */
 export const publicPaths = { identityProvider: '/idp', cdn: '/cdn' } as const
 
+/** For those who run it, on a port that is not public. */
+const operationsPaths = ['/metrics', '/readyz']
+
 /** All that a browser needs on one port, so that a tunnel or a container needs to carry no second one. */
 export function createPublicApp(parts: {
   bff: { fetch: Fetch }
@@ -26,6 +29,7 @@ export function createPublicApp(parts: {
   }
   // Mounted, not routed: the CDN checks the signature over the path below its base URL.
   if (cdn) app.mount(publicPaths.cdn, cdn.fetch)
+  for (const path of operationsPaths) app.all(path, (c) => c.notFound())
   app.mount('/', bff.fetch)
   return app
 }

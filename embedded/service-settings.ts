@@ -1,17 +1,16 @@
+import type { Addresses } from './addresses.ts'
 import type { Secrets } from './data-folder.ts'
 import type { Databases } from './open-databases.ts'
 import type { EmbeddedConfig } from './options.ts'
 import { publicPaths } from './serve-public.ts'
 
-export type Addresses = {
-  /** What browsers use, without a slash at the end. */
-  publicUrl: string
-  /** Where this process reaches its own public port. */
-  loopbackUrl: string
-  reportsServiceUrl: string
-}
-
 export type ServiceSettings = ReturnType<typeof serviceSettings>
+
+/** The parts of the configuration that say what a service is told. */
+type Attached = Pick<
+  EmbeddedConfig,
+  'cdnBaseUrl' | 'cdnSigningKeys' | 'oidcIssuer' | 'oidcBffSecret' | 'oidcCdcSecret' | 'oidcEtlSecret'
+>
 
 /**
  * The environment of the services, as they would be given it on machines of their own: each reads it through its
@@ -19,7 +18,7 @@ export type ServiceSettings = ReturnType<typeof serviceSettings>
  * `npm run crm`) find the running parts.
  */
 export function serviceSettings(
-  config: EmbeddedConfig,
+  config: Attached,
   databases: Databases,
   secrets: Secrets,
   addresses: Addresses,

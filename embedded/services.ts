@@ -1,45 +1,36 @@
-import { join } from 'node:path'
 import { type Bff, createBff } from '@tendon/bff/bff.ts'
-import {
-  createIdentityProvider,
-  type IdentityProvider,
-} from '@tendon/bff/identity-provider/identity-provider.ts'
-import { bffOptions } from '@tendon/bff/options.ts'
+import type { IdentityProvider } from '@tendon/bff/identity-provider/identity-provider.ts'
 import { type CdcFeed, createCdcFeed } from '@tendon/cdc/cdc-feed.ts'
 import { createInvalidate as createCdcInvalidate } from '@tendon/cdc/invalidate.ts'
-import { cdcOptions } from '@tendon/cdc/options.ts'
 import { createCdn } from '@tendon/cdn/create-cdn.ts'
 import { createEtl, type Etl } from '@tendon/etl/etl.ts'
 import { createInvalidate as createEtlInvalidate } from '@tendon/etl/invalidate.ts'
-import { etlOptions } from '@tendon/etl/options.ts'
 import { createAccessTokenVerifier } from '@tendon/platform/access-token.ts'
-import { readConfig } from '@tendon/platform/config.ts'
-import { listen } from '@tendon/platform/http-server.ts'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
-import type { Lifecycle } from '@tendon/platform/lifecycle.ts'
-import { createMetrics } from '@tendon/platform/metrics.ts'
+import { createMetrics, type Metrics } from '@tendon/platform/metrics.ts'
 import type { ObjectStore } from '@tendon/platform/object-store.ts'
 import { createServiceTokenSource } from '@tendon/platform/service-token.ts'
-import { reportsOptions } from '@tendon/reports-service/options.ts'
 import { createReportsService, type ReportsService } from '@tendon/reports-service/reports-service.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
+import type { Addresses } from './addresses.ts'
 import type { DataFolder } from './data-folder.ts'
-import { demoLogins } from './demo-logins.ts'
+import { createEmbeddedProvider } from './embedded-provider.ts'
+import type { LogFor } from './log-for.ts'
 import type { EmbeddedConfig } from './options.ts'
-import { createPublicApp } from './serve-public.ts'
+import { readServiceConfigs } from './service-configs.ts'
 import type { ServiceSettings } from './service-settings.ts'
-import type { LogFor } from './start-tendon.ts'
 
 export type Services = {
+  reportsService: ReportsService
+  bff: Bff
   cdc: CdcFeed
   etl: Etl
-  /** Listens: the public port, and reports-service on loopback. */
-  startServing(options: {
-    lifecycle: Lifecycle
-    host: string
-    port: number
-    reportsPort: number
-  }): Promise<void>
+  /** Absent when a real provider is attached. */
+  identityProvider: IdentityProvider | undefined
+  /** Absent when a real CDN is attached. */
+  cdn: ReturnType<typeof createCdn> | undefined
+  /** One registry a service. */
+  metrics: Metrics[]
 }
 
 /** The same services as on machines of their own, each configured from `settings` through its own option table. */
@@ -47,6 +38,7 @@ export function createServices(
   config: EmbeddedConfig,
   parts: {
     settings: ServiceSettings
+    addresses: Addresses
     warehouse: Warehouse
     stores: { objectStore: ObjectStore; keyValue: KeyValue }
     webRoot: string
@@ -54,111 +46,57 @@ export function createServices(
     logFor: LogFor
   },
 ): Services {
-  const { settings, warehouse, stores, webRoot, folder, logFor } = parts
-  const env = { ...process.env, ...settings }
-  const bffConfig = readConfig('bff', bffOptions, { env })
-  const reportsConfig = readConfig('reports-service', reportsOptions, { env })
-  const { oidcIssuer: issuer, oidcInternalUrl: internalUrl, publicUrl, reportsServiceUrl } = bffConfig
+  const { settings, addresses, warehouse, stores, webRoot, folder, logFor } = parts
+  const { objectStore: store, keyValue } = stores
+  const configs = readServiceConfigs({ ...process.env, ...settings })
+  const { oidcIssuer: issuer, oidcInternalUrl: internalUrl, reportsServiceUrl } = configs.bff
   const serviceToken = (clientId: string, clientSecret: string) =>
     createServiceTokenSource({ issuer, internalUrl, clientId, clientSecret })
-  const cdcToken = serviceToken('tendon-cdc', settings.CDC_CLIENT_SECRET)
-  const etlToken = serviceToken('tendon-etl', settings.ETL_CLIENT_SECRET)
-
-  const reportsService: ReportsService = createReportsService({
-    config: reportsConfig,
-    warehouse,
-    store: stores.objectStore,
-    keyValue: stores.keyValue,
-    verifyAccessToken: createAccessTokenVerifier({ issuer, internalUrl, audience: 'reports-service' }),
-    log: logFor('reports-service'),
-    metrics: createMetrics('reports_service'),
-  })
-  const bff: Bff = createBff({
-    config: bffConfig,
-    keyValue: stores.keyValue,
-    log: logFor('bff'),
-    metrics: createMetrics('bff', { processMetrics: true }),
-    webRoot,
-  })
-  const cdc = createCdcFeed({
-    config: readConfig('cdc', cdcOptions, { env }),
-    warehouse,
-    invalidate: createCdcInvalidate(reportsServiceUrl, cdcToken),
-    log: logFor('cdc'),
-    metrics: createMetrics('cdc'),
-  })
-  const etl = createEtl({
-    config: readConfig('etl', etlOptions, { env: { ETL_FIRST_RUN: 'await', ...env } }),
-    warehouse,
-    telemetry: settings.TELEMETRY_DATABASE_URL,
-    invalidate: createEtlInvalidate(reportsServiceUrl, etlToken),
-    log: logFor('etl'),
-    metrics: createMetrics('etl'),
-  })
-  const identityProvider = config.oidcIssuer
-    ? undefined
-    : createEmbeddedProvider({ issuer, publicUrl, loopback: internalUrl, folder, logFor })
-  const cdn = config.cdnBaseUrl
-    ? undefined
-    : createCdn({
-        store: stores.objectStore,
-        keys: reportsConfig.signingKeys,
-        log: logFor('cdn'),
-        metrics: createMetrics('cdn'),
-      })
+  const metrics = {
+    // Those of the process are among one service's, since it is one process.
+    bff: createMetrics('bff', { processMetrics: true }),
+    reports: createMetrics('reports_service'),
+    cdc: createMetrics('cdc'),
+    etl: createMetrics('etl'),
+    cdn: createMetrics('cdn'),
+  }
 
   return {
-    cdc,
-    etl,
-    async startServing({ lifecycle, host, port, reportsPort }) {
-      const log = logFor('tendon')
-      if (identityProvider) await lifecycle.start('identity provider', identityProvider)
-      await lifecycle.start('reports-service', reportsService)
-      await lifecycle.start('bff', bff)
-      const serve = async (
-        name: string,
-        app: Parameters<typeof listen>[0],
-        at: { host: string; port: number },
-      ) => {
-        const server = await listen(app, { ...at, log })
-        await lifecycle.start(name, { stop: () => server.close() })
-      }
-      await serve('reports-service http', reportsService.app, { host: '127.0.0.1', port: reportsPort })
-      const publicApp = createPublicApp({
-        bff: bff.app,
-        identityProvider: identityProvider?.handler,
-        cdn: cdn?.app,
-      })
-      await serve('public http', publicApp, { host, port })
-    },
+    reportsService: createReportsService({
+      config: configs.reports,
+      warehouse,
+      store,
+      keyValue,
+      verifyAccessToken: createAccessTokenVerifier({ issuer, internalUrl, audience: 'reports-service' }),
+      log: logFor('reports-service'),
+      metrics: metrics.reports,
+    }),
+    bff: createBff({ config: configs.bff, keyValue, log: logFor('bff'), metrics: metrics.bff, webRoot }),
+    cdc: createCdcFeed({
+      config: configs.cdc,
+      warehouse,
+      invalidate: createCdcInvalidate(
+        reportsServiceUrl,
+        serviceToken('tendon-cdc', settings.CDC_CLIENT_SECRET),
+      ),
+      log: logFor('cdc'),
+      metrics: metrics.cdc,
+    }),
+    etl: createEtl({
+      config: configs.etl,
+      warehouse,
+      telemetry: settings.TELEMETRY_DATABASE_URL,
+      invalidate: createEtlInvalidate(
+        reportsServiceUrl,
+        serviceToken('tendon-etl', settings.ETL_CLIENT_SECRET),
+      ),
+      log: logFor('etl'),
+      metrics: metrics.etl,
+    }),
+    identityProvider: config.oidcIssuer ? undefined : createEmbeddedProvider({ addresses, folder, logFor }),
+    cdn: config.cdnBaseUrl
+      ? undefined
+      : createCdn({ store, keys: configs.reports.signingKeys, log: logFor('cdn'), metrics: metrics.cdn }),
+    metrics: Object.values(metrics),
   }
-}
-
-function createEmbeddedProvider(options: {
-  issuer: string
-  publicUrl: string
-  loopback: string | undefined
-  folder: DataFolder
-  logFor: LogFor
-}): IdentityProvider {
-  const { issuer, publicUrl, loopback, folder, logFor } = options
-  const { bff, cdc, etl } = folder.secrets.clientSecrets
-  return createIdentityProvider({
-    issuer,
-    dataPath: join(folder.path, 'identity'),
-    clients: [
-      {
-        clientId: 'bff',
-        clientSecret: bff,
-        redirectUris: [`${publicUrl}/callback`],
-        postLogoutRedirectUris: [`${publicUrl}/`],
-        backchannelLogoutUri: `${loopback ?? publicUrl}/auth/backchannel-logout`,
-      },
-      { clientId: 'tendon-cdc', clientSecret: cdc, roles: ['report-invalidator'] },
-      { clientId: 'tendon-etl', clientSecret: etl, roles: ['report-invalidator'] },
-    ],
-    people: demoLogins,
-    log: logFor('identity-provider'),
-    demoPasswordsShown: true,
-  })
 }

@@ -1,14 +1,10 @@
-import {
-  booleanOption,
-  type Config,
-  ConfigError,
-  defineOptions,
-  helpText,
-  type OptionTable,
-  readConfig,
-} from '@tendon/platform/config.ts'
-import { TendonError } from '@tendon/platform/errors.ts'
+import { booleanOption, type Config, ConfigError, defineOptions } from '@tendon/platform/config.ts'
 import { createLog } from '@tendon/platform/log.ts'
+import {
+  exitCodes as commonExitCodes,
+  readProcessConfig,
+  runProgram,
+} from '@tendon/platform/process-config.ts'
 import { createWarehouse } from '@tendon/warehouse/client.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import { z } from 'zod'
@@ -17,7 +13,7 @@ import { attachedOptions } from './options.ts'
 import type { SkippedRun } from './run.ts'
 import { type EtlRun, listRuns } from './run-records.ts'
 
-const exitCodes = { done: 0, failed: 1, skipped: 3, usage: 64 } as const
+const exitCodes = { ...commonExitCodes, skipped: 3 }
 
 const usage = `npm run etl -- <command> [options]
 
@@ -51,38 +47,20 @@ const runsOptions = defineOptions({
 })
 
 const [command, ...argv] = process.argv.slice(2)
-try {
-  process.exitCode = await execute()
-} catch (error) {
-  process.stderr.write(`${explain(error)}\n`)
-  process.exitCode = error instanceof ConfigError ? exitCodes.usage : exitCodes.failed
-}
 
-async function execute(): Promise<number> {
+await runProgram(async () => {
   switch (command) {
     case 'run':
-      return withConfig('etl run', runOptions, runNow)
+      return runNow(readProcessConfig('etl run', 'npm run etl -- run [options]', runOptions, argv))
     case 'runs':
-      return withConfig('etl runs', runsOptions, printRuns)
+      return printRuns(readProcessConfig('etl runs', 'npm run etl -- runs [options]', runsOptions, argv))
     case '--help':
       process.stdout.write(usage)
       return exitCodes.done
     default:
       throw new ConfigError('etl', [`unknown command "${command ?? ''}"; there are: run, runs`])
   }
-}
-
-async function withConfig<const Table extends OptionTable>(
-  name: string,
-  table: Table,
-  act: (config: Config<Table>) => Promise<number>,
-): Promise<number> {
-  if (argv.includes('--help')) {
-    process.stdout.write(helpText(`npm run ${name.replace(' ', ' -- ')} [options]`, table))
-    return exitCodes.done
-  }
-  return act(readConfig(name, table, { env: process.env, argv }))
-}
+})
 
 async function runNow(config: Config<typeof runOptions>): Promise<number> {
   // Standard output carries the answer alone.
@@ -118,9 +96,4 @@ function describeRun(run: EtlRun | SkippedRun): string {
   const work = `${run.pairs} chip days, ${run.rows_written} rows written, ${run.rows_deleted} deleted`
   const error = run.error ? `\n    ${run.error}` : ''
   return `${run.run_seq}  ${run.started_at}  ${run.state}  ${work}, ${run.users_invalidated} users${ownerless}${error}\n`
-}
-
-function explain(error: unknown): string {
-  if (error instanceof TendonError) return `${error.code}: ${error.message}\n${error.definition.help}`
-  return error instanceof Error ? error.message : String(error)
 }

@@ -1,4 +1,4 @@
-import { startTestPostgres } from '@tendon/sources/test-database.ts'
+import { startTestPostgres } from '@tendon/sources/test-database.fixture.ts'
 import pg from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
 import { afterAll, expect, test } from 'vitest'

@@ -6,8 +6,9 @@ import { startChdbServer } from '@tendon/chdb-server/start-chdb-server.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'
 import { applyTelemetrySchema } from '@tendon/sources/apply-schema.ts'
-import { startTestPostgres } from '@tendon/sources/test-database.ts'
+import { startTestPostgres } from '@tendon/sources/test-database.fixture.ts'
 import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
+import { crmReplicas } from '@tendon/warehouse/crm-replicas.fixture.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import pg from 'pg'
@@ -36,23 +37,6 @@ export type TelemetryRow = {
   movement_count: number | null
   active_ms: number | null
 }
-
-/** The replica as the change feed derives it from the CRM's catalog, as far as the job reads it. */
-const replicaDdl = `
-  CREATE TABLE IF NOT EXISTS crm.prostheses
-  (
-      id UUID,
-      chip_id String,
-      customer_id UUID,
-      model_id Int32,
-      issued_at Date32,
-      returned_at Nullable(Date32),
-      firmware_version String,
-      _version UInt128,
-      _deleted UInt8
-  )
-  ENGINE = ReplacingMergeTree(_version, _deleted)
-  ORDER BY id`
 
 export const standing = defineQuery({
   name: 'test-standing',
@@ -89,7 +73,7 @@ export async function startEtlWorld() {
   ])
   const warehouse = createWarehouse(clickHouse)
   await applyMigrations(warehouse)
-  await warehouse.command(replicaDdl)
+  for (const replica of crmReplicas) await warehouse.command(replica)
 
   return {
     clickHouse,
@@ -207,13 +191,14 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
         warehouse?: Warehouse
         invalidate?: Invalidate
         now?: () => Date
+        telemetry?: string
         firstRun?: EtlConfig['firstRun']
       } = {},
     ): Etl {
       return createEtl({
         config: { schedule: '*/15 * * * *', firstRun: parts.firstRun ?? 'background', workMem: '16MB' },
         warehouse: parts.warehouse ?? warehouse,
-        telemetry: telemetryUrl,
+        telemetry: parts.telemetry ?? telemetryUrl,
         invalidate: parts.invalidate ?? this.invalidate,
         log: createLog({ service: 'etl', level: 'fatal' }),
         metrics: createMetrics('etl'),

@@ -30,25 +30,6 @@ test('start awaits the first run when told to, and its numbers can be scraped', 
   await etl.stop()
 })
 
-test('a start makes up for a missed slot, and for none that was not missed', async () => {
-  const clock = { now: new Date('2026-05-04T10:01:00Z') }
-  for (const [time, runs] of [
-    ['10:01', 1],
-    ['10:14', 1],
-    ['10:46', 2],
-    ['10:50', 2],
-  ] as const) {
-    clock.now = new Date(`2026-05-04T${time}:00Z`)
-    const etl = story.createEtl({ firstRun: 'missed', now: () => clock.now })
-    await etl.start()
-    await expect
-      .poll(async () => (await listRuns(world.warehouse, 9)).filter((run) => run.finished_at).length)
-      .toBe(runs)
-    await etl.stop()
-  }
-  expect(await listRuns(world.warehouse, 9)).toHaveLength(2)
-})
-
 test('a first run that fails does not keep the job from starting', async () => {
   await story.client.query('ALTER TABLE telemetry_events RENAME TO away')
   const etl = story.createEtl({ firstRun: 'await' })

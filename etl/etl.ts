@@ -7,7 +7,7 @@ import { etlErrors } from './errors.ts'
 import type { Invalidate } from './invalidations.ts'
 import type { EtlConfig } from './options.ts'
 import { runEtl, type SkippedRun } from './run.ts'
-import { type EtlRun, findLastSuccess } from './run-records.ts'
+import type { EtlRun } from './run-records.ts'
 import { createSchedule } from './schedule.ts'
 
 export type Etl = {
@@ -76,12 +76,6 @@ export function createEtl(options: {
     },
   )
 
-  /** A slot that no instance could take since the last success is made up for, once however many there were. */
-  async function missedSlot(): Promise<boolean> {
-    const last = await findLastSuccess(warehouse)
-    return !last || schedule.hasSlot(new Date(last.started_at), now())
-  }
-
   return {
     app: createHttpApp({
       log,
@@ -90,7 +84,6 @@ export function createEtl(options: {
     }),
     async start() {
       schedule.start()
-      if (config.firstRun === 'missed' && !(await missedSlot())) return
       const firstRun = runAndLog('start')
       if (config.firstRun === 'await') await firstRun
     },

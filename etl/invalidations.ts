@@ -31,13 +31,14 @@ export async function keepInvalidations(
 
 /**
  * Delivers everything that is kept and not delivered yet, of this run and of those before it.
- * @returns how many users were invalidated
+ * @param onDelivered is told of each call that reports-service has confirmed, also when a later one fails
  */
 export async function deliverInvalidations(
   warehouse: Warehouse,
   invalidate: Invalidate,
   signal: AbortSignal,
-): Promise<number> {
+  onDelivered: (users: number) => void,
+): Promise<void> {
   const users = await warehouse.query(undelivered, {})
   for (let start = 0; start < users.length; start += usersPerCall) {
     const batch = users.slice(start, start + usersPerCall)
@@ -45,10 +46,10 @@ export async function deliverInvalidations(
       batch.map((user) => user.user_id),
       signal,
     )
+    onDelivered(batch.length)
     const delivered = batch.flatMap(({ user_id, run_seqs }) =>
       run_seqs.map((run_seq) => ({ run_seq, user_id, delivered: 1, _version: 2 })),
     )
     await warehouse.insertRows('reports.etl_invalidations', delivered)
   }
-  return users.length
 }

@@ -14,9 +14,9 @@ export const etlOptions = defineOptions({
   },
   firstRun: {
     env: 'ETL_FIRST_RUN',
-    type: z.enum(['background', 'await', 'missed']),
+    type: z.enum(['background', 'await']),
     default: 'background',
-    help: 'At start: run in the background, run before anything else, or run only if a slot was missed',
+    help: 'Whether the start waits for the first run, or leaves it in the background',
   },
   workMem: {
     env: 'ETL_WORK_MEM',

@@ -51,8 +51,11 @@ const runningRuns = defineQuery({
   row: etlRun,
 })
 
-/** A later state replaces an earlier one; that a run died is said by another run, and stands against its own word. */
-const stateVersion = { started: 1, ended: 2, found_dead: 3 } as const
+/**
+ * A later state replaces an earlier one; that a run died is said by another run, and stands against its own word.
+ * A run that failed before it had the lock may have been given the number of another: that one's word counts.
+ */
+const stateVersion = { not_begun: 0, started: 1, ended: 2, found_dead: 3 } as const
 
 /** Newest first. */
 export function listRuns(warehouse: Warehouse, limit: number): Promise<EtlRun[]> {
@@ -73,14 +76,41 @@ export async function beginRun(
 ): Promise<{ begun: EtlRun; died: EtlRun[] }> {
   const died = await warehouse.query(runningRuns, {})
   const [newest] = await warehouse.query(newestRuns, { limit: 1 })
-  const startedAt = run.startedAt.toISOString()
-  const begun: EtlRun = {
+  const begun = { ...newRun(run, newest), watermark_from: run.watermarkFrom }
+  const buried = died.map((dead) => ({
+    ...dead,
+    state: 'failed',
+    finished_at: begun.started_at,
+    error: 'The run died: its process or its connection ended before it could say how it went.',
+    _version: stateVersion.found_dead,
+  }))
+  await warehouse.insertRows('reports.etl_runs', [...buried, { ...begun, _version: stateVersion.started }])
+  return { begun, died }
+}
+
+/** Enters a run that failed before it could begin. */
+export async function recordNotBegun(
+  warehouse: Warehouse,
+  run: { runId: string; startedAt: Date; finishedAt: Date; error: string },
+): Promise<void> {
+  const [newest] = await warehouse.query(newestRuns, { limit: 1 })
+  const failed: EtlRun = {
+    ...newRun(run, newest),
+    state: 'failed',
+    finished_at: run.finishedAt.toISOString(),
+    error: run.error,
+  }
+  await warehouse.insertRows('reports.etl_runs', [{ ...failed, _version: stateVersion.not_begun }])
+}
+
+function newRun(run: { runId: string; startedAt: Date }, newest: EtlRun | undefined): EtlRun {
+  return {
     run_seq: (newest?.run_seq ?? 0) + 1,
     run_id: run.runId,
     state: 'running',
-    started_at: startedAt,
+    started_at: run.startedAt.toISOString(),
     finished_at: null,
-    watermark_from: run.watermarkFrom,
+    watermark_from: '0',
     watermark_to: '0',
     cdc_version: '0',
     pairs: 0,
@@ -92,15 +122,6 @@ export async function beginRun(
     step_durations_ms: {},
     error: '',
   }
-  const buried = died.map((dead) => ({
-    ...dead,
-    state: 'failed',
-    finished_at: startedAt,
-    error: 'The run died: its process or its connection ended before it could say how it went.',
-    _version: stateVersion.found_dead,
-  }))
-  await warehouse.insertRows('reports.etl_runs', [...buried, { ...begun, _version: stateVersion.started }])
-  return { begun, died }
 }
 
 export async function endRun(warehouse: Warehouse, run: EtlRun): Promise<void> {

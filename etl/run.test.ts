@@ -180,6 +180,33 @@ describe('one run at a time', () => {
     expect(await story.createEtl().runOnce()).toMatchObject({ watermark_from: '0', rows_written: 0 })
   })
 
+  test('a run that cannot begin leaves a record, and never in the place of another', async () => {
+    const [telemetryAway, bookAway] = [
+      story.createEtl({ telemetry: 'postgresql://postgres@127.0.0.1:1/telemetry' }),
+      story.createEtl({
+        warehouse: {
+          ...world.warehouse,
+          query: (query, params) =>
+            query.name === 'etl-last-succeeded-run'
+              ? Promise.reject(new Error('the connection was reset'))
+              : world.warehouse.query(query, params),
+        },
+      }),
+    ]
+    await story.createEtl().runOnce()
+    await expect(telemetryAway.runOnce()).rejects.toMatchObject({ code: 'TENDON-ETL-002' })
+    await expect(bookAway.runOnce()).rejects.toMatchObject({ code: 'TENDON-ETL-001' })
+    const runs = await listRuns(world.warehouse, 9)
+    expect(runs).toMatchObject([
+      { run_seq: 3, state: 'failed', finished_at: expect.any(String), error: 'the connection was reset' },
+      { run_seq: 2, state: 'failed', error: expect.stringContaining('TENDON-ETL-002') },
+      { run_seq: 1, state: 'succeeded' },
+    ])
+    // As when another run has taken the number in the meantime.
+    await world.warehouse.insertRows('reports.etl_runs', [{ ...runs[0], state: 'running', _version: 1 }])
+    expect(await listRuns(world.warehouse, 1)).toMatchObject([{ run_seq: 3, state: 'running' }])
+  })
+
   test('stop ends a run after the step it is in', async () => {
     await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-01' })
     await story.send([{ chip_id: 'c1', recorded_at: at('2026-01-02T10:00:00Z') }])
@@ -234,13 +261,14 @@ describe('no row is lost', () => {
     await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-01' })
     await story.send([{ chip_id: 'c1', recorded_at: at('2026-01-02T10:00:00Z') }])
     const away = story.createEtl({ invalidate: () => Promise.reject(new Error('away')) })
-    expect(await away.runOnce()).toMatchObject({ state: 'succeeded', users_invalidated: 1 })
+    expect(await away.runOnce()).toMatchObject({ state: 'succeeded', users_invalidated: 0 })
     expect(story.invalidated).toEqual([])
     // They do not wait for a run that succeeds.
     await world.warehouse.command('RENAME TABLE crm.prostheses TO crm.away')
     await expect(story.createEtl().runOnce()).rejects.toMatchObject({ code: 'TENDON-ETL-001' })
     await world.warehouse.command('RENAME TABLE crm.away TO crm.prostheses')
     expect(story.invalidated).toEqual([alice])
+    expect(await listRuns(world.warehouse, 1)).toMatchObject([{ state: 'failed', users_invalidated: 1 }])
     await story.createEtl().runOnce()
     expect(story.invalidated).toEqual([alice])
   })

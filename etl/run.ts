@@ -10,11 +10,11 @@ import { deliverInvalidations, type Invalidate, keepInvalidations } from './inva
 import { loadStats } from './load-stats.ts'
 import { indexOwnership } from './ownership.ts'
 import { tryRunLock } from './run-lock.ts'
-import { beginRun, type EtlRun, endRun, findLastSuccess } from './run-records.ts'
+import { beginRun, type EtlRun, endRun, findLastSuccess, recordNotBegun } from './run-records.ts'
 import { readStandingStats } from './standing-stats.ts'
 import { compareStats } from './stats-changes.ts'
-import { openTelemetryView } from './telemetry.ts'
-import { countPairs } from './touched-days.ts'
+import { type FoundDays, openTelemetryView, type TelemetryView } from './telemetry.ts'
+import { countPairs, withWholeChips } from './touched-days.ts'
 import { assignToUsers } from './user-days.ts'
 
 export type RunParts = {
@@ -31,8 +31,8 @@ export type RunParts = {
 /** A run that did not take place, because another one was going. */
 export type SkippedRun = { state: 'skipped' }
 
-/** A locked run's way through its steps: the connection that holds the lock, and what ends the run early. */
-type Run = RunParts & { client: pg.Client; signal: AbortSignal }
+/** A run's way through its steps: the connection that holds the lock, and what ends the run early. */
+type Run = RunParts & { runId: string; startedAt: Date; client: pg.Client; signal: AbortSignal }
 
 /**
  * One run: extract, assign to users, compare, load, invalidate.
@@ -40,7 +40,7 @@ type Run = RunParts & { client: pg.Client; signal: AbortSignal }
  * It may die at any moment. The watermark is that of the last run that succeeded, a pair is always measured
  * whole, and the list of users to invalidate is kept before anything is loaded: the next run repeats what this
  * one has not finished and finishes what it has.
- * @throws TENDON-ETL-001, after the failure was recorded; -002 when the telemetry database cannot be reached
+ * @throws TENDON-ETL-001, or -002 when the telemetry database cannot be reached, after the failure was recorded
  */
 export async function runEtl(parts: RunParts, stop: AbortSignal): Promise<EtlRun | SkippedRun> {
   const client = new pg.Client({
@@ -55,44 +55,63 @@ export async function runEtl(parts: RunParts, stop: AbortSignal): Promise<EtlRun
       etlErrors.lockLost('The telemetry database ended the connection of the run.', { cause }),
     )
   })
-  try {
-    await client.connect()
-  } catch (cause) {
-    throw etlErrors.telemetryUnavailable('The telemetry database did not accept a connection.', { cause })
+  const runId = randomUUID()
+  const run: Run = {
+    ...parts,
+    runId,
+    startedAt: parts.now(),
+    log: parts.log.child({ run_id: runId }),
+    client,
+    signal: AbortSignal.any([stop, connectionBroke.signal]),
   }
   try {
-    if (!(await tryRunLock(client))) {
-      parts.log.info('run skipped: another one is going')
-      return { state: 'skipped' }
-    }
-    return await runLocked({ ...parts, client, signal: AbortSignal.any([stop, connectionBroke.signal]) })
+    const begun = await begin(run)
+    if (begun.state === 'skipped') return begun
+    return await runBegun(run, begun.record, begun.last)
   } finally {
     // Ends the snapshot and frees the lock. A connection that broke has nothing left to end.
     await client.end().catch(() => {})
   }
 }
 
-async function runLocked(parts: Run): Promise<EtlRun> {
-  const { warehouse, now } = parts
-  const runId = randomUUID()
-  const run: Run = { ...parts, log: parts.log.child({ run_id: runId }) }
-  const startedAt = now()
+type Begun = { state: 'begun'; record: EtlRun; last: EtlRun | undefined }
 
-  await deliver(run)
-  const last = await findLastSuccess(warehouse)
-  const { begun, died } = await beginRun(warehouse, {
-    runId,
-    startedAt,
-    watermarkFrom: last?.watermark_to ?? '0',
-  })
-  for (const dead of died) run.log.warn({ dead_run_id: dead.run_id }, 'an earlier run died')
+/** Takes the lock and enters the run. When it cannot, that is entered, as long as ClickHouse can be reached. */
+async function begin(run: Run): Promise<Begun | SkippedRun> {
+  const { warehouse, client, log, runId, startedAt } = run
+  try {
+    await client.connect().catch((cause: unknown) => {
+      throw etlErrors.telemetryUnavailable('The telemetry database did not accept a connection.', { cause })
+    })
+    if (!(await tryRunLock(client))) {
+      log.info('run skipped: another one is going')
+      return { state: 'skipped' }
+    }
+    const last = await findLastSuccess(warehouse)
+    const watermarkFrom = last?.watermark_to ?? '0'
+    const { begun, died } = await beginRun(warehouse, { runId, startedAt, watermarkFrom })
+    for (const dead of died) log.warn({ dead_run_id: dead.run_id }, 'an earlier run died')
+    return { state: 'begun', record: begun, last }
+  } catch (cause) {
+    const failure = { runId, startedAt, finishedAt: run.now(), error: describe(cause) }
+    await recordNotBegun(warehouse, failure).catch((err: unknown) =>
+      log.error({ err }, 'failure not recorded'),
+    )
+    if (cause instanceof TendonError) throw cause
+    throw etlErrors.runFailed('The run could not begin.', { cause })
+  }
+}
 
+async function runBegun(run: Run, begun: EtlRun, last: EtlRun | undefined): Promise<EtlRun> {
+  const { warehouse, client, now } = run
   const record: EtlRun = { ...begun }
   try {
+    // Users that an earlier run could not reach do not wait for a run that succeeds.
+    await deliver(run, record)
     await advance(run, record, last)
     Object.assign(record, { state: 'succeeded', finished_at: now().toISOString() })
     // Who lost the lock must not say that he succeeded: another run may have begun.
-    await parts.client.query('SELECT 1')
+    await client.query('SELECT 1')
     await endRun(warehouse, record)
   } catch (cause) {
     Object.assign(record, { state: 'failed', finished_at: now().toISOString(), error: describe(cause) })
@@ -116,29 +135,24 @@ async function runLocked(parts: Run): Promise<EtlRun> {
 
 /** The steps of a run, in order; what they find goes into `record`. */
 async function advance(run: Run, record: EtlRun, last: EtlRun | undefined): Promise<void> {
-  const { warehouse, client, log } = run
+  const { warehouse, log } = run
   const step = createStepTimer(record.step_durations_ms, run.signal)
 
-  const [crm, view] = await step('open', () =>
+  const [crm, { view, recent }] = await step('open', () =>
     Promise.all([
       readCrm(warehouse, last && { version: last.cdc_version, startedAt: new Date(last.started_at) }),
-      openTelemetryView(client, run.workMem),
+      openTelemetry(run, record),
     ]),
   )
   record.cdc_version = crm.version
   record.watermark_to = view.xmin
-  if (BigInt(record.watermark_from) > BigInt(view.xmin)) {
-    log.warn(
-      { watermark: record.watermark_from, xmin: view.xmin },
-      'telemetry was restored: measuring all of it',
-    )
-    record.watermark_from = '0'
-  }
 
-  const { touched, undatableChips } = await step('find', () =>
-    view.touchedDays(record.watermark_from, crm.reassignedChips),
-  )
+  // From the beginning of the telemetry on, every day of every chip was found already.
+  const furtherChips = record.watermark_from === '0' ? [] : crm.reassignedChips
+  const history = await step('find', () => view.daysOf(furtherChips))
+  const touched = withWholeChips(recent.chipsByDay, history.chipsByDay, crm.reassignedChips)
   record.pairs = countPairs(touched)
+  const undatableChips = [...new Set([...recent.undatableChips, ...history.undatableChips])]
   if (undatableChips.length > 0) log.warn({ chip_ids: undatableChips }, 'rows of impossible days left out')
 
   const [chipDays, standing] = await step('measure', () =>
@@ -161,16 +175,31 @@ async function advance(run: Run, record: EtlRun, last: EtlRun | undefined): Prom
   })
   record.rows_written = changes.changed.length
   record.rows_deleted = changes.vanished.length
-  record.users_invalidated = changes.userIds.length
 
-  await step('invalidate', () => deliver(run))
+  await step('invalidate', () => deliver(run, record))
+}
+
+/** The snapshot, and what is new in it; from the beginning when the database was restored to an earlier state. */
+async function openTelemetry(
+  { client, workMem, log }: Run,
+  record: EtlRun,
+): Promise<{ view: TelemetryView; recent: FoundDays }> {
+  const view = await openTelemetryView(client, workMem)
+  if (BigInt(record.watermark_from) > BigInt(view.xmin)) {
+    const places = { watermark: record.watermark_from, xmin: view.xmin }
+    log.warn(places, 'telemetry was restored: measuring all of it')
+    record.watermark_from = '0'
+  }
+  return { view, recent: await view.daysSince(record.watermark_from) }
 }
 
 /** A failure is no failure of the run: the list is kept, and the next run begins with it. */
-async function deliver({ warehouse, invalidate, signal, log }: Run): Promise<void> {
+async function deliver({ warehouse, invalidate, signal, log }: Run, record: EtlRun): Promise<void> {
   try {
-    const users = await deliverInvalidations(warehouse, invalidate, signal)
-    if (users > 0) log.info({ users }, 'users invalidated')
+    await deliverInvalidations(warehouse, invalidate, signal, (users) => {
+      record.users_invalidated += users
+      log.info({ users }, 'users invalidated')
+    })
   } catch (cause) {
     signal.throwIfAborted()
     const err = etlErrors.invalidationFailed(

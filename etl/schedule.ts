@@ -12,13 +12,7 @@ export const scheduleOption = z
 export type Schedule = {
   start(): void
   stop(): Promise<void>
-  /** Whether a slot lies after `since` and not after `until`. */
-  hasSlot(since: Date, until: Date): boolean
 }
-
-const minuteMs = 60_000
-/** A longer absence missed a slot of any schedule that is worth one. */
-const longestAbsenceMs = 32 * 24 * 60 * minuteMs
 
 /**
  * Calls `onSlot` at each slot. Slots that passed while the process stood still, as on a suspended machine, are
@@ -46,13 +40,6 @@ export function createSchedule(
     stop: async () => {
       clearImmediate(catchUp)
       await task.destroy()
-    },
-    hasSlot(since, until) {
-      if (until.getTime() - since.getTime() > longestAbsenceMs) return true
-      const firstMinute = (Math.floor(since.getTime() / minuteMs) + 1) * minuteMs
-      for (let at = firstMinute; at <= until.getTime(); at += minuteMs)
-        if (task.match(new Date(at))) return true
-      return false
     },
   }
 }

@@ -1,8 +1,9 @@
 import { applyTelemetrySchema } from '@tendon/sources/apply-schema.ts'
-import { startTestPostgres } from '@tendon/sources/test-database.ts'
+import { startTestPostgres } from '@tendon/sources/test-database.fixture.ts'
 import pg from 'pg'
 import { afterAll, expect, test } from 'vitest'
 import { openTelemetryView } from './telemetry.ts'
+import { withWholeChips } from './touched-days.ts'
 
 const postgres = await startTestPostgres()
 afterAll(() => postgres.remove())
@@ -32,7 +33,8 @@ test('a partition made while a view is open hides none of its rows', async () =>
     "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'SELECT ensure%'"
   while (!moved && (await watcher.query(waiting)).rowCount === 0);
 
-  const { touched } = await view.touchedDays('0', [])
+  const { chipsByDay } = await view.daysSince('0')
+  const touched = withWholeChips(chipsByDay, new Map(), [])
   const chipDays = await view.measure(touched)
   expect([...chipDays.measures.events]).toEqual([3])
   await view.close()

@@ -9,18 +9,17 @@ import { countPairs, type TouchedDays } from './touched-days.ts'
 const touchedDaysSql = readFileSync(new URL('./touched-days.sql', import.meta.url), 'utf8')
 const chipDaysSql = readFileSync(new URL('./chip-days.sql', import.meta.url), 'utf8')
 
+/** Chips by day (days since 1970-01-01, UTC), and those that sent rows whose time no day of the warehouse can hold. */
+export type FoundDays = { chipsByDay: Map<number, string[]>; undatableChips: string[] }
+
 /** The telemetry as it stood at one moment. Transaction ids (xid8) are decimal digits. */
 export type TelemetryView = {
   /** xmin of the view's snapshot: every transaction below it has ended, and what it stored is seen here. */
   xmin: string
-  /**
-   * The pairs with rows from `watermark` on, and every day of `wholeChips`; and chips that sent rows whose time
-   * no day of the warehouse can hold.
-   */
-  touchedDays(
-    watermark: string,
-    wholeChips: string[],
-  ): Promise<{ touched: TouchedDays; undatableChips: string[] }>
+  /** The pairs with rows of transactions from `watermark` on. */
+  daysSince(watermark: string): Promise<FoundDays>
+  /** Every day of these chips. */
+  daysOf(chips: string[]): Promise<FoundDays>
   /** Measures each touched pair whole. Pairs without telemetry are absent. */
   measure(touched: TouchedDays): Promise<ChipDays>
   /** Lets the snapshot go; ending the connection does too. */
@@ -44,7 +43,8 @@ export async function openTelemetryView(client: ClientBase, workMem: string): Pr
   )
   return {
     xmin: rows[0]!.xmin,
-    touchedDays: (watermark, wholeChips) => findTouchedDays(client, watermark, wholeChips),
+    daysSince: (watermark) => findDays(client, watermark, []),
+    daysOf: (chips) => findDays(client, null, chips),
     measure: (touched) => measureChipDays(client, touched),
     close: async () => {
       await client.query('ROLLBACK')
@@ -52,22 +52,19 @@ export async function openTelemetryView(client: ClientBase, workMem: string): Pr
   }
 }
 
-async function findTouchedDays(
-  client: ClientBase,
-  watermark: string,
-  wholeChips: string[],
-): ReturnType<TelemetryView['touchedDays']> {
+async function findDays(client: ClientBase, watermark: string | null, chips: string[]): Promise<FoundDays> {
+  if (watermark === null && chips.length === 0) return { chipsByDay: new Map(), undatableChips: [] }
   const { rows } = await client.query<{ day: number | null; chipIds: string[] }>(touchedDaysSql, [
     watermark,
-    wholeChips,
+    chips,
   ])
-  const chipsByDay = new Map<number, Set<string>>()
+  const chipsByDay = new Map<number, string[]>()
   const undatableChips: string[] = []
   for (const { day, chipIds } of rows) {
     if (day === null) undatableChips.push(...chipIds)
-    else chipsByDay.set(day, new Set(chipIds))
+    else chipsByDay.set(day, chipIds)
   }
-  return { touched: { chipsByDay, wholeChips: new Set(wholeChips) }, undatableChips }
+  return { chipsByDay, undatableChips }
 }
 
 /**

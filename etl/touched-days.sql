@@ -1,9 +1,11 @@
--- The (chip, day) pairs to measure again, a row for each UTC day: those with rows that a transaction at or above
--- the last watermark stored, and every day of the chips whose ownership changed.
+-- The (chip, day) pairs to measure again, a row for each UTC day. It runs twice: for the rows that a transaction at
+-- or above the last watermark stored, while the CRM is read; and then for every day of the chips whose ownership
+-- changed.
 --
 -- $1 the watermark: xmin of the snapshot of the last run that succeeded. Every transaction below it had ended
 --    then, so its rows were seen; the rows of all others come now, however long they were open. A timestamp
---    cannot tell this: a row gets its time when its transaction begins, and is seen when it commits.
+--    cannot tell this: a row gets its time when its transaction begins, and is seen when it commits. Null for no
+--    row by its transaction
 -- $2 the chips of which every day is measured again
 --
 -- `day` is null for rows whose time no Date of ClickHouse can hold (1970-01-01 to 2149-06-06): a device's clock

@@ -6,6 +6,19 @@ export type TouchedDays = {
   wholeChips: ReadonlySet<string>
 }
 
+/** The pairs of both, and every day of the chips of which `history` has all days. */
+export function withWholeChips(
+  recent: ReadonlyMap<number, string[]>,
+  history: ReadonlyMap<number, string[]>,
+  wholeChips: string[],
+): TouchedDays {
+  const chipsByDay = new Map<number, Set<string>>()
+  for (const days of [recent, history]) {
+    for (const [day, chips] of days) chipsByDay.set(day, new Set([...(chipsByDay.get(day) ?? []), ...chips]))
+  }
+  return { chipsByDay, wholeChips: new Set(wholeChips) }
+}
+
 export function isTouched(touched: TouchedDays, chipId: string, day: number): boolean {
   return touched.wholeChips.has(chipId) || (touched.chipsByDay.get(day)?.has(chipId) ?? false)
 }

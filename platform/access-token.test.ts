@@ -104,7 +104,6 @@ describe('an access token', () => {
     const verify = createAccessTokenVerifier({
       issuer,
       audience,
-      jwksUrl: `${issuer}/jwks`,
       internalUrl,
       now,
     })

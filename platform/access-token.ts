@@ -49,15 +49,13 @@ export function createAccessTokenVerifier(options: {
   issuer: string
   /** This service's name in the tokens' `aud`. */
   audience: string
-  /** Where the provider's keys are, when not where its metadata says. */
-  jwksUrl?: string | undefined
   /** The origin at which this process reaches the provider, when not at its public one. */
   internalUrl?: string | undefined
   /** Milliseconds; tests pass their own clock. */
   now?: () => number
 }): AccessTokenVerifier {
-  const { issuer, audience, jwksUrl, internalUrl, now = Date.now } = options
-  const findKey = createKeyFinder({ issuer, jwksUrl, internalUrl })
+  const { issuer, audience, internalUrl, now = Date.now } = options
+  const findKey = createKeyFinder(issuer, internalUrl)
 
   return async (authorization) => {
     const payload = await verified(bearerToken(authorization), findKey, {
@@ -104,17 +102,12 @@ async function verified(
 }
 
 /** Finds the key a token names. That the provider cannot be asked is not the caller's fault, hence never a 401. */
-function createKeyFinder(provider: {
-  issuer: string
-  jwksUrl: string | undefined
-  internalUrl: string | undefined
-}): JWTVerifyGetKey {
-  const { issuer, jwksUrl, internalUrl } = provider
+function createKeyFinder(issuer: string, internalUrl: string | undefined): JWTVerifyGetKey {
   const providerFetch = createProviderFetch(issuer, internalUrl)
   let keySet: Promise<JWTVerifyGetKey> | undefined
 
   async function openKeySet(): Promise<JWTVerifyGetKey> {
-    const url = jwksUrl ?? (await discoverKeysUrl(issuer, providerFetch))
+    const url = await discoverKeysUrl(issuer, providerFetch)
     return createRemoteJWKSet(new URL(url), { timeoutDuration: timeoutMs, [customFetch]: providerFetch })
   }
 

@@ -14,6 +14,8 @@ export type ErrorDefinition = {
   help: string
   /** Seconds after which a client may try again (`Retry-After`, RFC 9110 §10.2.3). */
   retryAfterSeconds?: number
+  /** What such an answer must name besides, as `allow` with 405 (RFC 9110 §15.5.6). */
+  headers?: Record<string, string>
 }
 
 /** An error whose code is documented. `detail` says what happened to what, and is safe to show to a user. */

@@ -1,3 +1,5 @@
+import { bodyLimit } from 'hono/body-limit'
+import { HTTPException } from 'hono/http-exception'
 import { expect, test } from 'vitest'
 import { defineErrors } from './errors.ts'
 import { createHttpApp } from './http-app.ts'
@@ -46,6 +48,36 @@ test('an unexpected error leaks nothing to the caller and is logged whole', asyn
   expect(response.status).toBe(500)
   expect(await response.text()).not.toMatch(/hunter2|SELECT/)
   expect(lines.join('')).toContain('hunter2')
+})
+
+test('a refusal of the framework is a problem document too', async () => {
+  const { app } = demoApp()
+  app.post('/small', bodyLimit({ maxSize: 4 }), (c) => c.text('taken'))
+  app.get('/malformed', () => {
+    throw new HTTPException(422, { message: 'of hunter2' })
+  })
+  const tooLarge = await app.request('/small', { method: 'POST', body: 'longer than four' })
+  expect([tooLarge.status, await tooLarge.json()]).toMatchObject([413, { code: 'TENDON-PLATFORM-013' }])
+  expect(tooLarge.headers.get('content-type')).toBe('application/problem+json')
+  const malformed = await app.request('/malformed')
+  expect(malformed.status).toBe(400)
+  expect(await malformed.text()).not.toContain('hunter2')
+})
+
+test('every answer has the request id, also one that a handler made by itself', async () => {
+  const { app } = demoApp()
+  app.get('/own', () => new Response('own'))
+  for (const path of ['/own', '/busy', '/things/1', '/nowhere', '/healthz']) {
+    const response = await app.request(path, { headers: { 'x-request-id': 'abcdefgh-2' } })
+    expect(response.headers.get('x-request-id'), path).toBe('abcdefgh-2')
+  }
+})
+
+test('an app without operations has none of their routes', async () => {
+  const log = createLog({ service: 'demo', level: 'fatal' })
+  const app = createHttpApp({ log, metrics: createMetrics('demo'), operations: false })
+  for (const path of ['/healthz', '/readyz', '/metrics'])
+    expect((await app.request(path)).status, path).toBe(404)
 })
 
 test('a request id that is not plain is replaced', async () => {

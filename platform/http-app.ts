@@ -16,14 +16,17 @@ const plainId = /^[\w-]{8,64}$/
 /**
  * What every service's HTTP side has: a request id, one log line a request, errors as problem documents
  * (RFC 9457), and `/healthz`, `/readyz`, `/metrics`.
- * @param ready rejects while the service cannot do its work; its error's text is not shown to the caller
+ * @param options.ready rejects while the service cannot do its work; its error's text is not shown to the caller
+ * @param options.operations false for an app that the public reaches whole: it has no `/healthz`, `/readyz`,
+ *   `/metrics`
  */
 export function createHttpApp(options: {
   log: Log
   metrics: Metrics
   ready?: () => Promise<unknown>
+  operations?: boolean
 }): HttpApp {
-  const { log, metrics, ready } = options
+  const { log, metrics, ready, operations = true } = options
   const durations = metrics.histogram('http_request_duration_seconds', 'Time to answer a request', [
     'method',
     'route',
@@ -37,8 +40,9 @@ export function createHttpApp(options: {
     const requestId = given && plainId.test(given) ? given : randomUUID()
     c.set('requestId', requestId)
     c.set('log', log.child({ request_id: requestId }))
-    c.header('x-request-id', requestId)
     await next()
+    // Not before: a handler that answers with a Response of its own would drop it.
+    c.header('x-request-id', requestId)
     const seconds = (performance.now() - startedAt) / 1000
     const route = routePattern(c)
     durations.observe({ method: c.req.method, route, status: c.res.status }, seconds)
@@ -55,6 +59,17 @@ export function createHttpApp(options: {
       )
     }
   })
+  if (operations) addOperations(app, metrics, ready)
+  app.notFound((c) => problemResponse(c, platformErrors.notFound(`Nothing is found at ${c.req.path}.`)))
+  app.onError((err, c) => {
+    const error = err instanceof TendonError ? err : codedError(err)
+    if (error.definition.status >= 500) c.get('log').error({ err: error }, 'request failed')
+    return problemResponse(c, error)
+  })
+  return app
+}
+
+function addOperations(app: HttpApp, metrics: Metrics, ready?: () => Promise<unknown>): void {
   app.get('/healthz', (c) => c.json({ status: 'ok' }))
   app.get('/readyz', async (c) => {
     try {
@@ -69,17 +84,14 @@ export function createHttpApp(options: {
     const { contentType, body } = await metrics.expose()
     return c.body(body, 200, { 'content-type': contentType })
   })
-  app.notFound((c) => problemResponse(c, platformErrors.notFound(`Nothing is found at ${c.req.path}.`)))
-  app.onError((err, c) => {
-    if (err instanceof TendonError) {
-      if (err.definition.status >= 500) c.get('log').error({ err }, 'request failed')
-      return problemResponse(c, err)
-    }
-    if (err instanceof HTTPException) return err.getResponse()
-    c.get('log').error({ err }, 'request failed unexpectedly')
-    return problemResponse(c, platformErrors.unexpected('Something went wrong on our side.', { cause: err }))
-  })
-  return app
+}
+
+/** The error that the caller is told for one without a code; what Hono's own middleware throws names a status. */
+function codedError(cause: Error): TendonError {
+  const status = cause instanceof HTTPException ? cause.status : 500
+  if (status === 413) return platformErrors.bodyTooLarge('The body of the request is too large.', { cause })
+  if (status < 500) return platformErrors.requestRefused('The request could not be understood.', { cause })
+  return platformErrors.unexpected('Something went wrong on our side.', { cause })
 }
 
 const quietRoutes = new Set(['/healthz', '/readyz', '/metrics'])
@@ -91,7 +103,7 @@ function routePattern(c: Context): string {
 
 /** An error as `application/problem+json` (RFC 9457), never cached. */
 export function problemResponse(c: Context<HttpEnv>, error: TendonError): Response {
-  const { status, title, help, retryAfterSeconds } = error.definition
+  const { status, title, help, retryAfterSeconds, headers: ownHeaders } = error.definition
   const body = {
     type: `urn:tendon:error:${error.code}`,
     title,
@@ -101,9 +113,12 @@ export function problemResponse(c: Context<HttpEnv>, error: TendonError): Respon
     help,
     request_id: c.get('requestId'),
   }
-  const headers = new Headers({ 'content-type': 'application/problem+json', 'cache-control': 'no-store' })
+  const headers = new Headers({
+    ...ownHeaders,
+    'content-type': 'application/problem+json',
+    'cache-control': 'no-store',
+  })
   if (retryAfterSeconds !== undefined) headers.set('retry-after', String(retryAfterSeconds))
   if (status === 401) headers.set('www-authenticate', 'Bearer')
-  headers.set('x-request-id', c.get('requestId'))
   return new Response(JSON.stringify(body), { status, headers })
 }

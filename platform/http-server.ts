@@ -13,6 +13,9 @@ export type HttpServer = {
   close(): Promise<void>
 }
 
+/** Answers take well below a second; what takes longer hangs, and must not use up the time that a stop has. */
+const drainMs = 3_000
+
 /**
  * Serves an app over HTTP.
  * @param options.port 0 for any free one
@@ -20,9 +23,9 @@ export type HttpServer = {
  */
 export async function listen(
   app: Pick<HttpApp, 'fetch'>,
-  options: { host?: string; port: number; log: Log; drainMs?: number },
+  options: { host?: string; port: number; log: Log },
 ): Promise<HttpServer> {
-  const { host = '127.0.0.1', log, drainMs = 3_000 } = options
+  const { host = '127.0.0.1', log } = options
   const server = await new Promise<Server>((resolve, reject) => {
     const starting = serve({ fetch: app.fetch, hostname: host, port: options.port }, () =>
       resolve(starting),

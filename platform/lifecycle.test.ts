@@ -62,3 +62,21 @@ test('stopping while a part still starts waits for it, and nothing starts afterw
   await Promise.all([starting, stopped])
   expect(events).toEqual(['start slow', 'stop slow'])
 })
+
+test('work that a stop must not wait for hears of it before the first part is stopped', async () => {
+  const events: string[] = []
+  const lifecycle = createLifecycle({ log: silent })
+  lifecycle.stopping.addEventListener('abort', () => events.push('heard'))
+  await lifecycle.start('database', { stop: () => events.push('stop database') })
+  expect(lifecycle.stopping.aborted).toBe(false)
+  // A start that only the signal ends would otherwise hold up the stop until its bound.
+  const endless = lifecycle.start('endless', {
+    start: () =>
+      new Promise((_, reject) =>
+        lifecycle.stopping.addEventListener('abort', () => reject(lifecycle.stopping.reason)),
+      ),
+    stop: () => events.push('stop endless'),
+  })
+  await Promise.all([expect(endless).rejects.toThrow('being stopped'), lifecycle.stop()])
+  expect(events).toEqual(['heard', 'stop endless', 'stop database'])
+})

@@ -6,6 +6,8 @@ export type Part = {
 }
 
 export type Lifecycle = {
+  /** Aborted as soon as anything asks for the stop: work that nothing else would end gives up by it. */
+  stopping: AbortSignal
   /** Starts a part now; it will be stopped before everything that was started earlier. */
   start(name: string, part: Part): Promise<void>
   /** Stops everything in reverse order, each part within the bound; safe to call twice. */
@@ -19,7 +21,8 @@ export type Lifecycle = {
 export function createLifecycle(options: { log: Log; stopTimeoutMs?: number }): Lifecycle {
   const { log, stopTimeoutMs = 8_000 } = options
   const entries: { name: string; part: Part; starting: Promise<unknown> }[] = []
-  let stopping: Promise<void> | undefined
+  const stopping = new AbortController()
+  let stopped: Promise<void> | undefined
 
   async function stopAll(): Promise<void> {
     for (let entry = entries.pop(); entry; entry = entries.pop()) {
@@ -39,8 +42,9 @@ export function createLifecycle(options: { log: Log; stopTimeoutMs?: number }): 
   }
 
   return {
+    stopping: stopping.signal,
     async start(name, part) {
-      if (stopping) throw new Error(`${name} is not started: everything is being stopped`)
+      if (stopped) throw new Error(`${name} is not started: everything is being stopped`)
       const startedAt = performance.now()
       // Entered before its start is done, so that a part that fails half way is stopped too.
       const starting = (async () => part.start?.())()
@@ -49,8 +53,12 @@ export function createLifecycle(options: { log: Log; stopTimeoutMs?: number }): 
       log.debug({ part: name, duration_ms: Math.round(performance.now() - startedAt) }, 'started')
     },
     stop() {
-      stopping ??= stopAll()
-      return stopping
+      if (!stopped) {
+        // Set before anything hears of it, and would ask for the stop again.
+        stopped = Promise.resolve().then(stopAll)
+        stopping.abort(new Error('everything is being stopped'))
+      }
+      return stopped
     },
   }
 }

@@ -16,6 +16,44 @@ test('a secret field is cut out at the top of a line and one level below', () =>
   expect(lines.join('')).not.toContain('s3cret')
 })
 
+test('a secret is cut out at any depth, however its name is spelled, and from bindings', () => {
+  const { log, lines } = capture()
+  log.info({ a: { b: [{ password: 's3cret' }] } }, 'deep')
+  log.info({ headers: { Authorization: 'Bearer s3cret', 'Set-Cookie': ['id=s3cret'] } }, 'headers')
+  log.info({ s3: { secretAccessKey: 's3cret', accessToken: { value: 's3cret' } } }, 'camel case')
+  log.child({ session: { session_id: 's3cret' } }).info('of a child')
+  expect(lines).toHaveLength(4)
+  expect(lines.join('')).not.toContain('s3cret')
+  expect(JSON.parse(lines[0]!)).toMatchObject({ msg: 'deep', a: { b: [{ password: '[redacted]' }] } })
+})
+
+test('a token is cut out wherever it stands', () => {
+  const { log, lines } = capture()
+  const token = ['{"alg":"RS256"}', '{"sub":"alice"}', 'signature']
+    .map((part) => Buffer.from(part).toString('base64url'))
+    .join('.')
+  log.info({ url: `/callback?hint=${token}&x=1` }, `refused ${token}`)
+  log.error({ err: new Error(`bad token\n${token}`) })
+  expect(lines.join('')).not.toContain(token.slice(0, 12))
+  expect(JSON.parse(lines[0]!)).toMatchObject({
+    url: '/callback?hint=[redacted]&x=1',
+    msg: 'refused [redacted]',
+  })
+})
+
+test('what a failure is told by is kept', () => {
+  const { log, lines } = capture()
+  const told = {
+    exit_code: 1,
+    code: 'E17',
+    signal: 'SIGKILL',
+    tokens: 3,
+    reason: 'the "password": field is empty',
+  }
+  log.error(told, 'ended')
+  expect(JSON.parse(lines[0]!)).toMatchObject(told)
+})
+
 test('an error keeps its code and its causes', () => {
   const { log, lines } = capture()
   const cause = Object.assign(new Error('connection refused'), { code: 'ECONNREFUSED' })

@@ -4,31 +4,33 @@ export type Log = Logger
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const satisfies Level[]
 
 /**
- * Fields that never reach the log, wherever they stand at the top of a line or one level below.
+ * Fields that never reach the log, at any depth, in any case, with `_`, `-` or nothing between the words.
  * A secret's place is a typed value that is not logged at all; this list is the net below that.
  */
 export const redactedFields = [
   'access_token',
-  'accessToken',
   'authorization',
+  'authorization_code',
   'client_secret',
-  'clientSecret',
-  'code',
   'code_verifier',
   'cookie',
   'id_token',
-  'idToken',
   'password',
   'refresh_token',
-  'refreshToken',
   'secret',
-  'secretAccessKey',
+  'secret_access_key',
   'session_id',
-  'sessionId',
   'set-cookie',
   'sig',
   'token',
 ]
+
+const fieldPattern = redactedFields.map((field) => field.replaceAll(/[_-]/g, '[_-]?')).join('|')
+const isRedactedField = new RegExp(`^(?:${fieldPattern})$`, 'i')
+const holdsRedactedField = new RegExp(`"(?:${fieldPattern})":`, 'i')
+/** A signed or encrypted token (RFC 7519 §3.1): its header is JSON, and `{"` in base64url begins with eyJ. */
+const webToken = /eyJ[\w-]+(?:\.[\w-]*){2,4}/g
+const censor = '[redacted]'
 
 /**
  * A logger that writes JSON lines, one an event that matters.
@@ -39,18 +41,28 @@ export function createLog(
   options: { service: string; level?: Level },
   destination: DestinationStream = pino.destination({ dest: 1, sync: false }),
 ): Log {
-  const paths = redactedFields.flatMap((field) => [`["${field}"]`, `*["${field}"]`])
   return pino(
     {
       level: options.level ?? 'info',
       base: { service: options.service },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      redact: { paths, censor: '[redacted]' },
+      // On the finished line, so that nothing goes past it: neither bindings of a child nor an error's message.
+      hooks: { streamWrite: redactLine },
       serializers: { err: serializeError },
     },
     destination,
   )
+}
+
+/** Most lines have nothing to cut out, which one look at the text tells: 1 µs a line, and 10 µs when there is. */
+function redactLine(line: string): string {
+  const withoutTokens = line.replace(webToken, censor)
+  if (!holdsRedactedField.test(withoutTokens)) return withoutTokens
+  const redacted: unknown = JSON.parse(withoutTokens, (key, value) =>
+    isRedactedField.test(key) ? censor : value,
+  )
+  return `${JSON.stringify(redacted)}\n`
 }
 
 /** Errors as plain fields, with the code and the chain of causes; a field of an error that is a secret stays out. */

@@ -26,6 +26,26 @@ test('keeps objects whose names are folders of others', async () => {
   expect(Buffer.from((await store.get('a/b'))!.body).toString()).toBe('a/b')
 })
 
+test('leaves no empty folders, and takes none from under a writer', async () => {
+  const path = join(folder, 'emptied')
+  const store = createFolderStore(path)
+  const attributes = { contentType: 'text/plain' }
+  const [others, kept] = [Array.from({ length: 20 }, (_, n) => `a/b/c/${n}`), 'a/kept']
+  await store.put(kept, Buffer.from('kept'), attributes)
+  await Promise.all(
+    others.map(async (key, n) => {
+      for (let round = 0; round < 10; round += 1) {
+        await store.put(key, Buffer.from(key), attributes, { onlyIfAbsent: n % 2 === 0 })
+        await store.delete(key)
+      }
+    }),
+  )
+  expect(await keysOf(store, '')).toEqual([kept])
+  expect(await readdir(join(path, 'a'))).toEqual(['kept@'])
+  await store.delete(kept)
+  expect(await readdir(path)).toEqual(['@tmp'])
+})
+
 test('shows whole objects only after the writer was killed', async () => {
   const path = join(folder, 'killed')
   const writer = spawn(process.execPath, ['--input-type=module', '-e', endlessWriter, storeModule, path], {

@@ -1,15 +1,22 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { Dirent, Stats } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { type FileHandle, link, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
 import { z } from 'zod'
-import { assertObjectKey, assertObjectKeyPrefix, type ObjectHead, type ObjectStore } from './object-store.ts'
+import {
+  assertObjectKey,
+  assertObjectKeyPrefix,
+  type ListedObject,
+  type ObjectHead,
+  type ObjectStore,
+} from './object-store.ts'
 import { platformErrors } from './platform-errors.ts'
 
 // `@` is not allowed in a key, so that the file of `a` and the folder of `a/b` never meet, and no key leads
 // into the folder of unfinished files.
 const fileSuffix = '@'
 const temporaryFolder = '@tmp'
+const folderAttempts = 100
 const temporaryMaxAgeMs = 3_600_000
 
 /** The first line of a file, before the object's bytes: attributes and bytes appear together, in one rename. */
@@ -54,34 +61,39 @@ export function createFolderStore(path: string): ObjectStore {
       })
     },
 
-    async put(key, body, attributes) {
+    async put(key, body, attributes, { onlyIfAbsent = false } = {}) {
       const file = fileOf(key)
       const etag = `"${createHash('sha256').update(body).digest('base64url')}"`
       const header = Buffer.from(`${JSON.stringify({ ...fileHeader.parse({ ...attributes, etag }) })}\n`)
       if (header.length > headerMaxBytes) throw new RangeError('the attributes of an object are too long')
-      await writing(key, async () => {
+      return writing(key, async () => {
         const temporary = join(path, temporaryFolder, randomUUID())
         await mkdir(dirname(temporary), { recursive: true })
         try {
           await writeFlushed(temporary, header, body)
-          await mkdir(dirname(file), { recursive: true })
-          await rename(temporary, file)
-        } catch (error) {
+          return await intoFolder(dirname(file), async () => {
+            if (onlyIfAbsent) return linkIfAbsent(temporary, file)
+            await rename(temporary, file)
+            return true
+          })
+        } finally {
           await rm(temporary, { force: true })
-          throw error
         }
       })
     },
 
     async delete(key) {
       const file = fileOf(key)
-      await writing(key, () => rm(file, { force: true }))
+      await writing(key, async () => {
+        await rm(file, { force: true })
+        await removeEmptyFolders(path, dirname(file))
+      })
     },
 
     async *list(prefix) {
       assertObjectKeyPrefix(prefix)
       const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1)
-      yield* keysBelow(path, folder, prefix)
+      yield* objectsBelow(path, folder, prefix)
     },
 
     async check() {
@@ -106,15 +118,55 @@ async function writeFlushed(file: string, header: Buffer, body: Uint8Array): Pro
   await handle.sync()
 }
 
+/** Puts something into a folder, which is made again when a delete beside it finds it empty and takes it away. */
+async function intoFolder<T>(folder: string, put: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await mkdir(folder, { recursive: true })
+      return await put()
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT') || attempt === folderAttempts) throw error
+    }
+  }
+}
+
+/** From `folder` up to `root`, which stays. A folder that holds anything refuses (rmdir(2)). */
+async function removeEmptyFolders(root: string, folder: string): Promise<void> {
+  for (let empty = folder; relative(root, empty) !== ''; empty = dirname(empty)) {
+    try {
+      await rmdir(empty)
+    } catch (error) {
+      if (hasCode(error, 'ENOTEMPTY') || hasCode(error, 'EEXIST')) return
+      if (!hasCode(error, 'ENOENT')) throw error
+    }
+  }
+}
+
+/** Unlike a rename, a link never replaces what is there (link(2)); its loser gets EEXIST. */
+async function linkIfAbsent(temporary: string, file: string): Promise<boolean> {
+  try {
+    await link(temporary, file)
+    return true
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) return false
+    throw error
+  }
+}
+
 /** Depth first in the byte order of the whole keys, as S3 lists them: `a`, `a-b`, `a/b`. */
-async function* keysBelow(root: string, folder: string, prefix: string): AsyncGenerator<string> {
+async function* objectsBelow(root: string, folder: string, prefix: string): AsyncGenerator<ListedObject> {
   const entries = (await foldersEntries(join(root, folder)))
     .map((entry) => ({ isFolder: entry.isDirectory(), key: folder + keyPart(entry) }))
     .filter((entry) => !entry.key.includes(fileSuffix) && entry.key.startsWith(prefix))
     .sort((a, b) => (a.key < b.key ? -1 : 1))
   for (const entry of entries) {
-    if (entry.isFolder) yield* keysBelow(root, entry.key, prefix)
-    else yield entry.key
+    if (entry.isFolder) {
+      yield* objectsBelow(root, entry.key, prefix)
+      continue
+    }
+    const stats = await reading(entry.key, () => stat(join(root, `${entry.key}${fileSuffix}`)))
+    // One that was deleted since the folder was read is not listed.
+    if (stats) yield { key: entry.key, modifiedAt: stats.mtime }
   }
 }
 
@@ -140,14 +192,14 @@ async function reading<T>(what: string, read: () => Promise<T>): Promise<T | und
   try {
     return await read()
   } catch (error) {
-    if (isMissing(error)) return undefined
+    if (hasCode(error, 'ENOENT')) return undefined
     throw platformErrors.objectStoreUnavailable(`${what} could not be read from the folder`, { cause: error })
   }
 }
 
-async function writing(what: string, write: () => Promise<unknown>): Promise<void> {
+async function writing<T>(what: string, write: () => Promise<T>): Promise<T> {
   try {
-    await write()
+    return await write()
   } catch (error) {
     throw platformErrors.objectStoreUnavailable(`${what} could not be written to the folder`, {
       cause: error,
@@ -155,6 +207,6 @@ async function writing(what: string, write: () => Promise<unknown>): Promise<voi
   }
 }
 
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
 }

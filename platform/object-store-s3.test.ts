@@ -26,6 +26,19 @@ test('tries again when S3 is busy', async () => {
   expect(asked).toBe(3)
 })
 
+test('asks again when another conditional write of the key is under way', async () => {
+  const conditions: (string | undefined)[] = []
+  const endpoint = await serve((request, response) => {
+    conditions.push(request.headers['if-none-match'])
+    const status = conditions.length === 1 ? 409 : 412
+    request.resume().on('end', () => response.writeHead(status).end())
+  })
+  const attributes = { contentType: 'application/json' }
+  const store = createS3Store({ ...options, endpoint })
+  expect(await store.put('a.json', Buffer.from('{}'), attributes, { onlyIfAbsent: true })).toBe(false)
+  expect(conditions).toEqual(['*', '*'])
+})
+
 test('sends no checksum headers that plain S3 services do not know', async () => {
   const headers: string[] = []
   const endpoint = await serve((request, response) => {

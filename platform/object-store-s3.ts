@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   CreateBucketCommand,
   DeleteObjectCommand,
@@ -14,7 +15,10 @@ import {
 import { assertObjectKey, assertObjectKeyPrefix, type ObjectHead, type ObjectStore } from './object-store.ts'
 import { platformErrors } from './platform-errors.ts'
 
-/** Objects in a bucket of any S3 service. */
+const conflictAttempts = 4
+const conflictPauseMs = 50
+
+/** Objects in a bucket of any S3 service that knows conditional writes, as Amazon's and MinIO do. */
 export function createS3Store(options: {
   endpoint: string
   region: string
@@ -55,21 +59,23 @@ export function createS3Store(options: {
       })
     },
 
-    async put(key, body, attributes) {
+    async put(key, body, attributes, { onlyIfAbsent = false } = {}) {
       assertObjectKey(key)
-      await asking(key, () =>
-        client.send(
-          new PutObjectCommand({
-            Bucket,
-            Key: key,
-            Body: body,
-            ContentLength: body.byteLength,
-            ContentType: attributes.contentType,
-            ContentEncoding: attributes.contentEncoding,
-            CacheControl: attributes.cacheControl,
-          }),
-        ),
-      )
+      const command = new PutObjectCommand({
+        Bucket,
+        Key: key,
+        Body: body,
+        ContentLength: body.byteLength,
+        ContentType: attributes.contentType,
+        ContentEncoding: attributes.contentEncoding,
+        CacheControl: attributes.cacheControl,
+        ...(onlyIfAbsent && { IfNoneMatch: '*' }),
+      })
+      try {
+        return await putUnlessRefused(client, command)
+      } catch (cause) {
+        throw unavailable(key, cause)
+      }
     },
 
     async delete(key) {
@@ -84,7 +90,9 @@ export function createS3Store(options: {
       for (;;) {
         const page = await asking(prefix, () => pages.next())
         if (!page || page.done) return
-        for (const object of page.value.Contents ?? []) if (object.Key !== undefined) yield object.Key
+        for (const { Key: key, LastModified: modifiedAt } of page.value.Contents ?? []) {
+          if (key !== undefined && modifiedAt !== undefined) yield { key, modifiedAt }
+        }
       }
     },
 
@@ -106,6 +114,24 @@ function toHead(output: HeadObjectCommandOutput | GetObjectCommandOutput): Objec
   }
 }
 
+/**
+ * Whether the object was written. 412 says that the key is there, 409 that another conditional write of it is
+ * under way, after which S3 wants to be asked again (Amazon S3 User Guide, "Conditional writes").
+ */
+async function putUnlessRefused(client: S3Client, command: PutObjectCommand): Promise<boolean> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await client.send(command)
+      return true
+    } catch (error) {
+      const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined
+      if (status === 412) return false
+      if (status !== 409 || attempt === conflictAttempts) throw error
+      await delay(attempt * conflictPauseMs)
+    }
+  }
+}
+
 async function createBucket(client: S3Client, bucket: string): Promise<void> {
   try {
     await client.send(new CreateBucketCommand({ Bucket: bucket }))
@@ -123,6 +149,10 @@ async function asking<T>(what: string, ask: () => Promise<T>): Promise<T | undef
     if (error instanceof S3ServiceException && (error.name === 'NotFound' || error.name === 'NoSuchKey')) {
       return undefined
     }
-    throw platformErrors.objectStoreUnavailable(`the object store did not serve ${what}`, { cause: error })
+    throw unavailable(what, error)
   }
+}
+
+function unavailable(what: string, cause: unknown) {
+  return platformErrors.objectStoreUnavailable(`the object store did not serve ${what}`, { cause })
 }

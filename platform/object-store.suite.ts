@@ -74,6 +74,24 @@ export function objectStoreSuite(
       expect((await store.head(key))!.etag).toBe(first!.etag)
     })
 
+    test('writes only if absent: of many at once one, and its object stays', async () => {
+      const bodies = Array.from({ length: 12 }, (_, index) => Buffer.from(`writer ${index}`))
+      const key = 'once/object.json'
+      const wrote = await Promise.all(
+        bodies.map((body) => store.put(key, body, json, { onlyIfAbsent: true })),
+      )
+      expect(wrote.filter(Boolean)).toEqual([true])
+      const winner = await store.get(key)
+      expect(Buffer.from(winner!.body)).toEqual(bodies[wrote.indexOf(true)])
+
+      expect(await store.put(key, Buffer.from('late'), json, { onlyIfAbsent: true })).toBe(false)
+      expect((await store.head(key))!.etag).toBe(winner!.etag)
+      expect(await keysOf(store, 'once/')).toEqual([key])
+      await store.delete(key)
+      expect(await store.put(key, Buffer.from('anew'), json, { onlyIfAbsent: true })).toBe(true)
+      expect(await store.put(key, Buffer.from('replaced'), json)).toBe(true)
+    })
+
     test('forgets what was deleted', async () => {
       await store.put('deleted/a.json', Buffer.from('a'), json)
       await store.delete('deleted/a.json')
@@ -100,6 +118,16 @@ export function objectStoreSuite(
       expect(await keysOf(store, 'list/a/b')).toEqual(['list/a/b/2'])
       expect(await keysOf(store, 'list/nothing')).toEqual([])
       expect(await keysOf(store, '')).toEqual(expect.arrayContaining(keys))
+    })
+
+    test('lists when each object was written', async () => {
+      const key = 'dated/object.json'
+      await store.put(key, Buffer.from('{}'), json)
+      const objects = await Array.fromAsync(store.list(key))
+      expect(objects).toEqual([{ key, modifiedAt: expect.any(Date) }])
+      // HTTP's Last-Modified has whole seconds, S3's listings have more.
+      const second = (date: Date) => Math.floor(date.getTime() / 1000)
+      expect(second(objects[0]!.modifiedAt)).toBe(second((await store.head(key))!.modifiedAt))
     })
 
     test('lists more than a page of S3, 1,000 keys', async () => {
@@ -166,7 +194,5 @@ export function objectStoreSuite(
 
 /** All keys with a prefix, in the store's order. */
 export async function keysOf(store: ObjectStore, prefix: string): Promise<string[]> {
-  const keys: string[] = []
-  for await (const key of store.list(prefix)) keys.push(key)
-  return keys
+  return (await Array.fromAsync(store.list(prefix))).map(({ key }) => key)
 }

@@ -17,6 +17,8 @@ export type ObjectHead = ObjectAttributes & {
   modifiedAt: Date
 }
 
+export type ListedObject = Pick<ObjectHead, 'modifiedAt'> & { key: string }
+
 export type StoredObject = ObjectHead & { body: Uint8Array<ArrayBuffer> }
 
 /**
@@ -30,12 +32,22 @@ export type ObjectStore = {
   head(key: string): Promise<ObjectHead | undefined>
   /** The object; undefined when there is none. */
   get(key: string): Promise<StoredObject | undefined>
-  /** Writes the object whole: a reader sees all of it or nothing, also when the writer is killed. */
-  put(key: string, body: Uint8Array, attributes: ObjectAttributes): Promise<void>
+  /**
+   * Writes the object whole: a reader sees all of it or nothing, also when the writer is killed.
+   *
+   * False, and nothing is written, when `onlyIfAbsent` is asked and the key is there: of many who write one key
+   * at once, one writes it. A put that is repeated because its answer was lost may also find its own object.
+   */
+  put(
+    key: string,
+    body: Uint8Array,
+    attributes: ObjectAttributes,
+    options?: { onlyIfAbsent?: boolean },
+  ): Promise<boolean>
   /** Repeating it is harmless: deleting what is not there succeeds. */
   delete(key: string): Promise<void>
-  /** Every key that begins with `prefix` (any string prefix, not only a folder), in byte order. */
-  list(prefix: string): AsyncIterable<string>
+  /** Every object whose key begins with `prefix` (any string prefix, not only a folder), in byte order of keys. */
+  list(prefix: string): AsyncIterable<ListedObject>
   /** Makes the bucket or folder when it is missing; fails when it cannot be used. */
   check(): Promise<void>
 }

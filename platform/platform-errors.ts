@@ -78,4 +78,16 @@ export const platformErrors = defineErrors('PLATFORM', {
     help: 'Try again; if it lasts, check that Redis runs, has memory and can be reached from this service.',
     retryAfterSeconds: 2,
   },
+  bodyTooLarge: {
+    number: 13,
+    status: 413,
+    title: 'Request too large',
+    help: 'Send less at once.',
+  },
+  requestRefused: {
+    number: 14,
+    status: 400,
+    title: 'Request not valid',
+    help: 'Check the request against the description of the endpoint.',
+  },
 })

@@ -5,16 +5,30 @@ import { TendonError } from './errors.ts'
 export const exitCodes = { done: 0, failed: 1, usage: 64 } as const
 
 /**
+ * Runs a whole program. An error that it does not handle ends the process with what a person needs to know of it,
+ * and never with a stack trace.
+ * @param run may return an exit code; a service returns while it goes on serving
+ */
+export async function runProgram(run: () => Promise<number | undefined>): Promise<void> {
+  try {
+    process.exitCode = await run()
+  } catch (error) {
+    endWith(error)
+  }
+}
+
+/**
  * The configuration of this process, from its arguments and environment. `--help` prints the option table and ends
  * the process; a wrong configuration prints everything that is wrong with it and ends the process with 64.
  * @param usage first line of the help: `node bff/main.ts [options]`
+ * @param argv the arguments after the command, for a program that has commands
  */
 export function readProcessConfig<const Table extends OptionTable>(
   service: string,
   usage: string,
   table: Table,
+  argv: string[] = process.argv.slice(2),
 ): Config<Table> {
-  const argv = process.argv.slice(2)
   if (argv.includes('--help')) {
     process.stdout.write(helpText(usage, table))
     process.exit(exitCodes.done)

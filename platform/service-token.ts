@@ -1,6 +1,6 @@
 import * as oidc from 'openid-client'
+import { discoverClient } from './discover-client.ts'
 import { platformErrors } from './platform-errors.ts'
-import { createProviderFetch } from './provider-fetch.ts'
 
 /**
  * @returns a service account's access token, good for at least half a minute (or half its life, when shorter)
@@ -11,7 +11,7 @@ export type ServiceTokenSource = () => Promise<string>
 type CachedToken = { accessToken: string; renewAtMs: number }
 
 const marginS = 30
-const timeoutS = 5
+const timeoutMs = 5_000
 
 /**
  * Tokens by the client credentials grant (RFC 6749 §4.4), one request at a time however many callers wait, kept
@@ -26,14 +26,14 @@ export function createServiceTokenSource(options: {
   /** Milliseconds; tests pass their own clock. */
   now?: () => number
 }): ServiceTokenSource {
-  const { issuer, clientId, now = Date.now } = options
+  const { issuer, clientId, clientSecret, internalUrl, now = Date.now } = options
   let client: oidc.Configuration | undefined
   let cached: CachedToken | undefined
   let fetching: Promise<CachedToken> | undefined
 
   async function fetchToken(): Promise<CachedToken> {
     try {
-      client ??= await discoverClient(options)
+      client ??= await discoverClient({ issuer, internalUrl, clientId, clientSecret, timeoutMs })
       const askedAtMs = now()
       const tokens = await oidc.clientCredentialsGrant(client)
       const lifeS = tokens.expires_in ?? 0
@@ -61,25 +61,6 @@ export function createServiceTokenSource(options: {
     })
     return (await fetching).accessToken
   }
-}
-
-function discoverClient(options: {
-  issuer: string
-  clientId: string
-  clientSecret: string
-  internalUrl?: string | undefined
-}): Promise<oidc.Configuration> {
-  const { issuer, clientId, clientSecret, internalUrl } = options
-  const providerFetch = createProviderFetch(issuer, internalUrl)
-  // Plain HTTP is refused by default; here it is the operator's own choice, as on loopback.
-  const isPlainHttp = [issuer, internalUrl].some((address) => address?.startsWith('http:'))
-  return oidc.discovery(new URL(issuer), clientId, undefined, oidc.ClientSecretBasic(clientSecret), {
-    // The only bodies of these requests are forms.
-    [oidc.customFetch]: (url, { body, ...init }) =>
-      providerFetch(url, { ...init, body: body instanceof URLSearchParams ? body : null }),
-    timeout: timeoutS,
-    execute: isPlainHttp ? [oidc.allowInsecureRequests] : [],
-  })
 }
 
 /** The provider answered, and the answer is no (RFC 6749 §5.2), rather than that it is unwell. */

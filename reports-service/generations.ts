@@ -1,35 +1,53 @@
 import type { KeyValue } from '@tendon/platform/key-value.ts'
 
 export type Generations = {
-  /** The generation of this user's reports: it changes whenever their data may have. */
+  /** The generation of this user's reports: it changes whenever their data may have, and when it is too old. */
   current(userId: string): Promise<string>
+  /** Gives the user a new generation unless somebody else has done so since `generation` was read. */
+  leave(userId: string, generation: string): Promise<void>
   /** Gives each user a new generation. What was computed for the one before is never served again. */
   renew(userIds: readonly string[]): Promise<void>
 }
 
+// Milliseconds since 1970 to the base 36, until the year 5188.
+const timeLength = 9
+
 /**
  * A generation is unique for ever: the time in milliseconds, so that a person can read names in their order,
  * and 80 random bits. A counter would start again with an emptied store, and give old names to new data.
- * They have no time to live; one that is lost is replaced by a new one and costs a computation, nothing else.
+ * They have no time to live in the store, where one that is lost is replaced by a new one and costs a computation,
+ * nothing else. But none is used beyond `maxAgeMs`, so that objects of its name can be deleted by their age alone.
  */
 export function createGenerations(options: {
   keyValue: KeyValue
+  maxAgeMs: number
   now: () => number
   random: (bytes: number) => Buffer
 }): Generations {
-  const { keyValue, now, random } = options
-  const next = () => now().toString(36).padStart(9, '0') + random(10).toString('hex')
+  const { keyValue, maxAgeMs, now, random } = options
+  const next = () => now().toString(36).padStart(timeLength, '0') + random(10).toString('hex')
+  const isUsable = (generation: string) =>
+    now() - Number.parseInt(generation.slice(0, timeLength), 36) < maxAgeMs
+
+  async function leave(userId: string, generation: string): Promise<void> {
+    await keyValue.replace(generationKey(userId), generation, next())
+  }
 
   return {
     async current(userId) {
       const key = generationKey(userId)
       for (;;) {
         const known = await keyValue.get(key)
-        if (known !== undefined) return known
+        if (known !== undefined && isUsable(known)) return known
+        if (known !== undefined) {
+          await leave(userId, known)
+          continue
+        }
         const first = next()
         if (await keyValue.set(key, first, { onlyIfAbsent: true })) return first
       }
     },
+    leave,
     async renew(userIds) {
       await keyValue.setMany(userIds.map((userId) => [generationKey(userId), next()] as const))
     },

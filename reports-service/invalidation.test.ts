@@ -1,6 +1,7 @@
 import { reportLink } from '@tendon/contracts/reports-api.ts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { daily, startTestInstances, type TestInstance, type TestInstances } from './test-instances.ts'
+import { sweepKey } from './object-sweep.ts'
+import { daily, startTestInstances, type TestInstance, type TestInstances } from './test-instances.fixture.ts'
 
 let shared: TestInstances
 let other: TestInstance
@@ -16,7 +17,7 @@ type OnStep = (step: string) => Promise<void>
 /** An instance whose every wait for the object store, the key-value store and ClickHouse is a step. */
 async function steppedInstance(onStep: OnStep): Promise<TestInstance> {
   const visits = new Map<string, number>()
-  const visit = (place: string) => {
+  const visitStep = (place: string) => {
     visits.set(place, (visits.get(place) ?? 0) + 1)
     return onStep(`${place} (${visits.get(place)})`)
   }
@@ -25,6 +26,8 @@ async function steppedInstance(onStep: OnStep): Promise<TestInstance> {
       get:
         (target, method) =>
         async (...parameters: unknown[]) => {
+          // What an instance does in the background is no step of the request.
+          const visit = parameters[0] === sweepKey ? async () => {} : visitStep
           await visit(`before ${name}.${String(method)}`)
           const called = Reflect.get<object, PropertyKey>(target, method) as (
             ...parameters: unknown[]
@@ -34,8 +37,10 @@ async function steppedInstance(onStep: OnStep): Promise<TestInstance> {
           return result
         },
     })
-  shared.proxy.intercept(({ name, when }) => visit(`${when} SELECT ${name}`))
+  shared.proxy.intercept(({ name, when }) => visitStep(`${when} SELECT ${name}`))
   return shared.instance({
+    // Nobody stops waiting because a step takes its time.
+    queryTimeoutMs: 60_000,
     store: stepped('store', shared.store),
     keyValue: stepped('keyValue', shared.keyValue),
   })

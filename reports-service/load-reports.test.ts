@@ -40,6 +40,23 @@ test('refuses a folder whose report is not declared, or is named otherwise', asy
   }
 })
 
+test('a declaration is another one when its queries or its code are, and only then', async () => {
+  const reports = await declared('wear-weekly', declaration('wear-weekly'))
+  const folder = new URL('wear-weekly/', reports)
+  const query = new URL('wear.sql', folder)
+  const hash = async () => (await loadReports(reports)).get('wear-weekly')?.declaration
+  await writeFile(query, 'SELECT 1')
+  const first = await hash()
+  expect(first).toMatch(/^[0-9a-f]{10}$/)
+  await writeFile(new URL('wear-weekly.test.ts', folder), 'another')
+  expect(await hash()).toBe(first)
+  await writeFile(query, 'SELECT 2')
+  const changedQuery = await hash()
+  expect(changedQuery).not.toBe(first)
+  await writeFile(new URL('report.ts', folder), `${declaration('wear-weekly')}// another way to compute`)
+  expect(await hash()).not.toBe(changedQuery)
+})
+
 test('every query says what it may cost ClickHouse', async () => {
   const files = await readdir(import.meta.dirname, { recursive: true })
   const queries = files.filter((file) => file.endsWith('.sql') && !file.includes('node_modules'))

@@ -1,7 +1,9 @@
-import { readdir } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { reportEnvelope } from '@tendon/contracts/report-envelope.ts'
 import { z } from 'zod'
 import { reportsErrors } from './errors.ts'
-import type { Report } from './report.ts'
+import type { LoadedReport, Report } from './report.ts'
 
 const declaration = z.object({
   name: z.string().regex(/^[a-z][a-z0-9-]*$/),
@@ -13,24 +15,38 @@ const declaration = z.object({
   compute: z.function(),
 })
 
+// 40 bits: it has to differ from the few declarations that one generation of reports can meet.
+const hashLength = 10
+
 /**
  * Every report declared below a folder: `<folder>/<name>/report.ts` exports `report`.
  * @param folder address that ends in `/`
  * @throws TENDON-REPORTS-013 for a folder that holds no such declaration
  */
-export async function loadReports(folder: URL): Promise<ReadonlyMap<string, Report>> {
+export async function loadReports(folder: URL): Promise<ReadonlyMap<string, LoadedReport>> {
   const entries = await readdir(folder, { withFileTypes: true })
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
   const reports = await Promise.all(names.sort().map((name) => loadReport(folder, name)))
   return new Map(reports.map((report) => [report.name, report]))
 }
 
-async function loadReport(folder: URL, name: string): Promise<Report> {
+async function loadReport(folder: URL, name: string): Promise<LoadedReport> {
   try {
     const { report } = await import(new URL(`${name}/report.ts`, folder).href)
     declaration.extend({ name: z.literal(name) }).parse(report)
-    return report
+    return { ...report, declaration: await declarationHash(new URL(`${name}/`, folder), report) }
   } catch (cause) {
     throw reportsErrors.reportDeclarationInvalid(`The report ${name} could not be loaded.`, { cause })
   }
+}
+
+/** Of the folder's queries and code, and of the shape in which its report is stored, `schema_version` included. */
+async function declarationHash(folder: URL, report: Report): Promise<string> {
+  const files = (await readdir(folder)).filter(
+    (file) => /\.(sql|ts)$/.test(file) && !file.endsWith('.test.ts'),
+  )
+  const contents = files.sort().map(async (file) => [file, await readFile(new URL(file, folder), 'utf8')])
+  const shape = z.toJSONSchema(reportEnvelope.extend({ data: report.data }))
+  const declared = JSON.stringify([await Promise.all(contents), shape])
+  return createHash('sha256').update(declared).digest('hex').slice(0, hashLength)
 }

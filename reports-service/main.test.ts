@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { reportLink } from '@tendon/contracts/reports-api.ts'
 import { expect, onTestFinished, test } from 'vitest'
-import { startTestIdentity } from './test-identity.ts'
+import { startTestIdentity } from './test-identity.fixture.ts'
 import { startServiceProcess } from './test-process.ts'
-import { startTestWarehouse } from './test-warehouse.ts'
+import { startTestWarehouse } from './test-warehouse.fixture.ts'
 
 test('a process of its own: wired by its environment, ends with SIGTERM', async () => {
   const warehouse = await startTestWarehouse()

@@ -21,7 +21,7 @@ test('describes the routes that there are, and no others', async () => {
   addRoutes(app, {
     reports,
     verifyAccessToken: never,
-    generations: { current: never, renew: never },
+    generations: { current: never, leave: never, renew: never },
     links: never,
     read: never,
     now: Date.now,

@@ -98,7 +98,7 @@ function linkOperation(reports: readonly Report[]) {
       userIdParameter,
     ],
     responses: {
-      ...okResponse('Where the report lies, how old it is', 'ReportLink'),
+      ...okResponse('Where the report lies, and how current it is now', 'ReportLink'),
       ...problemResponses(
         ...tokenErrors,
         ...ownerErrors,

@@ -36,6 +36,12 @@ export const reportsOptions = defineOptions({
     default: 10_000,
     help: 'How long to wait for one answer of ClickHouse',
   },
+  objectMaxAgeDays: {
+    env: 'REPORTS_OBJECT_MAX_AGE_DAYS',
+    type: z.coerce.number<string>().int().positive(),
+    default: 7,
+    help: 'Objects of reports older than this are deleted; none is handed out in the second half of that time',
+  },
 })
 
 export type ReportsConfig = Config<typeof reportsOptions>

@@ -5,10 +5,10 @@ import { createLog } from '@tendon/platform/log.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { generationKey } from './generations.ts'
-import { startClickHouseProxy } from './test-clickhouse-proxy.ts'
-import { startTestIdentity } from './test-identity.ts'
+import { startClickHouseProxy } from './test-clickhouse-proxy.fixture.ts'
+import { startTestIdentity } from './test-identity.fixture.ts'
 import { type ServiceProcess, startServiceProcess } from './test-process.ts'
-import { startTestWarehouse, type TestWarehouse } from './test-warehouse.ts'
+import { startTestWarehouse, type TestWarehouse } from './test-warehouse.fixture.ts'
 
 const select = 'prosthesis-daily/customer'
 const users: string[] = []

@@ -40,7 +40,8 @@ class QueryTimeout extends Error {
   override readonly name = 'QueryTimeout'
 }
 
-async function withinTime<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
+/** @throws QueryTimeout */
+export async function withinTime<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const timeout = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new QueryTimeout(`no answer within ${timeoutMs} ms`)), timeoutMs)

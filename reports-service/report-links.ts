@@ -1,16 +1,18 @@
 import type { ReportLink } from '@tendon/contracts/reports-api.ts'
 import { type SigningKeys, signPath } from '@tendon/platform/url-signature.ts'
 import { reportsErrors } from './errors.ts'
+import type { CurrentFreshness } from './freshness/current-freshness.ts'
+import { newerFreshness } from './freshness/freshness.ts'
 import type { Generations } from './generations.ts'
-import type { Report, ReportParameters } from './report.ts'
+import type { LoadedReport, ReportParameters } from './report.ts'
 import { type ReportObjects, reportObjectName, type StoredReport } from './report-objects.ts'
 
-export type ReportLinks = (report: Report, parameters: ReportParameters) => Promise<ReportLink>
+export type ReportLinks = (report: LoadedReport, parameters: ReportParameters) => Promise<ReportLink>
 
 /** Makes sure that the object of this name exists, and says what is in it. */
 export type EnsureReport = (
   name: string,
-  report: Report,
+  report: LoadedReport,
   parameters: ReportParameters,
 ) => Promise<StoredReport>
 
@@ -22,33 +24,49 @@ const linkWindowS = 300
  * computed and stored under it.
  *
  * The generation is read before everything else, and again before the answer: an invalidation that came in
- * between has moved it, and then nothing of what was found or computed for the old one is handed out.
+ * between has moved it, and then nothing of what was found or computed for the old one is handed out. An object
+ * that cannot be read is left with its generation, for nothing that has a name is ever replaced.
+ *
+ * How current the answer is, is read before that second look too: as the generation has not moved, nothing that
+ * concerns this user has changed up to there, however long ago the report was computed.
  * @throws TENDON-REPORTS-008 when the generation moved during each of several attempts
  */
 export function createReportLinks(options: {
   generations: Generations
   objects: ReportObjects
   ensureReport: EnsureReport
+  currentFreshness: CurrentFreshness
   cdnBaseUrl: string
   signingKeys: SigningKeys
   now: () => number
+  onUnreadable: (name: string) => void
   onSuperseded: () => void
 }): ReportLinks {
-  const { generations, objects, ensureReport, cdnBaseUrl, signingKeys, now, onSuperseded } = options
+  const { generations, objects, ensureReport, currentFreshness, cdnBaseUrl, signingKeys, now } = options
 
   return async (report, parameters) => {
-    const { user_id, date } = parameters
+    const { user_id } = parameters
     for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
       const generation = await generations.current(user_id)
-      const name = reportObjectName(report.name, user_id, date, generation)
-      const stored = await objects.find(name)
-      const found = stored ?? (await ensureReport(name, report, parameters))
-      if ((await generations.current(user_id)) !== generation) {
-        onSuperseded()
+      const name = reportObjectName(report, parameters, generation)
+      const found = await objects.find(name)
+      if (found === 'unreadable') {
+        options.onUnreadable(name)
+        await generations.leave(user_id, generation)
         continue
       }
-      const { generated_at, freshness } = found
-      return { ...signedLink(name), generated_at, cache: stored ? 'hit' : 'miss', freshness }
+      const { generated_at, freshness } = found ?? (await ensureReport(name, report, parameters))
+      const current = found && (await currentFreshness())
+      if ((await generations.current(user_id)) !== generation) {
+        options.onSuperseded()
+        continue
+      }
+      return {
+        ...signedLink(name),
+        generated_at,
+        cache: found ? 'hit' : 'miss',
+        freshness: current ? newerFreshness(freshness, current) : freshness,
+      }
     }
     throw reportsErrors.reportSuperseded(`The data changed during each of ${maxAttempts} attempts.`)
   }

@@ -2,8 +2,8 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { z } from 'zod'
 
 /**
- * What a report is asked by. There is nothing else to ask by: these two and the generation are the object's
- * name, and a parameter that is not in the name would give two answers one name.
+ * What a report is asked by. There is nothing else to ask by: these two, the generation and the report's
+ * declaration are the object's name, and a parameter that is not in the name would give two answers one name.
  */
 export const reportParameters = z.object({ user_id: z.uuid(), date: z.iso.date() })
 export type ReportParameters = z.infer<typeof reportParameters>
@@ -30,6 +30,9 @@ export type Report<Data = unknown> = {
   /** Undefined when there is no such user. */
   compute(read: ReadWarehouse, parameters: ReportParameters): Promise<Data | undefined>
 }
+
+/** A report with the version of its declaration: lower-case letters and digits, another one for another answer. */
+export type LoadedReport = Report & { declaration: string }
 
 /** Checks a report's declaration against its types. */
 export function defineReport<Data>(report: Report<Data>): Report<Data> {

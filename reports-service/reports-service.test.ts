@@ -11,7 +11,7 @@ import {
   type TestInstance,
   type TestInstances,
   today,
-} from './test-instances.ts'
+} from './test-instances.fixture.ts'
 
 let shared: TestInstances
 let service: TestInstance
@@ -40,6 +40,7 @@ describe('GET /reports/:report/:date', () => {
 
     const url = new URL(first.url)
     expect(url.href).toMatch(`${cdnBaseUrl}/reports/prosthesis-daily/${user}/${today}/`)
+    expect(url.pathname.split('/').at(-1)).toMatch(/^[0-9a-z]{29}-[0-9a-f]{10}\.json$/)
     const path = url.pathname.replace(/^\/cdn/, '')
     const query = url.search.slice(1)
     const nowMs = Date.parse('2026-03-14T12:09:59Z')
@@ -75,6 +76,22 @@ describe('GET /reports/:report/:date', () => {
     const link = await shared.link(service, daily, token)
     await shared.store.delete(objectName(link))
     expect(await shared.link(service, daily, token)).toMatchObject({ cache: 'miss', url: link.url })
+  })
+
+  test.each([
+    ['of another shape', '{"schema_version":0,"report":"prosthesis-daily"}'],
+    ['torn', '{"schema_ver'],
+  ])('an object %s is left under its name, and the report computed under a new one', async (_, body) => {
+    const token = await shared.identity.patient(await shared.addCustomer('Unreadable'))
+    const link = await shared.link(service, daily, token)
+    await shared.store.put(objectName(link), Buffer.from(body), { contentType: 'application/json' })
+    // An instance that has not read the object when it was whole.
+    const instance = await shared.instance()
+    const links = await Promise.all(Array.from({ length: 5 }, () => shared.link(instance, daily, token)))
+    expect(new Set(links.map(({ url }) => url)).size).toBe(1)
+    expect(links[0]!.url).not.toBe(link.url)
+    expect(await shared.object(links[0]!)).toMatchObject({ data: { customer: { full_name: 'Unreadable' } } })
+    expect(Buffer.from((await shared.store.get(objectName(link)))!.body).toString()).toBe(body)
   })
 
   test('says how old its data is, as read before the data', async () => {
@@ -120,7 +137,7 @@ describe('GET /reports/:report/:date', () => {
     const text = await refused.text()
     expect(JSON.parse(text)).toMatchObject({ code: 'TENDON-REPORTS-007' })
     expect(text).not.toMatch(/SELECT|crm\.|ECONNREFUSED/)
-    for await (const name of shared.store.list(`reports/prosthesis-daily/${user}/`)) expect.fail(name)
+    for await (const { key } of shared.store.list(`reports/prosthesis-daily/${user}/`)) expect.fail(key)
     await restarted
     expect(await shared.link(service, daily, token)).toMatchObject({ cache: 'miss' })
   })

@@ -7,21 +7,23 @@ import type { Metrics } from '@tendon/platform/metrics.ts'
 import type { ObjectStore } from '@tendon/platform/object-store.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { computeReport } from './compute-report.ts'
+import { createCurrentFreshness } from './freshness/current-freshness.ts'
 import { createGenerations } from './generations.ts'
 import { loadReports } from './load-reports.ts'
+import { createObjectSweep } from './object-sweep.ts'
 import type { ReportsConfig } from './options.ts'
 import { createReadWarehouse } from './read-warehouse.ts'
-import type { Report } from './report.ts'
+import type { LoadedReport } from './report.ts'
 import { createReportLinks } from './report-links.ts'
-import { createReportObjects, type StoredReport } from './report-objects.ts'
+import { createReportObjects, type ReportObjects, type StoredReport } from './report-objects.ts'
 import { addRoutes } from './routes.ts'
 import { createSingleFlight } from './single-flight.ts'
 
 export type ReportsService = {
   app: HttpApp
-  /** Loads the declared reports; requests come after it. @throws TENDON-REPORTS-013 */
+  /** Loads the declared reports, begins to delete old objects; requests come after it. @throws TENDON-REPORTS-013 */
   start(): Promise<void>
-  /** Waits until reports that are being computed are stored. */
+  /** Ends the deleting, and waits until reports that are being computed are stored. */
   stop(): Promise<void>
 }
 
@@ -48,9 +50,11 @@ export function createReportsService(options: {
   const { config, warehouse, store, keyValue, verifyAccessToken, log, metrics } = options
   const { now = Date.now, random = randomBytes } = options
   const { cdnBaseUrl, signingKeys, concurrentQueries, queryTimeoutMs } = config
+  const objectMaxAgeMs = config.objectMaxAgeDays * 86_400_000
   const count = createCounts(metrics)
 
-  const generations = createGenerations({ keyValue, now, random })
+  // The other half is for links that are still good when their generation ends, and for clocks that differ.
+  const generations = createGenerations({ keyValue, maxAgeMs: objectMaxAgeMs / 2, now, random })
   const objects = createReportObjects(store)
   const read = createReadWarehouse({ warehouse, concurrentQueries, queueLimit, timeoutMs: queryTimeoutMs })
   // Freshness and the report's own queries come one after the other; the rest is for the object store.
@@ -61,22 +65,26 @@ export function createReportsService(options: {
     objects,
     ensureReport: (name, report, parameters) =>
       flights.run(name, {
-        find: () => objects.find(name),
+        find: () => storedReport(objects, name),
         async compute() {
           const stopTimer = count.computation.startTimer({ report: report.name })
           const envelope = await computeReport(report, parameters, { read, now })
           stopTimer()
           return envelope
         },
-        publish: (envelope) => objects.put(name, envelope),
+        publish: async (envelope) =>
+          (await objects.put(name, envelope)) ? envelope : storedReport(objects, name),
       }),
+    currentFreshness: createCurrentFreshness({ read, waitLimitMs: queryTimeoutMs / 10 }),
     cdnBaseUrl,
     signingKeys,
     now,
+    onUnreadable: (name) => log.warn({ name }, 'an object is not a report; its user gets a new one'),
     onSuperseded: () => count.superseded.inc(),
   })
 
-  const reports = new Map<string, Report>()
+  const sweep = createObjectSweep({ store, keyValue, maxAgeMs: objectMaxAgeMs, now, log })
+  const reports = new Map<string, LoadedReport>()
   const app = createHttpApp({
     log,
     metrics,
@@ -99,9 +107,18 @@ export function createReportsService(options: {
       const declared = await loadReports(new URL('./reports/', import.meta.url))
       for (const [name, report] of declared) reports.set(name, report)
       log.info({ reports: [...reports.keys()] }, 'reports loaded')
+      sweep.start()
     },
-    stop: () => flights.settled(),
+    async stop() {
+      await sweep.stop()
+      await flights.settled()
+    },
   }
+}
+
+async function storedReport(objects: ReportObjects, name: string): Promise<StoredReport | undefined> {
+  const found = await objects.find(name)
+  return found === 'unreadable' ? undefined : found
 }
 
 function createCounts(metrics: Metrics) {

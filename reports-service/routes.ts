@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { reportsErrors } from './errors.ts'
 import type { Generations } from './generations.ts'
 import { openApiDocument } from './openapi.ts'
-import type { ReadWarehouse, Report } from './report.ts'
+import type { LoadedReport, ReadWarehouse } from './report.ts'
 import { assertMayInvalidate, assertMayRead, mayRead, reportOwner } from './report-access.ts'
 import type { ReportLinks } from './report-links.ts'
 
@@ -18,7 +18,7 @@ const userId = z.uuid().toLowerCase()
 
 export type RouteOptions = {
   /** Filled before the first request. */
-  reports: ReadonlyMap<string, Report>
+  reports: ReadonlyMap<string, LoadedReport>
   verifyAccessToken: AccessTokenVerifier
   generations: Generations
   links: ReportLinks

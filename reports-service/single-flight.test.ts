@@ -1,7 +1,8 @@
 import type { KeyValue } from '@tendon/platform/key-value.ts'
+import type { ObjectStore } from '@tendon/platform/object-store.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { leaseKey } from './single-flight.ts'
-import { daily, objectName, startTestInstances, type TestInstances } from './test-instances.ts'
+import { daily, objectName, startTestInstances, type TestInstances } from './test-instances.fixture.ts'
 
 const select = 'prosthesis-daily/customer'
 
@@ -55,6 +56,31 @@ test('a leader that was paused drops its result and takes that of its successor'
   await asked.promise
   await shared.putCustomer(user, 'After the pause')
   const published = await shared.link(successor, daily, token)
+  resumed.resolve()
+
+  expect(await paused).toMatchObject({ url: published.url, generated_at: published.generated_at })
+  expect((await shared.object(published)).data.customer.full_name).toBe('After the pause')
+})
+
+test('a leader that was paused after its last renewal does not replace what its successor published', async () => {
+  const storing = Promise.withResolvers<void>()
+  const resumed = Promise.withResolvers<void>()
+  const store: ObjectStore = {
+    ...shared.store,
+    async put(...object) {
+      storing.resolve()
+      await resumed.promise
+      return shared.store.put(...object)
+    },
+  }
+  const pausing = await shared.instance({ keyValue: withoutRenewals(shared.keyValue), store })
+  const user = await shared.addCustomer('Before the pause')
+  const token = await shared.identity.patient(user)
+
+  const paused = shared.link(pausing, daily, token)
+  await storing.promise
+  await shared.putCustomer(user, 'After the pause')
+  const published = await shared.link(await shared.instance(), daily, token)
   resumed.resolve()
 
   expect(await paused).toMatchObject({ url: published.url, generated_at: published.generated_at })

@@ -6,7 +6,8 @@ import { reportsErrors } from './errors.ts'
 type FlightWork<Value, Draft> = {
   find(): Promise<Value | undefined>
   compute(): Promise<Draft>
-  publish(draft: Draft): Promise<Value>
+  /** The draft, or what another leader has published before; undefined when that is gone again. */
+  publish(draft: Draft): Promise<Value | undefined>
 }
 
 export type SingleFlight<Value> = {
@@ -27,7 +28,8 @@ const maxPollMs = 160
  *
  * The lease is short and renewed, so that a leader that died is replaced within `leaseTtlMs`. A leader that
  * was only slow (paused, swapped out) finds its lease lost when it wants to publish, drops its result and takes
- * its successor's.
+ * its successor's. The lease saves work; it cannot order writes, for a leader may also be paused after its last
+ * renewal. That only the first result is published is for `publish` to see to.
  */
 export function createSingleFlight<Value>(options: {
   keyValue: KeyValue
@@ -51,7 +53,7 @@ export function createSingleFlight<Value>(options: {
     }
   }
 
-  /** Undefined when the lease was lost on the way. */
+  /** Undefined when the lease was lost on the way, or what another leader published is gone. */
   async function lead<Draft>(lease: Lease, work: FlightWork<Value, Draft>): Promise<Value | undefined> {
     // A renewal that fails shows when publishing.
     const renewal = setInterval(() => lease.renew().catch(() => false), leaseTtlMs / 3)

@@ -1,7 +1,12 @@
 import { reportLink, reportList } from '@tendon/contracts/reports-api.ts'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { objectName, startTestInstances, type TestInstance, type TestInstances } from './test-instances.ts'
+import {
+  objectName,
+  startTestInstances,
+  type TestInstance,
+  type TestInstances,
+} from './test-instances.fixture.ts'
 
 type Person = 'alice' | 'bob'
 

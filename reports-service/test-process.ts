@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { TestWarehouse } from './test-warehouse.ts'
+import type { TestWarehouse } from './test-warehouse.fixture.ts'
 
 export type ServiceProcess = { child: ChildProcess; url: string }
 

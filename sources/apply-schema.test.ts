@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { applyCrmSchema, applyTelemetrySchema } from './apply-schema.ts'
-import { startTestPostgres, type TestPostgres } from './test-database.ts'
+import { startTestPostgres, type TestPostgres } from './test-database.fixture.ts'
 
 let server: TestPostgres
 let client: pg.Client

@@ -4,6 +4,7 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { createLog } from '@tendon/platform/log.ts'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts'
@@ -81,15 +82,19 @@ describe('startEmbeddedPostgres', () => {
     )
   })
 
-  test('tells when the server dies unexpectedly, and not when it is stopped', async () => {
-    const server = await start()
-    const exit = new Promise((resolve) => server.onExit(resolve))
+  test('says loudly when the server dies unexpectedly, and nothing when it is stopped', async () => {
+    const died = Promise.withResolvers<string>()
+    const log = createLog({ service: 'test', level: 'fatal' }, { write: died.resolve })
+    const server = await startEmbeddedPostgres({ dataPath, log })
     process.kill(server.pid, 'SIGKILL')
-    expect(await exit).toEqual({ code: null, signal: 'SIGKILL' })
+    const { port } = server
+    expect(JSON.parse(await died.promise)).toMatchObject({ level: 'fatal', signal: 'SIGKILL', port })
 
-    const again = await start()
-    again.onExit(() => expect.fail('a stop is expected'))
+    const lines: string[] = []
+    const quiet = createLog({ service: 'test', level: 'warn' }, { write: (line) => void lines.push(line) })
+    const again = await startEmbeddedPostgres({ dataPath, log: quiet })
     await again.stop()
+    expect(lines).toEqual([])
   })
 
   test('stops the server of a killed process and starts anew', async () => {

@@ -1,17 +1,15 @@
 import type { ChildProcess } from 'node:child_process'
 import { realpath } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from '@tendon/platform/free-port.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import pg from 'pg'
 import { sourcesErrors } from './errors.ts'
 import { startedBySetting, stopOrphanedPostmaster } from './orphaned-postmaster.ts'
 import { findPostgresBinaries, spawnPostgresProgram } from './postgres-binaries.ts'
 import { openCluster, type PostgresCluster } from './postgres-cluster.ts'
-
-export type PostmasterExit = { code: number | null; signal: NodeJS.Signals | null }
 
 export type EmbeddedPostgres = {
   port: number
@@ -20,8 +18,6 @@ export type EmbeddedPostgres = {
   url(database: string): string
   /** Creates a database unless it exists. */
   createDatabase(name: string): Promise<void>
-  /** Called when the server ends without having been told to. */
-  onExit(listener: (exit: PostmasterExit) => void): void
   /** Fast shutdown; after five seconds an immediate one, and then SIGKILL. */
   stop(): Promise<void>
   /** Ends the server as a power cut would: for tests of recovery. */
@@ -52,6 +48,7 @@ const shutdownSteps = [
 /**
  * Starts a real PostgreSQL 18 from npm's binaries as a child process that listens on 127.0.0.1 only. Data is
  * kept under `dataPath` and used again; a server that a killed process left running there is stopped first.
+ * A server that ends without having been told to is said in the log as fatal: nothing here works without it.
  * @param settings over the defaults here, as in postgresql.conf: `{ wal_level: 'logical' }`
  * @param port a free one unless told
  * @throws sourcesErrors: platformUnsupported, userUnavailable, initdbFailed, startFailed, folderInUse
@@ -70,7 +67,7 @@ export async function startEmbeddedPostgres(options: {
   for (;;) {
     const orphanPid = await stopOrphanedPostmaster(clusterPath)
     if (orphanPid !== undefined) log?.warn({ pid: orphanPid }, 'stopped the PostgreSQL of a killed process')
-    const port = options.port || (await findFreePort())
+    const port = options.port || (await freePort('127.0.0.1'))
     const child = spawnPostgresProgram(
       binaries.postgres,
       ['-D', clusterPath, '-p', String(port), ...settingArgs(options.settings)],
@@ -102,17 +99,6 @@ function settingArgs(settings: Record<string, string> = {}): string[] {
     [startedBySetting]: String(process.pid),
   }
   return Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-}
-
-function findFreePort(): Promise<number> {
-  return new Promise((resolvePort, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolvePort(address !== null && typeof address === 'object' ? address.port : 0))
-    })
-  })
 }
 
 /** Waits for the line that says so, passing the server's log on for as long as it runs. */
@@ -151,7 +137,6 @@ function attach(server: {
   log: Log | undefined
 }): EmbeddedPostgres {
   const { child, cluster, port, log } = server
-  const listeners: ((exit: PostmasterExit) => void)[] = []
   let expected = false
   // A process that ends without stopping its server leaves it to shut down by itself.
   const stopAtExit = () => child.kill('SIGINT')
@@ -162,8 +147,11 @@ function attach(server: {
       process.off('exit', stopAtExit)
       settle()
       if (expected) return
-      log?.error({ exit_code: code, signal, port }, 'PostgreSQL ended unexpectedly')
-      for (const listener of listeners) listener({ code, signal })
+      const ending = { exit_code: code, signal, port }
+      log?.fatal(
+        ending,
+        'PostgreSQL ended unexpectedly: what needs it fails until everything is started again',
+      )
     })
   })
 
@@ -175,7 +163,6 @@ function attach(server: {
     pid: child.pid!,
     url,
     createDatabase: (name) => createDatabase(url('postgres'), name),
-    onExit: (listener) => void listeners.push(listener),
     async stop() {
       expected = true
       for (const { signal, waitMs } of shutdownSteps) {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { applyCrmSchema } from './apply-schema.ts'
 import { demoPeople } from './demo-people.ts'
 import { loadDemoData } from './load-demo-data.ts'
-import { startTestPostgres, type TestPostgres } from './test-database.ts'
+import { startTestPostgres, type TestPostgres } from './test-database.fixture.ts'
 
 const log = createLog({ service: 'sources-test', level: 'fatal' })
 const today = new Date('2026-03-01T17:45:00Z')
@@ -167,6 +167,25 @@ describe('loadDemoData', () => {
       'SELECT DISTINCT recorded_at::date::text AS day FROM telemetry_events ORDER BY day',
     )
     expect(rows.map(({ day }) => day)).toEqual(['2026-02-26', '2026-02-27', '2026-02-28', '2026-03-01'])
+  })
+
+  test('gives up at once when it is told to, and fills the CRM alone when it is asked for no more', async () => {
+    const urls = { crmUrl: await server.freshDatabase(), telemetryUrl: await server.freshDatabase() }
+    const stopping = new AbortController()
+    const load = loadDemoData({
+      ...urls,
+      today,
+      volume,
+      log,
+      onProgress: () => stopping.abort(new Error('stopped')),
+      signal: stopping.signal,
+    })
+    await expect(load).rejects.toThrow('stopped')
+
+    const outcome = await loadDemoData({ crmUrl: urls.crmUrl, today, log })
+    expect(outcome).toEqual({ crm: 'already loaded', telemetry: 'left alone', telemetryRows: 0 })
+    const untouched = await connect(urls.telemetryUrl)
+    expect(await one(untouched, `SELECT to_regclass('telemetry_events') AS made`)).toEqual({ made: null })
   })
 
   test('keeps nothing of a CRM whose load failed on the way', async () => {

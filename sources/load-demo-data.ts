@@ -14,6 +14,8 @@ import { dayOf, dayText } from './utc-days.ts'
 
 /** `foreign`: the database holds data that is not the demo's, and was left as it is. */
 export type DemoLoadOutcome = 'loaded' | 'already loaded' | 'foreign'
+/** `left alone`: no address of it was given. */
+export type DemoTelemetryOutcome = DemoLoadOutcome | 'left alone'
 
 /** In a schema of its own in each of the two databases: written in the transaction that loads the data. */
 const markerTableSql = `
@@ -43,32 +45,38 @@ const demoSeed = 20
  * Creates the two schemas and fills them with the demo data, once: each database in one transaction with a mark
  * in it, so a load that was killed half way is done again. Telemetry is made for the CRM that is there, also
  * when that was loaded by an earlier attempt.
+ * @param telemetryUrl without it only the CRM is filled
  * @param today the last instant of the data; its UTC day is the last one
  * @param onProgress after each day of telemetry
+ * @param signal gives up, leaving a database as it was or filled
  */
 export async function loadDemoData(options: {
   crmUrl: string
-  telemetryUrl: string
+  telemetryUrl?: string | undefined
   today: Date
   seed?: number
   volume?: DemoVolume
   log: Log
   onProgress?: (progress: TelemetryProgress) => void
-}): Promise<{ crm: DemoLoadOutcome; telemetry: DemoLoadOutcome; telemetryRows: number }> {
-  const { log, crmUrl, telemetryUrl } = options
+  signal?: AbortSignal
+}): Promise<{ crm: DemoLoadOutcome; telemetry: DemoTelemetryOutcome; telemetryRows: number }> {
+  const { log, crmUrl, telemetryUrl, signal } = options
   const wanted = {
     seed: options.seed ?? demoSeed,
     today: options.today,
     volume: options.volume ?? fullVolume,
   }
-  const crm = await inTransaction(crmUrl, (client) => loadCrm(client, wanted))
+  const crm = await inTransaction(crmUrl, (client) => loadCrm(client, wanted), signal)
   if (crm.outcome === 'foreign') {
     log.warn('the CRM database holds data of its own: no demo data loaded')
     return { crm: 'foreign', telemetry: 'foreign', telemetryRows: 0 }
   }
+  if (telemetryUrl === undefined) return { crm: crm.outcome, telemetry: 'left alone', telemetryRows: 0 }
   const startedMs = performance.now()
-  const telemetry = await inTransaction(telemetryUrl, (client) =>
-    loadTelemetry(client, crm.seed, options.onProgress),
+  const telemetry = await inTransaction(
+    telemetryUrl,
+    (client) => loadTelemetry(client, crm.seed, options.onProgress),
+    signal,
   )
   if (telemetry.outcome === 'foreign') {
     log.warn('the telemetry database holds data of its own: no demo telemetry loaded')

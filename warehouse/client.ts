@@ -9,10 +9,6 @@ export type WarehouseOptions = {
   url: string
   username: string
   password: string
-  /** For names without a database; the project's own SQL always says which. */
-  database?: string
-  /** How long one statement may take. */
-  requestTimeoutMs?: number
   /** Requests at the same time; further ones wait. */
   maxConnections?: number
 }
@@ -45,14 +41,16 @@ const settings = {
   date_time_input_format: 'best_effort',
 } as const
 
+/** For the longest statements: filling a new replica from the whole log. */
+const requestTimeoutMs = 300_000
+
 /** Connects lazily: nothing is sent before the first statement. */
 export function createWarehouse(options: WarehouseOptions): Warehouse {
   const client = createClient({
     url: options.url,
     username: options.username,
     password: options.password,
-    ...(options.database !== undefined && { database: options.database }),
-    request_timeout: options.requestTimeoutMs ?? 300_000,
+    request_timeout: requestTimeoutMs,
     max_open_connections: options.maxConnections ?? 10,
     clickhouse_settings: settings,
     // Lists of keys outgrow a URL.

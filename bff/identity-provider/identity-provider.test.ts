@@ -2,8 +2,8 @@ import { request } from 'node:http'
 import { createAccessTokenVerifier } from '@tendon/platform/access-token.ts'
 import { createServiceTokenSource } from '@tendon/platform/service-token.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { TestBrowser } from '../testing/test-browser.ts'
-import { secrets, startTestStack, type TestStack } from '../testing/test-stack.ts'
+import { TestBrowser } from '../test-browser.fixture.ts'
+import { secrets, startTestStack, type TestStack } from '../test-stack.fixture.ts'
 
 let stack: TestStack
 beforeAll(async () => {
@@ -36,6 +36,15 @@ test('the sign-in page needs no script, shows the demo logins, and allows nothin
   const plain = await new TestBrowser().open(stack.loginUrl)
   expect(plain.text).toContain('name="password"')
   expect(plain.text).not.toMatch(/alice|bob|staff/)
+})
+
+test('what it cannot answer is said in a sentence', async () => {
+  const strange = await fetch(`${stack.providerUrl}/elsewhere`)
+  expect([strange.status, await strange.text()]).toEqual([404, 'Nothing is found at this address.\n'])
+  await stack.stopProvider()
+  const early = await fetch(`${stack.issuer}/.well-known/openid-configuration`)
+  expect([early.status, await early.text()]).toEqual([503, expect.stringContaining('not ready yet')])
+  await stack.startProvider()
 })
 
 test('a wrong password says so, shows the name escaped, and slows down who goes on guessing', async () => {

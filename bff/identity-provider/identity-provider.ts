@@ -60,10 +60,9 @@ export function createIdentityProvider(options: {
       response.setHeader('x-content-type-options', 'nosniff')
       // Not no-referrer: browsers then send `Origin: null` with a form.
       response.setHeader('referrer-policy', 'same-origin')
-      if (!running || !request.url?.startsWith(`${mountPath}/`)) {
-        response.writeHead(running ? 404 : 503).end()
-        return
-      }
+      if (!running) return answerPlainly(response, 503, 'Sign-in is not ready yet. Try again in a moment.')
+      if (!request.url?.startsWith(`${mountPath}/`))
+        return answerPlainly(response, 404, 'Nothing is found at this address.')
       bindToIssuer(request, issuer, mountPath)
       try {
         await running.answer(request, response)
@@ -80,6 +79,11 @@ export function createIdentityProvider(options: {
       running = undefined
     },
   }
+}
+
+function answerPlainly(response: ServerResponse, status: 404 | 503, sentence: string): void {
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' })
+  response.end(`${sentence}\n`)
 }
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => Promise<void>

@@ -4,18 +4,31 @@ import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
 import type { ReadWarehouse } from '../report.ts'
 
+const sql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')
+
 const changeFeed = defineQuery({
   name: 'freshness/change-feed',
-  sql: await readFile(new URL('change-feed.sql', import.meta.url), 'utf8'),
+  sql: await sql('change-feed.sql'),
   params: z.object({}),
-  row: z.object({ position: z.string(), committed_at: z.iso.datetime() }),
+  row: z.object({ position: z.string(), committed_at: z.iso.datetime(), is_delivered: z.int() }),
 })
+type Change = Pick<z.infer<typeof changeFeed.row>, 'position' | 'committed_at'>
+
+const run = z.object({ run_id: z.uuid(), finished_at: z.iso.datetime().nullable() })
+type Run = z.infer<typeof run>
 
 const etlRun = defineQuery({
   name: 'freshness/etl-run',
-  sql: await readFile(new URL('etl-run.sql', import.meta.url), 'utf8'),
+  sql: await sql('etl-run.sql'),
   params: z.object({}),
-  row: z.object({ run_id: z.uuid(), finished_at: z.iso.datetime().nullable() }),
+  row: run.extend({ run_seq: z.string() }),
+})
+
+const deliveredEtlRun = defineQuery({
+  name: 'freshness/delivered-etl-run',
+  sql: await sql('delivered-etl-run.sql'),
+  params: z.object({ newest: z.string() }),
+  row: run,
 })
 
 /**
@@ -23,7 +36,38 @@ const etlRun = defineQuery({
  * this says.
  */
 export async function readFreshness(read: ReadWarehouse): Promise<Freshness> {
-  const [[change], [run]] = await Promise.all([read(changeFeed, {}), read(etlRun, {})])
+  const [[change], [newest]] = await Promise.all([read(changeFeed, {}), read(etlRun, {})])
+  return freshnessOf(change, newest)
+}
+
+/**
+ * How far every user has been told of it, which may be less: users are invalidated after their data have changed.
+ * A part of which that cannot be said now is null.
+ * @param deliveredRun one of which it is known already, so that its list need not be looked for
+ */
+export async function readDeliveredFreshness(
+  read: ReadWarehouse,
+  deliveredRun: string | null,
+): Promise<Freshness> {
+  const [[change], [newest]] = await Promise.all([read(changeFeed, {}), read(etlRun, {})])
+  const isKnown = newest === undefined || newest.run_id === deliveredRun
+  const [delivered] = isKnown ? [newest] : await read(deliveredEtlRun, { newest: newest.run_seq })
+  return freshnessOf(change?.is_delivered ? change : undefined, delivered)
+}
+
+/** Of each part the newer one. */
+export function newerFreshness(one: Freshness, other: Freshness): Freshness {
+  const change = BigInt(other.cdc_position ?? 0) > BigInt(one.cdc_position ?? 0) ? other : one
+  const run = Date.parse(other.etl_at ?? '') > Date.parse(one.etl_at ?? '1970-01-01') ? other : one
+  return {
+    cdc_position: change.cdc_position,
+    cdc_at: change.cdc_at,
+    etl_run: run.etl_run,
+    etl_at: run.etl_at,
+  }
+}
+
+function freshnessOf(change: Change | undefined, run: Run | undefined): Freshness {
   return {
     cdc_position: change?.position ?? null,
     cdc_at: change?.committed_at ?? null,

@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS reports.etl_runs
     rows_in UInt64 COMMENT 'Telemetry rows read',
     rows_written UInt64 COMMENT 'Rows of user_prosthesis_stats written',
     rows_deleted UInt64 COMMENT 'Rows of user_prosthesis_stats deleted',
-    users_invalidated UInt64 COMMENT 'Users whose numbers changed',
+    users_invalidated UInt64 COMMENT 'Users whose invalidation this run delivered, also those that a run before it could not reach',
     unknown_chips Array(String) COMMENT 'Chips with telemetry that no prosthesis has',
     step_durations_ms Map(LowCardinality(String), Float64) COMMENT 'Time of each step',
     error String COMMENT 'Why it failed; empty otherwise',

@@ -3,7 +3,7 @@ import { defineQuery } from '@tendon/warehouse/query.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { reportParameters } from '../../report.ts'
-import { startTestWarehouse, type TestWarehouse } from '../../test-warehouse.ts'
+import { startTestWarehouse, type TestWarehouse } from '../../test-warehouse.fixture.ts'
 import { report } from './report.ts'
 
 const ada = 'a0000000-0000-4000-8000-000000000001'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { DailyReport } from '../api.ts'
-import { nothingYet, objectPath, withFailure, withReport } from './live-report.ts'
+import { nothingYet, objectPath, withFailure, withLink, withReport } from './live-report.ts'
 
 const outage = { type: 'about:blank', title: 'Down', status: 503, code: 'TENDON-REPORTS-007' }
 
@@ -16,6 +16,23 @@ test('the first report of a day is no change; another one is, unless it says the
   const renamed = withReport(same, reportOf('Alicia', '2026-11-21'), 3)
   expect(renamed.changedAtMs).toBe(3)
   expect(withReport(renamed, reportOf('Alicia', '2026-11-20'), 4).changedAtMs).toBeNull()
+})
+
+test('the page is as current as the link says, not as the object was when it was made', () => {
+  const shown = withReport(nothingYet, reportOf('Alice', '2026-11-21'), 1)
+  const freshness = { cdc_position: '7', cdc_at: '2026-11-21T12:20:00Z', etl_run: null, etl_at: null }
+  const link = {
+    url: 'https://cdn.example/a.json',
+    expires_at: '2026-11-21T12:30:00Z',
+    generated_at: '2026-11-21T12:00:00Z',
+    cache: 'hit' as const,
+    freshness,
+  }
+  expect(withLink(shown, link)).toMatchObject({
+    freshness,
+    generatedAt: link.generated_at,
+    changedAtMs: null,
+  })
 })
 
 test('an outage leaves the report on the screen, a refusal does not', () => {

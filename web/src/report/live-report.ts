@@ -26,7 +26,7 @@ export const nothingYet: LiveReport = {
 /** An object's name, which changes with its content; the signature behind it changes all the time. */
 export const objectPath = (url: string) => new URL(url).pathname
 
-/** The link was asked for again. Its freshness is newer than that in the object when only the clock went on. */
+/** The link was asked for again: it says how current the report is now, the object only what it was made from. */
 export function withLink(before: LiveReport, link: ReportLink): LiveReport {
   return { ...before, freshness: link.freshness, generatedAt: link.generated_at, failure: null }
 }

@@ -10,12 +10,14 @@ import type { ObjectStore } from '@tendon/platform/object-store.ts'
 import { createFolderStore } from '@tendon/platform/object-store-folder.ts'
 import { createWarehouse } from '@tendon/warehouse/client.ts'
 import { createReportsService, type ReportsService } from './reports-service.ts'
-import { startClickHouseProxy } from './test-clickhouse-proxy.ts'
-import { startTestIdentity } from './test-identity.ts'
-import { startTestWarehouse } from './test-warehouse.ts'
+import { startClickHouseProxy } from './test-clickhouse-proxy.fixture.ts'
+import { startTestIdentity } from './test-identity.fixture.ts'
+import { startTestWarehouse } from './test-warehouse.fixture.ts'
 
 /** Fixed, so that links of one test stay within one window. */
 export const today = '2026-03-14'
+/** A minute after it, so that the link's window is the next one. */
+export const noonMs = Date.parse(`${today}T12:01:00Z`)
 export const daily = `/reports/prosthesis-daily/${today}`
 export const cdnBaseUrl = 'http://cdn.test/cdn'
 export const signingKeys = [{ id: 'k1', secret: 'a secret of at least 32 characters' }] as const
@@ -40,19 +42,19 @@ export async function startTestInstances() {
 
   /** A further instance, of which single parts may be replaced. */
   async function instance(
-    parts: { store?: ObjectStore; keyValue?: KeyValue; queryTimeoutMs?: number } = {},
+    parts: { store?: ObjectStore; keyValue?: KeyValue; queryTimeoutMs?: number; now?: () => number } = {},
   ): Promise<TestInstance> {
-    const { queryTimeoutMs = 10_000, ...stores } = parts
+    const { queryTimeoutMs = 10_000, ...others } = parts
     const service = createReportsService({
-      config: { cdnBaseUrl, signingKeys, concurrentQueries: 8, queryTimeoutMs },
+      config: { cdnBaseUrl, signingKeys, concurrentQueries: 8, queryTimeoutMs, objectMaxAgeDays: 7 },
       warehouse,
       store,
       keyValue,
-      ...stores,
+      now: () => noonMs,
+      ...others,
       verifyAccessToken: identity.verifyAccessToken,
       log: createLog({ service: 'test', level: 'fatal' }),
       metrics: createMetrics('reports_service'),
-      now: () => Date.parse(`${today}T12:01:00Z`),
     })
     await service.start()
     services.push(service)

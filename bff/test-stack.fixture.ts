@@ -11,22 +11,20 @@ import type { KeyValue } from '@tendon/platform/key-value.ts'
 import { createMemoryKeyValue } from '@tendon/platform/key-value-memory.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'
-import { type Bff, createBff } from '../bff.ts'
-import { createIdentityProvider, type IdentityProvider } from '../identity-provider/identity-provider.ts'
-import type { Person } from '../identity-provider/people.ts'
-import { encryptionKeysOption } from '../token-encryption.ts'
+import { demoPeople } from '@tendon/sources/demo-people.ts'
+import { type Bff, createBff } from './bff.ts'
+import { createIdentityProvider, type IdentityProvider } from './identity-provider/identity-provider.ts'
+import type { Person } from './identity-provider/people.ts'
+import { encryptionKeysOption } from './token-encryption.ts'
 
-export const customerIds = {
-  alice: '0198c0de-0000-7000-8000-00000000a11c',
-  bob: '0198c0de-0000-7000-8000-000000000b0b',
-}
 const people: Person[] = [
   ...(['alice', 'bob'] as const).map((username) => ({
     username,
     password: username,
-    name: `${username} <Patient>`,
-    email: `${username}@example.com`,
-    customerId: customerIds[username],
+    // As it must be escaped on a page.
+    name: `${demoPeople[username].fullName} <Patient>`,
+    email: demoPeople[username].email,
+    customerId: demoPeople[username].customerId,
     roles: ['patient'],
   })),
   {
@@ -160,7 +158,6 @@ export async function startTestStack(
 
   async function stopProvider(): Promise<void> {
     await provider?.stop()
-    provider = undefined
   }
 
   const { url } = await startBff()

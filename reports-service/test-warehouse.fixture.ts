@@ -4,25 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ChdbServer, startChdbServer } from '@tendon/chdb-server/start-chdb-server.ts'
 import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
+import { crmReplicas } from '@tendon/warehouse/crm-replicas.fixture.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'
-
-// As the change feed derives them from the CRM's catalog.
-const crmTables = [
-  `CREATE TABLE crm.customers (
-     id UUID, full_name String, email String, phone Nullable(String), date_of_birth Date32, address String,
-     locale String, time_zone String, created_at DateTime64(6, 'UTC'), updated_at DateTime64(6, 'UTC'),
-     _version UInt128, _deleted UInt8
-   ) ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY id`,
-  `CREATE TABLE crm.prosthesis_models (
-     id Int32, name String, kind String, generation Int16, weight_grams Decimal(7, 1), list_price Decimal(10, 2),
-     features Array(String), released_on Date32, _version UInt128, _deleted UInt8
-   ) ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY id`,
-  `CREATE TABLE crm.prostheses (
-     id UUID, serial_number String, chip_id String, customer_id UUID, model_id Int32, side String,
-     firmware_version String, settings String, issued_at Date32, returned_at Nullable(Date32),
-     _version UInt128, _deleted UInt8
-   ) ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY id`,
-]
 
 export type TestWarehouse = {
   server: ChdbServer
@@ -48,7 +31,7 @@ export async function startTestWarehouse(): Promise<TestWarehouse> {
   })
   const warehouse = createWarehouse(server)
   await applyMigrations(warehouse)
-  for (const table of crmTables) await warehouse.command(table)
+  for (const table of crmReplicas) await warehouse.command(table)
   await warehouse.insertRows('crm.prosthesis_models', [
     { id: 1, name: 'Grip 3', kind: 'hand', _version: '1' },
   ])

@@ -1,0 +1,49 @@
+/**
+ * `node embedded/with-connections.ts [--data <folder>] <script> <arguments>`: runs a script with the addresses of the
+ * Tendon that is running on a data folder, or with those of the environment. Ends with the script's exit code.
+ */
+import { spawn } from 'node:child_process'
+import { relative, resolve } from 'node:path'
+import { readConnections } from './connections-file.ts'
+import { isFolderHeld } from './folder-lock.ts'
+
+/** Set where the parts are real servers: then there need not be a Tendon on this machine. */
+const addresses = ['CRM_DATABASE_URL', 'TELEMETRY_DATABASE_URL', 'CLICKHOUSE_URL']
+
+const { data, args } = takeDataOption(process.argv.slice(2))
+const folder = resolve(data ?? (process.env.TENDON_DATA || '.tendon'))
+const connections = isFolderHeld(folder) ? await readConnections(folder).catch(() => undefined) : undefined
+const needsNone = args.includes('--help') || addresses.some((name) => process.env[name])
+
+// A running Tendon's come first: half of its addresses and half of others would make a pair of strangers.
+if (connections || needsNone) run(args, { ...process.env, ...connections })
+else refuse()
+
+function refuse(): void {
+  const where = relative(process.cwd(), folder) || folder
+  process.stderr.write(
+    isFolderHeld(folder)
+      ? `The Tendon on ${where} is still starting, or stopping.\n`
+      : `No Tendon is running on ${where}. Start it with npm start, name its folder with --data or TENDON_DATA, or set ${addresses.join(', ')} to real servers.\n`,
+  )
+  process.exitCode = 1
+}
+
+/** The script's own arguments may stand around it: npm puts those of `npm run cdc -- …` at the end. */
+function takeDataOption(argv: string[]): { data: string | undefined; args: string[] } {
+  const at = argv.findIndex((argument) => argument === '--data' || argument.startsWith('--data='))
+  if (at === -1) return { data: undefined, args: argv }
+  const isPair = argv[at] === '--data'
+  const value = isPair ? argv[at + 1] : argv[at]?.slice('--data='.length)
+  return { data: value, args: argv.toSpliced(at, isPair ? 2 : 1) }
+}
+
+function run(command: string[], env: NodeJS.ProcessEnv): void {
+  const child = spawn(process.execPath, command, { env, stdio: 'inherit' })
+  // Ctrl-C reaches the script by itself, and how it ends is the script's to say.
+  process.on('SIGINT', () => {})
+  process.on('SIGTERM', () => child.kill('SIGTERM'))
+  child.once('exit', (code) => {
+    process.exitCode = code ?? 1
+  })
+}
