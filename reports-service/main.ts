@@ -10,8 +10,11 @@ import { reportsProcessOptions } from './options.ts'
 import { createReportsService } from './reports-service.ts'
 
 await runProgram(async () => {
-  const usage = 'node reports-service/main.ts [options]'
-  const config = readProcessConfig('reports-service', usage, reportsProcessOptions)
+  const config = readProcessConfig(
+    'reports-service',
+    'node reports-service/main.ts [options]',
+    reportsProcessOptions,
+  )
   const { host, port, logLevel, oidcIssuer: issuer, oidcInternalUrl: internalUrl } = config
   const log = createLog({ service: 'reports-service', level: logLevel })
   const metrics = createMetrics('reports_service', { processMetrics: true })
@@ -32,8 +35,7 @@ await runProgram(async () => {
     metrics,
   })
 
-  await lifecycle.start('warehouse', { stop: () => warehouse.close() })
-  await lifecycle.start('key-value', { stop: () => keyValue.close() })
+  await lifecycle.start('stores', { stop: () => Promise.all([warehouse.close(), keyValue.close()]) })
   await lifecycle.start('reports-service', service)
   const server = await listen(service.app, { host, port, log })
   await lifecycle.start('http', { stop: () => server.close() })
