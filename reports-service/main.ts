@@ -10,11 +10,8 @@ import { reportsProcessOptions } from './options.ts'
 import { createReportsService } from './reports-service.ts'
 
 await runProgram(async () => {
-  const config = readProcessConfig(
-    'reports-service',
-    'node reports-service/main.ts [options]',
-    reportsProcessOptions,
-  )
+  const usage = 'node reports-service/main.ts [options]'
+  const config = readProcessConfig('reports-service', usage, reportsProcessOptions)
   const { host, port, logLevel, oidcIssuer: issuer, oidcInternalUrl: internalUrl } = config
   const log = createLog({ service: 'reports-service', level: logLevel })
   const metrics = createMetrics('reports_service', { processMetrics: true })
@@ -23,19 +20,11 @@ await runProgram(async () => {
 
   const { clickhouseUrl: url, clickhouseUser: username, clickhousePassword: password } = config
   const warehouse = createWarehouse({ url, username, password, maxConnections: config.concurrentQueries })
-  const { keyValue, store } = openStores(config, log)
+  const stores = openStores(config, log)
   const verifyAccessToken = createAccessTokenVerifier({ issuer, internalUrl, audience: 'reports-service' })
-  const service = createReportsService({
-    config,
-    warehouse,
-    store,
-    keyValue,
-    verifyAccessToken,
-    log,
-    metrics,
-  })
+  const service = createReportsService({ config, warehouse, ...stores, verifyAccessToken, log, metrics })
 
-  await lifecycle.start('stores', { stop: () => Promise.all([warehouse.close(), keyValue.close()]) })
+  await lifecycle.start('stores', { stop: () => Promise.all([warehouse.close(), stores.keyValue.close()]) })
   await lifecycle.start('reports-service', service)
   const server = await listen(service.app, { host, port, log })
   await lifecycle.start('http', { stop: () => server.close() })
