@@ -43,6 +43,7 @@ test('a taken port is said in a sentence, and nothing is left running', async ()
   expect(code).toBe(1)
   expect(stderr).toContain(`Port ${port}`)
   expect(stderr).toContain('TENDON-PLATFORM-004')
+  expect(stderr).not.toMatch(/^\s+at /m)
   expect(await processesOf(data)).toEqual([])
 })
 

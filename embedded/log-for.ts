@@ -15,6 +15,7 @@ export function openLogFile(folder: string, level: EmbeddedConfig['logLevel']): 
   } catch {
     // There was none.
   }
-  const destination = pino.destination({ dest: path, sync: false })
+  // Written at once: a start that fails ends the process at once too, and its last lines matter most.
+  const destination = pino.destination({ dest: path, sync: true })
   return (service) => createLog({ service, level }, destination)
 }

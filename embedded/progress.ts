@@ -8,6 +8,24 @@ export type Progress = {
 
 /** @param stopping a step that ends after it did not fail: it was told to end, and nothing is said of it */
 export function createTerminalProgress(stream: NodeJS.WriteStream, stopping: AbortSignal): Progress {
+  return stream.isTTY ? spinnerProgress(stream, stopping) : lineProgress(stream)
+}
+
+/** For a file or a pipe: a line when a step is done, without colours. */
+function lineProgress(stream: NodeJS.WriteStream): Progress {
+  return {
+    async step(text, work) {
+      const startedAt = performance.now()
+      const result = await work(() => {})
+      stream.write(`✔ ${text} (${secondsSince(startedAt)} s)\n`)
+      return result
+    },
+  }
+}
+
+const secondsSince = (startedAt: number) => ((performance.now() - startedAt) / 1000).toFixed(1)
+
+function spinnerProgress(stream: NodeJS.WriteStream, stopping: AbortSignal): Progress {
   return {
     async step(text, work) {
       const startedAt = performance.now()
@@ -16,7 +34,7 @@ export function createTerminalProgress(stream: NodeJS.WriteStream, stopping: Abo
         const result = await work((newText) => {
           spinner.text = newText
         })
-        spinner.succeed(`${text} (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`)
+        spinner.succeed(`${text} (${secondsSince(startedAt)} s)`)
         return result
       } catch (error) {
         if (stopping.aborted) spinner.stop()

@@ -16,7 +16,8 @@ const client = new pg.Client({ connectionString })
 try {
   await client.connect()
   const result = await client.query(sql)
-  process.stdout.write(`${result.command} ${result.rowCount ?? ''}\n`)
+  // Standard output carries the rows alone.
+  process.stderr.write(`${result.command} ${result.rowCount ?? ''}\n`)
   for (const row of result.rows) process.stdout.write(`${JSON.stringify(row)}\n`)
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`)

@@ -70,7 +70,7 @@ export async function startTendon(config: EmbeddedConfig, parts: Parts): Promise
     logFor,
   })
 
-  const { operationsUrl } = await progress.step('Sign-in, reports, pages', () =>
+  const { operationsUrl } = await progress.step('Sign-in and reports', () =>
     startServing(services, {
       public: { host: config.host, port },
       reportsPort,
@@ -104,7 +104,7 @@ async function prepare(
   warehouse: Warehouse,
 ): Promise<{ hasDemoPeople: boolean; webRoot: string }> {
   const log = logFor('tendon')
-  return progress.step('Schemas, demo data, pages', async (update) => {
+  return progress.step('Schemas, demo data, report pages', async (update) => {
     let webRoot = ''
     const [, , { hasDemoPeople }] = await Promise.all([
       // A part, so that a stop does not leave the bundler behind.

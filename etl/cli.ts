@@ -33,7 +33,12 @@ const json = {
   help: 'Print JSON',
 } as const
 
-const runOptions = defineOptions({ ...attachedOptions, json })
+const runOptions = defineOptions({
+  ...attachedOptions,
+  json,
+  // A person reads the run's record; what else went on is for who asks.
+  logLevel: { ...attachedOptions.logLevel, default: 'error' },
+})
 const runsOptions = defineOptions({
   ...warehouseOptions,
   json,

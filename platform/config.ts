@@ -29,7 +29,7 @@ export class ConfigError extends Error {
   readonly problems: string[]
   constructor(service: string, problems: string[]) {
     super(
-      `${service} cannot start, its configuration is wrong:\n${problems.map((p) => `  - ${p}`).join('\n')}`,
+      `${service}: these options are wrong (--help lists them all):\n${problems.map((p) => `  - ${p}`).join('\n')}`,
     )
     this.name = 'ConfigError'
     this.problems = problems

@@ -24,7 +24,7 @@ export const platformErrors = defineErrors('PLATFORM', {
     number: 4,
     status: 500,
     title: 'Port taken',
-    help: 'Stop what listens there, or choose another port.',
+    help: 'Stop what listens there, or choose another port with --port or PORT.',
   },
   accessTokenMissing: {
     number: 5,

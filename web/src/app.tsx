@@ -25,7 +25,7 @@ export function App() {
   const { user } = session
   return (
     <>
-      <Masthead userName={user.name} />
+      <Masthead userName={user.username} />
       <main className="page">
         {user.customer_id ? (
           <ReportPage
