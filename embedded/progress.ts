@@ -11,11 +11,12 @@ export function createTerminalProgress(stream: NodeJS.WriteStream, stopping: Abo
   return stream.isTTY ? spinnerProgress(stream, stopping) : lineProgress(stream)
 }
 
-/** For a file or a pipe: a line when a step is done, without colours. */
+/** For a file or a pipe: a line when a step begins and one when it is done, without colours. */
 function lineProgress(stream: NodeJS.WriteStream): Progress {
   return {
     async step(text, work) {
       const startedAt = performance.now()
+      stream.write(`- ${text}\n`)
       const result = await work(() => {})
       stream.write(`✔ ${text} (${secondsSince(startedAt)} s)\n`)
       return result
