@@ -1,12 +1,9 @@
 import { join } from 'node:path'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
-import { createMemoryKeyValue } from '@tendon/platform/key-value-memory.ts'
-import { createRedisKeyValue } from '@tendon/platform/key-value-redis.ts'
 import type { Lifecycle } from '@tendon/platform/lifecycle.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import type { ObjectStore } from '@tendon/platform/object-store.ts'
-import { createFolderStore } from '@tendon/platform/object-store-folder.ts'
-import { createS3Store } from '@tendon/platform/object-store-s3.ts'
+import { openStores as openServiceStores } from '@tendon/reports-service/open-stores.ts'
 import type { EmbeddedConfig } from './options.ts'
 
 /** Report objects, sessions and generations: in a folder and in memory, or on the real servers that are set. */
@@ -15,20 +12,9 @@ export async function openStores(
   parts: { dataPath: string; lifecycle: Lifecycle; log: Log },
 ): Promise<{ objectStore: ObjectStore; keyValue: KeyValue }> {
   const { dataPath, lifecycle, log } = parts
-  const objectStore = config.s3Endpoint
-    ? createS3Store({
-        endpoint: config.s3Endpoint,
-        region: config.s3Region,
-        bucket: config.s3Bucket,
-        accessKeyId: config.s3AccessKeyId ?? '',
-        secretAccessKey: config.s3SecretAccessKey ?? '',
-        forcePathStyle: true,
-      })
-    : createFolderStore(join(dataPath, 'objects'))
-  const keyValue = config.redisUrl
-    ? createRedisKeyValue({ url: config.redisUrl, log })
-    : createMemoryKeyValue()
-  await lifecycle.start('object store', { start: () => objectStore.check() })
+  const objectsPath = join(dataPath, 'objects')
+  const { store, keyValue } = openServiceStores({ ...config, objectsPath, s3ForcePathStyle: true }, log)
+  await lifecycle.start('object store', { start: () => store.check() })
   await lifecycle.start('key-value store', { start: () => keyValue.check(), stop: () => keyValue.close() })
-  return { objectStore, keyValue }
+  return { objectStore: store, keyValue }
 }

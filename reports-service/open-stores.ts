@@ -7,11 +7,20 @@ import { createFolderStore } from '@tendon/platform/object-store-folder.ts'
 import { createS3Store } from '@tendon/platform/object-store-s3.ts'
 import type { ReportsProcessConfig } from './options.ts'
 
+type StoresConfig = Pick<
+  ReportsProcessConfig,
+  | 'redisUrl'
+  | 'objectsPath'
+  | 's3Endpoint'
+  | 's3Region'
+  | 's3Bucket'
+  | 's3AccessKeyId'
+  | 's3SecretAccessKey'
+  | 's3ForcePathStyle'
+>
+
 /** The two stores a process of its own is told of: Redis or memory, S3 or a folder. */
-export function openStores(
-  config: ReportsProcessConfig,
-  log: Log,
-): { keyValue: KeyValue; store: ObjectStore } {
+export function openStores(config: StoresConfig, log: Log): { keyValue: KeyValue; store: ObjectStore } {
   const { redisUrl, s3Endpoint } = config
   const keyValue = redisUrl ? createRedisKeyValue({ url: redisUrl, log }) : createMemoryKeyValue()
   if (!s3Endpoint) return { keyValue, store: createFolderStore(config.objectsPath) }
