@@ -7,6 +7,7 @@ import {
   urlOption,
 } from '@tendon/platform/config.ts'
 import { logLevels } from '@tendon/platform/log.ts'
+import { redisUrlOption } from '@tendon/platform/redis-connection.ts'
 import { z } from 'zod'
 import { encryptionKeysOption } from './token-encryption.ts'
 
@@ -68,7 +69,7 @@ export const bffOptions = defineOptions({
   },
   redisUrl: {
     env: 'REDIS_URL',
-    type: urlOption,
+    type: redisUrlOption,
     optional: true,
     help: 'Redis, where sessions are kept; without it they are in memory, for one instance alone.',
   },

@@ -8,6 +8,7 @@ import {
   urlOption,
 } from '@tendon/platform/config.ts'
 import { logLevels } from '@tendon/platform/log.ts'
+import { redisUrlOption } from '@tendon/platform/redis-connection.ts'
 import { signingKeys } from '@tendon/platform/url-signature.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import { z } from 'zod'
@@ -97,7 +98,7 @@ export const embeddedOptions = defineOptions({
   },
   redisUrl: {
     env: 'REDIS_URL',
-    type: urlOption,
+    type: redisUrlOption,
     optional: true,
     help: 'Redis for sessions and generations.',
   },

@@ -37,6 +37,7 @@ export function createMemoryKeyValue(options: { now?: () => number } = {}): KeyV
   return {
     size: () => entries.size,
     get: async (key) => live(key)?.value,
+    has: async (key) => live(key) !== undefined,
     async set(key, value, { ttlMs, onlyIfAbsent } = {}) {
       assertTtl(ttlMs)
       if (onlyIfAbsent && live(key)) return false

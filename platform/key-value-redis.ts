@@ -1,9 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { type ChainableCommander, Redis } from 'ioredis'
 import { assertTtl, type KeyValue } from './key-value.ts'
 import type { Log } from './log.ts'
-import { platformErrors } from './platform-errors.ts'
+import { createAsking, openRedis } from './redis-connection.ts'
 
 // Compare and set: whoever lost the lease must not renew or release the next holder's
 // (https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/).
@@ -22,32 +20,22 @@ return 1`
 const batchSize = 1_000
 
 /**
- * Key-value in Redis (6.2 or newer: GETDEL), shared by all instances.
- *
- * A lost connection is made again for ever, with backoff. A command that finds none, or gets no answer in
- * `commandTimeoutMs`, fails, so that requests do not pile up behind a Redis that is away; it is never sent again
- * later, when a session it would write may have ended.
+ * Key-value in Redis (6.2 or newer: GETDEL), shared by all instances: one server, behind sentinels, or a cluster.
+ * Each command is about one key, so that a cluster can run it.
  */
 export function createRedisKeyValue(options: {
-  /** `redis://[user:password@]host:port/db`, or `rediss://` for TLS. */
+  /** See `parseRedisUrl`. */
   url: string
   log: Log
   commandTimeoutMs?: number
 }): KeyValue {
   const { url, log, commandTimeoutMs = 2_000 } = options
-  const redis = new Redis(url, {
-    commandTimeout: commandTimeoutMs,
-    connectTimeout: 2_000,
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 6), 2_000),
-  })
-  redis.on('error', (err) => log.warn({ err }, 'redis connection failed'))
-  let connecting: Promise<unknown> | undefined
+  const redis = openRedis({ url, log, commandTimeoutMs })
+  const ask = createAsking(redis, commandTimeoutMs)
 
   return {
     get: (key) => asking(async () => (await redis.get(key)) ?? undefined),
+    has: (key) => asking(async () => (await redis.exists(key)) === 1),
     set(key, value, { ttlMs, onlyIfAbsent } = {}) {
       return asking(async () => (await set(key, value, ttlMs, onlyIfAbsent)) === 'OK', ttlMs)
     },
@@ -77,40 +65,20 @@ export function createRedisKeyValue(options: {
     return onlyIfAbsent ? redis.set(key, value, 'PX', ttlMs, 'NX') : redis.set(key, value, 'PX', ttlMs)
   }
 
-  /** Pipelined in batches, so that a hundred thousand keys neither take as many round trips nor block others. */
+  /** In batches, so that a hundred thousand keys neither take as many round trips nor block others. */
   async function setMany(entries: Iterable<readonly [string, string]>, ttlMs?: number): Promise<void> {
-    let pipeline = redis.pipeline()
+    let batch: Promise<unknown>[] = []
     for (const [key, value] of entries) {
-      if (ttlMs === undefined) pipeline.set(key, value)
-      else pipeline.set(key, value, 'PX', ttlMs)
-      if (pipeline.length < batchSize) continue
-      await execute(pipeline)
-      pipeline = redis.pipeline()
+      batch.push(set(key, value, ttlMs))
+      if (batch.length < batchSize) continue
+      await Promise.all(batch)
+      batch = []
     }
-    await execute(pipeline)
+    await Promise.all(batch)
   }
 
-  /** A pipeline resolves also when single commands of it failed. */
-  async function execute(pipeline: ChainableCommander): Promise<void> {
-    for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error
-  }
-
-  /** Waits for the attempt under way, also the first one; fails with it. */
-  function connected(): Promise<unknown> {
-    if (redis.status === 'end') throw new Error('the connection was closed')
-    connecting ??= once(redis, 'ready', { signal: AbortSignal.timeout(commandTimeoutMs) }).finally(() => {
-      connecting = undefined
-    })
-    return connecting
-  }
-
-  async function asking<T>(ask: () => Promise<T>, ttlMs?: number): Promise<T> {
+  async function asking<T>(command: () => Promise<T>, ttlMs?: number): Promise<T> {
     assertTtl(ttlMs)
-    try {
-      if (redis.status !== 'ready') await connected()
-      return await ask()
-    } catch (error) {
-      throw platformErrors.keyValueUnavailable('Redis did not answer', { cause: error })
-    }
+    return ask(command)
   }
 }

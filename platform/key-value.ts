@@ -16,6 +16,8 @@ export type Lease = {
  */
 export type KeyValue = {
   get(key: string): Promise<string | undefined>
+  /** Whether the key is there, without its value. */
+  has(key: string): Promise<boolean>
   /**
    * Sets value and time to live; without `ttlMs` the key stays, also when it had a time to live before.
    * False, and nothing is changed, when `onlyIfAbsent` is asked and the key is there.

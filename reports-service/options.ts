@@ -8,6 +8,7 @@ import {
   urlOption,
 } from '@tendon/platform/config.ts'
 import { logLevels } from '@tendon/platform/log.ts'
+import { redisUrlOption } from '@tendon/platform/redis-connection.ts'
 import { signingKeys } from '@tendon/platform/url-signature.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import { z } from 'zod'
@@ -68,7 +69,7 @@ export const reportsProcessOptions = defineOptions({
   },
   redisUrl: {
     env: 'REDIS_URL',
-    type: urlOption,
+    type: redisUrlOption,
     optional: true,
     help: 'Redis with generations and leases; without it they are in memory, which is for one instance only',
   },
