@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import { z } from 'zod'
 import type { Log } from './log.ts'
 import { platformErrors } from './platform-errors.ts'
@@ -7,7 +7,7 @@ import { platformErrors } from './platform-errors.ts'
 export type RedisClient = Redis | Cluster
 
 type Node = { host: string; port: number }
-type Credentials = Pick<RedisOptions, 'username' | 'password' | 'db' | 'tls'>
+type Credentials = { username?: string; password?: string; db: number; tls?: object }
 
 export type RedisAddress =
   | { kind: 'server'; node: Node; credentials: Credentials }
@@ -84,6 +84,12 @@ const retryStrategy = (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 
 export function openRedis(options: { url: string; log: Log; commandTimeoutMs: number }): RedisClient {
   const { url, log, commandTimeoutMs } = options
   const address = parseRedisUrl(url)
+  const client = connect(address, commandTimeoutMs)
+  client.on('error', (err) => log.warn({ err }, 'redis connection failed'))
+  return client
+}
+
+function connect(address: RedisAddress, commandTimeoutMs: number): RedisClient {
   const common = {
     ...address.credentials,
     commandTimeout: commandTimeoutMs,
@@ -91,13 +97,7 @@ export function openRedis(options: { url: string; log: Log; commandTimeoutMs: nu
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-  } satisfies RedisOptions
-  const client = connect(address, common)
-  client.on('error', (err) => log.warn({ err }, 'redis connection failed'))
-  return client
-}
-
-function connect(address: RedisAddress, common: RedisOptions): RedisClient {
+  }
   switch (address.kind) {
     case 'server':
       return new Redis({ ...common, ...address.node, retryStrategy })
