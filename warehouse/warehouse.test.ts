@@ -108,6 +108,9 @@ describe('migrations', () => {
       sql: `
         SELECT concat(database, '.', table, '.', name) AS name FROM system.columns
         WHERE database IN ('cdc', 'reports', 'warehouse') AND comment = ''
+            AND (database, table) NOT IN (
+                SELECT database, name FROM system.tables WHERE engine = 'MaterializedView'
+            )
         UNION ALL
         SELECT concat(database, '.', name) FROM system.tables
         WHERE database IN ('cdc', 'reports', 'warehouse') AND comment = ''`,
@@ -131,7 +134,8 @@ describe('migrations', () => {
 
   test('on a cluster, everything is made on every node and tables are replicated', async () => {
     const statements = (await readMigrations()).flatMap((migration) => migration.statements)
-    for (const statement of statements) {
+    // What an INSERT writes into a replicated table, the table itself brings to the other nodes.
+    for (const statement of statements.filter((text) => !text.startsWith('INSERT'))) {
       const text = onCluster(statement, 'main')
       expect(text).toMatch(/^[A-Z ]+ [\w.]+ ON CLUSTER 'main'/)
       expect(text).not.toMatch(/ENGINE = \w*(?<!Replicated)(?:Replacing)MergeTree/)
