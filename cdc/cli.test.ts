@@ -82,4 +82,5 @@ test('--help, and wrong usage', async () => {
   })
   expect(await cdc('mend')).toMatchObject({ code: 64 })
   expect(await cdc('status', '--no-such-option')).toMatchObject({ code: 64 })
+  expect(await cdc('status', 'customers')).toMatchObject({ code: 64 })
 })

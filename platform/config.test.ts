@@ -6,6 +6,7 @@ import {
   helpText,
   portOption,
   readConfig,
+  takeOperands,
   textOption,
   urlOption,
 } from './config.ts'
@@ -62,4 +63,12 @@ test('the help text names each option with its variable and default', () => {
       OIDC_ISSUER             Issuer of the tokens. (required)
     "
   `)
+})
+
+test('operands stand anywhere between flags, and a flag keeps its value', () => {
+  expect(takeOperands(table, ['public.customers', '--port', '82', 'other', '--no-simulator'])).toEqual({
+    operands: ['public.customers', 'other'],
+    flags: ['--port', '82', '--no-simulator'],
+  })
+  expect(takeOperands(table, ['--', '--odd'])).toMatchObject({ operands: ['--odd'] })
 })

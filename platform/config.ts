@@ -79,11 +79,24 @@ export function readConfig<const Table extends OptionTable>(
   return config as Config<Table>
 }
 
-function readFlags(table: OptionTable, argv: string[], problems: string[]): Record<string, string> {
+/**
+ * Takes a command's operands, those arguments that are neither a flag nor its value, out of its arguments.
+ * @returns them, and the arguments that `readConfig` reads
+ */
+export function takeOperands(table: OptionTable, argv: string[]): { operands: string[]; flags: string[] } {
+  const { tokens } = parseFlags(table, argv)
+  const places = new Set(tokens.filter(({ kind }) => kind === 'positional').map(({ index }) => index))
+  return {
+    operands: argv.filter((_argument, index) => places.has(index)),
+    flags: argv.filter((_argument, index) => !places.has(index)),
+  }
+}
+
+function parseFlags(table: OptionTable, argv: string[]) {
   const declared = Object.values(table).flatMap((option) =>
     option.flag ? [[option.flag, option] as const] : [],
   )
-  const { values, tokens } = parseArgs({
+  return parseArgs({
     args: argv,
     options: Object.fromEntries(
       declared.map(([flag, option]) => [
@@ -95,6 +108,13 @@ function readFlags(table: OptionTable, argv: string[], problems: string[]): Reco
     allowNegative: true,
     tokens: true,
   })
+}
+
+function readFlags(table: OptionTable, argv: string[], problems: string[]): Record<string, string> {
+  const declared = Object.values(table).flatMap((option) =>
+    option.flag ? [[option.flag, option] as const] : [],
+  )
+  const { values, tokens } = parseFlags(table, argv)
   const known = new Set(declared.flatMap(([flag]) => [flag, `no-${flag}`]))
   for (const token of tokens) {
     if (token.kind === 'positional') problems.push(`unexpected argument "${token.value}"`)

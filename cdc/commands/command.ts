@@ -1,0 +1,85 @@
+import {
+  booleanOption,
+  type Config,
+  ConfigError,
+  defineOptions,
+  type OptionTable,
+  takeOperands,
+} from '@tendon/platform/config.ts'
+import { exitCodes as programExitCodes, readProcessConfig } from '@tendon/platform/process-config.ts'
+import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
+import { warehouseOptions } from '@tendon/warehouse/options.ts'
+import type pg from 'pg'
+import { cdcOptions } from '../options.ts'
+import { connectSource } from '../postgres-connection.ts'
+
+export const exitCodes = { ...programExitCodes, different: 3 } as const
+
+/** One command of `npm run cdc -- …`. */
+export type Command = {
+  name: string
+  /** As the usage shows them: `[table]`, `<schema.table>`; empty when it takes none. */
+  operands: string
+  /** One line of the usage. */
+  summary: string
+  /** @returns the exit code */
+  run(argv: string[]): Promise<number>
+}
+
+/** Options that every command has. */
+export const commandOptions = defineOptions({
+  ...cdcOptions,
+  ...warehouseOptions,
+  json: { env: 'CDC_JSON', flag: 'json', type: booleanOption, default: false, help: 'Print JSON' },
+})
+
+/** What every command works with. */
+export type Parts = { source: pg.Client; warehouse: Warehouse; operands: string[] }
+
+/** A command that reads its options, connects to both databases, acts, and closes what it opened. */
+export function defineCommand<const Table extends typeof commandOptions & OptionTable>(definition: {
+  name: string
+  operands?: string
+  summary: string
+  options: Table
+  act: (config: Config<Table>, parts: Parts) => Promise<number>
+}): Command {
+  const { name, operands: shape = '', summary, options, act } = definition
+  return {
+    name,
+    operands: shape,
+    summary,
+    async run(argv) {
+      const { operands, flags } = takeOperands(options, argv)
+      const usage = `npm run cdc -- ${[name, shape, '[options]'].filter(Boolean).join(' ')}\n\n${summary}`
+      const config = readProcessConfig(`cdc ${name}`, usage, options, flags)
+      refuseOtherThan(shape, name, operands)
+      const common: Config<typeof commandOptions> = config
+      const source = await connectSource(common.crmDatabaseUrl)
+      const warehouse = createWarehouse({
+        url: common.clickhouseUrl,
+        username: common.clickhouseUser,
+        password: common.clickhousePassword,
+      })
+      try {
+        return await act(config, { source, warehouse, operands })
+      } finally {
+        await Promise.all([source.end(), warehouse.close()])
+      }
+    },
+  }
+}
+
+/** `<a>` must be there, `[a]` may be. */
+function refuseOtherThan(shape: string, name: string, operands: string[]): void {
+  const most = shape.split(' ').filter(Boolean)
+  const least = most.filter((operand) => operand.startsWith('<')).length
+  if (operands.length >= least && operands.length <= most.length) return
+  const wanted = most.length === 0 ? 'takes no argument' : `takes ${shape}`
+  throw new ConfigError(`cdc ${name}`, [`it ${wanted}, and got "${operands.join(' ')}"`])
+}
+
+/** The answer, on standard output: for scripts or for people. */
+export function print(config: { json: boolean }, answer: unknown, text: string): void {
+  process.stdout.write(config.json ? `${JSON.stringify(answer)}\n` : text)
+}
