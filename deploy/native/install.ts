@@ -1,0 +1,93 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { cache } from './part.ts'
+
+export function say(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+function onPath(program: string): string | undefined {
+  const folders = [
+    '/usr/bin',
+    '/usr/sbin',
+    '/usr/local/bin',
+    '/bin',
+    '/sbin',
+    ...(process.env.PATH ?? '').split(':'),
+  ]
+  return folders.map((folder) => join(folder, program)).find((path) => existsSync(path))
+}
+
+/** A program of Debian's, with further packages it needs. @returns its path */
+export function debianProgram(program: string, ...packages: string[]): string {
+  const missing = packages.filter((name) => !isInstalled(name))
+  const installed = onPath(program)
+  if (installed && missing.length === 0) return installed
+  say(`installing ${missing.join(', ')} from Debian`)
+  // A policy of 101 keeps the package from starting a server of its own (invoke-rc.d).
+  const policy = '/usr/sbin/policy-rc.d'
+  const ownPolicy = !existsSync(policy)
+  if (ownPolicy) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  try {
+    execFileSync('apt-get', ['update', '-qq'], { stdio: ['ignore', 'ignore', 'inherit'] })
+    execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    })
+  } finally {
+    if (ownPolicy) rmSync(policy)
+  }
+  return onPath(program)!
+}
+
+function isInstalled(name: string): boolean {
+  try {
+    const status = execFileSync('dpkg', ['--status', name], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    return status.includes('\nStatus: install ok installed\n')
+  } catch {
+    return false
+  }
+}
+
+/** A program of a Go module, built once. @returns its path */
+export function goProgram(program: string, module: string, version: string): string {
+  const folder = join(cache, 'go', `${program}-${version}`)
+  const path = join(folder, program)
+  if (existsSync(path)) return path
+  say(`building ${program} ${version} (some minutes, once)`)
+  execFileSync('go', ['install', `${module}@${version}`], {
+    stdio: 'inherit',
+    env: { ...process.env, GOBIN: folder, CGO_ENABLED: '0' },
+  })
+  return path
+}
+
+/**
+ * What `mvn package` makes of a folder with a pom.xml, built once for each state of its files.
+ * @returns the folder in which it was built
+ */
+export function mavenProject(source: string, files: string[]): string {
+  const hash = createHash('sha256')
+  for (const file of files) hash.update(readFileSync(join(source, file)))
+  const folder = join(cache, 'maven', hash.digest('hex').slice(0, 16))
+  if (existsSync(folder)) return folder
+  say('fetching and building with Maven (a minute, once)')
+  mkdirSync(join(cache, 'maven'), { recursive: true })
+  const unfinished = `${folder}.${process.pid}`
+  for (const file of files) cpSync(join(source, file), join(unfinished, file))
+  try {
+    execFileSync('mvn', ['--batch-mode', '--quiet', 'package'], {
+      cwd: unfinished,
+      stdio: ['ignore', 'inherit', 'inherit'],
+    })
+    renameSync(unfinished, folder)
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true })
+  }
+  return folder
+}

@@ -1,0 +1,59 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** One server of the stack. */
+export type Part = {
+  name: string
+  /** Where it listens on 127.0.0.1. */
+  port: number
+  /** Parts that must be ready before this one starts. */
+  needs?: readonly string[]
+  /** Makes the program and its files available: installs, builds, formats. Safe to repeat. */
+  prepare(): Promise<Command> | Command
+  /** Whether it serves; a part without it is ready when its port accepts connections. */
+  ready?(): Promise<boolean>
+  /** What it takes at most to be ready, once its program is there. */
+  startTimeoutMs?: number
+  /** Once, after it has become ready: databases, buckets, users. Safe to repeat. */
+  initialize?(): Promise<void>
+  /** What a client of this part sets. */
+  exports(): Record<string, string>
+}
+
+export type Command = {
+  program: string
+  args: string[]
+  env?: Record<string, string>
+  cwd?: string
+  uid?: number
+  gid?: number
+}
+
+/** Downloads and builds, kept from run to run. */
+export const cache =
+  process.env.TENDON_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'tendon')
+
+/** Data, logs and pids of the running stack; gone when it is down. */
+export const runFolder = process.env.TENDON_STACK_DIR ?? join(cache, 'stack')
+
+/** A port of this stack: several stacks live side by side with another TENDON_STACK_PORT_OFFSET each. */
+export function portOf(base: number): number {
+  return base + Number(process.env.TENDON_STACK_PORT_OFFSET ?? 0)
+}
+
+export const logFile = (name: string) => join(runFolder, `${name}.log`)
+
+/** A file of deploy/, which compose mounts too. */
+export const deployFile = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url))
+
+/** Whether a URL answers with a status of success. */
+export async function answers(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) })
+    await response.body?.cancel()
+    return response.ok
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,64 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { mavenProject } from '../install.ts'
+import { deployFile, type Part, portOf, runFolder } from '../part.ts'
+
+const port = portOf(19_092)
+const controllerPort = portOf(19_093)
+
+/** Kafka, Connect and the plugins, from Maven Central. @returns the folder with lib/ and plugins/ */
+export function kafkaDistribution(): string {
+  return mavenProject(deployFile('connect'), [
+    'pom.xml',
+    'src/main/java/tendon/IsTruncate.java',
+    'src/main/resources/META-INF/services/org.apache.kafka.connect.transforms.predicates.Predicate',
+  ])
+}
+
+/** @param heapMegabytes more than is needed here makes the first collection later, and the process larger */
+export function javaArgs(distribution: string, heapMegabytes: number): string[] {
+  return [
+    '-XX:+UseSerialGC',
+    '-XX:TieredStopAtLevel=1',
+    `-Xmx${heapMegabytes}m`,
+    `-Dlog4j2.configurationFile=${deployFile('kafka/log4j2.properties')}`,
+    '-cp',
+    join(distribution, 'lib', '*'),
+  ]
+}
+
+/** 22 characters of Base64: any will do, for a cluster that is alone. */
+const clusterId = 'dGVuZG9uLW9uLWxvb3BiYQ'
+
+export const kafka: Part = {
+  name: 'kafka',
+  port,
+  prepare() {
+    const java = javaArgs(kafkaDistribution(), 384)
+    const data = join(runFolder, 'kafka')
+    const properties = join(runFolder, 'kafka.properties')
+    const own = {
+      listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+      'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+      'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+      'log.dirs': data,
+    }
+    const lines = Object.entries(own).map(([name, value]) => `${name}=${value}`)
+    writeFileSync(
+      properties,
+      `${readFileSync(deployFile('kafka/server.properties'), 'utf8')}\n${lines.join('\n')}\n`,
+    )
+    if (!existsSync(join(data, 'meta.properties'))) {
+      execFileSync(
+        'java',
+        [...java, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties],
+        {
+          stdio: ['ignore', 'ignore', 'inherit'],
+        },
+      )
+    }
+    return { program: 'java', args: [...java, 'kafka.Kafka', properties] }
+  },
+  exports: () => ({ KAFKA_BROKERS: `127.0.0.1:${port}` }),
+}

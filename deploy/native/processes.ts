@@ -1,0 +1,88 @@
+import { spawn } from 'node:child_process'
+import { existsSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { say } from './install.ts'
+import { logFile, type Part, runFolder } from './part.ts'
+
+const defaultStartTimeoutMs = 60_000
+const stopTimeoutMs = 10_000
+
+/** The pid of a part that was started from here, and when: pids are used again. */
+type Started = { pid: number; startTicks: string }
+
+const pidFile = (part: Part) => join(runFolder, `${part.name}.pid`)
+
+/** Field 22 of /proc/pid/stat (proc(5)); undefined for a process that has ended, a zombie included. */
+function startTicksOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' ? undefined : fields[19]
+  } catch {
+    return undefined
+  }
+}
+
+export function runningPid(part: Part): number | undefined {
+  if (!existsSync(pidFile(part))) return undefined
+  const started: Started = JSON.parse(readFileSync(pidFile(part), 'utf8'))
+  return startTicksOf(started.pid) === started.startTicks ? started.pid : undefined
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+export async function start(part: Part): Promise<void> {
+  if (runningPid(part) !== undefined) return
+  if (await accepts(part.port))
+    throw new Error(`port ${part.port} of ${part.name} is taken by another program`)
+  const { program, args, env, ...where } = await part.prepare()
+  const log = openSync(logFile(part.name), 'a')
+  const startedAt = performance.now()
+  const child = spawn(program, args, {
+    ...where,
+    detached: true,
+    stdio: ['ignore', log, log],
+    env: { ...process.env, ...env },
+  })
+  child.unref()
+  if (child.pid === undefined) throw new Error(`${part.name} cannot be started: there is no ${program}`)
+  writeFileSync(pidFile(part), JSON.stringify({ pid: child.pid, startTicks: startTicksOf(child.pid) }))
+  await untilReady(part)
+  await part.initialize?.()
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
+  say(`${part.name} is up on 127.0.0.1:${part.port} after ${seconds} s`)
+}
+
+async function untilReady(part: Part): Promise<void> {
+  const deadline = Date.now() + (part.startTimeoutMs ?? defaultStartTimeoutMs)
+  const isReady = part.ready ?? (() => accepts(part.port))
+  while (!(await isReady())) {
+    if (runningPid(part) === undefined || Date.now() > deadline) {
+      throw new Error(`${part.name} did not start: see ${logFile(part.name)}`)
+    }
+    await delay(50)
+  }
+}
+
+export async function stop(part: Part): Promise<void> {
+  const pid = runningPid(part)
+  if (pid === undefined) return
+  process.kill(pid, 'SIGTERM')
+  const deadline = Date.now() + stopTimeoutMs
+  while (runningPid(part) !== undefined) {
+    if (Date.now() > deadline) process.kill(pid, 'SIGKILL')
+    await delay(50)
+  }
+  say(`${part.name} is down`)
+}
