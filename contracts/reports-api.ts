@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { freshness } from './freshness.ts'
+import { reportFormat } from './report-envelope.ts'
 
 /** `GET /reports` (and the bff's `GET /api/reports`): the reports this user may read, and for which days. */
 export const reportList = z.object({
@@ -7,6 +8,9 @@ export const reportList = z.object({
     z.object({
       name: z.string(),
       title: z.string(),
+      /** Of one customer, or of everybody. */
+      subject: z.enum(['customer', 'everybody']),
+      formats: z.array(reportFormat),
       /** Newest day with data; null when there is none yet. */
       latest_date: z.iso.date().nullable(),
       from: z.iso.date().nullable(),

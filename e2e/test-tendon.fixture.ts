@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { TestBrowser } from '@tendon/bff/test-browser.fixture.ts'
-import { prosthesisDaily, type ReportEnvelope, reportEnvelope } from '@tendon/contracts/report-envelope.ts'
+import { type ReportEnvelope, reportEnvelope } from '@tendon/contracts/report-envelope.ts'
 import { type ReportLink, reportLink } from '@tendon/contracts/reports-api.ts'
 import { openDataFolder } from '@tendon/embedded/data-folder.ts'
 import { readEmbeddedConfig } from '@tendon/embedded/embedded-config.ts'
@@ -10,6 +10,7 @@ import { silentProgress } from '@tendon/embedded/progress.ts'
 import { startTendon, type Tendon } from '@tendon/embedded/start-tendon.ts'
 import { createLifecycle } from '@tendon/platform/lifecycle.ts'
 import { createLog } from '@tendon/platform/log.ts'
+import { dailyReport } from '@tendon/web/src/report/daily-view.ts'
 
 /** Enough for the 30 days of a report; the full 90 only take longer to load. */
 const demoDays = '32'
@@ -81,7 +82,7 @@ export async function signIn(tendon: Pick<Tendon, 'url'>, username: string) {
       const { url } = await link(date)
       const bytes = (await browser.request(url, { headers: { cookie: '' } })).text
       const envelope: ReportEnvelope = reportEnvelope.parse(JSON.parse(bytes))
-      return { url, bytes, envelope, data: prosthesisDaily.parse(envelope.data) }
+      return { url, bytes, envelope, data: dailyReport.parse(envelope).data }
     },
   }
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { assertTtl, type KeyValue } from './key-value.ts'
+import { assertTtl, type KeyValue, type Listener } from './key-value.ts'
 
 type Entry = { value: string; expiresAtMs: number }
 
@@ -13,6 +13,7 @@ type Entry = { value: string; expiresAtMs: number }
 export function createMemoryKeyValue(options: { now?: () => number } = {}): KeyValue & { size(): number } {
   const now = options.now ?? Date.now
   const entries = new Map<string, Entry>()
+  const listeners = new Map<string, Set<Listener>>()
   let writesUntilSweep = sweepMinWrites
 
   function live(key: string): Entry | undefined {
@@ -76,8 +77,23 @@ export function createMemoryKeyValue(options: { now?: () => number } = {}): KeyV
         release: async () => held() && entries.delete(key),
       }
     },
+    async publish(channel, messages) {
+      // After this, as over a connection: a listener never runs within the publisher.
+      for (const listener of listeners.get(channel) ?? []) {
+        for (const message of messages)
+          setImmediate(() => listeners.get(channel)?.has(listener) && listener.onMessage(message))
+      }
+    },
+    async subscribe(channel, listener) {
+      const others = listeners.get(channel) ?? new Set()
+      listeners.set(channel, others.add(listener))
+      return async () => void others.delete(listener)
+    },
     check: async () => {},
-    close: async () => entries.clear(),
+    async close() {
+      entries.clear()
+      listeners.clear()
+    },
   }
 }
 

@@ -42,6 +42,21 @@ test('fails what gets no answer in time, and does not send it again later', asyn
   await vi.waitFor(async () => expect(await keyValue.get(key)).toBe('before'), { timeout: 5_000 })
 })
 
+test('listens again after its connection was cut, and then says that it may have missed something', async () => {
+  const { keyValue, key, proxy } = await openThroughProxy({ commandTimeoutMs: 2_000 })
+  const heard: string[] = []
+  await keyValue.subscribe(key, {
+    onMessage: (text) => heard.push(text),
+    onResume: () => heard.push('resumed'),
+  })
+  await keyValue.publish(key, ['before'])
+  await vi.waitFor(() => expect(heard).toEqual(['before']))
+  proxy.cut()
+  await vi.waitFor(() => expect(heard).toEqual(['before', 'resumed']), { timeout: 5_000 })
+  await vi.waitFor(() => keyValue.publish(key, ['after']), { timeout: 5_000 })
+  await vi.waitFor(() => expect(heard).toEqual(['before', 'resumed', 'after']))
+})
+
 async function openThroughProxy(options: { commandTimeoutMs: number }) {
   const proxy = await startProxy(new URL(redisUrl()))
   const keyValue = createRedisKeyValue({ url: proxy.url, log, ...options })

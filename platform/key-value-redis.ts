@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { assertTtl, type KeyValue } from './key-value.ts'
 import type { Log } from './log.ts'
 import { createAsking, openRedis } from './redis-connection.ts'
+import { createRedisSubscriptions } from './redis-subscriptions.ts'
 
 // Compare and set: whoever lost the lease must not renew or release the next holder's
 // (https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/).
@@ -32,6 +33,7 @@ export function createRedisKeyValue(options: {
   const { url, log, commandTimeoutMs = 2_000 } = options
   const redis = openRedis({ url, log, commandTimeoutMs })
   const ask = createAsking(redis, commandTimeoutMs)
+  const subscriptions = createRedisSubscriptions({ url, log, commandTimeoutMs })
 
   return {
     get: (key) => asking(async () => (await redis.get(key)) ?? undefined),
@@ -56,8 +58,16 @@ export function createRedisKeyValue(options: {
         release: () => asking(async () => (await redis.eval(releaseScript, 1, key, token)) === 1),
       }
     },
+    publish: (channel, messages) =>
+      asking(
+        async () => void (await Promise.all(messages.map((message) => redis.publish(channel, message)))),
+      ),
+    subscribe: subscriptions.subscribe,
     check: () => asking(async () => void (await redis.ping())),
-    close: async () => redis.disconnect(),
+    async close() {
+      subscriptions.close()
+      redis.disconnect()
+    },
   }
 
   function set(key: string, value: string, ttlMs?: number, onlyIfAbsent?: boolean): Promise<'OK' | null> {

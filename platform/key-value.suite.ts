@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { KeyValue } from './key-value.ts'
 
 type OpenedKeyValue = {
@@ -47,6 +47,26 @@ export function keyValueSuite(name: string, open: () => Promise<OpenedKeyValue>)
       expect(await elsewhere.delete(key(label))).toBe(true)
       expect(await keyValue.delete(key(label))).toBe(false)
       expect(await keyValue.get(key(label))).toBeUndefined()
+    })
+
+    test('tells who listens now, in order and in every instance, and nobody else', async () => {
+      const [heard, heardElsewhere, other]: string[][] = [[], [], []]
+      const listenTo = (into: string[]) => ({
+        onMessage: (text: string) => into.push(text),
+        onResume: () => {},
+      })
+      await keyValue.publish(key('channel'), ['too early'])
+      const leave = await keyValue.subscribe(key('channel'), listenTo(heard!))
+      await elsewhere.subscribe(key('channel'), listenTo(heardElsewhere!))
+      await elsewhere.subscribe(key('other'), listenTo(other!))
+      await keyValue.publish(key('channel'), ['first', 'søster 🦾'])
+      await vi.waitFor(() => expect([heard, heardElsewhere]).toEqual(Array(2).fill(['first', 'søster 🦾'])))
+      await leave()
+      await elsewhere.publish(key('channel'), ['last'])
+      await elsewhere.publish(key('other'), ['other'])
+      await vi.waitFor(() => expect(other).toEqual(['other']))
+      expect(heardElsewhere).toEqual(['first', 'søster 🦾', 'last'])
+      expect(heard).toEqual(['first', 'søster 🦾'])
     })
 
     test('drops a value when its time is over, and not before', async () => {

@@ -8,7 +8,7 @@ export type Lease = {
 }
 
 /**
- * Small strings by key, some with a time to live: sessions, report generations, leases.
+ * Small strings by key, some with a time to live: sessions, report generations, leases. And messages to who listens.
  *
  * Two implementations, memory and Redis, pass the one suite in `key-value.suite.ts`. Every method is atomic
  * across instances and fails with `TENDON-PLATFORM-012` when the store cannot be reached. A time to live is a
@@ -44,10 +44,19 @@ export type KeyValue = {
   ): Promise<void>
   /** The lease on this key, or undefined while somebody else holds it. It ends by itself after `ttlMs`. */
   acquireLease(key: string, ttlMs: number): Promise<Lease | undefined>
+  /** Tells all who listen on the channel now, in whichever instance. Nothing is kept for who is away. */
+  publish(channel: string, messages: readonly string[]): Promise<void>
+  /**
+   * Listens from when this resolves until the returned function is called, or the store closed. Messages may be missed
+   * while the connection is lost: `onResume` is called when it stands again.
+   */
+  subscribe(channel: string, listener: Listener): Promise<() => Promise<void>>
   /** Fails when the store cannot be used. */
   check(): Promise<void>
   close(): Promise<void>
 }
+
+export type Listener = { onMessage(message: string): void; onResume(): void }
 
 type SetOptions = { ttlMs?: number | undefined; onlyIfAbsent?: boolean | undefined }
 

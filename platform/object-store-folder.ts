@@ -96,6 +96,8 @@ export function createFolderStore(path: string): ObjectStore {
       yield* objectsBelow(path, folder, prefix)
     },
 
+    expireAfter: async () => false,
+
     async check() {
       await writing('the folder', async () => {
         await mkdir(join(path, temporaryFolder), { recursive: true })

@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { DeleteBucketCommand, S3Client } from '@aws-sdk/client-s3'
+import {
+  DeleteBucketCommand,
+  GetBucketLifecycleConfigurationCommand,
+  PutBucketLifecycleConfigurationCommand,
+  S3Client,
+} from '@aws-sdk/client-s3'
+import { expect, onTestFinished, test } from 'vitest'
 import { keysOf, objectStoreSuite } from './object-store.suite.ts'
 import { createS3Store } from './object-store-s3.ts'
 
@@ -31,6 +37,38 @@ objectStoreSuite('S3 store', async () => {
       client.destroy()
     },
   }
+})
+
+test('sets its rule of expiry beside those of others, and sets it anew', async () => {
+  const credentials = {
+    accessKeyId: fromEnvironment('S3_ACCESS_KEY_ID'),
+    secretAccessKey: fromEnvironment('S3_SECRET_ACCESS_KEY'),
+  }
+  const Bucket = `tendon-test-${randomUUID()}`
+  const place = { endpoint: fromEnvironment('S3_ENDPOINT'), region: 'us-east-1', forcePathStyle: true }
+  const store = createS3Store({ ...place, bucket: Bucket, ...credentials })
+  const client = new S3Client({ ...place, credentials })
+  onTestFinished(async () => {
+    await client.send(new DeleteBucketCommand({ Bucket }))
+    client.destroy()
+  })
+  await store.check()
+  const theirs = {
+    ID: 'theirs',
+    Status: 'Enabled',
+    Filter: { Prefix: 'logs/' },
+    Expiration: { Days: 1 },
+  } as const
+  await client.send(
+    new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules: [theirs] } }),
+  )
+  expect(await store.expireAfter('reports/', 9)).toBe(true)
+  expect(await store.expireAfter('reports/', 7)).toBe(true)
+  const { Rules = [] } = await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket }))
+  expect(Rules.map(({ Filter, Expiration }) => [Filter?.Prefix, Expiration?.Days]).sort()).toEqual([
+    ['logs/', 1],
+    ['reports/', 7],
+  ])
 })
 
 function fromEnvironment(name: string): string {

@@ -51,6 +51,33 @@ test('sends no checksum headers that plain S3 services do not know', async () =>
   expect(headers.filter((name) => /checksum|crc/.test(name))).toEqual([])
 })
 
+test('corrects its clock by that of S3, and tries again', async () => {
+  const skewMs = 3_600_000
+  const signedAt: number[] = []
+  const endpoint = await serve((request, response) => {
+    const [date = '', year, month, day, hours, minutes, seconds] =
+      /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(String(request.headers['x-amz-date'])) ?? []
+    expect(date).not.toBe('')
+    signedAt.push(Date.parse(`${year}-${month}-${day}T${hours}:${minutes}:${seconds}Z`))
+    response.setHeader('date', new Date(Date.now() + skewMs).toUTCString())
+    if (signedAt.length === 1) {
+      response.writeHead(403).end('<Error><Code>RequestTimeTooSkewed</Code></Error>')
+    } else response.writeHead(200, { etag: '"e"', 'content-length': 2 }).end('{}')
+  })
+  expect(await createS3Store({ ...options, endpoint }).get('a.json')).toMatchObject({ size: 2 })
+  expect(signedAt).toHaveLength(2)
+  expect(signedAt[1]! - signedAt[0]!).toBeGreaterThan(skewMs - 60_000)
+})
+
+test('says when the service has no rules for expiry, or does not let us set them', async () => {
+  for (const status of [501, 403]) {
+    const endpoint = await serve((request, response) => {
+      request.resume().on('end', () => response.writeHead(status).end('<Error><Code>X</Code></Error>'))
+    })
+    expect(await createS3Store({ ...options, endpoint }).expireAfter('reports/', 7)).toBe(false)
+  }
+})
+
 test('fails with a code, and without the secret, when S3 refuses or is away', async () => {
   const refusing = await serve((_request, response) => response.writeHead(403).end())
   for (const endpoint of [refusing, 'http://127.0.0.1:1']) {

@@ -2,11 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import {
   CreateBucketCommand,
   DeleteObjectCommand,
+  GetBucketLifecycleConfigurationCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
   HeadBucketCommand,
   HeadObjectCommand,
   type HeadObjectCommandOutput,
+  type LifecycleRule,
+  PutBucketLifecycleConfigurationCommand,
   PutObjectCommand,
   paginateListObjectsV2,
   S3Client,
@@ -96,6 +99,30 @@ export function createS3Store(options: {
       }
     },
 
+    async expireAfter(prefix, days) {
+      assertObjectKeyPrefix(prefix)
+      const rule: LifecycleRule = {
+        ID: `tendon-${prefix.replaceAll('/', '-')}`,
+        Status: 'Enabled',
+        Filter: { Prefix: prefix },
+        Expiration: { Days: days },
+      }
+      try {
+        const others = (await lifecycleRules(client, Bucket)).filter(({ ID }) => ID !== rule.ID)
+        await client.send(
+          new PutBucketLifecycleConfigurationCommand({
+            Bucket,
+            LifecycleConfiguration: { Rules: [...others, rule] },
+          }),
+        )
+        return true
+      } catch (cause) {
+        const status = cause instanceof S3ServiceException ? cause.$metadata.httpStatusCode : undefined
+        if (status === 403 || status === 405 || status === 501) return false
+        throw unavailable(`the rule for ${prefix}`, cause)
+      }
+    },
+
     async check() {
       const found = await asking(Bucket, () => client.send(new HeadBucketCommand({ Bucket })))
       if (!found) await asking(Bucket, () => createBucket(client, Bucket))
@@ -129,6 +156,16 @@ async function putUnlessRefused(client: S3Client, command: PutObjectCommand): Pr
       if (status !== 409 || attempt === conflictAttempts) throw error
       await delay(attempt * conflictPauseMs)
     }
+  }
+}
+
+/** A bucket has one configuration, which is written whole: whoever adds a rule must know the others. */
+async function lifecycleRules(client: S3Client, bucket: string): Promise<LifecycleRule[]> {
+  try {
+    return (await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket: bucket }))).Rules ?? []
+  } catch (error) {
+    if (error instanceof S3ServiceException && error.name === 'NoSuchLifecycleConfiguration') return []
+    throw error
   }
 }
 

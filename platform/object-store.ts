@@ -48,6 +48,11 @@ export type ObjectStore = {
   delete(key: string): Promise<void>
   /** Every object whose key begins with `prefix` (any string prefix, not only a folder), in byte order of keys. */
   list(prefix: string): AsyncIterable<ListedObject>
+  /**
+   * Has the store itself delete objects whose key begins with `prefix` some days after they were written, about once
+   * a day. False where it cannot, or this account may not ask it to.
+   */
+  expireAfter(prefix: string, days: number): Promise<boolean>
   /** Makes the bucket or folder when it is missing; fails when it cannot be used. */
   check(): Promise<void>
 }

@@ -97,6 +97,8 @@ function connect(address: RedisAddress, commandTimeoutMs: number): RedisClient {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
+    // Who listens does so again itself, to know when it stands.
+    autoResubscribe: false,
   }
   switch (address.kind) {
     case 'server':

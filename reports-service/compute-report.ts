@@ -1,4 +1,5 @@
 import type { ReportEnvelope } from '@tendon/contracts/report-envelope.ts'
+import { z } from 'zod'
 import { reportsErrors } from './errors.ts'
 import { readFreshness } from './freshness/freshness.ts'
 import type { ReadWarehouse, Report, ReportParameters } from './report.ts'
@@ -16,19 +17,22 @@ export async function computeReport(
   context: { read: ReadWarehouse; now: () => number },
 ): Promise<ReportEnvelope> {
   const { read, now } = context
+  const { user_id, date, chosen } = parameters
   const generatedAt = new Date(now()).toISOString()
   const freshness = await readFreshness(read)
-  const data = await report.compute(read, parameters)
-  if (data === undefined) throw reportsErrors.customerUnknown('The warehouse knows no such customer.')
+  const computed = await report.compute(read, parameters)
+  if (computed === undefined) throw reportsErrors.customerUnknown('The warehouse knows no such customer.')
   return {
-    schema_version: 1,
+    schema_version: 2,
     report: report.name,
     title: report.title,
-    user_id: parameters.user_id,
-    date: parameters.date,
+    user_id,
+    date,
+    parameters: chosen,
     generated_at: generatedAt,
     freshness,
     units: report.units,
-    data: report.data.parse(data),
+    data: report.data.parse(computed.data),
+    rows: z.array(report.row).parse(computed.rows) as ReportEnvelope['rows'],
   }
 }

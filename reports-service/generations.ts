@@ -1,3 +1,4 @@
+import { generationKeyPrefix, type Invalidation } from '@tendon/contracts/invalidations.ts'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
 
 export type Generations = {
@@ -6,11 +7,21 @@ export type Generations = {
   /** Gives the user a new generation unless somebody else has done so since `generation` was read. */
   leave(userId: string, generation: string): Promise<void>
   /** Gives each user a new generation. What was computed for the one before is never served again. */
-  renew(userIds: readonly string[]): Promise<void>
+  renew(userIds: readonly string[]): Promise<Invalidation>
 }
 
 // Milliseconds since 1970 to the base 36, until the year 5188.
 const timeLength = 9
+
+/** Text that sorts by time: the time, and what makes it unique. */
+export function generationAt(timeMs: number, unique: string): string {
+  return timeMs.toString(36).padStart(timeLength, '0') + unique
+}
+
+/** When it began. */
+export function generationTimeMs(generation: string): number {
+  return Number.parseInt(generation.slice(0, timeLength), 36)
+}
 
 /**
  * A generation is unique for ever: the time in milliseconds, so that a person can read names in their order,
@@ -25,9 +36,8 @@ export function createGenerations(options: {
   random: (bytes: number) => Buffer
 }): Generations {
   const { keyValue, maxAgeMs, now, random } = options
-  const next = () => now().toString(36).padStart(timeLength, '0') + random(10).toString('hex')
-  const isUsable = (generation: string) =>
-    now() - Number.parseInt(generation.slice(0, timeLength), 36) < maxAgeMs
+  const next = () => generationAt(now(), random(10).toString('hex'))
+  const isUsable = (generation: string) => now() - generationTimeMs(generation) < maxAgeMs
 
   async function leave(userId: string, generation: string): Promise<void> {
     await keyValue.replace(generationKey(userId), generation, next())
@@ -49,12 +59,14 @@ export function createGenerations(options: {
     },
     leave,
     async renew(userIds) {
-      await keyValue.setMany(userIds.map((userId) => [generationKey(userId), next()] as const))
+      const renewed = userIds.map((userId): [string, string] => [userId, next()])
+      await keyValue.setMany(renewed.map(([userId, generation]) => [generationKey(userId), generation]))
+      return renewed
     },
   }
 }
 
 /** Where a user's generation stands in the key-value store. */
 export function generationKey(userId: string): string {
-  return `tendon:generation:${userId}`
+  return generationKeyPrefix + userId
 }

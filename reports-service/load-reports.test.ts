@@ -19,11 +19,12 @@ async function declared(name: string, declaration: string): Promise<URL> {
   return pathToFileURL(`${reports}/`)
 }
 
-const declaration = (name: string) => `
+const declaration = (name: string, others = '') => `
 import { z } from '${import.meta.resolve('zod')}'
 export const report = {
   name: '${name}', title: 'Wear', readers: ['patient'], units: {}, data: z.object({}),
-  days: async () => undefined, compute: async () => ({}),
+  invalidatedBy: 'customer', ttlMs: 1000, parameters: z.object({}), row: z.object({ wear: z.number() }),
+  days: async () => undefined, compute: async () => ({}), ${others}
 }`
 
 test('finds a report by its folder alone', async () => {
@@ -32,7 +33,19 @@ test('finds a report by its folder alone', async () => {
 })
 
 test('refuses a folder whose report is not declared, or is named otherwise', async () => {
-  for (const wrong of ['export const report = {}', 'export {}', 'syntax error', declaration('other')]) {
+  const wrongs = [
+    'export const report = {}',
+    'export {}',
+    'syntax error',
+    declaration('other'),
+    // What cannot stand in an object's name, or means something else in an address; what is no table.
+    declaration('wear-weekly', 'parameters: z.object({ days: z.string().default("7") })'),
+    declaration('wear-weekly', 'parameters: z.object({ days: z.enum(["7"]) })'),
+    declaration('wear-weekly', 'parameters: z.object({ days: z.enum(["../7"]).default("../7") })'),
+    declaration('wear-weekly', 'parameters: z.object({ user_id: z.enum(["7"]).default("7") })'),
+    declaration('wear-weekly', 'row: z.object({ wear: z.array(z.number()) })'),
+  ]
+  for (const wrong of wrongs) {
     await expect(loadReports(await declared('wear-weekly', wrong)), wrong).rejects.toMatchObject({
       code: 'TENDON-REPORTS-013',
       message: expect.stringContaining('wear-weekly'),
@@ -63,7 +76,7 @@ test('every query says what it may cost ClickHouse', async () => {
   expect(queries.length).toBeGreaterThan(5)
   for (const file of queries) {
     expect(await readFile(join(import.meta.dirname, file), 'utf8'), file).toMatch(
-      /\nSETTINGS max_execution_time = \d+, max_memory_usage = \d+\n$/,
+      /\nSETTINGS max_execution_time = \d+, max_memory_usage = \d+(?:, \w+ = \d+)*\n$/,
     )
   }
 })

@@ -4,16 +4,52 @@ import { reportEnvelope } from '@tendon/contracts/report-envelope.ts'
 import { z } from 'zod'
 import { reportsErrors } from './errors.ts'
 import type { LoadedReport, Report } from './report.ts'
+import { tableColumns } from './table-formats/table-columns.ts'
 
 const declaration = z.object({
   name: z.string().regex(/^[a-z][a-z0-9-]*$/),
   title: z.string().min(1),
   readers: z.array(z.string()).min(1),
+  invalidatedBy: z.enum(['customer', 'etl-run']),
+  ttlMs: z.int().positive(),
+  parameters: z
+    .instanceof(z.ZodObject)
+    .refine(isNameable, 'not enumerations of plain words, each with a default'),
   units: z.record(z.string(), z.string()),
   data: z.instanceof(z.ZodType),
+  row: z.instanceof(z.ZodObject).refine(isTable, 'has a column that is no text, number or truth value'),
   days: z.function(),
   compute: z.function(),
 })
+
+/** What an address may not be asked by in another sense. */
+const takenNames = new Set(['user_id', 'date', 'format'])
+
+/** Chosen values stand in the object's name. */
+function isNameable(parameters: z.ZodObject): boolean {
+  return (
+    parameters.safeParse({}).success &&
+    Object.entries(parameters.shape).every(
+      ([name, type]) =>
+        /^[a-z][a-z0-9_]{0,15}$/.test(name) &&
+        !takenNames.has(name) &&
+        enumValues(type).every((value) => /^[a-z0-9]{1,16}$/.test(value)),
+    )
+  )
+}
+
+function enumValues(type: unknown): string[] {
+  const inner = type instanceof z.ZodDefault ? type.unwrap() : type
+  return inner instanceof z.ZodEnum ? inner.options.map(String) : ['not an enumeration']
+}
+
+function isTable(row: z.ZodObject): boolean {
+  try {
+    return tableColumns(row).length > 0
+  } catch {
+    return false
+  }
+}
 
 // 40 bits: it has to differ from the few declarations that one generation of reports can meet.
 const hashLength = 10
@@ -46,7 +82,7 @@ async function declarationHash(folder: URL, report: Report): Promise<string> {
     (file) => /\.(sql|ts)$/.test(file) && !file.endsWith('.test.ts'),
   )
   const contents = files.sort().map(async (file) => [file, await readFile(new URL(file, folder), 'utf8')])
-  const shape = z.toJSONSchema(reportEnvelope.extend({ data: report.data }))
+  const shape = z.toJSONSchema(reportEnvelope.extend({ data: report.data, rows: z.array(report.row) }))
   const declared = JSON.stringify([await Promise.all(contents), shape])
   return createHash('sha256').update(declared).digest('hex').slice(0, hashLength)
 }

@@ -4,7 +4,7 @@ import type { ObjectStore } from '@tendon/platform/object-store.ts'
 import { reportObjectsPrefix } from './report-objects.ts'
 
 export type ObjectSweep = {
-  /** Sweeps now, in the background, and then every hour. */
+  /** Makes sure of the bucket and its rule now, or sweeps, in the background; and again every hour. */
   start(): void
   /** Resolves when a sweep that is under way has ended, which it does with the object it is at. */
   stop(): Promise<void>
@@ -14,13 +14,15 @@ export type ObjectSweep = {
 export const sweepKey = 'tendon:report-sweep'
 
 const intervalMs = 3_600_000
+const dayMs = 86_400_000
 
 /**
- * Deletes the objects that nobody has been given for long, by their age alone.
+ * Deletes the objects that nobody has been given for long, by their age alone: a rule of the bucket does, or where the
+ * store has none, this.
  *
  * An object is handed out only as long as its generation is used, which ends at half of `maxAgeMs`, and a link to it
  * lives for minutes. So what is swept is neither linked to nor looked for, and its name is never used again.
- * One instance an hour does it.
+ * One instance an hour sweeps.
  */
 export function createObjectSweep(options: {
   store: ObjectStore
@@ -33,6 +35,11 @@ export function createObjectSweep(options: {
   let timer: NodeJS.Timeout | undefined
   let isStopped = false
   let sweeping = Promise.resolve()
+
+  async function expire(): Promise<void> {
+    await store.check()
+    if (!(await store.expireAfter(reportObjectsPrefix, Math.ceil(maxAgeMs / dayMs)))) await sweep()
+  }
 
   async function sweep(): Promise<void> {
     // A little less than the interval, so that the next hour's timer finds it gone.
@@ -49,7 +56,7 @@ export function createObjectSweep(options: {
   }
 
   function begin(): void {
-    sweeping = sweep().catch((err: unknown) => {
+    sweeping = expire().catch((err: unknown) => {
       log.warn({ err }, 'old objects were not deleted; the next hour tries again')
     })
   }

@@ -1,4 +1,5 @@
-import { prosthesisDaily, reportEnvelope } from '@tendon/contracts/report-envelope.ts'
+import { prosthesisDaily } from '@tendon/contracts/prosthesis-daily.ts'
+import { reportEnvelope } from '@tendon/contracts/report-envelope.ts'
 import { reportLink, reportList } from '@tendon/contracts/reports-api.ts'
 import { createHttpApp } from '@tendon/platform/http-app.ts'
 import { createLog } from '@tendon/platform/log.ts'
@@ -21,7 +22,7 @@ test('describes the routes that there are, and no others', async () => {
   addRoutes(app, {
     reports,
     verifyAccessToken: never,
-    generations: { current: never, leave: never, renew: never },
+    invalidate: never,
     links: never,
     read: never,
     now: Date.now,

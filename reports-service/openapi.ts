@@ -1,5 +1,5 @@
 import { problem } from '@tendon/contracts/problem.ts'
-import { reportEnvelope } from '@tendon/contracts/report-envelope.ts'
+import { reportEnvelope, reportFormat } from '@tendon/contracts/report-envelope.ts'
 import {
   invalidateRequest,
   invalidateResponse,
@@ -96,6 +96,13 @@ function linkOperation(reports: readonly Report[]) {
         schema: { type: 'string', format: 'date' },
       },
       userIdParameter,
+      {
+        name: 'format',
+        in: 'query',
+        description: 'The table formats hold the rows alone.',
+        schema: { type: 'string', enum: reportFormat.options, default: 'json' },
+      },
+      ...reports.flatMap(chosenParameters),
     ],
     responses: {
       ...okResponse('Where the report lies, and how current it is now', 'ReportLink'),
@@ -161,13 +168,26 @@ function problemResponses(...errors: ErrorFactory[]) {
   )
 }
 
+/** What a report is asked by beside day and customer. */
+function chosenParameters(report: Report) {
+  const { properties = {} } = z.toJSONSchema(report.parameters, { io: 'input' })
+  return Object.entries(properties).map(([name, schema]) => ({
+    name,
+    in: 'query',
+    description: `Of ${report.name}.`,
+    schema,
+  }))
+}
+
 /** The object behind a report's link. */
 function reportSchema(report: Report) {
   return jsonSchema(
     reportEnvelope.extend({
       report: z.literal(report.name),
       title: z.literal(report.title),
+      parameters: report.parameters,
       data: report.data,
+      rows: z.array(report.row),
     }),
   )
 }

@@ -43,6 +43,12 @@ export const reportsOptions = defineOptions({
     default: 7,
     help: 'Objects of reports older than this are deleted; none is handed out in the second half of that time',
   },
+  prewarmUsers: {
+    env: 'REPORTS_PREWARM_USERS',
+    type: z.coerce.number<string>().int().min(0),
+    default: 500,
+    help: 'Users seen last whose reports this instance computes ahead when they are invalidated; 0: none',
+  },
 })
 
 export type ReportsConfig = Config<typeof reportsOptions>

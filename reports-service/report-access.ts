@@ -24,6 +24,11 @@ export function reportOwner(caller: Caller, requested: string | undefined): stri
   return caller.customerId
 }
 
+/** Whose data a report is of. */
+export function subjectOf(report: Report): 'customer' | 'everybody' {
+  return report.invalidatedBy === 'customer' ? 'customer' : 'everybody'
+}
+
 export function mayRead(caller: Caller, report: Report): boolean {
   return caller.roles.includes(adminRole) || report.readers.some((role) => caller.roles.includes(role))
 }

@@ -1,15 +1,21 @@
+import type { ReportFormat } from '@tendon/contracts/report-envelope.ts'
 import type { ReportLink } from '@tendon/contracts/reports-api.ts'
 import { type SigningKeys, signPath } from '@tendon/platform/url-signature.ts'
 import { reportsErrors } from './errors.ts'
 import type { CurrentFreshness } from './freshness/current-freshness.ts'
 import { newerFreshness } from './freshness/freshness.ts'
-import type { Generations } from './generations.ts'
 import type { LoadedReport, ReportParameters } from './report.ts'
+import type { ReportGenerations } from './report-generations.ts'
 import { type ReportObjects, reportObjectName, type StoredReport } from './report-objects.ts'
+import type { ReportTables } from './report-tables.ts'
 
-export type ReportLinks = (report: LoadedReport, parameters: ReportParameters) => Promise<ReportLink>
+export type ReportLinks = (
+  report: LoadedReport,
+  parameters: ReportParameters,
+  format: ReportFormat,
+) => Promise<ReportLink>
 
-/** Makes sure that the object of this name exists, and says what is in it. */
+/** Makes sure that the report of this name exists, and says what is in it. */
 export type EnsureReport = (
   name: string,
   report: LoadedReport,
@@ -20,8 +26,8 @@ const maxAttempts = 5
 const linkWindowS = 300
 
 /**
- * The way of a request: the user's generation, the object of that name, and if there is none, the report
- * computed and stored under it.
+ * The way of a request: the generation, the object of that name, and if there is none, the report computed and stored
+ * under it; for a table format then its rows under the same name.
  *
  * The generation is read before everything else, and again before the answer: an invalidation that came in
  * between has moved it, and then nothing of what was found or computed for the old one is handed out. An object
@@ -32,8 +38,9 @@ const linkWindowS = 300
  * @throws TENDON-REPORTS-008 when the generation moved during each of several attempts
  */
 export function createReportLinks(options: {
-  generations: Generations
+  generations: ReportGenerations
   objects: ReportObjects
+  tables: ReportTables
   ensureReport: EnsureReport
   currentFreshness: CurrentFreshness
   cdnBaseUrl: string
@@ -42,29 +49,31 @@ export function createReportLinks(options: {
   onUnreadable: (name: string) => void
   onSuperseded: () => void
 }): ReportLinks {
-  const { generations, objects, ensureReport, currentFreshness, cdnBaseUrl, signingKeys, now } = options
+  const { generations, objects, tables, ensureReport, currentFreshness, cdnBaseUrl, signingKeys, now } =
+    options
 
-  return async (report, parameters) => {
-    const { user_id } = parameters
+  return async (report, parameters, format) => {
     for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
-      const generation = await generations.current(user_id)
+      const generation = await generations.current(report, parameters)
       const name = reportObjectName(report, parameters, generation)
       const found = await objects.find(name)
       if (found === 'unreadable') {
         options.onUnreadable(name)
-        await generations.leave(user_id, generation)
+        await generations.leave(report, parameters, generation)
         continue
       }
       const { generated_at, freshness } = found ?? (await ensureReport(name, report, parameters))
+      const table = format === 'json' ? 'hit' : await tables.ensure(name, report, format)
+      if (table === undefined) continue
       const current = found && (await currentFreshness())
-      if ((await generations.current(user_id)) !== generation) {
+      if ((await generations.current(report, parameters)).generation !== generation.generation) {
         options.onSuperseded()
         continue
       }
       return {
-        ...signedLink(name),
+        ...signedLink(`${name}.${format}`),
         generated_at,
-        cache: found ? 'hit' : 'miss',
+        cache: found ? table : 'miss',
         freshness: current ? newerFreshness(freshness, current) : freshness,
       }
     }

@@ -1,40 +1,77 @@
+import type { TableRow } from '@tendon/contracts/report-envelope.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { z } from 'zod'
 
-/**
- * What a report is asked by. There is nothing else to ask by: these two, the generation and the report's
- * declaration are the object's name, and a parameter that is not in the name would give two answers one name.
- */
-export const reportParameters = z.object({ user_id: z.uuid(), date: z.iso.date() })
-export type ReportParameters = z.infer<typeof reportParameters>
+/** Binds of the queries of a customer's reports. */
+export const customerDay = z.object({ user_id: z.uuid(), date: z.iso.date() })
+
+/** What a report is asked by, of which together with its generation and declaration its object's name is made. */
+export type ReportParameters = {
+  /** Null for a report of everybody. */
+  user_id: string | null
+  date: string
+  /** What the report declares beside these, defaults included. */
+  chosen: Record<string, string>
+}
 
 /** Runs a declared query within the service's limits of time and concurrency. */
 export type ReadWarehouse = Warehouse['query']
 
-/** The first and last day for which a user has data. */
+/** The first and last day for which there are data. */
 type ReportDays = { from: string; to: string }
 
-/** A report as its folder declares it. */
-export type Report<Data = unknown> = {
+/** A report as its folder declares it: a table, and what stands beside it. */
+export type Report<
+  Data = unknown,
+  Row extends TableRow = TableRow,
+  Chosen extends Record<string, string> = Record<string, string>,
+  UserId extends string | null = string | null,
+> = {
   /** The name of its folder and in its addresses: lower-case letters, digits, hyphens. */
   name: string
   /** For people. */
   title: string
-  /** Roles that may read their own; `report-admin` may read everybody's. */
+  /** Roles that may read it, a customer's only their own; `report-admin` may read everybody's. */
   readers: readonly string[]
-  /** Unit of each number in `data`, by field name. */
+  /**
+   * What makes it anew. `customer`: it is about one customer, and `POST /invalidate` names them. `etl-run`: it is
+   * about everybody, and each successful ETL run is a new state of all numbers.
+   */
+  invalidatedBy: 'customer' | 'etl-run'
+  /** Even what nothing invalidates is computed again after this time. */
+  ttlMs: number
+  /**
+   * What it is asked by beside customer and day: each an enumeration of plain words with a default, since the chosen
+   * ones stand in the object's name.
+   */
+  parameters: z.ZodType<Chosen>
+  /** Unit of each number in `data` and `rows`, by field name. */
   units: Record<string, string>
   data: z.ZodType<Data>
-  /** Undefined while the user has no data. */
-  days(read: ReadWarehouse, parameters: Pick<ReportParameters, 'user_id'>): Promise<ReportDays | undefined>
+  /** Columns of the table, in their order. */
+  row: z.ZodObject & z.ZodType<Row>
+  /** Undefined while there are no data. */
+  days(read: ReadWarehouse, parameters: { user_id: UserId }): Promise<ReportDays | undefined>
   /** Undefined when there is no such user. */
-  compute(read: ReadWarehouse, parameters: ReportParameters): Promise<Data | undefined>
+  compute(
+    read: ReadWarehouse,
+    parameters: { user_id: UserId; date: string; chosen: Chosen },
+  ): Promise<{ data: Data; rows: Row[] } | undefined>
 }
 
 /** A report with the version of its declaration: lower-case letters and digits, another one for another answer. */
 export type LoadedReport = Report & { declaration: string }
 
-/** Checks a report's declaration against its types. */
-export function defineReport<Data>(report: Report<Data>): Report<Data> {
-  return report
+/** Checks the declaration of a report of one customer against its types. */
+export function defineCustomerReport<Data, Row extends TableRow, Chosen extends Record<string, string>>(
+  report: Omit<Report<Data, Row, Chosen, string>, 'invalidatedBy'>,
+): Report<Data, Row, Chosen, string> {
+  return { ...report, invalidatedBy: 'customer' }
+}
+
+/** Checks the declaration of a report of everybody against its types. */
+export function defineFleetReport<Data, Row extends TableRow, Chosen extends Record<string, string>>(
+  report: Omit<Report<Data, Row, Chosen, null>, 'invalidatedBy'>,
+): Report<Data, Row, Chosen, null> {
+  return { ...report, invalidatedBy: 'etl-run' }
 }

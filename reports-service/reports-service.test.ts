@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { reportList } from '@tendon/contracts/reports-api.ts'
+import type { ObjectStore } from '@tendon/platform/object-store.ts'
 import { verifySignedUrl } from '@tendon/platform/url-signature.ts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   cdnBaseUrl,
   daily,
+  noonMs,
   objectName,
   signingKeys,
   startTestInstances,
@@ -52,7 +54,9 @@ describe('GET /reports/:report/:date', () => {
       date: today,
       generated_at: first.generated_at,
       freshness: first.freshness,
-      data: { customer: { full_name: 'Ada Lovelace' }, prostheses: [{ model: 'Grip 3', day: null }] },
+      parameters: {},
+      data: { customer: { full_name: 'Ada Lovelace' }, prostheses: [{ model: 'Grip 3' }] },
+      rows: [],
     })
   })
 
@@ -71,11 +75,35 @@ describe('GET /reports/:report/:date', () => {
     expect(await shared.object(after)).toMatchObject({ data: { customer: { full_name: 'After' } } })
   })
 
-  test('an object that the store has lost is computed again', async () => {
+  test('an object that the store has lost is computed again, half a minute later at the latest', async () => {
     const token = await shared.identity.patient(await shared.addCustomer('Lost'))
-    const link = await shared.link(service, daily, token)
+    const clock = { ms: noonMs }
+    const instance = await shared.instance({ now: () => clock.ms })
+    const link = await shared.link(instance, daily, token)
     await shared.store.delete(objectName(link))
-    expect(await shared.link(service, daily, token)).toMatchObject({ cache: 'miss', url: link.url })
+    clock.ms += 30_000
+    expect(await shared.link(instance, daily, token)).toMatchObject({ cache: 'miss', url: link.url })
+  })
+
+  test('a hit of what was seen a moment ago asks the store nothing', async () => {
+    const token = await shared.identity.patient(await shared.addCustomer('Hot'))
+    const asked: string[] = []
+    const store: ObjectStore = {
+      ...shared.store,
+      head(name) {
+        asked.push(name)
+        return shared.store.head(name)
+      },
+      get(name) {
+        asked.push(name)
+        return shared.store.get(name)
+      },
+    }
+    const instance = await shared.instance({ store })
+    await shared.link(instance, daily, token)
+    asked.length = 0
+    expect(await shared.link(instance, daily, token)).toMatchObject({ cache: 'hit' })
+    expect(asked).toEqual([])
   })
 
   test.each([
@@ -188,18 +216,33 @@ test('GET /reports lists what this user may read, and for which days there is da
   const user = await shared.addCustomer('Listed')
   const list = async (token: string, path = '/reports') =>
     reportList.parse(await (await service.get(path, token)).json()).reports
-  const entry = { name: 'prosthesis-daily', title: 'Your prosthesis, day by day' }
+  const formats = ['json', 'csv', 'parquet']
+  const entries = [
+    { name: 'prosthesis-daily', title: 'Your prosthesis, day by day', subject: 'customer', formats },
+    { name: 'prosthesis-trend', title: 'Your prosthesis over time', subject: 'customer', formats },
+  ]
+  const history = {
+    name: 'service-history',
+    title: 'Service history of your prosthesis',
+    subject: 'customer',
+    formats,
+    latest_date: null,
+    from: null,
+    to: null,
+  }
+  const none = { latest_date: null, from: null, to: null }
   const token = await shared.identity.patient(user)
-  expect(await list(token)).toEqual([{ ...entry, latest_date: null, from: null, to: null }])
+  expect(await list(token)).toEqual([...entries.map((entry) => ({ ...entry, ...none })), history])
   await shared.warehouse.insertRows(
     'reports.user_prosthesis_stats',
     ['2026-01-03', '2026-03-13'].map((day) => ({ user_id: user, prosthesis_id: user, day, _version: '1' })),
   )
   const days = { latest_date: '2026-03-13', from: '2026-01-03', to: '2026-03-13' }
-  expect(await list(token)).toEqual([{ ...entry, ...days }])
-  expect(await list(await shared.identity.admin(), `/reports?user_id=${user}`)).toEqual([
-    { ...entry, ...days },
-  ])
+  const theirs = [...entries.map((entry) => ({ ...entry, ...days })), history]
+  expect(await list(token)).toEqual(theirs)
+  const fleet = expect.objectContaining({ name: 'fleet', subject: 'everybody' })
+  expect(await list(await shared.identity.admin(), `/reports?user_id=${user}`)).toEqual([fleet, ...theirs])
+  expect(await list(await shared.identity.admin())).toEqual([fleet])
   expect(await list(await shared.identity.bearer({ customer_id: user, roles: [] }))).toEqual([])
 })
 

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { type Invalidation, invalidationsChannel } from '@tendon/contracts/invalidations.ts'
 import type { AccessTokenVerifier } from '@tendon/platform/access-token.ts'
 import { createHttpApp, type HttpApp } from '@tendon/platform/http-app.ts'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
@@ -12,18 +13,21 @@ import { createGenerations } from './generations.ts'
 import { loadReports } from './load-reports.ts'
 import { createObjectSweep } from './object-sweep.ts'
 import type { ReportsConfig } from './options.ts'
+import { createPrewarm } from './prewarm.ts'
 import { createReadWarehouse } from './read-warehouse.ts'
 import type { LoadedReport } from './report.ts'
+import { createReportGenerations } from './report-generations.ts'
 import { createReportLinks } from './report-links.ts'
 import { createReportObjects, type ReportObjects, type StoredReport } from './report-objects.ts'
+import { createReportTables } from './report-tables.ts'
 import { addRoutes } from './routes.ts'
 import { createSingleFlight } from './single-flight.ts'
 
 export type ReportsService = {
   app: HttpApp
-  /** Loads the declared reports, begins to delete old objects; requests come after it. @throws TENDON-REPORTS-013 */
+  /** Loads the declared reports, begins what runs in the background; requests come after it. @throws TENDON-REPORTS-013 */
   start(): Promise<void>
-  /** Ends the deleting, and waits until reports that are being computed are stored. */
+  /** Ends it, and waits until reports that are being computed are stored. */
   stop(): Promise<void>
 }
 
@@ -55,14 +59,16 @@ export function createReportsService(options: {
 
   // The other half is for links that are still good when their generation ends, and for clocks that differ.
   const generations = createGenerations({ keyValue, maxAgeMs: objectMaxAgeMs / 2, now, random })
-  const objects = createReportObjects(store)
+  const objects = createReportObjects(store, now)
   const read = createReadWarehouse({ warehouse, concurrentQueries, queueLimit, timeoutMs: queryTimeoutMs })
   // Freshness and the report's own queries come one after the other; the rest is for the object store.
   const flights = createSingleFlight<StoredReport>({ keyValue, waitLimitMs: 3 * queryTimeoutMs })
 
+  const tables = createReportTables({ objects, keyValue, waitLimitMs: queryTimeoutMs })
   const links = createReportLinks({
-    generations,
+    generations: createReportGenerations({ generations, read, maxAgeMs: objectMaxAgeMs / 2, now }),
     objects,
+    tables,
     ensureReport: (name, report, parameters) =>
       flights.run(name, {
         find: () => storedReport(objects, name),
@@ -79,10 +85,18 @@ export function createReportsService(options: {
     cdnBaseUrl,
     signingKeys,
     now,
-    onUnreadable: (name) => log.warn({ name }, 'an object is not a report; its user gets a new one'),
+    onUnreadable: (name) => log.warn({ name }, 'an object is not a report; another one is made'),
     onSuperseded: () => count.superseded.inc(),
   })
 
+  const prewarm = createPrewarm({
+    keyValue,
+    links,
+    users: config.prewarmUsers,
+    now,
+    log,
+    onPrewarmed: (outcome) => count.prewarmed.inc({ outcome }),
+  })
   const sweep = createObjectSweep({ store, keyValue, maxAgeMs: objectMaxAgeMs, now, log })
   const reports = new Map<string, LoadedReport>()
   const app = createHttpApp({
@@ -93,11 +107,17 @@ export function createReportsService(options: {
   addRoutes(app, {
     reports,
     verifyAccessToken,
-    generations,
     links,
+    async invalidate(userIds) {
+      const renewed = await generations.renew(userIds)
+      await keyValue.publish(invalidationsChannel, invalidationMessages(renewed))
+    },
     read,
     now,
-    onLink: (report, cache) => count.links.inc({ report, cache }),
+    onLink(report, parameters, cache) {
+      count.links.inc({ report: report.name, cache })
+      prewarm.seen(report, parameters)
+    },
     onInvalidated: (users) => count.invalidated.inc(users),
   })
 
@@ -108,12 +128,24 @@ export function createReportsService(options: {
       for (const [name, report] of declared) reports.set(name, report)
       log.info({ reports: [...reports.keys()] }, 'reports loaded')
       sweep.start()
+      prewarm.start()
     },
     async stop() {
-      await sweep.stop()
-      await flights.settled()
+      await Promise.all([sweep.stop(), prewarm.stop()])
+      await Promise.all([flights.settled(), tables.settled()])
     },
   }
+}
+
+/** Small enough that whoever listens is not held up by one of them. */
+const usersPerMessage = 1_000
+
+function invalidationMessages(renewed: Invalidation): string[] {
+  const messages: string[] = []
+  for (let start = 0; start < renewed.length; start += usersPerMessage) {
+    messages.push(JSON.stringify(renewed.slice(start, start + usersPerMessage) satisfies Invalidation))
+  }
+  return messages
 }
 
 async function storedReport(objects: ReportObjects, name: string): Promise<StoredReport | undefined> {
@@ -135,6 +167,11 @@ function createCounts(metrics: Metrics) {
     superseded: metrics.counter(
       'superseded_total',
       'Reports dropped because they were invalidated on their way',
+    ),
+    prewarmed: metrics.counter(
+      'prewarmed_total',
+      'Reports computed ahead, after their users were invalidated, by outcome',
+      ['outcome'],
     ),
     invalidated: metrics.counter('invalidated_users_total', 'Users whose reports were invalidated'),
   }

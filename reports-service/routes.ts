@@ -1,3 +1,4 @@
+import { reportFormat } from '@tendon/contracts/report-envelope.ts'
 import { invalidateRequest, type ReportList } from '@tendon/contracts/reports-api.ts'
 import type { AccessTokenVerifier } from '@tendon/platform/access-token.ts'
 import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
@@ -5,10 +6,9 @@ import type { Context } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { z } from 'zod'
 import { reportsErrors } from './errors.ts'
-import type { Generations } from './generations.ts'
 import { openApiDocument } from './openapi.ts'
-import type { LoadedReport, ReadWarehouse } from './report.ts'
-import { assertMayInvalidate, assertMayRead, mayRead, reportOwner } from './report-access.ts'
+import type { LoadedReport, ReadWarehouse, ReportParameters } from './report.ts'
+import { assertMayInvalidate, assertMayRead, mayRead, reportOwner, subjectOf } from './report-access.ts'
 import type { ReportLinks } from './report-links.ts'
 
 // 100,000 ids of 39 bytes, and as much again for white space.
@@ -20,29 +20,37 @@ export type RouteOptions = {
   /** Filled before the first request. */
   reports: ReadonlyMap<string, LoadedReport>
   verifyAccessToken: AccessTokenVerifier
-  generations: Generations
   links: ReportLinks
+  /** Resolves when nothing of before is handed out any more. */
+  invalidate: (userIds: readonly string[]) => Promise<void>
   read: ReadWarehouse
   now: () => number
-  onLink: (report: string, cache: 'hit' | 'miss') => void
+  /** Somebody was given a link. */
+  onLink: (report: LoadedReport, parameters: ReportParameters, cache: 'hit' | 'miss') => void
   onInvalidated: (users: number) => void
 }
 
 /** The endpoints, as `openapi.ts` describes them. */
 export function addRoutes(app: HttpApp, options: RouteOptions): void {
-  const { reports, verifyAccessToken, generations, links, read, now } = options
+  const { reports, verifyAccessToken, links, read, now } = options
 
   app.get('/openapi.json', (c) => c.json(openApiDocument([...reports.values()])))
 
   app.get('/reports', async (c) => {
     const caller = await verifyAccessToken(c.req.header('authorization'))
-    const user_id = reportOwner(caller, requestedUser(c))
+    const { user_id: requested } = parseQuery(listQuery, c)
     const readable = [...reports.values()].filter((report) => mayRead(caller, report))
+    // Staff who name nobody are shown what is of everybody.
+    const hasOwner = requested !== undefined || caller.customerId !== undefined
+    const shown = readable.filter((report) => hasOwner || subjectOf(report) === 'everybody')
+    if (shown.length === 0) reportOwner(caller, requested)
     const list = await Promise.all(
-      readable.map(async (report) => {
-        const days = await report.days(read, { user_id })
+      shown.map(async (report) => {
+        const subject = subjectOf(report)
+        const user_id = subject === 'customer' ? reportOwner(caller, requested) : null
+        const { from = null, to = null } = (await report.days(read, { user_id })) ?? {}
         const { name, title } = report
-        return { name, title, latest_date: days?.to ?? null, from: days?.from ?? null, to: days?.to ?? null }
+        return { name, title, subject, formats: reportFormat.options, latest_date: to, from, to }
       }),
     )
     return privateJson(c, { reports: list } satisfies ReportList)
@@ -50,12 +58,19 @@ export function addRoutes(app: HttpApp, options: RouteOptions): void {
 
   app.get('/reports/:report/:date', async (c) => {
     const caller = await verifyAccessToken(c.req.header('authorization'))
-    const user_id = reportOwner(caller, requestedUser(c))
     const report = reports.get(c.req.param('report'))
+    const { user_id: requested, format = 'json', ...others } = parseQuery(linkQuery, c)
+    // Whose it is comes first: who may not ask learns nothing about what there is.
+    const owner = report && subjectOf(report) === 'everybody' ? null : reportOwner(caller, requested)
     if (!report) throw reportsErrors.reportUnknown('There is no report of this name.')
     assertMayRead(caller, report)
-    const link = await links(report, { user_id, date: parseDay(c.req.param('date'), now()) })
-    options.onLink(report.name, link.cache)
+    if (owner === null && requested !== undefined) {
+      throw reportsErrors.requestInvalid(`${report.name} is of everybody and takes no user_id.`)
+    }
+    const date = parseDay(c.req.param('date'), now())
+    const parameters = { user_id: owner, date, chosen: chosenParameters(report, others) }
+    const link = await links(report, parameters, format)
+    options.onLink(report, parameters, link.cache)
     return privateJson(c, link)
   })
 
@@ -66,22 +81,31 @@ export function addRoutes(app: HttpApp, options: RouteOptions): void {
   })
   app.post('/invalidate', bodyLimit({ maxSize: maxBodyBytes, onError: refuseBody }), async (c) => {
     const userIds = await invalidatedUsers(c)
-    await generations.renew(userIds)
+    await options.invalidate(userIds)
     options.onInvalidated(userIds.length)
     c.get('log').info({ users: userIds.length }, 'reports invalidated')
     return privateJson(c, { invalidated: userIds.length })
   })
 }
 
-/** The `user_id` parameter. Given twice it is refused: two readers of one URL could each believe another one. */
-function requestedUser(c: Context<HttpEnv>): string | undefined {
-  const [first, second] = c.req.queries('user_id') ?? []
-  if (first === undefined) return undefined
-  const parsed = userId.safeParse(first)
-  if (!parsed.success || second !== undefined) {
-    throw reportsErrors.requestInvalid('The parameter user_id is not one UUID.')
-  }
-  return parsed.data
+const listQuery = z.strictObject({ user_id: userId.optional() })
+const linkQuery = z
+  .object({ user_id: userId.optional(), format: reportFormat.optional() })
+  .catchall(z.string())
+
+/** A parameter given twice is refused: two readers of one URL could each believe another one. */
+function parseQuery<Query extends z.ZodType>(query: Query, c: Context<HttpEnv>): z.infer<Query> {
+  const given = Object.entries(c.req.queries())
+  const parsed = query.safeParse(Object.fromEntries(given.map(([name, [value]]) => [name, value])))
+  if (parsed.success && given.every(([, values]) => values.length === 1)) return parsed.data
+  throw reportsErrors.requestInvalid('The parameters are not as described, or one is given twice.')
+}
+
+/** @throws TENDON-REPORTS-009 for a parameter that the report does not have, or a value that it does not take */
+function chosenParameters(report: LoadedReport, given: Record<string, string>): ReportParameters['chosen'] {
+  const parsed = report.parameters.safeParse(given)
+  if (parsed.success) return parsed.data
+  throw reportsErrors.requestInvalid(`${report.name} does not take these parameters.`)
 }
 
 /** A day is a UTC day. @throws TENDON-REPORTS-001 (not a day), -002 (in the future) */

@@ -12,12 +12,12 @@ beforeAll(async () => {
 })
 afterAll(() => shared?.close())
 
-test('200 first requests at two instances run one SELECT', async () => {
+test('1,000 first requests at two instances run one SELECT', async () => {
   const instances = [await shared.instance(), await shared.instance()]
   const token = await shared.identity.patient(await shared.addCustomer('Popular'))
   const before = shared.proxy.count(select)
   const links = await Promise.all(
-    Array.from({ length: 200 }, (_, n) => shared.link(instances[n % 2]!, daily, token)),
+    Array.from({ length: 1_000 }, (_, n) => shared.link(instances[n % 2]!, daily, token)),
   )
   expect(shared.proxy.count(select) - before).toBe(1)
   expect(new Set(links.map((link) => link.url)).size).toBe(1)
@@ -31,9 +31,10 @@ test('a leader that died is replaced when its lease ends', async () => {
   // What an instance leaves behind that was killed in the middle: the generation and the lease.
   const name = objectName(await shared.link(instance, daily, token))
   await shared.store.delete(name)
-  await shared.keyValue.acquireLease(leaseKey(name), 1_000)
+  const next = await shared.instance()
+  await shared.keyValue.acquireLease(leaseKey(name.replace(/\.json$/, '')), 1_000)
   const startedAt = performance.now()
-  expect(await shared.link(instance, daily, token)).toMatchObject({ cache: 'miss' })
+  expect(await shared.link(next, daily, token)).toMatchObject({ cache: 'miss' })
   expect(performance.now() - startedAt).toBeGreaterThan(900)
   expect(performance.now() - startedAt).toBeLessThan(2_500)
 })

@@ -47,15 +47,20 @@ const claim = fc.oneof(
   fc.string().map((text) => ({ person: 'bob' as const, spell: () => text })),
 )
 const day = fc.constantFrom('2026-03-10', '2026-03-11', '2026-03-12')
+const report = fc.constantFrom('prosthesis-daily', 'prosthesis-trend', 'service-history', 'fleet')
 const path = fc.oneof(
   { weight: 3, arbitrary: fc.constant([]) },
-  { weight: 6, arbitrary: day.map((date) => ['prosthesis-daily', date]) },
+  { weight: 6, arbitrary: fc.tuple(report, day) },
   { weight: 1, arbitrary: fc.tuple(claim, day).map(([to, date]) => ['prosthesis-daily', to, date]) },
   { weight: 1, arbitrary: claim.map((to) => ['prosthesis-daily', to]) },
   { weight: 1, arbitrary: fc.tuple(claim, day) },
 )
 const parameterName = fc.constantFrom('user_id', 'userId', 'USER_ID', 'user_id[]', 'customer_id', 'report')
-const parameters = fc.array(fc.tuple(parameterName, claim), { maxLength: 3 })
+const parameters = fc.oneof(
+  { weight: 2, arbitrary: fc.array(fc.tuple(parameterName, claim), { maxLength: 3 }) },
+  { weight: 2, arbitrary: fc.constantFrom('json', 'csv', 'parquet').map((format) => [['format', format]]) },
+  { weight: 1, arbitrary: fc.constantFrom('30', '90', '31').map((days) => [['days', days]]) },
+) as fc.Arbitrary<[string, string | Claim][]>
 const headerName = fc.constantFrom('x-user-id', 'x-customer-id', 'x-forwarded-user', 'cookie')
 const headers = fc.array(fc.tuple(headerName, claim), { maxLength: 2 })
 
@@ -82,17 +87,19 @@ test('whatever somebody asks, they get their own report or none', async () => {
       const body = await answer.json()
       const list = reportList.safeParse(body)
       if (list.success) {
-        expect(list.data.reports.map((report) => report.from)).toEqual([firstDays[who]])
+        expect(list.data.reports.map((report) => [report.name, report.from])).toEqual([
+          ['prosthesis-daily', firstDays[who]],
+          ['prosthesis-trend', firstDays[who]],
+          ['service-history', null],
+        ])
         return
       }
       const link = reportLink.parse(body)
       expect(objectName(link).split('/')[2]).toBe(ids[who])
-      expect(await shared.object(link)).toMatchObject({
-        user_id: ids[who],
-        data: { customer: { full_name: who } },
-      })
+      const json = objectName(link).replace(/\.\w+$/, '.json')
+      expect(await shared.stored({ url: `http://cdn.test/cdn/${json}` })).toMatchObject({ user_id: ids[who] })
     }),
-    { numRuns: 150 },
+    { numRuns: 250 },
   )
   expect(answered).toBeGreaterThan(25)
 })

@@ -1,5 +1,7 @@
 import { join } from 'node:path'
-import { type ProsthesisDaily, prosthesisDaily, reportEnvelope } from '@tendon/contracts/report-envelope.ts'
+import { gunzipSync } from 'node:zlib'
+import { type ProsthesisDaily, prosthesisDaily } from '@tendon/contracts/prosthesis-daily.ts'
+import { type ReportEnvelope, reportEnvelope } from '@tendon/contracts/report-envelope.ts'
 import { invalidateResponse, type ReportLink, reportLink } from '@tendon/contracts/reports-api.ts'
 import type { HttpApp } from '@tendon/platform/http-app.ts'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
@@ -38,15 +40,28 @@ export async function startTestInstances() {
   await store.check()
   const keyValue = createMemoryKeyValue()
   const warehouse = createWarehouse({ ...tested.server, url: proxy.url })
-  const services: ReportsService[] = []
+  const services = new Map<TestInstance, ReportsService>()
 
   /** A further instance, of which single parts may be replaced. */
   async function instance(
-    parts: { store?: ObjectStore; keyValue?: KeyValue; queryTimeoutMs?: number; now?: () => number } = {},
+    parts: {
+      store?: ObjectStore
+      keyValue?: KeyValue
+      queryTimeoutMs?: number
+      prewarmUsers?: number
+      now?: () => number
+    } = {},
   ): Promise<TestInstance> {
-    const { queryTimeoutMs = 10_000, ...others } = parts
+    const { queryTimeoutMs = 10_000, prewarmUsers = 0, ...others } = parts
     const service = createReportsService({
-      config: { cdnBaseUrl, signingKeys, concurrentQueries: 8, queryTimeoutMs, objectMaxAgeDays: 7 },
+      config: {
+        cdnBaseUrl,
+        signingKeys,
+        concurrentQueries: 8,
+        queryTimeoutMs,
+        objectMaxAgeDays: 7,
+        prewarmUsers,
+      },
       warehouse,
       store,
       keyValue,
@@ -57,13 +72,12 @@ export async function startTestInstances() {
       metrics: createMetrics('reports_service'),
     })
     await service.start()
-    services.push(service)
     const request = async (path: string, init: RequestInit) => service.app.request(path, init)
     const headers = (authorization?: string) => ({
       'content-type': 'application/json',
       ...(authorization && { authorization }),
     })
-    return {
+    const started: TestInstance = {
       app: service.app,
       get: (path, authorization) => request(path, { headers: headers(authorization) }),
       post: (path, body, authorization) =>
@@ -73,6 +87,15 @@ export async function startTestInstances() {
           headers: headers(authorization),
         }),
     }
+    services.set(started, service)
+    return started
+  }
+
+  /** The report of any kind behind a link. */
+  async function stored(link: { url: string }): Promise<ReportEnvelope> {
+    const object = await store.get(objectName(link))
+    if (object?.contentEncoding !== 'gzip') throw new Error(`not stored compressed: ${link.url}`)
+    return reportEnvelope.parse(JSON.parse(gunzipSync(object.body).toString('utf8')))
   }
 
   return {
@@ -82,6 +105,7 @@ export async function startTestInstances() {
     store,
     keyValue,
     instance,
+    stop: async (one: TestInstance) => services.get(one)?.stop(),
     /** Asks for a link, which must be given. */
     async link(from: TestInstance, path: string, authorization: string): Promise<ReportLink> {
       const answer = await from.get(path, authorization)
@@ -95,13 +119,13 @@ export async function startTestInstances() {
       return invalidateResponse.parse(await answer.json()).invalidated
     },
     /** The object behind a link. */
-    async object(link: { url: string }): Promise<{ user_id: string; data: ProsthesisDaily }> {
-      const object = await store.get(objectName(link))
-      const envelope = reportEnvelope.parse(JSON.parse(Buffer.from(object?.body ?? []).toString('utf8')))
+    async object(link: { url: string }): Promise<ReportEnvelope & { data: ProsthesisDaily }> {
+      const envelope = await stored(link)
       return { ...envelope, data: prosthesisDaily.parse(envelope.data) }
     },
+    stored,
     async close() {
-      await Promise.all(services.map((service) => service.stop()))
+      await Promise.all([...services.values()].map((service) => service.stop()))
       await warehouse.close()
       await proxy.close()
       await identity.close()

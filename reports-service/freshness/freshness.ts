@@ -40,6 +40,12 @@ export async function readFreshness(read: ReadWarehouse): Promise<Freshness> {
   return freshnessOf(change, newest)
 }
 
+/** The newest run whose numbers are all there; undefined before the first. */
+export async function readNewestRun(read: ReadWarehouse): Promise<Run | undefined> {
+  const [newest] = await read(etlRun, {})
+  return newest
+}
+
 /**
  * How far every user has been told of it, which may be less: users are invalidated after their data have changed.
  * A part of which that cannot be said now is null.

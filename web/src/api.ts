@@ -1,13 +1,10 @@
 import { type Problem, problem } from '@tendon/contracts/problem.ts'
-import { prosthesisDaily, reportEnvelope } from '@tendon/contracts/report-envelope.ts'
 import { type ReportLink, type ReportList, reportLink, reportList } from '@tendon/contracts/reports-api.ts'
 import { type SessionUser, sessionUser } from '@tendon/contracts/session-api.ts'
 import type { TendonError } from '@tendon/platform/errors.ts'
 import { z } from 'zod'
 import { webErrors } from '../errors.ts'
-
-const dailyReport = reportEnvelope.extend({ data: prosthesisDaily })
-export type DailyReport = z.infer<typeof dailyReport>
+import { type DailyReport, dailyReport } from './report/daily-view.ts'
 
 /** A request that did not give what was asked for; `problem` is fit to be shown. */
 export class ApiError extends Error {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
-import { reportParameters } from '../../report.ts'
+import { customerDay } from '../../report.ts'
 import { startTestWarehouse, type TestWarehouse } from '../../test-warehouse.fixture.ts'
 import { report } from './report.ts'
 
@@ -13,7 +13,7 @@ const prosthesis = (n: number) => `b0000000-0000-4000-8000-00000000000${n}`
 
 let tested: TestWarehouse
 const read: TestWarehouse['warehouse']['query'] = (query, params) => tested.warehouse.query(query, params)
-const compute = (user_id: string, date: string) => report.compute(read, { user_id, date })
+const compute = (user_id: string, date: string) => report.compute(read, { user_id, date, chosen: {} })
 
 beforeAll(async () => {
   tested = await startTestWarehouse()
@@ -99,7 +99,7 @@ test('one day of one customer, as it was checked by hand', async () => {
 
 test('a prosthesis belongs to its new owner from the day it was passed on', async () => {
   const serials = async (user: string, date: string) =>
-    (await compute(user, date))?.prostheses.map((had) => had.serial_number)
+    (await compute(user, date))?.data.prostheses.map((had) => had.serial_number)
   expect(await serials(ada, '2026-03-15')).toEqual(['TN-0001'])
   expect(await serials(grace, '2026-03-14')).toEqual(['TN-0004'])
   expect(await serials(grace, '2026-03-15')).toEqual(['TN-0002', 'TN-0004'])
@@ -109,9 +109,10 @@ test('a prosthesis belongs to its new owner from the day it was passed on', asyn
 
 test('a prosthesis that sent nothing that day is there without numbers', async () => {
   expect(await compute(ada, '2026-03-12')).toMatchObject({
-    prostheses: [
-      { serial_number: 'TN-0001', day: null, last_30_days: [{ day: '2026-02-12' }, { day: '2026-02-13' }] },
-      { serial_number: 'TN-0002', day: null, last_30_days: [] },
+    data: { prostheses: [{ serial_number: 'TN-0001' }, { serial_number: 'TN-0002' }] },
+    rows: [
+      { prosthesis_id: prosthesis(1), day: '2026-02-12' },
+      { prosthesis_id: prosthesis(1), day: '2026-02-13' },
     ],
   })
 })
@@ -146,7 +147,7 @@ async function granulesRead(file: string): Promise<[selected: number, all: numbe
   const explain = defineQuery({
     name: 'explain',
     sql: `EXPLAIN indexes = 1 ${await readFile(new URL(file, import.meta.url), 'utf8')}`,
-    params: reportParameters,
+    params: customerDay,
     row: z.object({ explain: z.string() }),
   })
   const plan = await read(explain, { user_id: ada, date: '2026-03-14' })

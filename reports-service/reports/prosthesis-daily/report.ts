@@ -1,50 +1,47 @@
 import { readFile } from 'node:fs/promises'
-import {
-  type ProsthesisDaily,
-  type ProsthesisDay,
-  prosthesisDaily,
-  prosthesisDay,
-} from '@tendon/contracts/report-envelope.ts'
+import { prosthesisDaily, prosthesisDailyRow } from '@tendon/contracts/prosthesis-daily.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { defineReport, reportParameters } from '../../report.ts'
+import { customerDay, defineCustomerReport } from '../../report.ts'
 
 const sql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')
 
 const customerQuery = defineQuery({
   name: 'prosthesis-daily/customer',
   sql: await sql('customer.sql'),
-  params: reportParameters.pick({ user_id: true }),
-  row: z.object({ full_name: z.string() }),
+  params: customerDay.pick({ user_id: true }),
+  row: prosthesisDaily.shape.customer,
 })
 
 const prosthesesQuery = defineQuery({
   name: 'prosthesis-daily/prostheses',
   sql: await sql('prostheses.sql'),
-  params: reportParameters,
-  row: prosthesisDaily.shape.prostheses.element.omit({ day: true, last_30_days: true }),
+  params: customerDay,
+  row: prosthesisDaily.shape.prostheses.element,
 })
 
 const statisticsQuery = defineQuery({
   name: 'prosthesis-daily/statistics',
   sql: await sql('statistics.sql'),
-  params: reportParameters,
+  params: customerDay,
   // ClickHouse quotes 64-bit integers; a day's movements stay far below 2^53.
-  row: prosthesisDay.extend({ prosthesis_id: z.uuid(), movements: z.coerce.number<string>().int() }),
+  row: prosthesisDailyRow.extend({ movements: z.coerce.number<string>().int() }),
 })
 
 const daysQuery = defineQuery({
   name: 'prosthesis-daily/days',
   sql: await sql('days.sql'),
-  params: reportParameters.pick({ user_id: true }),
+  params: customerDay.pick({ user_id: true }),
   row: z.object({ from: z.iso.date(), to: z.iso.date() }),
 })
 
-/** A customer's prostheses on one day: what each is, its numbers of the day, and those of the last 30 days. */
-export const report = defineReport<ProsthesisDaily>({
+/** A customer's prostheses on one day: what each is, and its numbers of that day and the 29 before it. */
+export const report = defineCustomerReport({
   name: 'prosthesis-daily',
   title: 'Your prosthesis, day by day',
   readers: ['patient'],
+  ttlMs: 24 * 3_600_000,
+  parameters: z.strictObject({}),
   units: {
     error_rate: 'errors per event',
     response_time_avg_ms: 'ms',
@@ -54,31 +51,24 @@ export const report = defineReport<ProsthesisDaily>({
     active_minutes: 'min',
   },
   data: prosthesisDaily,
+  row: prosthesisDailyRow,
 
-  async days(read, parameters) {
-    const [days] = await read(daysQuery, parameters)
+  async days(read, { user_id }) {
+    const [days] = await read(daysQuery, { user_id })
     return days
   },
 
-  async compute(read, parameters) {
-    const [[customer], prostheses, statistics] = await Promise.all([
-      read(customerQuery, { user_id: parameters.user_id }),
-      read(prosthesesQuery, parameters),
-      read(statisticsQuery, parameters),
+  async compute(read, { user_id, date }) {
+    const [[customer], prostheses, rows] = await Promise.all([
+      read(customerQuery, { user_id }),
+      read(prosthesesQuery, { user_id, date }),
+      read(statisticsQuery, { user_id, date }),
     ])
     if (!customer) return undefined
-    const byProsthesis = Map.groupBy(statistics, (row) => row.prosthesis_id)
+    const had = new Set(prostheses.map(({ prosthesis_id }) => prosthesis_id))
     return {
-      customer,
-      prostheses: prostheses.map((prosthesis) => {
-        const series = (byProsthesis.get(prosthesis.prosthesis_id) ?? []).map(toDay)
-        const day = series.find(({ day }) => day === parameters.date) ?? null
-        return { ...prosthesis, day, last_30_days: series }
-      }),
+      data: { customer, prostheses },
+      rows: rows.filter(({ prosthesis_id }) => had.has(prosthesis_id)),
     }
   },
 })
-
-function toDay({ prosthesis_id: _, ...day }: ProsthesisDay & { prosthesis_id: string }): ProsthesisDay {
-  return day
-}

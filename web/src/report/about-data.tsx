@@ -1,5 +1,5 @@
 import type { Freshness } from '@tendon/contracts/freshness.ts'
-import type { DailyReport } from '../api.ts'
+import type { DailyReport } from './daily-view.ts'
 
 /** Where exactly the data stood, for a question to support. */
 export function AboutData({ report, freshness }: { report: DailyReport; freshness: Freshness | null }) {

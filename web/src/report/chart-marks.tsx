@@ -1,4 +1,4 @@
-import type { ProsthesisDay } from '@tendon/contracts/report-envelope.ts'
+import type { ProsthesisDay } from '@tendon/contracts/prosthesis-daily.ts'
 import { scaleLinear } from 'd3-scale'
 import { line } from 'd3-shape'
 import type { PointerEvent } from 'react'

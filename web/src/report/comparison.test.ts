@@ -1,4 +1,4 @@
-import type { ProsthesisDay } from '@tendon/contracts/report-envelope.ts'
+import type { ProsthesisDay } from '@tendon/contracts/prosthesis-daily.ts'
 import { expect, test } from 'vitest'
 import { compareWithMean } from './comparison.ts'
 import { addDays } from './day.ts'

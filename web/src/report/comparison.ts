@@ -1,4 +1,4 @@
-import type { ProsthesisDay } from '@tendon/contracts/report-envelope.ts'
+import type { ProsthesisDay } from '@tendon/contracts/prosthesis-daily.ts'
 import type { Measure } from './measures.ts'
 import { type Quantity, quantityText } from './quantity.ts'
 

@@ -1,4 +1,4 @@
-import type { ProsthesisDay } from '@tendon/contracts/report-envelope.ts'
+import type { ProsthesisDay } from '@tendon/contracts/prosthesis-daily.ts'
 import { useId, useState } from 'react'
 import { ChartMarks } from './chart-marks.tsx'
 import { daysUntil, shortDay } from './day.ts'

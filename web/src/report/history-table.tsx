@@ -1,4 +1,4 @@
-import type { ProsthesisDay } from '@tendon/contracts/report-envelope.ts'
+import type { ProsthesisDay } from '@tendon/contracts/prosthesis-daily.ts'
 import { shortDay } from './day.ts'
 import { measures } from './measures.ts'
 import { numberText, quantityOf } from './quantity.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { DailyReport } from '../api.ts'
+import type { DailyReport } from './daily-view.ts'
 import { nothingYet, objectPath, withFailure, withLink, withReport } from './live-report.ts'
 
 const outage = { type: 'about:blank', title: 'Down', status: 503, code: 'TENDON-REPORTS-007' }
@@ -44,7 +44,8 @@ test('an outage leaves the report on the screen, a refusal does not', () => {
 
 function reportOf(name: string, date: string): DailyReport {
   return {
-    schema_version: 1,
+    schema_version: 2,
+    parameters: {},
     report: 'prosthesis-daily',
     title: 'Your prosthesis, day by day',
     user_id: '0a1b2c3d-0000-4000-8000-000000000001',

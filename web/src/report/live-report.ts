@@ -1,7 +1,7 @@
 import type { Freshness } from '@tendon/contracts/freshness.ts'
 import type { Problem } from '@tendon/contracts/problem.ts'
 import type { ReportLink } from '@tendon/contracts/reports-api.ts'
-import type { DailyReport } from '../api.ts'
+import type { DailyReport } from './daily-view.ts'
 
 /** What the page knows about the report it shows. */
 export type LiveReport = {

@@ -1,4 +1,4 @@
-import type { ProsthesisDay } from '@tendon/contracts/report-envelope.ts'
+import type { ProsthesisDay } from '@tendon/contracts/prosthesis-daily.ts'
 import { compareWithMean } from './comparison.ts'
 import { isInProgress } from './day.ts'
 import { LiveText } from './live-text.tsx'

@@ -1,4 +1,4 @@
-import type { ProsthesisDaily } from '@tendon/contracts/report-envelope.ts'
+import type { DailyProsthesis } from './daily-view.ts'
 import { longDay } from './day.ts'
 import { History } from './history.tsx'
 import { LiveText } from './live-text.tsx'
@@ -6,7 +6,7 @@ import { MeasureRow } from './measure-row.tsx'
 import { measures } from './measures.ts'
 
 type ProsthesisCardProps = {
-  prosthesis: ProsthesisDaily['prostheses'][number]
+  prosthesis: DailyProsthesis
   date: string
   units: Record<string, string>
 }

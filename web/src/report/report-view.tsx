@@ -1,5 +1,5 @@
 import { useEffect } from 'react'
-import type { DailyReport } from '../api.ts'
+import type { DailyReport } from './daily-view.ts'
 import { type DayBounds, longDay } from './day.ts'
 import { EmptyDay } from './empty-day.tsx'
 import { LiveText } from './live-text.tsx'

@@ -1,0 +1,28 @@
+import { z } from 'zod'
+import { prosthesisIdentity } from './prosthesis-daily.ts'
+
+/** `data` of the report `service-history`. */
+export const serviceHistory = z.object({
+  /** Every prosthesis that is or was the customer's, given back ones included. */
+  prostheses: z.array(
+    prosthesisIdentity.extend({ issued_at: z.iso.date(), returned_at: z.iso.date().nullable() }),
+  ),
+  /** Whether there were more changes than are shown, which are the newest. */
+  is_cut: z.boolean(),
+})
+export type ServiceHistory = z.infer<typeof serviceHistory>
+
+/** One field of one prosthesis that changed, newest first. */
+export const serviceHistoryRow = z.object({
+  /** When the CRM committed it. */
+  changed_at: z.iso.datetime(),
+  prosthesis_id: z.uuid(),
+  serial_number: z.string(),
+  /** `recorded`: the prosthesis was entered, or first seen; `changed`; `removed`: taken out of the CRM. */
+  change: z.enum(['recorded', 'changed', 'removed']),
+  /** As the CRM names it; of the settings each by itself, as in `settings.grip_strength`. Null unless `changed`. */
+  field: z.string().nullable(),
+  before: z.string().nullable(),
+  after: z.string().nullable(),
+})
+export type ServiceHistoryRow = z.infer<typeof serviceHistoryRow>

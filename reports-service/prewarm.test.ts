@@ -1,0 +1,77 @@
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { daily, startTestInstances, type TestInstances } from './test-instances.fixture.ts'
+
+const select = 'prosthesis-daily/customer'
+
+let shared: TestInstances
+beforeAll(async () => {
+  shared = await startTestInstances()
+})
+afterAll(() => shared?.close())
+
+test('who looked lately finds the new report ready after an invalidation, whichever instance it came to', async () => {
+  const warm = await shared.instance({ prewarmUsers: 10 })
+  const other = await shared.instance()
+  const seen = await shared.addCustomer('Seen')
+  const unseen = await shared.addCustomer('Unseen')
+  const token = await shared.identity.patient(seen)
+  await shared.link(warm, daily, token)
+  await shared.link(other, daily, await shared.identity.patient(unseen))
+  await shared.putCustomer(seen, 'Changed')
+  const before = shared.proxy.count(select)
+  await shared.invalidate(other, { user_ids: [seen, unseen] })
+  await vi.waitFor(() => expect(shared.proxy.count(select)).toBe(before + 1))
+  const link = await vi.waitFor(async () => {
+    const found = await shared.link(other, daily, token)
+    expect(found.cache).toBe('hit')
+    return found
+  })
+  expect((await shared.object(link)).data.customer.full_name).toBe('Changed')
+  expect(shared.proxy.count(select)).toBe(before + 1)
+})
+
+test('one after the other, those seen last only, each once however often invalidated; a stop drops the rest', async () => {
+  const warm = await shared.instance({ prewarmUsers: 3 })
+  const users: string[] = []
+  for (const name of ['forgotten', 'a', 'b', 'c']) {
+    const user = await shared.addCustomer(name)
+    users.push(user)
+    await shared.link(warm, daily, await shared.identity.patient(user))
+  }
+  const first = Promise.withResolvers<void>()
+  const resumed = Promise.withResolvers<void>()
+  let [running, most, asked] = [0, 0, 0]
+  shared.proxy.intercept(async ({ name, when }) => {
+    if (name !== select) return
+    running += when === 'before' ? 1 : -1
+    most = Math.max(most, running)
+    if (when === 'after' || asked++ > 0) return
+    first.resolve()
+    await resumed.promise
+  })
+  await shared.invalidate(warm, { user_ids: users })
+  await first.promise
+  for (let times = 0; times < 3; times += 1) await shared.invalidate(warm, { user_ids: users.slice(2) })
+  resumed.resolve()
+  // The first of them, and the two others once each: the one not remembered is not computed.
+  await vi.waitFor(() => expect(asked).toBe(3))
+  const stopping = await shared.instance({ prewarmUsers: 3 })
+  const paused = Promise.withResolvers<void>()
+  const reached = Promise.withResolvers<void>()
+  for (const user of users.slice(1)) await shared.link(stopping, daily, await shared.identity.patient(user))
+  const askedBefore = asked
+  shared.proxy.intercept(async ({ name, when }) => {
+    if (name !== select || when !== 'before') return
+    asked += 1
+    reached.resolve()
+    await paused.promise
+  })
+  // Heard by both instances, of whom the other one waits for the first's report.
+  await shared.invalidate(stopping, { user_ids: users.slice(1) })
+  await reached.promise
+  const stopped = Promise.all([shared.stop(stopping), shared.stop(warm)])
+  paused.resolve()
+  await stopped
+  expect(asked - askedBefore).toBe(1)
+  expect(most).toBe(1)
+})

@@ -1,0 +1,7 @@
+-- The ends of the primary key. Without a row the aggregates would say 1970-01-01.
+SELECT
+    min(day) AS `from`,
+    max(day) AS `to`
+FROM reports.model_days
+HAVING count() > 0
+SETTINGS max_execution_time = 10, max_memory_usage = 500000000

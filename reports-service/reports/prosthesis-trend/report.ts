@@ -1,0 +1,72 @@
+import { readFile } from 'node:fs/promises'
+import { prosthesisTrend, prosthesisTrendRow, trendDays } from '@tendon/contracts/prosthesis-trend.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
+import { z } from 'zod'
+import { customerDay, defineCustomerReport } from '../../report.ts'
+
+const sql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')
+
+const prosthesesQuery = defineQuery({
+  name: 'prosthesis-trend/prostheses',
+  sql: await sql('prostheses.sql'),
+  params: customerDay,
+  row: prosthesisTrend.shape.prostheses.element,
+})
+
+const trendQuery = defineQuery({
+  name: 'prosthesis-trend/trend',
+  sql: await sql('trend.sql'),
+  params: customerDay.extend({ days: z.int() }),
+  row: prosthesisTrendRow,
+})
+
+const daysQuery = defineQuery({
+  name: 'prosthesis-trend/days',
+  sql: await sql('days.sql'),
+  params: customerDay.pick({ user_id: true }),
+  row: z.object({ from: z.iso.date(), to: z.iso.date() }),
+})
+
+/** How a customer's prostheses did over 30 or 90 days, beside others of their model. */
+export const report = defineCustomerReport({
+  name: 'prosthesis-trend',
+  title: 'Your prosthesis over time',
+  readers: ['patient'],
+  // The medians move with everybody's data, of which nothing invalidates this customer.
+  ttlMs: 6 * 3_600_000,
+  parameters: z.strictObject({ days: trendDays.default('30') }),
+  units: {
+    error_rate: 'errors per event',
+    model_error_rate: 'errors per event',
+    response_time_avg_ms: 'ms',
+    model_response_time_avg_ms: 'ms',
+    battery_avg_percent: '%',
+    model_battery_avg_percent: '%',
+    active_minutes: 'min',
+    model_active_minutes: 'min',
+  },
+  data: prosthesisTrend,
+  row: prosthesisTrendRow,
+
+  async days(read, { user_id }) {
+    const [days] = await read(daysQuery, { user_id })
+    return days
+  },
+
+  async compute(read, { user_id, date, chosen }) {
+    const days = Number(chosen.days)
+    const [prostheses, rows] = await Promise.all([
+      read(prosthesesQuery, { user_id, date }),
+      read(trendQuery, { user_id, date, days }),
+    ])
+    const had = new Set(prostheses.map(({ prosthesis_id }) => prosthesis_id))
+    return {
+      data: { from: daysBefore(date, days - 1), prostheses },
+      rows: rows.filter(({ prosthesis_id }) => had.has(prosthesis_id)),
+    }
+  },
+})
+
+function daysBefore(date: string, days: number): string {
+  return new Date(Date.parse(date) - days * 86_400_000).toISOString().slice(0, 10)
+}
