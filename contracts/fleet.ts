@@ -24,7 +24,6 @@ export const fleet = z.object({
     }),
   ),
 })
-export type Fleet = z.infer<typeof fleet>
 
 /** A model with one firmware in one week. */
 export const fleetRow = z.object({
@@ -38,4 +37,3 @@ export const fleetRow = z.object({
   errors: z.number().int(),
   error_rate: z.number(),
 })
-export type FleetRow = z.infer<typeof fleetRow>

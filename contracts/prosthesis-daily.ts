@@ -37,4 +37,3 @@ export type ProsthesisDaily = z.infer<typeof prosthesisDaily>
  * telemetry are absent.
  */
 export const prosthesisDailyRow = z.object({ prosthesis_id: z.uuid(), ...prosthesisDay.shape })
-export type ProsthesisDailyRow = z.infer<typeof prosthesisDailyRow>

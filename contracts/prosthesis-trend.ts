@@ -10,7 +10,6 @@ export const prosthesisTrend = z.object({
   from: z.iso.date(),
   prostheses: z.array(prosthesisIdentity),
 })
-export type ProsthesisTrend = z.infer<typeof prosthesisTrend>
 
 /** A prosthesis on a day, and beside each number the median of all prostheses of its model that sent any that day. */
 export const prosthesisTrendRow = z.object({
@@ -27,4 +26,3 @@ export const prosthesisTrendRow = z.object({
   /** How many prostheses the medians are of, this one included. */
   model_prostheses: z.number().int(),
 })
-export type ProsthesisTrendRow = z.infer<typeof prosthesisTrendRow>

@@ -10,7 +10,6 @@ export const serviceHistory = z.object({
   /** Whether there were more changes than are shown, which are the newest. */
   is_cut: z.boolean(),
 })
-export type ServiceHistory = z.infer<typeof serviceHistory>
 
 /** One field of one prosthesis that changed, newest first. */
 export const serviceHistoryRow = z.object({
