@@ -4,9 +4,11 @@ import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import { Pool } from 'undici'
 import { createCookies } from './cookies.ts'
+import { createInvalidationHub } from './invalidation-hub.ts'
 import { createOidcClient } from './oidc-client.ts'
 import type { BffConfig } from './options.ts'
 import { createRefreshTokens } from './refresh-tokens.ts'
+import { reportEvents } from './report-events.ts'
 import { reportsGateway } from './reports-gateway.ts'
 import { sameSiteOnly } from './same-site-only.ts'
 import { neverStored, securityHeaders } from './security-headers.ts'
@@ -21,7 +23,13 @@ import { createTokenEncryption } from './token-encryption.ts'
 const backchannelLogoutPath = '/auth/backchannel-logout'
 const maxAnswerBytes = 1_048_576
 
-export type Bff = { app: HttpApp; start(): Promise<void>; stop(): Promise<void> }
+export type Bff = {
+  app: HttpApp
+  start(): Promise<void>
+  /** Ends what never ends by itself, so that the server in front can drain. */
+  endStreams(): void
+  stop(): Promise<void>
+}
 
 /**
  * The browser's only origin: sign-in, sessions, and the gateway to the services behind it.
@@ -64,6 +72,14 @@ export function createBff(options: {
     maxResponseSize: maxAnswerBytes,
   })
   const staticFiles = createStaticFiles(webRoot)
+  const hub = createInvalidationHub({ keyValue, log })
+  const events = reportEvents({
+    hub,
+    sessions,
+    cookies,
+    metrics,
+    heartbeatMs: config.eventHeartbeatMs,
+  })
 
   const app = createHttpApp({ log, metrics, ready: () => keyValue.check() })
   const cdnOrigin = config.cdnBaseUrl && new URL(config.cdnBaseUrl).origin
@@ -72,13 +88,21 @@ export function createBff(options: {
   app.use(sameSiteOnly({ origin: publicUrl, except: [backchannelLogoutPath] }))
   app.route('/', signInRoutes({ provider, transactions, sessions, cookies, sessionMs, now, metrics }))
   app.route('/', sessionRoutes({ provider, sessions, index, cookies, homeUrl, log }))
+  app.route('/', events.app)
   app.route('/', reportsGateway({ upstream, sessions, refreshTokens, cookies }))
   app.route('/', staticFiles.app)
 
   return {
     app,
-    start: () => staticFiles.load(),
-    // The HTTP server in front has drained by now: nobody waits for what is still under way.
-    stop: () => upstream.destroy(),
+    async start() {
+      await staticFiles.load()
+      hub.start()
+    },
+    endStreams: events.end,
+    async stop() {
+      await hub.stop()
+      // The HTTP server in front has drained by now: nobody waits for what is still under way.
+      await upstream.destroy()
+    },
   }
 }

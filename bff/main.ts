@@ -21,7 +21,7 @@ await runProgram(async () => {
 
   await lifecycle.start('key-value', { stop: () => keyValue.close() })
   await lifecycle.start('bff', bff)
-  const server = await listen(bff.app, { host, port, log })
+  const server = await listen(bff.app, { host, port, log, onClose: bff.endStreams })
   await lifecycle.start('http', { stop: () => server.close() })
   log.info({ url: server.url }, 'ready')
 })

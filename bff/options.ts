@@ -67,6 +67,12 @@ export const bffOptions = defineOptions({
     default: 8 * 3_600_000,
     help: 'How long a sign-in lasts at most.',
   },
+  eventHeartbeatMs: {
+    env: 'EVENT_HEARTBEAT_MS',
+    type: millisecondsOption,
+    default: 15_000,
+    help: 'How often a stream of events says that it is there; proxies close what is silent for long.',
+  },
   redisUrl: {
     env: 'REDIS_URL',
     type: redisUrlOption,

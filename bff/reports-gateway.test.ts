@@ -22,6 +22,8 @@ test('declared addresses go where they should, with the session as the only proo
     '/api/reports': '/reports',
     '/api/reports/cdn/2026-01-31': '/reports/prosthesis-daily/2026-01-31',
     '/api/reports/wear-weekly/2026-01-31': '/reports/wear-weekly/2026-01-31',
+    '/api/reports/prosthesis-trend/2026-01-31?days=90&format=csv':
+      '/reports/prosthesis-trend/2026-01-31?days=90&format=csv',
     [`/api/reports?user_id=${demoPeople.bob.customerId}`]: `/reports?user_id=${demoPeople.bob.customerId}`,
     [`/api/reports/cdn/2026-01-31?user_id=${demoPeople.bob.customerId}`]: `/reports/prosthesis-daily/2026-01-31?user_id=${demoPeople.bob.customerId}`,
   }
@@ -56,6 +58,9 @@ test('nothing else passes', async () => {
     '/api/reports?user_id=bob',
     `/api/reports?user_id=${demoPeople.alice.customerId}&user_id=${demoPeople.bob.customerId}`,
     '/api/reports/cdn/2026-02-30',
+    '/api/reports/cdn/2026-01-31?format=csv&format=json',
+    '/api/reports/cdn/2026-01-31?format=..%2fcsv',
+    '/api/reports/cdn/2026-01-31?user_id=7',
     '/api/reports/cdn/..%2f..%2finvalidate',
     '/api/reports/..%2finvalidate/2026-01-31',
     '/api/reports/Report/2026-01-31',

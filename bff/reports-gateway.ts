@@ -12,7 +12,10 @@ import type { LoadedSession, SessionStore } from './session-store.ts'
 const reportName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'is not a name of a report')
 const date = z.iso.date()
 /** Staff name whose reports they want; who may do so is for the reports service to say. */
-const query = z.strictObject({ user_id: z.tuple([z.uuid()]).optional() })
+const listQuery = z.strictObject({ user_id: z.tuple([z.uuid()]).optional() })
+/** What else a report is asked by, each declares: plain words. */
+const word = z.string().regex(/^[a-z0-9]{1,16}$/, 'is not a plain word')
+const linkQuery = listQuery.loose().catchall(z.tuple([word]))
 /** W3C Trace Context §3.2. */
 const traceparent = z.string().regex(/^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/)
 
@@ -34,15 +37,15 @@ export function reportsGateway(options: {
 
   app.get('/api/reports', async (c) => {
     const loaded = await signedIn(c)
-    return forward(c, loaded, '/reports')
+    return forward(c, loaded, '/reports', listQuery)
   })
   app.get('/api/reports/cdn/:date', async (c) => {
     const loaded = await signedIn(c)
-    return forward(c, loaded, reportPath('prosthesis-daily', c.req.param('date')))
+    return forward(c, loaded, reportPath('prosthesis-daily', c.req.param('date')), linkQuery)
   })
   app.get('/api/reports/:report/:date', async (c) => {
     const loaded = await signedIn(c)
-    return forward(c, loaded, reportPath(c.req.param('report'), c.req.param('date')))
+    return forward(c, loaded, reportPath(c.req.param('report'), c.req.param('date')), linkQuery)
   })
 
   async function signedIn(c: Context<HttpEnv>): Promise<LoadedSession> {
@@ -51,10 +54,17 @@ export function reportsGateway(options: {
     return loaded
   }
 
-  async function forward(c: Context<HttpEnv>, loaded: LoadedSession, path: string): Promise<Response> {
-    const { user_id: userId } = parse(query, c.req.queries(), 'query')
+  async function forward(
+    c: Context<HttpEnv>,
+    loaded: LoadedSession,
+    path: string,
+    query: typeof listQuery | typeof linkQuery,
+  ): Promise<Response> {
+    const asked = Object.entries(parse(query, c.req.queries(), 'query')).flatMap(([name, value]) =>
+      value ? [[name, value[0]]] : [],
+    )
     const fresh = await refreshTokens(loaded)
-    const answer = await ask(c, fresh, userId ? `${path}?user_id=${userId[0]}` : path)
+    const answer = await ask(c, fresh, asked.length > 0 ? `${path}?${new URLSearchParams(asked)}` : path)
     // Signed out while the answer was on its way: it must not arrive any more.
     if (!(await sessions.exists(fresh.hash))) throw bffErrors.sessionEnded('You have been signed out.')
     return c.body(answer.body, answer.status, answer.headers)

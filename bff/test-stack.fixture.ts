@@ -111,6 +111,7 @@ export async function startTestStack(
         reportsServiceUrl: upstream.url,
         reportsTimeoutMs: 1_000,
         cdnBaseUrl: undefined,
+        eventHeartbeatMs: 100,
         sessionKeys: encryptionKeysOption.parse(overrides.sessionKeys ?? sessionKeys.old),
         sessionMs: 3_600_000,
       },

@@ -14,3 +14,7 @@ export type Invalidation = z.infer<typeof invalidationMessage>
 
 /** What a user's id is appended to for the key of their generation: another value for another state of their data. */
 export const generationKeyPrefix = 'tendon:generation:'
+
+/** Data of an event `invalidated` of `GET /api/events`; the event's id is the generation. */
+export const invalidatedEvent = z.object({ user_id: z.uuid() })
+export type InvalidatedEvent = z.infer<typeof invalidatedEvent>

@@ -24,7 +24,11 @@ export async function startServing(
   const { lifecycle, log } = options
   const { identityProvider, reportsService, bff, etl, cdc, cdn, metrics } = services
 
-  async function serve(name: string, app: Parameters<typeof listen>[0], at: { host: string; port: number }) {
+  async function serve(
+    name: string,
+    app: Parameters<typeof listen>[0],
+    at: { host: string; port: number; onClose?: () => void },
+  ) {
     const server = await listen(app, { ...at, log })
     await lifecycle.start(name, { stop: () => server.close() })
     return server
@@ -54,6 +58,6 @@ export async function startServing(
     identityProvider: identityProvider?.handler,
     cdn: cdn?.app,
   })
-  await serve('public http', publicApp, options.public)
+  await serve('public http', publicApp, { ...options.public, onClose: bff.endStreams })
   return { operationsUrl }
 }

@@ -19,11 +19,12 @@ const drainMs = 3_000
 /**
  * Serves an app over HTTP.
  * @param options.port 0 for any free one
+ * @param options.onClose called when closing begins, to end answers that never end by themselves
  * @throws TENDON-PLATFORM-004 when the port is taken
  */
 export async function listen(
   app: Pick<HttpApp, 'fetch'>,
-  options: { host?: string; port: number; log: Log },
+  options: { host?: string; port: number; log: Log; onClose?: () => void },
 ): Promise<HttpServer> {
   const { host = '127.0.0.1', log } = options
   const server = await new Promise<Server>((resolve, reject) => {
@@ -44,6 +45,7 @@ export async function listen(
     url: `http://${host}:${port}`,
     port,
     async close() {
+      options.onClose?.()
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       // A kept-alive connection turns idle only after its answer: look again until none is left.
       const sweep = setInterval(() => server.closeIdleConnections(), 20)

@@ -1,0 +1,155 @@
+import type { InvalidatedEvent } from '@tendon/contracts/invalidations.ts'
+import type { SessionUser } from '@tendon/contracts/session-api.ts'
+import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
+import type { Metrics } from '@tendon/platform/metrics.ts'
+import { Hono } from 'hono'
+import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
+import { z } from 'zod'
+import type { Cookies } from './cookies.ts'
+import { bffErrors } from './errors.ts'
+import type { InvalidationHub } from './invalidation-hub.ts'
+import type { SessionStore } from './session-store.ts'
+
+/** A tab has one; browsers open at most six connections to a host over HTTP/1.1. */
+const streamsPerSession = 12
+/** How long a browser waits before it comes back after a connection was lost. */
+const reconnectMs = 1_000
+
+const query = z.strictObject({ user_id: z.tuple([z.uuid().toLowerCase()]).optional() })
+const lastEventId = z.string().regex(/^[0-9a-z]{1,64}$/)
+
+export type ReportEvents = {
+  app: HttpApp
+  /** Ends all streams, so that a server can drain; browsers come back to another instance. */
+  end(): void
+}
+
+/**
+ * `GET /api/events` (Server-Sent Events, HTML Living Standard §9.2): says when the reports of whoever is signed in are
+ * made anew; for staff, those of the customer they name.
+ *
+ * Each event's id is the generation, so that a browser that comes back (`Last-Event-ID`) is told at once if it has
+ * missed anything, and nothing otherwise. A stream ends with its session: that is looked at before each event and with
+ * each heartbeat. Events that follow each other faster than the client reads become one.
+ */
+export function reportEvents(options: {
+  hub: InvalidationHub
+  sessions: SessionStore
+  cookies: Cookies
+  metrics: Metrics
+  /** Proxies close what is silent for long: nginx after a minute (`proxy_read_timeout`). */
+  heartbeatMs: number
+}): ReportEvents {
+  const { hub, sessions, cookies, metrics, heartbeatMs } = options
+  const open = metrics.gauge('event_streams', 'Streams of events that are open')
+  const bySession = new Map<string, number>()
+  const ending = new AbortController()
+  const app = new Hono<HttpEnv>()
+
+  app.get('/api/events', async (c) => {
+    const id = cookies.sessionId(c) ?? ''
+    const loaded = await sessions.load(id)
+    if (!loaded) throw bffErrors.notSignedIn('Nobody is signed in here.')
+    const parsed = query.safeParse(c.req.queries())
+    if (!parsed.success) throw bffErrors.requestInvalid('query: is not as described.')
+    const userId = listenedUser(loaded.session.user, parsed.data.user_id?.[0])
+    if (!userId) throw bffErrors.eventsRefused('This login may not hear of the reports of that customer.')
+    if ((bySession.get(loaded.hash) ?? 0) >= streamsPerSession) {
+      throw bffErrors.tooManyStreams('This session has too many streams of events open.')
+    }
+    const isAllowed = async () => {
+      const session = (await sessions.load(id))?.session
+      return session !== undefined && listenedUser(session.user, userId) === userId
+    }
+
+    const news = createNews()
+    // Before the answer begins, so that it can still be 503.
+    const since = lastEventId.safeParse(c.req.header('last-event-id')).data
+    const { generation, leave } = await hub.listen(userId, since, news.put)
+    // Not kept by a proxy until its buffer is full (nginx, ngx_http_proxy_module, X-Accel-Buffering).
+    c.header('x-accel-buffering', 'no')
+    return streamSSE(
+      c,
+      async (stream) => {
+        count(loaded.hash, 1)
+        try {
+          if (since === undefined || since === generation) {
+            await stream.writeSSE({ event: 'ready', id: generation, data: '{}', retry: reconnectMs })
+          }
+          await tell(stream, { userId, news, isAllowed })
+        } finally {
+          leave()
+          count(loaded.hash, -1)
+        }
+      },
+      async (err) => c.get('log').info({ err }, 'a stream of events ended early'),
+    )
+  })
+
+  async function tell(
+    stream: SSEStreamingApi,
+    about: { userId: string; news: News; isAllowed: () => Promise<boolean> },
+  ): Promise<void> {
+    const { userId, news, isAllowed } = about
+    const left = new AbortController()
+    stream.onAbort(() => left.abort())
+    const signal = AbortSignal.any([left.signal, ending.signal])
+    const data = JSON.stringify({ user_id: userId } satisfies InvalidatedEvent)
+    while (!signal.aborted) {
+      await news.wait(heartbeatMs, signal)
+      if (signal.aborted || !(await isAllowed())) return
+      const id = news.take()
+      if (id === undefined) await stream.write(': still here\n\n')
+      else await stream.writeSSE({ event: 'invalidated', id, data, retry: reconnectMs })
+    }
+  }
+
+  function count(hash: string, by: 1 | -1): void {
+    const streams = (bySession.get(hash) ?? 0) + by
+    if (streams > 0) bySession.set(hash, streams)
+    else bySession.delete(hash)
+    open.inc(by)
+  }
+
+  return { app, end: () => ending.abort() }
+}
+
+type News = ReturnType<typeof createNews>
+
+/** The newest generation that was not told yet. */
+function createNews() {
+  let newest: string | undefined
+  let onPut = () => {}
+  return {
+    put(generation: string): void {
+      newest = generation
+      onPut()
+    },
+    take(): string | undefined {
+      const taken = newest
+      newest = undefined
+      return taken
+    },
+    /** Resolves when there is one, after a time, or when the signal aborts. */
+    wait: (ms: number, signal: AbortSignal) =>
+      new Promise<void>((resolve) => {
+        const timer = setTimeout(end, ms)
+        function end() {
+          clearTimeout(timer)
+          signal.removeEventListener('abort', end)
+          onPut = () => {}
+          resolve()
+        }
+        onPut = end
+        signal.addEventListener('abort', end)
+        if (newest !== undefined || signal.aborted) end()
+      }),
+  }
+}
+
+/** Whose reports this login may hear of; undefined when of nobody's or not of the one asked for. */
+function listenedUser(user: SessionUser, asked: string | undefined): string | undefined {
+  const own = user.customer_id ?? undefined
+  if (asked === undefined || asked === own) return own
+  return user.roles.includes('report-admin') ? asked : undefined
+}
