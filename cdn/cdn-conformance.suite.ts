@@ -4,7 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import type { ObjectAttributes } from '@tendon/platform/object-store.ts'
 import { type SigningKeys, signPath } from '@tendon/platform/url-signature.ts'
+import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+/** Whose pages the CDN under test lets read objects. */
+export const webOrigin = 'https://reports.example.org'
 
 type CdnUnderTest = {
   /** `http://127.0.0.1:8080` or `http://127.0.0.1:8080/cdn`. */
@@ -189,6 +193,82 @@ export function cdnConformanceSuite(name: string, start: () => Promise<CdnUnderT
       }
     })
 
+    test('lets pages of the web origin read an object, and of no other', async () => {
+      const allowed = await ask(sign(path), 'GET', { origin: webOrigin })
+      expect(allowed.headers['access-control-allow-origin']).toBe(webOrigin)
+      expect(allowed.headers.vary?.toLowerCase()).toContain('origin')
+      for (const origin of [
+        'https://evil.example',
+        'null',
+        `${webOrigin}.evil.example`,
+        `${webOrigin}:8443`,
+      ]) {
+        const { status, headers } = await ask(sign(path), 'GET', { origin })
+        expect([status, headers['access-control-allow-origin']], origin).toEqual([200, undefined])
+      }
+      // So that a page can tell a link that has expired from a network that is down.
+      const refused = await ask(path, 'GET', { origin: webOrigin })
+      expect([refused.status, refused.headers['access-control-allow-origin']]).toEqual([403, webOrigin])
+    })
+
+    test.each([
+      ['csv', 'text/csv; charset=utf-8', 'gzip'],
+      ['parquet', 'application/vnd.apache.parquet', undefined],
+    ])(
+      'serves %s as what it is, from the store and from what it keeps',
+      async (ending, contentType, contentEncoding) => {
+        const key = `${folder}/table.${ending}`
+        const body = contentEncoding ? gzipSync('a,b\r\n') : Buffer.from('PAR1')
+        await cdn.putObject(key, body, { contentType, contentEncoding })
+        const answers = [1, 2, 3].map(() => ask(sign(`/${key}`), 'GET', { 'accept-encoding': 'gzip' }))
+        for (const { status, headers, body: given } of await Promise.all(answers)) {
+          expect([status, headers['content-type'], headers['content-encoding']]).toEqual([
+            200,
+            contentType,
+            contentEncoding,
+          ])
+          expect(given).toEqual(body)
+        }
+      },
+    )
+
+    test('whatever is asked, only what was signed is served', async () => {
+      const good = sign(path)
+      const character = fc.constantFrom(...'aZ0.-_~/%?&=;:@,+#[]{}|^` \t\u00e9\\'.split(''))
+      const text = fc.array(character, { maxLength: 12 }).map((characters) => characters.join(''))
+      const encoded = text.map((part) => encodeURIComponent(part))
+      const doubled = encoded.map((part) => part.replaceAll('%', '%25'))
+      const piece = fc.oneof(
+        text,
+        encoded,
+        doubled,
+        fc.constantFrom('..', '%2e%2e', '//', '/./', '%00', '%0a', '%2f'),
+      )
+      const place = fc.nat({ max: good.length })
+      const target = fc.oneof(
+        fc.tuple(place, piece).map(([at, part]) => good.slice(0, at) + part + good.slice(at)),
+        fc.tuple(place, place, piece).map(([from, to, part]) => good.slice(0, from) + part + good.slice(to)),
+        piece.map((part) => `${path}?${part}`),
+        piece.map((part) => `/${part}${good.slice(path.length)}`),
+      )
+      await fc.assert(
+        fc.asyncProperty(target, fc.constantFrom('GET', 'HEAD'), async (asked, method) => {
+          // What a client library does not send either: not a request line any more.
+          const line = asked.replaceAll(/[^\x21-\x7e]|#/g, '') || '/'
+          const { status, headers, body } = await ask(line.startsWith('/') ? line : `/${line}`, method)
+          if (line === good && method === 'GET') {
+            expect(status).toBe(200)
+            return
+          }
+          expect([400, 403, 404, 414], line).toContain(status)
+          // What is no request at all, a server refuses before the CDN sees it.
+          if (status === 403) expect(headers['cache-control']).toBe('no-store')
+          expect(body.includes('padding')).toBe(false)
+        }),
+        { numRuns: 300 },
+      )
+    })
+
     test('says that an object is not there, and does not keep that', async () => {
       const missing = `/${folder}/${randomUUID()}.json`
       const answer = await ask(sign(missing))
@@ -222,7 +302,7 @@ export function cdnConformanceSuite(name: string, start: () => Promise<CdnUnderT
   })
 }
 
-function askRaw(
+export function askRaw(
   baseUrl: string,
   target: string,
   method: string,

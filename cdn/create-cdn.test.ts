@@ -11,7 +11,7 @@ import { createS3Store } from '@tendon/platform/object-store-s3.ts'
 import { type SigningKeys, signPath } from '@tendon/platform/url-signature.ts'
 import { Hono } from 'hono'
 import { expect, onTestFinished, test } from 'vitest'
-import { cdnConformanceSuite } from './cdn-conformance.suite.ts'
+import { cdnConformanceSuite, webOrigin } from './cdn-conformance.suite.ts'
 import { createCdn } from './create-cdn.ts'
 
 const keys: SigningKeys = [
@@ -22,7 +22,7 @@ const silentLog = createLog({ service: 'cdn', level: 'fatal' })
 
 cdnConformanceSuite('embedded CDN', async () => {
   const { store, removeFolder } = await openStore()
-  const { app } = createCdn({ store, keys, log: silentLog, metrics: createMetrics('cdn') })
+  const { app } = createCdn({ store, keys, log: silentLog, metrics: createMetrics('cdn'), webOrigin })
   const server = await listen(app, { port: 0, log: silentLog })
   return {
     baseUrl: server.url,
@@ -37,7 +37,7 @@ cdnConformanceSuite('embedded CDN', async () => {
 
 cdnConformanceSuite('embedded CDN below a prefix of the public port', async () => {
   const { store, removeFolder } = await openStore()
-  const { app } = createCdn({ store, keys, log: silentLog, metrics: createMetrics('cdn') })
+  const { app } = createCdn({ store, keys, log: silentLog, metrics: createMetrics('cdn'), webOrigin })
   const server = await listen(new Hono().mount('/cdn', app.fetch), { port: 0, log: silentLog })
   return {
     baseUrl: `${server.url}/cdn`,

@@ -14,6 +14,7 @@ const servedPrefix = 'reports/'
  *
  * The signature covers the path below the CDN's base URL. To serve it under a prefix, mount it so that the prefix
  * is taken off: `app.mount('/cdn', cdn.app.fetch)`.
+ * @param options.webOrigin whose pages may read objects, when they are not of the CDN's own origin
  * @param options.now milliseconds; tests pass their own clock
  */
 export function createCdn(options: {
@@ -21,9 +22,10 @@ export function createCdn(options: {
   keys: SigningKeys
   log: Log
   metrics: Metrics
+  webOrigin?: string
   now?: () => number
 }): { app: HttpApp } {
-  const { store, keys, log, metrics, now = Date.now } = options
+  const { store, keys, log, metrics, webOrigin, now = Date.now } = options
   const refusals = metrics.counter('refused_links_total', 'Links that were not valid, by reason', ['reason'])
   // Every path is an object's, and the public reaches all of them.
   const app = createHttpApp({ log, metrics, operations: false })
@@ -31,6 +33,8 @@ export function createCdn(options: {
   app.use(async (c, next) => {
     await next()
     c.header('x-content-type-options', 'nosniff')
+    c.header('vary', 'origin', { append: true })
+    if (webOrigin && c.req.header('origin') === webOrigin) c.header('access-control-allow-origin', webOrigin)
   })
 
   app.all('/:object{.*}', async (c) => {

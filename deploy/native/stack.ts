@@ -8,6 +8,7 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { say } from './install.ts'
 import { type Part, runFolder } from './part.ts'
+import { cdn } from './parts/cdn.ts'
 import { clickhouse } from './parts/clickhouse.ts'
 import { connect } from './parts/connect.ts'
 import { kafka } from './parts/kafka.ts'
@@ -17,7 +18,7 @@ import { redis } from './parts/redis.ts'
 import { runningPid, start, stop } from './processes.ts'
 
 /** In the order in which they start. */
-const parts: Part[] = [crm, telemetry, clickhouse, redis, minio, kafka, connect]
+const parts: Part[] = [crm, telemetry, clickhouse, redis, minio, cdn, kafka, connect]
 
 const usage = `Usage: npm run stack -- up | down | status | env [part…]
 Parts: ${parts.map(({ name }) => name).join(', ')}

@@ -1,11 +1,14 @@
+import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { goProgram } from '../install.ts'
-import { answers, type Part, portOf, runFolder } from '../part.ts'
+import { answers, deployFile, type Part, portOf, runFolder } from '../part.ts'
 
 const port = portOf(19_000)
 const consolePort = portOf(19_001)
 /** For loopback only: these servers hold nothing but test data. */
 const credentials = { user: 'tendon', password: 'tendon-on-loopback' }
+/** Of the CDN, which may read reports and nothing else. */
+export const readOnly = { CDN_S3_ACCESS_KEY_ID: 'cdn-reader', CDN_S3_SECRET_ACCESS_KEY: 'read-on-loopback' }
 
 export const minio: Part = {
   name: 'minio',
@@ -29,9 +32,23 @@ export const minio: Part = {
     },
   }),
   ready: () => answers(`http://127.0.0.1:${port}/minio/health/ready`),
+  async initialize() {
+    const { user, password } = credentials
+    execFileSync(deployFile('minio/initialize.sh'), {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: {
+        ...process.env,
+        ...readOnly,
+        MC: goProgram('mc', 'github.com/minio/mc', 'v0.0.0-20250313080218-cf909e1063a9'),
+        MC_CONFIG: join(runFolder, 'mc'),
+        MC_HOST_store: `http://${user}:${password}@127.0.0.1:${port}`,
+      },
+    })
+  },
   exports: () => ({
     S3_ENDPOINT: `http://127.0.0.1:${port}`,
     S3_ACCESS_KEY_ID: credentials.user,
     S3_SECRET_ACCESS_KEY: credentials.password,
+    ...readOnly,
   }),
 }

@@ -1,0 +1,152 @@
+import { randomUUID } from 'node:crypto'
+import { readdir, stat } from 'node:fs/promises'
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { createS3Store } from '@tendon/platform/object-store-s3.ts'
+import { signPath } from '@tendon/platform/url-signature.ts'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { askRaw, cdnConformanceSuite } from './cdn-conformance.suite.ts'
+import { fromEnvironment, startTestNginx } from './test-nginx.fixture.ts'
+
+cdnConformanceSuite('nginx in front of MinIO', () => startTestNginx())
+
+const json = { contentType: 'application/json' }
+
+/** nginx with MinIO behind a door: what goes through is counted, and the door can be shut. */
+async function behindDoor(env: Record<string, string> = {}) {
+  const target = new URL(fromEnvironment('S3_ENDPOINT'))
+  const passed: { path: string; headers: Record<string, unknown> }[] = []
+  const door = { isShut: false }
+  const server = createServer((incoming, outgoing) => {
+    passed.push({ path: incoming.url ?? '', headers: incoming.headers })
+    if (door.isShut) {
+      incoming.socket.destroy()
+      return
+    }
+    const forwarded = request(
+      {
+        host: target.hostname,
+        port: target.port,
+        path: incoming.url,
+        method: incoming.method,
+        headers: incoming.headers,
+      },
+      (answer) => answer.pipe(outgoing.writeHead(answer.statusCode ?? 502, answer.headers)),
+    )
+    incoming.pipe(forwarded.on('error', () => outgoing.destroy()))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const nginx = await startTestNginx({ ...env, S3_ENDPOINT: `http://127.0.0.1:${port}` })
+  onTestFinished(async () => {
+    await nginx.close()
+    server.closeAllConnections()
+    server.close()
+  })
+
+  const folder = `reports/prosthesis-daily/${randomUUID()}/2026-01-31`
+  const link = (name: string, method: 'GET' | 'HEAD' = 'GET') =>
+    signPath({
+      method,
+      path: `/${folder}/${name}`,
+      expiresAtS: Math.floor(Date.now() / 1000) + 300,
+      keys: nginx.keys,
+    })
+  return {
+    nginx,
+    door,
+    passed,
+    put: (name: string, body: Uint8Array) => nginx.putObject(`${folder}/${name}`, body, json),
+    link,
+    ask: (name: string, method: 'GET' | 'HEAD' = 'GET', headers: Record<string, string> = {}) =>
+      askRaw(nginx.baseUrl, link(name, method), method, headers),
+  }
+}
+
+test('many who miss at once cost one fetch, which carries nothing of theirs', async () => {
+  const { put, ask, passed } = await behindDoor()
+  await put('popular.json', Buffer.alloc(200_000, 'x'))
+  const headers = { cookie: 'session_id=x', 'x-forwarded-for': '10.0.0.1', origin: 'https://evil.example' }
+  const answers = await Promise.all(Array.from({ length: 50 }, () => ask('popular.json', 'GET', headers)))
+  expect(new Set(answers.map(({ status, body }) => `${status} ${body.length}`))).toEqual(
+    new Set(['200 200000']),
+  )
+  expect(passed).toHaveLength(1)
+  expect(passed[0]!.path).not.toContain('?')
+  expect(Object.keys(passed[0]!.headers).sort()).toEqual(
+    ['authorization', 'connection', 'host', 'x-amz-content-sha256', 'x-amz-date'].filter(
+      (name) => name in passed[0]!.headers,
+    ),
+  )
+})
+
+test.each([
+  ['HEAD', 'HEAD', {}, 200],
+  ['a range', 'GET', { range: 'bytes=10-19' }, 206],
+] as const)('%s of what is not there yet fetches all of it, once', async (_, method, headers, status) => {
+  const { put, ask, passed } = await behindDoor()
+  await put('partly.json', Buffer.alloc(5_000, 'x'))
+  expect(await ask('partly.json', method, headers)).toMatchObject({ status })
+  expect((await ask('partly.json')).body).toHaveLength(5_000)
+  expect(passed).toHaveLength(1)
+})
+
+test('while the object store is away it serves what it has, says so of the rest, and goes on by itself', async () => {
+  const { put, ask, link, door, nginx } = await behindDoor()
+  await put('had.json', Buffer.from('"had"'))
+  await put('not-had.json', Buffer.from('"not had"'))
+  const first = await ask('had.json')
+  door.isShut = true
+  const again = await ask('had.json')
+  expect([again.status, again.body, again.headers.etag]).toEqual([200, first.body, first.headers.etag])
+  expect((await askRaw(nginx.baseUrl, `${link('had.json')}x`, 'GET', {})).status).toBe(403)
+  const away = await ask('not-had.json')
+  expect(away).toMatchObject({ status: 503 })
+  expect(away.headers).toMatchObject({ 'retry-after': '2', 'cache-control': 'no-store' })
+  expect(JSON.parse(away.body.toString())).toMatchObject({ code: 'TENDON-PLATFORM-011' })
+  door.isShut = false
+  await vi.waitFor(async () => expect((await ask('not-had.json')).status).toBe(200), {
+    timeout: 15_000,
+    interval: 250,
+  })
+  const log = await nginx.log()
+  expect(log.some((line) => JSON.parse(line).status === 503)).toBe(true)
+  expect(log.join('')).not.toMatch(/sig=|exp=/)
+})
+
+test('the store stays within its bound, the newest kept, and what was dropped is fetched again', async () => {
+  const { put, ask, passed, nginx } = await behindDoor({ CDN_STORE_MAX_MB: '1', CDN_SWEEP_INTERVAL_S: '1' })
+  const names = Array.from({ length: 20 }, (_, n) => `large-${n}.json`)
+  await Promise.all(names.map((name) => put(name, Buffer.alloc(100_000, 'x'))))
+  for (const name of names) expect((await ask(name)).status).toBe(200)
+  const store = join(nginx.folder, 'store')
+  const kept = async () => (await readdir(store)).filter((name) => name.includes('large'))
+  await vi.waitFor(async () => {
+    const sizes = await Promise.all((await kept()).map(async (name) => (await stat(join(store, name))).size))
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(1_048_576 * 0.9)
+    expect(sizes.length).toBeGreaterThan(5)
+  }, 5_000)
+  expect((await kept()).some((name) => name.endsWith('large-19.json'))).toBe(true)
+  expect((await kept()).some((name) => name.endsWith('large-0.json'))).toBe(false)
+  expect((await ask('large-0.json')).status).toBe(200)
+  expect(passed.length).toBeGreaterThanOrEqual(20)
+})
+
+test("the CDN's key reads reports, and does nothing else", async () => {
+  const place = { endpoint: fromEnvironment('S3_ENDPOINT'), region: 'us-east-1', forcePathStyle: true }
+  const credentials = {
+    accessKeyId: fromEnvironment('CDN_S3_ACCESS_KEY_ID'),
+    secretAccessKey: fromEnvironment('CDN_S3_SECRET_ACCESS_KEY'),
+  }
+  const { put, link } = await behindDoor()
+  await put('readable.json', Buffer.from('{}'))
+  const store = createS3Store({ ...place, bucket: 'tendon', ...credentials })
+  const key = link('readable.json').slice(1).split('?')[0]!
+  expect(await store.head(key)).toBeDefined()
+  const refused = { code: 'TENDON-PLATFORM-011' }
+  await expect(store.put(key, Buffer.from('x'), json)).rejects.toMatchObject(refused)
+  await expect(store.delete(key)).rejects.toMatchObject(refused)
+  await expect(Array.fromAsync(store.list('reports/'))).rejects.toMatchObject(refused)
+  await expect(store.get('private/secret.json')).rejects.toMatchObject(refused)
+})

@@ -1,0 +1,111 @@
+#!/bin/sh
+# Runs nginx as the CDN, and keeps its store of objects within bounds. The same in a container and natively.
+#
+#   CDN_RUN                     folder for everything it writes
+#   CDN_LISTEN                  address:port                                              (127.0.0.1:8090)
+#   CDN_SIGNING_KEYS            <id>:<secret>[,<id>:<secret>], as reports-service has them
+#   CDN_WEB_ORIGIN              origin whose pages may read objects, as https://reports.example.org
+#   CDN_ACCESS_LOG              where refusals and fetches are logged, /dev/stdout in a container ($CDN_RUN/access.log)
+#   CDN_STORE_MAX_MB            size of the store on disk                                 (1024)
+#   CDN_SWEEP_INTERVAL_S        how often that is looked at                               (60)
+#   CDN_TLS_CERTIFICATE, CDN_TLS_KEY    files; without them it serves http
+#   S3_ENDPOINT, S3_BUCKET, S3_REGION   the object store                                  (bucket tendon, us-east-1)
+#   CDN_S3_ACCESS_KEY_ID, CDN_S3_SECRET_ACCESS_KEY    a key that may read reports/ and nothing else
+#   NGINX_MODULES               folder of its modules                                     (/usr/lib/nginx/modules)
+#
+# TERM and QUIT end it gracefully, HUP reads the files and keys.conf again.
+set -eu
+umask 077
+: "${CDN_RUN:?}" "${CDN_SIGNING_KEYS:?}" "${S3_ENDPOINT:?}" "${CDN_S3_ACCESS_KEY_ID:?}" "${CDN_S3_SECRET_ACCESS_KEY:?}"
+source=$(cd "$(dirname "$0")" && pwd)
+modules=${NGINX_MODULES:-/usr/lib/nginx/modules}
+conf=$CDN_RUN/conf
+store=$CDN_RUN/store
+store_max_kb=$((${CDN_STORE_MAX_MB:-1024} * 1024))
+
+configure() {
+  mkdir -p "$conf" "$store/.tmp" "$CDN_RUN/cache" "$CDN_RUN/tmp"
+  scheme=${S3_ENDPOINT%%://*}
+  host=${S3_ENDPOINT#*://}
+  host=${host%%/*}
+  case $host in *:*) server=$host ;; *) server=$host:$([ "$scheme" = https ] && echo 443 || echo 80) ;; esac
+  for file in nginx.conf check.conf headers.conf hidden-headers.conf s3.js; do
+    sed -e "s|@RUN@|$CDN_RUN|g" -e "s|@S3_HOST@|$server|g" -e "s|@S3_NAME@|${server%:*}|g" \
+      -e "s|@S3_SCHEME@|$scheme|g" -e "s|@S3_BUCKET@|${S3_BUCKET:-tendon}|g" \
+      -e "s|@ACCESS_LOG@|${CDN_ACCESS_LOG:-$CDN_RUN/access.log}|g" \
+      -e "s|@WEB_ORIGIN@|${CDN_WEB_ORIGIN:-no-origin}|g" "$source/$file" >"$conf/$file"
+  done
+  {
+    for module in ndk_http_module ngx_http_set_misc_module ngx_http_js_module; do
+      echo "load_module $modules/$module.so;"
+    done
+    # Workers need nothing of root's; who is not root has no other user to give them.
+    if [ "$(id -u)" = 0 ]; then echo 'user www-data;'; fi
+  } >"$conf/main.conf"
+  {
+    if [ -n "${CDN_TLS_CERTIFICATE:-}" ]; then
+      echo "listen ${CDN_LISTEN:-127.0.0.1:8090} ssl http2;"
+      echo "ssl_certificate $CDN_TLS_CERTIFICATE; ssl_certificate_key ${CDN_TLS_KEY:?};"
+      echo 'ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:8m; ssl_session_tickets off;'
+    else
+      echo "listen ${CDN_LISTEN:-127.0.0.1:8090};"
+    fi
+  } >"$conf/listen.conf"
+  echo "$CDN_SIGNING_KEYS" | tr ',' '\n' | sed -E 's/^([a-z0-9]{1,16}):([A-Za-z0-9._~+\/=-]{32,256})$/\1 "\2";/' >"$conf/keys.conf"
+  if grep -qvE '^[a-z0-9]+ "[^"]+";$' "$conf/keys.conf"; then
+    echo 'CDN_SIGNING_KEYS: expected <id>:<secret>[,<id>:<secret>]' >&2
+    exit 64
+  fi
+  max_ages >"$conf/max-age.conf"
+  printf '{"accessKeyId":"%s","secretAccessKey":"%s","region":"%s","bucket":"%s","host":"%s"}\n' \
+    "$CDN_S3_ACCESS_KEY_ID" "$CDN_S3_SECRET_ACCESS_KEY" "${S3_REGION:-us-east-1}" "${S3_BUCKET:-tendon}" "$server" \
+    >"$conf/s3.json"
+  if [ "$(id -u)" = 0 ]; then
+    chown -R www-data "$store" "$CDN_RUN/cache" "$CDN_RUN/tmp"
+    chmod 711 "$CDN_RUN"
+  fi
+}
+
+# nginx cannot subtract. The tens of seconds of the expiry and of the clock, two digits each, give the seconds between
+# them up to 1000, at most nine less than there are; reports-service gives out links for 600 at most.
+max_ages() {
+  awk 'BEGIN {
+    for (e = 0; e < 100; e++) for (n = 0; n < 100; n++) {
+      left = ((e - n + 100) % 100) * 10 - 9
+      if (left > 0) printf "%02d%02d %d;\n", e, n, left
+    }
+  }'
+}
+
+# Drops the objects stored first until nine tenths of the bound are left. By change time: nginx sets the other two to
+# those of the object. Whoever misses one finds it in the object store.
+sweep() {
+  find "$store/.tmp" -type f -mmin +10 -delete
+  find "$store" -maxdepth 1 -type f -printf '%C@ %k %f\n' | sort -rn |
+    awk -v max="$store_max_kb" '{ kb += $2; sizes[NR] = kb; names[NR] = $3 }
+      END { if (kb > max) for (i = 1; i <= NR; i++) if (sizes[i] > max * 0.9) print names[i] }' |
+    (cd "$store" && xargs -r -d '\n' rm -f --)
+}
+
+sweep_forever() {
+  trap 'kill "$pause" 2>/dev/null; exit 0' TERM
+  while :; do
+    sleep "${CDN_SWEEP_INTERVAL_S:-60}" &
+    pause=$!
+    wait "$pause"
+    sweep || echo 'the store was not swept' >&2
+  done
+}
+
+configure
+nginx -p "$CDN_RUN/" -c "$conf/nginx.conf" -g 'daemon off;' &
+nginx=$!
+trap 'kill -QUIT "$nginx" 2>/dev/null' TERM QUIT INT
+trap 'configure; kill -HUP "$nginx"' HUP
+sweep_forever &
+sweeper=$!
+# A signal ends a wait, not what is waited for.
+while kill -0 "$nginx" 2>/dev/null; do wait "$nginx" && status=0 || status=$?; done
+kill "$sweeper" 2>/dev/null || true
+wait "$sweeper" 2>/dev/null || true
+exit "$status"

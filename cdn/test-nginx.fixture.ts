@@ -1,0 +1,85 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { freePort } from '@tendon/platform/free-port.ts'
+import type { ObjectAttributes, ObjectStore } from '@tendon/platform/object-store.ts'
+import { createS3Store } from '@tendon/platform/object-store-s3.ts'
+import type { SigningKeys } from '@tendon/platform/url-signature.ts'
+import { vi } from 'vitest'
+import { webOrigin } from './cdn-conformance.suite.ts'
+
+const keys: SigningKeys = [
+  { id: 'k2', secret: 'the-second-signing-secret-0123456789' },
+  { id: 'k1', secret: 'the-first-signing-secret-0123456789' },
+]
+
+/**
+ * nginx as `start.sh` runs it, in front of the stack's MinIO, with a folder and a port of its own.
+ * @param env as the script takes it
+ */
+export async function startTestNginx(env: Record<string, string> = {}) {
+  const folder = await mkdtemp(join(tmpdir(), 'tendon-cdn-'))
+  const port = await freePort('127.0.0.1')
+  const store = openStore()
+  const put = new Set<string>()
+  const child = spawn(join(import.meta.dirname, 'nginx/start.sh'), {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: {
+      ...process.env,
+      CDN_RUN: folder,
+      CDN_LISTEN: `127.0.0.1:${port}`,
+      CDN_SIGNING_KEYS: keys.map(({ id, secret }) => `${id}:${secret}`).join(','),
+      CDN_WEB_ORIGIN: webOrigin,
+      ...env,
+    },
+  })
+  await vi.waitFor(() => healthy(child, join(folder, 'operations.sock')), { timeout: 20_000 })
+
+  return {
+    baseUrl: `http://127.0.0.1:${port}`,
+    keys,
+    folder,
+    /** What was refused, failed or had to be fetched, a line each. */
+    log: async () => (await readFile(join(folder, 'access.log'), 'utf8')).trim().split('\n'),
+    store,
+    async putObject(key: string, body: Uint8Array, attributes: ObjectAttributes): Promise<void> {
+      put.add(key)
+      await store.put(key, body, attributes)
+    },
+    async close(): Promise<void> {
+      const ended = once(child, 'exit')
+      child.kill('SIGTERM')
+      await ended
+      for (const key of put) await store.delete(key)
+      await rm(folder, { recursive: true })
+    },
+  }
+}
+
+async function healthy(child: ChildProcess, socketPath: string): Promise<void> {
+  if (child.exitCode !== null) throw new Error('nginx did not start')
+  const asked = request({ socketPath, path: '/healthz', agent: false })
+  const [answer] = await once(asked.end(), 'response')
+  answer.resume()
+  if (answer.statusCode !== 200) throw new Error(`nginx answers ${answer.statusCode}`)
+}
+
+function openStore(): ObjectStore {
+  return createS3Store({
+    endpoint: fromEnvironment('S3_ENDPOINT'),
+    region: 'us-east-1',
+    bucket: 'tendon',
+    accessKeyId: fromEnvironment('S3_ACCESS_KEY_ID'),
+    secretAccessKey: fromEnvironment('S3_SECRET_ACCESS_KEY'),
+    forcePathStyle: true,
+  })
+}
+
+export function fromEnvironment(name: string): string {
+  const value = process.env[name]
+  if (!value) throw new Error(`${name} is not set: this suite needs the stack's MinIO`)
+  return value
+}

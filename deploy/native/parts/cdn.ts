@@ -1,0 +1,42 @@
+import { request } from 'node:http'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { debianProgram } from '../install.ts'
+import { type Part, portOf, runFolder } from '../part.ts'
+import { minio } from './minio.ts'
+
+const port = portOf(18_090)
+const folder = join(runFolder, 'cdn')
+/** For loopback only, as all credentials here. */
+const signingKeys = 'native2:a-signing-secret-on-loopback-0123456,native1:the-secret-before-that-on-loopback'
+
+/** nginx in front of MinIO, with the very files that compose mounts. */
+export const cdn: Part = {
+  name: 'cdn',
+  port,
+  needs: ['minio'],
+  prepare() {
+    const modules = ['ndk', 'set-misc', 'js'].map((name) => `libnginx-mod-http-${name}`)
+    debianProgram('nginx', 'nginx-light', ...modules)
+    return {
+      program: fileURLToPath(new URL('../../../cdn/nginx/start.sh', import.meta.url)),
+      args: [],
+      env: {
+        ...minio.exports(),
+        CDN_RUN: folder,
+        CDN_LISTEN: `127.0.0.1:${port}`,
+        CDN_SIGNING_KEYS: signingKeys,
+        CDN_WEB_ORIGIN: 'http://localhost:8080',
+      },
+    }
+  },
+  ready: () =>
+    new Promise((resolve) => {
+      const asked = request({ socketPath: join(folder, 'operations.sock'), path: '/healthz' }, (answer) => {
+        answer.resume()
+        resolve(answer.statusCode === 200)
+      })
+      asked.on('error', () => resolve(false)).end()
+    }),
+  exports: () => ({ CDN_BASE_URL: `http://127.0.0.1:${port}`, CDN_SIGNING_KEYS: signingKeys }),
+}
