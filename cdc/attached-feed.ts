@@ -3,7 +3,8 @@ import type { Log } from '@tendon/platform/log.ts'
 import { createMetrics, type Metrics } from '@tendon/platform/metrics.ts'
 import { createServiceTokenSource } from '@tendon/platform/service-token.ts'
 import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
-import { type CdcFeed, createCdcFeed } from './cdc-feed.ts'
+import { createFeed } from './create-feed.ts'
+import type { CdcFeed } from './feed-supervisor.ts'
 import { createInvalidate } from './invalidate.ts'
 import type { serviceOptions } from './options.ts'
 
@@ -24,7 +25,7 @@ export function createAttachedFeed(
     internalUrl: config.oidcInternalUrl,
   })
   const metrics = createMetrics('cdc', { processMetrics: true })
-  const feed = createCdcFeed({
+  const feed = createFeed({
     config,
     warehouse,
     invalidate: createInvalidate(config.reportsServiceUrl, token),

@@ -1,154 +1,32 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { TendonError } from '@tendon/platform/errors.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
-import { cdcErrors } from './errors.ts'
 import { createFeedMetrics } from './feed-metrics.ts'
-import { type FeedState, runSession } from './feed-session.ts'
+import { runSession } from './feed-session.ts'
+import { type CdcFeed, superviseFeed } from './feed-supervisor.ts'
 import type { Invalidate } from './invalidate.ts'
-import { formatLsn, parseLsn } from './lsn.ts'
-import type { CdcConfig } from './options.ts'
-import { connectSource } from './postgres-connection.ts'
+import type { SourceConfig } from './options.ts'
 import { type RegistryEntry, registry } from './registry.ts'
-import { pauseMs } from './retry.ts'
-import { readWalEnd } from './source-position.ts'
-import type { WalStream } from './wal-stream.ts'
 
-/** How often the source is asked for its position while somebody waits for the feed to catch up. */
-const askIntervalMs = 20
-
-export type FeedStatus = {
-  state: FeedState
-  /** Everything committed below it is visible, and its users are invalidated: `16/B374D848`. */
-  position: string | undefined
-  /** Why the feed waits to connect again. */
-  problem: { code: string; detail: string } | undefined
-}
-
-export type CdcFeed = {
-  /** Starts in the background; the feed goes on by itself until it is stopped, whatever else starts and stops. */
-  start(): void
-  /** Stops within moments. What is not confirmed is read again by the next start. */
-  stop(): Promise<void>
-  /**
-   * Resolves once everything committed at the source before the call is visible in `crm.*`, and the users it
-   * concerns are invalidated.
-   * @param lsn instead of the source's present position, `16/B374D848`
-   */
-  caughtUp(lsn?: string): Promise<void>
-  status(): FeedStatus
-  /** Rejects while changes are not streaming in, with the reason. */
-  ready(): Promise<void>
-}
-
-/**
- * The change feed: logical replication of the registry's tables into `cdc.events`, and from there into `crm.*`.
- * @param invalidate is called with the users whose reports a change concerns, after the change is visible
- * @param entries the registry, unless told otherwise
- */
-export function createCdcFeed(options: {
-  config: CdcConfig
+/** What a feed is made of, whichever it is. */
+export type FeedParts<FeedConfig> = {
+  config: FeedConfig
   warehouse: Warehouse
+  /** Called with the users whose reports a change concerns, after the change is visible. */
   invalidate: Invalidate
   log: Log
   metrics: Metrics
+  /** The registry, unless told otherwise. */
   entries?: readonly RegistryEntry[]
-}): CdcFeed {
-  const { config, warehouse, invalidate, log, entries = registry } = options
-  const metrics = createFeedMetrics(options.metrics)
-  const stopping = new AbortController()
-  const explained = new Set<string>()
-  let state: FeedState = 'stopped'
-  let position: bigint | undefined
-  let problem: FeedStatus['problem']
-  let stream: WalStream | undefined
-  let waiters: { lsn: bigint; resolve: () => void }[] = []
-  let running: Promise<void> | undefined
-
-  function onPosition(lsn: bigint): void {
-    position = lsn
-    for (const waiter of waiters.filter((candidate) => candidate.lsn <= lsn)) waiter.resolve()
-    waiters = waiters.filter((waiter) => waiter.lsn > lsn)
-  }
-
-  async function keepRunning(): Promise<void> {
-    for (let attempt = 0; !stopping.signal.aborted; attempt++) {
-      try {
-        await runSession({
-          config,
-          entries,
-          warehouse,
-          invalidate,
-          log,
-          metrics,
-          explained,
-          signal: stopping.signal,
-          onState: (next) => {
-            state = next
-            if (next === 'streaming') [problem, attempt] = [undefined, 0]
-          },
-          onPosition,
-          onStream: (opened) => {
-            stream = opened
-          },
-          isAwaited: () => waiters.length > 0,
-        })
-      } catch (err) {
-        stream = undefined
-        if (stopping.signal.aborted) return
-        if (err instanceof TendonError && err.code === cdcErrors.schemaChanged.code) {
-          log.info({ reason: err.message }, 'reading the catalog again')
-          continue
-        }
-        problem = problemOf(err)
-        state = 'waiting'
-        log.warn({ err, attempt }, 'the feed was interrupted, connecting anew')
-      }
-      await delay(pauseMs(attempt), undefined, { signal: stopping.signal }).catch(() => {})
-    }
-  }
-
-  async function sourcePosition(): Promise<bigint> {
-    const client = await connectSource(config.crmDatabaseUrl)
-    try {
-      return await readWalEnd(client)
-    } finally {
-      await client.end()
-    }
-  }
-
-  return {
-    start() {
-      running ??= keepRunning()
-    },
-    async stop() {
-      stopping.abort()
-      await running
-      state = 'stopped'
-    },
-    async caughtUp(text) {
-      const lsn = text === undefined ? await sourcePosition() : parseLsn(text)
-      if (position !== undefined && position >= lsn) return
-      const { promise, resolve } = Promise.withResolvers<void>()
-      waiters.push({ lsn, resolve })
-      const ask = setInterval(() => stream?.askPosition(), askIntervalMs)
-      await promise.finally(() => clearInterval(ask))
-    },
-    status: () => ({
-      state,
-      position: position === undefined ? undefined : formatLsn(position),
-      problem,
-    }),
-    async ready() {
-      if (state === 'streaming') return
-      throw cdcErrors.notCaughtUp(`The feed is not streaming (${state}). ${problem?.detail ?? ''}`)
-    },
-  }
 }
 
-function problemOf(error: unknown): { code: string; detail: string } {
-  return error instanceof TendonError
-    ? { code: error.code, detail: error.message }
-    : { code: cdcErrors.streamBroken.code, detail: 'The stream of changes ended unexpectedly; see the log.' }
+/** The change feed: logical replication of the registry's tables into `cdc.events`, and from there into `crm.*`. */
+export function createCdcFeed(options: FeedParts<SourceConfig>): CdcFeed {
+  const { config, warehouse, invalidate, log, entries = registry } = options
+  const metrics = createFeedMetrics(options.metrics)
+  return superviseFeed({
+    crmDatabaseUrl: config.crmDatabaseUrl,
+    log,
+    runSession: (hooks) => runSession({ config, entries, warehouse, invalidate, log, metrics, ...hooks }),
+  })
 }

@@ -65,7 +65,10 @@ export function createChangeWriter(options: {
     async write(batch) {
       if (batch.held) {
         const changes = batch.held
-        await untilDone('completing changes', () => completeChanges(warehouse, changes, readSource))
+        const { position, index } = changes[0]!.header
+        await untilDone('completing changes', () =>
+          completeChanges(warehouse, changes, versionAt(position, index), readSource),
+        )
         for (const { header, codec, values } of changes) batch.appendJson(header, codec, values)
       }
       if (batch.ends.length > 0) await insert(batch, 0, batch.ends.length)

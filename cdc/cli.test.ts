@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { CdcFeed } from './cdc-feed.ts'
+import type { CdcFeed } from './feed-supervisor.ts'
 import { registry } from './registry.ts'
 import { createWorld, startServers, type World } from './replica-of-source.fixture.ts'
 

@@ -3,11 +3,15 @@ import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
 import type { HeldChange } from './held-changes.ts'
 import { jsonMembers } from './json-members.ts'
-import { versionAt } from './lsn.ts'
 import type { TableCodec } from './table-codec.ts'
 
 /** Values of rows at the source as it is now, by key; for what the log does not hold any more. */
 export type SourceRows = (codec: TableCodec, keys: string[]) => Promise<Map<string, Map<string, Buffer>>>
+
+/** A change with what is known of its values; those at `missing` are filled in. */
+export type IncompleteChange = Pick<HeldChange, 'codec' | 'key' | 'formerKey' | 'values' | 'missing'> & {
+  header: Pick<HeldChange['header'], 'op'>
+}
 
 const keysPerQuery = 500
 const jsonNull = Buffer.from('null')
@@ -28,13 +32,16 @@ const formerRows = defineQuery({
 /**
  * Fills in the values that UPDATEs did not send: from the change of the same row before, which stands in the same
  * batch, or in the log. Everything before the batch must be visible.
+ * @param changes all of the batch from the first incomplete one on, in their order
+ * @param before version of the first of them
  */
 export async function completeChanges(
   warehouse: Warehouse,
-  changes: readonly HeldChange[],
+  changes: readonly IncompleteChange[],
+  before: bigint,
   readSource: SourceRows,
 ): Promise<void> {
-  const known = await fetchFormerRows(warehouse, changes, readSource)
+  const known = await fetchFormerRows(warehouse, changes, before, readSource)
   for (const change of changes) {
     const former = known.get(rowId(change.codec, change.formerKey))
     for (const place of change.missing) {
@@ -48,23 +55,25 @@ export async function completeChanges(
 
 const rowId = (codec: TableCodec, key: string) => `${codec.qualifiedName}\n${key}`
 
-function namedValues({ codec, values }: HeldChange): Map<string, Buffer> {
+function namedValues({ codec, values }: IncompleteChange): Map<string, Buffer> {
   return new Map(codec.columns.flatMap(({ name }, place) => (values[place] ? [[name, values[place]]] : [])))
 }
 
 async function fetchFormerRows(
   warehouse: Warehouse,
-  changes: readonly HeldChange[],
+  changes: readonly IncompleteChange[],
+  before: bigint,
   readSource: SourceRows,
 ): Promise<Map<string, Map<string, Buffer>>> {
   const known = new Map<string, Map<string, Buffer>>()
-  const [first] = changes
-  if (!first) return known
-  const before = versionAt(first.header.position, first.header.index).toString()
   for (const [codec, keys] of wantedKeys(changes)) {
     for (let from = 0; from < keys.length; from += keysPerQuery) {
       const some = keys.slice(from, from + keysPerQuery)
-      const rows = await warehouse.query(formerRows, { table: codec.qualifiedName, keys: some, before })
+      const rows = await warehouse.query(formerRows, {
+        table: codec.qualifiedName,
+        keys: some,
+        before: before.toString(),
+      })
       for (const { key, row } of rows) known.set(rowId(codec, key), jsonMembers(Buffer.from(row)))
       const unknown = some.filter((key) => !known.has(rowId(codec, key)))
       if (unknown.length === 0) continue
@@ -75,7 +84,7 @@ async function fetchFormerRows(
 }
 
 /** The rows that are not in the batch before they are asked for. */
-function wantedKeys(changes: readonly HeldChange[]): Map<TableCodec, string[]> {
+function wantedKeys(changes: readonly IncompleteChange[]): Map<TableCodec, string[]> {
   const touched = new Set<string>()
   const wanted = new Map<string, { codec: TableCodec; keys: Set<string> }>()
   for (const { header, codec, key, formerKey, missing } of changes) {

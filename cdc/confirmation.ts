@@ -2,14 +2,11 @@ import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { addKey, findConcernedUsers, type TableChanges } from './concerned-users.ts'
 import type { EventBatch } from './event-batch.ts'
-import type { Invalidate } from './invalidate.ts'
+import { type Invalidate, inCalls } from './invalidate.ts'
 import { type Position, type SourceHistory, writePosition } from './positions.ts'
 import type { RegistryEntry } from './registry.ts'
 import { retry } from './retry.ts'
 import type { TableCodec } from './table-codec.ts'
-
-/** Users of one call; the contract takes 100,000. */
-const usersPerCall = 10_000
 
 export type Confirmation = {
   /** Takes on a batch that is visible. */
@@ -93,11 +90,8 @@ export function createConfirmation(options: {
     const users = await retry('finding the users concerned', again, () =>
       findConcernedUsers(warehouse, tables.values(), { from, to }),
     )
-    const ids = [...users]
-    for (let start = 0; start < ids.length; start += usersPerCall) {
-      await retry('invalidating reports', again, () =>
-        invalidate(ids.slice(start, start + usersPerCall), signal),
-      )
+    for (const call of inCalls([...users])) {
+      await retry('invalidating reports', again, () => invalidate(call, signal))
     }
     if (endLsn === undefined) return
     await store({ lsn: endLsn })

@@ -3,7 +3,7 @@ import { warehouseErrors } from '@tendon/warehouse/errors.ts'
 import fc from 'fast-check'
 import type pg from 'pg'
 import { afterAll, expect, test } from 'vitest'
-import type { CdcFeed } from './cdc-feed.ts'
+import type { CdcFeed } from './feed-supervisor.ts'
 import { randomEntries, randomTables, randomTransaction, type Transaction } from './random-changes.fixture.ts'
 import { createWorld, startServers, type World } from './replica-of-source.fixture.ts'
 

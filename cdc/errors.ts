@@ -91,4 +91,28 @@ export const cdcErrors = defineErrors('CDC', {
     title: 'The feed did not catch up in time',
     help: 'See `npm run cdc -- status` for what it is waiting for.',
   },
+  connectUnavailable: {
+    number: 16,
+    status: 503,
+    title: 'Kafka Connect cannot be reached',
+    help: 'Check KAFKA_CONNECT_URL and that Kafka Connect runs; the feed goes on by itself.',
+  },
+  connectRefused: {
+    number: 17,
+    status: 503,
+    title: 'Kafka Connect refused what the feed asked of it',
+    help: 'See the log of Kafka Connect, and `npm run cdc -- status`; the feed tries again by itself.',
+  },
+  connectorFailed: {
+    number: 18,
+    status: 503,
+    title: 'The connector has failed',
+    help: 'It is restarted. If it fails again: its trace is in the log and in `npm run cdc -- status`.',
+  },
+  kafkaUnavailable: {
+    number: 19,
+    status: 503,
+    title: 'Kafka cannot be reached',
+    help: 'Check KAFKA_BROKERS and that the brokers run; the feed goes on by itself.',
+  },
 })

@@ -1,31 +1,68 @@
 import type { Metrics } from '@tendon/platform/metrics.ts'
+import type { ChangeMessage } from './change-message.ts'
 import type { EventBatch } from './event-batch.ts'
 
 export type FeedMetrics = ReturnType<typeof createFeedMetrics>
 
 export function createFeedMetrics(metrics: Metrics) {
-  const changes = metrics.counter('changes_total', 'Changes stored in cdc.events')
-  const deadLetters = metrics.counter('dead_letters_total', 'Changes that could not be applied')
+  const changes = metrics.counter('changes_total', 'Changes that have become visible', ['table'])
+  const deadLetters = metrics.gauge('dead_letters', 'Changes that could not be applied and wait', ['table'])
   const writes = metrics.histogram('write_duration_seconds', 'Time to make a batch of changes visible')
   const visible = metrics.histogram(
     'commit_to_visible_seconds',
     'From the commit at the source to visible in the replica, by the two clocks',
+    ['table'],
   )
   const walBehind = metrics.gauge('wal_behind_bytes', 'WAL that the source keeps for the feed')
+  const behind = metrics.gauge('behind_seconds', 'Age of the oldest change that is not dealt with yet, or 0')
   const snapshots = metrics.counter('snapshots_total', 'Snapshots taken')
+  const sessions = metrics.counter('interruptions_total', 'Times the feed had to connect anew', ['code'])
+
+  function seen(table: string, count: number, newestMicros: bigint): void {
+    changes.inc({ table }, count)
+    if (newestMicros > 0n) {
+      visible.observe({ table }, Math.max(0, Date.now() - Number(newestMicros / 1000n)) / 1000)
+    }
+  }
+
   return {
+    /** A batch that was read from the WAL in process is visible. */
     stored(batch: EventBatch, seconds: number): void {
       if (batch.eventCount > 0) writes.observe(seconds)
-      changes.inc(batch.ends.length)
-      deadLetters.inc(batch.deadLetters.length)
-      if (batch.newest)
-        visible.observe(Math.max(0, Date.now() - Number(batch.newest.committedAt / 1000n)) / 1000)
+      const counts = new Map<string, number>()
+      for (const { qualifiedName } of batch.codecs) {
+        counts.set(qualifiedName, (counts.get(qualifiedName) ?? 0) + 1)
+      }
+      const newest = batch.newest?.committedAt ?? 0n
+      for (const [table, count] of counts) seen(table, count, newest)
     },
-    behind(bytes: bigint): void {
+    /** Changes that came by Kafka are visible. */
+    received(messages: readonly ChangeMessage[]): void {
+      const tables = new Map<string, { count: number; newest: bigint }>()
+      for (const { table, op, committedAt } of messages) {
+        const known = tables.get(table) ?? { count: 0, newest: 0n }
+        tables.set(table, known)
+        known.count++
+        // Rows of a snapshot carry the time of the snapshot.
+        if (op !== 'r' && committedAt > known.newest) known.newest = committedAt
+      }
+      for (const [table, { count, newest }] of tables) seen(table, count, newest)
+    },
+    deadLetters(counts: Map<string, number>): void {
+      deadLetters.reset()
+      for (const [table, count] of counts) deadLetters.set({ table }, count)
+    },
+    walBehind(bytes: bigint): void {
       walBehind.set(Number(bytes))
+    },
+    behind(seconds: number): void {
+      behind.set(seconds)
     },
     snapshotTaken(): void {
       snapshots.inc()
+    },
+    interrupted(code: string): void {
+      sessions.inc({ code })
     },
   }
 }

@@ -7,9 +7,10 @@ import { type CatalogWatch, createCatalogWatch } from './catalog-watch.ts'
 import { createCodecSource } from './codec-source.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
 import { type Pipeline, startPipeline } from './feed-pipeline.ts'
+import type { FeedHooks } from './feed-supervisor.ts'
 import type { Invalidate } from './invalidate.ts'
 import { formatLsn } from './lsn.ts'
-import type { CdcConfig } from './options.ts'
+import type { SourceConfig } from './options.ts'
 import { PgOutputDecoder } from './pgoutput-decoder.ts'
 import { type Position, readPosition } from './positions.ts'
 import { connectSource } from './postgres-connection.ts'
@@ -22,23 +23,13 @@ import { createSourceRows } from './source-rows.ts'
 import { planStart, type SourceIdentity, type StartPlan } from './start-plan.ts'
 import { WalStream } from './wal-stream.ts'
 
-export type FeedState = 'starting' | 'snapshot' | 'streaming' | 'waiting' | 'stopped'
-
-export type SessionOptions = {
-  config: CdcConfig
+export type SessionOptions = FeedHooks & {
+  config: SourceConfig
   entries: readonly RegistryEntry[]
   warehouse: Warehouse
   invalidate: Invalidate
   log: Log
   metrics: FeedMetrics
-  /** Differences from the catalog that an earlier session has looked into. */
-  explained: Set<string>
-  signal: AbortSignal
-  onState: (state: FeedState) => void
-  /** Everything committed below it is visible, its users are invalidated, and the position is stored. */
-  onPosition: (lsn: bigint) => void
-  onStream: (stream: WalStream) => void
-  isAwaited: () => boolean
 }
 
 /**
@@ -95,7 +86,7 @@ async function readChanges(
   },
 ): Promise<never> {
   const { source, connection, catalog, watch } = parts
-  const { config, warehouse, explained, log, metrics, onState, onPosition, onStream, isAwaited } = session
+  const { config, warehouse, explained, log, metrics, onState, onPosition, onUrge, isAwaited } = session
   const identity = await identifySystem(connection)
   const stored = await readPosition(warehouse, config.slotName)
   const plan = await planSession(session, source, catalog, identity, stored)
@@ -136,7 +127,7 @@ async function readChanges(
     stream = new WalStream({ connection, pipeline, decoder, from: start.lsn, isAwaited, metrics, log })
     await stream.start(config.slotName, config.publicationName)
     log.info({ from: formatLsn(start.lsn) }, 'streaming')
-    onStream(stream)
+    onUrge(() => stream?.askPosition())
     onState('streaming')
     return connection.ended
   }

@@ -5,6 +5,17 @@ import type { ServiceTokenSource } from '@tendon/platform/service-token.ts'
 /** Tells that the reports of these users are out of date. Rejects unless they are so from now on. */
 export type Invalidate = (userIds: string[], signal: AbortSignal) => Promise<void>
 
+/** Users of one call; the contract takes 100,000. */
+const usersPerCall = 10_000
+
+export function inCalls(userIds: string[]): string[][] {
+  const calls: string[][] = []
+  for (let start = 0; start < userIds.length; start += usersPerCall) {
+    calls.push(userIds.slice(start, start + usersPerCall))
+  }
+  return calls
+}
+
 /** Once only: the feed itself goes on trying. */
 const retry = { attempts: 1, baseDelayMs: 0, maxDelayMs: 0 }
 

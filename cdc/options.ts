@@ -3,8 +3,13 @@ import { logLevels } from '@tendon/platform/log.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import { z } from 'zod'
 
-/** PostgreSQL takes these names without quotes (docs, "Replication Slots"). */
-const slotNameOption = z.string().regex(/^[a-z0-9_]{1,63}$/, 'not of lower-case letters, digits and _')
+/** What PostgreSQL takes as the name of a slot (docs, "Replication Slots"); Debezium quotes no publication's name. */
+const plainNameOption = z.string().regex(/^[a-z0-9_]{1,63}$/, 'not of lower-case letters, digits and _')
+
+const brokersOption = z
+  .string()
+  .transform((text) => text.split(',').map((broker) => broker.trim()))
+  .pipe(z.array(z.string().regex(/^[^\s/:]+:\d+$/, 'not of the form host:port,host:port')).min(1))
 
 /** How the feed runs, wherever its parts come from. */
 export const cdcOptions = defineOptions({
@@ -15,18 +20,52 @@ export const cdcOptions = defineOptions({
   },
   slotName: {
     env: 'CDC_SLOT',
-    type: slotNameOption,
+    type: plainNameOption,
     default: 'tendon_cdc',
     help: 'Replication slot of the feed; it is made when it is missing',
   },
   publicationName: {
     env: 'CDC_PUBLICATION',
-    type: textOption,
+    type: plainNameOption,
     default: 'tendon_cdc',
     help: 'Publication of the tables in the registry; it is made when it is missing',
   },
+  kafkaBrokers: {
+    env: 'KAFKA_BROKERS',
+    type: brokersOption,
+    optional: true,
+    help: 'Brokers, as in kafka-1:9092,kafka-2:9092; with them changes come by Debezium and Kafka',
+  },
+  clickhouseKafkaBrokers: {
+    env: 'CLICKHOUSE_KAFKA_BROKERS',
+    type: textOption,
+    optional: true,
+    help: 'The same as ClickHouse reaches them, when it does under other names',
+  },
+  kafkaConnectUrl: {
+    env: 'KAFKA_CONNECT_URL',
+    type: urlOption,
+    optional: true,
+    help: 'REST interface of Kafka Connect, where the connector is made and watched; needed with KAFKA_BROKERS',
+  },
+  topicPrefix: {
+    env: 'CDC_TOPIC_PREFIX',
+    type: z.string().regex(/^[A-Za-z0-9_]+$/, 'not of letters, digits and _'),
+    default: 'crm',
+    help: 'What the names of the change topics begin with: <prefix>.<schema>.<table>',
+  },
+  topicPartitions: {
+    env: 'CDC_TOPIC_PARTITIONS',
+    type: z.coerce.number<string>().int().min(1).max(1000),
+    default: 1,
+    help: 'Partitions of topics that are made; they cannot be raised later',
+  },
 })
 export type CdcConfig = Config<typeof cdcOptions>
+/** What reading the WAL in process needs of it. */
+export type SourceConfig = Pick<CdcConfig, 'crmDatabaseUrl' | 'slotName' | 'publicationName'>
+/** With brokers, changes come by Debezium and Kafka; without them the WAL is read in process. */
+export type KafkaConfig = CdcConfig & { kafkaBrokers: string[]; kafkaConnectUrl: string }
 
 /** The feed with the addresses of the real parts. */
 export const serviceOptions = defineOptions({

@@ -10,8 +10,9 @@ import { applyMigrations } from '@tendon/warehouse/migrate.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import pg from 'pg'
 import { z } from 'zod'
-import { type CdcFeed, createCdcFeed } from './cdc-feed.ts'
+import { createCdcFeed } from './cdc-feed.ts'
 import { deriveReplica } from './derive-table.ts'
+import type { CdcFeed } from './feed-supervisor.ts'
 import type { Invalidate } from './invalidate.ts'
 import { connectSource } from './postgres-connection.ts'
 import type { RegistryEntry } from './registry.ts'
@@ -59,7 +60,23 @@ export type World = {
   close(): Promise<void>
 }
 
+/** Makes a world over one of the feeds. */
+export type CreateWorld = (ddl: string, entries: RegistryEntry[]) => Promise<World>
+
 let slots = 0
+/** A name that no other world of this machine has, fit for a slot and for topics. */
+export const newSlotName = () => `test_${process.pid}_${++slots}`
+
+export type WorldOptions = {
+  url: string
+  slotName: string
+  warehouse: Warehouse
+  ddl: string
+  entries: RegistryEntry[]
+  makeFeed(parts: Parameters<typeof createCdcFeed>[0]): CdcFeed
+  /** After the feeds have stopped. */
+  close?: () => Promise<void>
+}
 
 export async function createWorld(
   { postgres, clickHouse }: Servers,
@@ -67,15 +84,19 @@ export async function createWorld(
   entries: RegistryEntry[],
 ): Promise<World> {
   const url = await postgres.freshDatabase()
-  const sql = await connectSource(url)
-  await sql.query(ddl)
   const warehouse = createWarehouse(clickHouse)
   await emptyWarehouse(warehouse)
+  return worldOver({ url, slotName: newSlotName(), warehouse, ddl, entries, makeFeed: createCdcFeed })
+}
+
+export async function worldOver(options: WorldOptions): Promise<World> {
+  const { url, slotName, warehouse, ddl, entries, makeFeed } = options
+  const sql = await connectSource(url)
+  await sql.query(ddl)
   const log = createLog({ service: 'cdc', level: process.env.CDC_TEST_LOG === '1' ? 'debug' : 'fatal' })
-  const slotName = `test_${process.pid}_${++slots}`
   const invalidated: string[][] = []
   const feeds: CdcFeed[] = []
-  const publicationName = 'test publication'
+  const publicationName = 'test_publication'
   return {
     url,
     slotName,
@@ -85,7 +106,7 @@ export async function createWorld(
     entries,
     invalidated,
     newFeed(over = {}) {
-      const feed = createCdcFeed({
+      const feed = makeFeed({
         config: { crmDatabaseUrl: url, slotName, publicationName },
         warehouse: over.warehouse ?? warehouse,
         invalidate:
@@ -123,6 +144,7 @@ export async function createWorld(
       ),
     async close() {
       await Promise.all(feeds.map((feed) => feed.stop()))
+      await options.close?.()
       await sql.end()
       await warehouse.close()
     },

@@ -35,6 +35,12 @@ export type SourceTable = {
   key: string[]
   /** In the table's order, without generated and omitted ones. */
   columns: SourceColumn[]
+  /** Names of the columns that are not carried: generated, or left out by the registry. */
+  omitted: string[]
+  /** What an UPDATE or a DELETE carries of the row before: its key, all of it, or the columns of another index. */
+  replicaIdentity: 'default' | 'full' | 'index'
+  /** Domains among the types of the columns and their elements, with the name of the type below. */
+  domains: [name: string, base: string][]
 }
 
 const tableRow = z.object({
@@ -72,13 +78,14 @@ const columnRow = z.object({
   number: z.int(),
   type_oid: z.coerce.number(),
   not_null: z.boolean(),
+  is_generated: z.boolean(),
 })
 
-// Generated columns are left out: pgoutput does not carry them before PostgreSQL 18, and virtual ones never.
 const columnsSql = `
-SELECT attrelid AS table_oid, attname AS name, attnum AS number, atttypid AS type_oid, attnotnull AS not_null
+SELECT attrelid AS table_oid, attname AS name, attnum AS number, atttypid AS type_oid, attnotnull AS not_null,
+  attgenerated <> '' AS is_generated
 FROM pg_attribute
-WHERE attrelid = ANY ($1::oid[]) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+WHERE attrelid = ANY ($1::oid[]) AND attnum > 0 AND NOT attisdropped
 ORDER BY attrelid, attnum`
 
 const typeRow = z.object({
@@ -119,7 +126,7 @@ export async function readSourceTables(
     names.map(({ name }) => name),
   ])
   const columns = await rowsOf(client, columnRow, columnsSql, [tables.flatMap(({ oid }) => oid ?? [])])
-  const types = await readBaseTypes(
+  const types = await readTypes(
     client,
     columns.map((column) => column.type_oid),
   )
@@ -129,9 +136,11 @@ export async function readSourceTables(
     if (table.key.length === 0 || table.replica_identity === 'n') {
       throw cdcErrors.tableWithoutKey(`${entry.name} has no key to tell its rows apart by.`)
     }
-    const kept = columns.filter(
-      (column) => column.table_oid === table.oid && !entry.omitColumns?.includes(column.name),
-    )
+    const own = columns.filter((column) => column.table_oid === table.oid)
+    // Generated columns are left out: pgoutput does not carry them before PostgreSQL 18, and virtual ones never.
+    const isKept = (column: (typeof own)[number]) =>
+      !column.is_generated && !entry.omitColumns?.includes(column.name)
+    const kept = own.filter(isKept)
     return {
       entry,
       qualifiedName: entry.name,
@@ -144,9 +153,12 @@ export async function readSourceTables(
         name: column.name,
         number: column.number,
         typeOid: column.type_oid,
-        type: types.get(column.type_oid)!,
+        type: types.baseOf(column.type_oid),
         notNull: column.not_null,
       })),
+      omitted: own.filter((column) => !isKept(column)).map(({ name }) => name),
+      replicaIdentity: replicaIdentities[table.replica_identity ?? 'd'] ?? 'default',
+      domains: types.domainsOf(kept.map((column) => column.type_oid)),
     }
   })
 }
@@ -159,15 +171,36 @@ function splitTableName(qualifiedName: string): { schema: string; name: string }
     : { schema: qualifiedName.slice(0, dot), name: qualifiedName.slice(dot + 1) }
 }
 
-async function readBaseTypes(client: ClientBase, oids: number[]): Promise<Map<number, BaseType>> {
+const replicaIdentities: Record<string, SourceTable['replicaIdentity']> = {
+  d: 'default',
+  f: 'full',
+  i: 'index',
+}
+
+type Types = {
+  baseOf(oid: number): BaseType
+  domainsOf(oids: number[]): [name: string, base: string][]
+}
+
+async function readTypes(client: ClientBase, oids: number[]): Promise<Types> {
   const rows = new Map((await rowsOf(client, typeRow, typesSql, [oids])).map((row) => [row.oid, row]))
-  const resolve = (oid: number): BaseType => {
+  const withoutDomain = (oid: number): z.infer<typeof typeRow> => {
     const row = rows.get(oid)!
-    if (row.domain_of !== 0) return resolve(row.domain_of)
-    if (row.element !== null) return { name: 'array', element: resolve(row.element) }
+    return row.domain_of === 0 ? row : withoutDomain(row.domain_of)
+  }
+  const baseOf = (oid: number): BaseType => {
+    const row = withoutDomain(oid)
+    if (row.element !== null) return { name: 'array', element: baseOf(row.element) }
     return { name: row.built_in ? row.name : 'other' }
   }
-  return new Map(oids.map((oid) => [oid, resolve(oid)]))
+  const domainsOf = (of: number[]): [string, string][] =>
+    of.flatMap((oid): [string, string][] => {
+      const row = rows.get(oid)!
+      const base = withoutDomain(oid)
+      const own: [string, string][] = row.domain_of === 0 ? [] : [[row.name, base.name]]
+      return base.element === null ? own : [...own, ...domainsOf([base.element])]
+    })
+  return { baseOf, domainsOf }
 }
 
 export async function rowsOf<Row extends z.ZodType>(

@@ -77,7 +77,7 @@ export class WalStream {
   /** Tells the server that everything committed below a position need not be sent again. */
   acknowledge(lsn: bigint): void {
     if (lsn > this.#acknowledged) this.#acknowledged = lsn
-    this.#metrics.behind(this.#received > lsn ? this.#received - lsn : 0n)
+    this.#metrics.walBehind(this.#received > lsn ? this.#received - lsn : 0n)
     this.#sendStatus(false)
   }
 

@@ -1,5 +1,5 @@
-import type { CdcFeed } from '@tendon/cdc/cdc-feed.ts'
 import { cdcErrors } from '@tendon/cdc/errors.ts'
+import type { CdcFeed } from '@tendon/cdc/feed-supervisor.ts'
 import { embeddedErrors } from './errors.ts'
 import { untilAborted } from './until-aborted.ts'
 

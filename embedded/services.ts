@@ -1,6 +1,7 @@
 import { type Bff, createBff } from '@tendon/bff/bff.ts'
 import type { IdentityProvider } from '@tendon/bff/identity-provider/identity-provider.ts'
-import { type CdcFeed, createCdcFeed } from '@tendon/cdc/cdc-feed.ts'
+import { createFeed } from '@tendon/cdc/create-feed.ts'
+import type { CdcFeed } from '@tendon/cdc/feed-supervisor.ts'
 import { createInvalidate as createCdcInvalidate } from '@tendon/cdc/invalidate.ts'
 import { createCdn } from '@tendon/cdn/create-cdn.ts'
 import { createEtl, type Etl } from '@tendon/etl/etl.ts'
@@ -72,7 +73,7 @@ export function createServices(
       metrics: metrics.reports,
     }),
     bff: createBff({ config: configs.bff, keyValue, log: logFor('bff'), metrics: metrics.bff, webRoot }),
-    cdc: createCdcFeed({
+    cdc: createFeed({
       config: configs.cdc,
       warehouse,
       invalidate: createCdcInvalidate(

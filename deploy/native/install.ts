@@ -1,6 +1,16 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { cache } from './part.ts'
 
@@ -69,17 +79,18 @@ export function goProgram(program: string, module: string, version: string): str
 
 /**
  * What `mvn package` makes of a folder with a pom.xml, built once for each state of its files.
+ * @param parts files and folders in it that are its source
  * @returns the folder in which it was built
  */
-export function mavenProject(source: string, files: string[]): string {
+export function mavenProject(source: string, parts: string[]): string {
   const hash = createHash('sha256')
-  for (const file of files) hash.update(readFileSync(join(source, file)))
+  for (const file of filesBelow(source, parts)) hash.update(file).update(readFileSync(join(source, file)))
   const folder = join(cache, 'maven', hash.digest('hex').slice(0, 16))
   if (existsSync(folder)) return folder
   say('fetching and building with Maven (a minute, once)')
   mkdirSync(join(cache, 'maven'), { recursive: true })
   const unfinished = `${folder}.${process.pid}`
-  for (const file of files) cpSync(join(source, file), join(unfinished, file))
+  for (const part of parts) cpSync(join(source, part), join(unfinished, part), { recursive: true })
   try {
     execFileSync('mvn', ['--batch-mode', '--quiet', 'package'], {
       cwd: unfinished,
@@ -90,4 +101,16 @@ export function mavenProject(source: string, files: string[]): string {
     rmSync(unfinished, { recursive: true, force: true })
   }
   return folder
+}
+
+function filesBelow(folder: string, parts: string[]): string[] {
+  return parts.flatMap((part) => {
+    if (!statSync(join(folder, part)).isDirectory()) return [part]
+    return filesBelow(
+      folder,
+      readdirSync(join(folder, part))
+        .toSorted()
+        .map((name) => join(part, name)),
+    )
+  })
 }

@@ -1,6 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { answers, deployFile, type Part, portOf, runFolder } from '../part.ts'
+import { answers, deployFile, type Part, portOf } from '../part.ts'
 import { javaArgs, kafka, kafkaDistribution } from './kafka.ts'
 import { crm } from './postgres.ts'
 
@@ -12,13 +10,14 @@ export const connect: Part = {
   needs: ['crm', 'kafka'],
   prepare() {
     const distribution = kafkaDistribution()
-    // The only setting that a worker reads without its config providers.
-    const properties = join(runFolder, 'connect.properties')
-    const shared = readFileSync(deployFile('connect/worker.properties'), 'utf8')
-    writeFileSync(properties, `${shared}\nplugin.path=${join(distribution, 'plugins')}\n`)
     return {
       program: 'java',
-      args: [...javaArgs(distribution, 512), 'org.apache.kafka.connect.cli.ConnectDistributed', properties],
+      args: [
+        ...javaArgs(distribution, 512),
+        'org.apache.kafka.connect.cli.ConnectDistributed',
+        deployFile('connect/worker.properties'),
+      ],
+      cwd: distribution,
       env: {
         CONNECT_BOOTSTRAP_SERVERS: `127.0.0.1:${kafka.port}`,
         CONNECT_LISTENER: `http://127.0.0.1:${port}`,

@@ -9,16 +9,14 @@ const controllerPort = portOf(19_093)
 
 /** Kafka, Connect and the plugins, from Maven Central. @returns the folder with lib/ and plugins/ */
 export function kafkaDistribution(): string {
-  return mavenProject(deployFile('connect'), [
-    'pom.xml',
-    'src/main/java/tendon/IsTruncate.java',
-    'src/main/resources/META-INF/services/org.apache.kafka.connect.transforms.predicates.Predicate',
-  ])
+  return mavenProject(deployFile('connect'), ['pom.xml', 'src'])
 }
 
 /** @param heapMegabytes more than is needed here makes the first collection later, and the process larger */
 export function javaArgs(distribution: string, heapMegabytes: number): string[] {
   return [
+    // PostgreSQL writes times in the client's zone, which is the JVM's.
+    '-Duser.timezone=UTC',
     '-XX:+UseSerialGC',
     '-XX:TieredStopAtLevel=1',
     `-Xmx${heapMegabytes}m`,

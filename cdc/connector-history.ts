@@ -1,0 +1,140 @@
+import type { TendonError } from '@tendon/platform/errors.ts'
+import type { Log } from '@tendon/platform/log.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import type pg from 'pg'
+import type { Catalog } from './catalog.ts'
+import type { Connector, ConnectorConfig } from './connect-rest.ts'
+import { type ConnectorHistory, deriveConnector, historyOf } from './derive-connector.ts'
+import { versionAt } from './lsn.ts'
+import type { KafkaConfig } from './options.ts'
+import { type Position, readNewestVersion, readPosition, writePosition } from './positions.ts'
+import { ReplicationConnection } from './replication-connection.ts'
+import { dropSlot, identifySystem, readSlot } from './replication-slot.ts'
+import { forgetSnapshot, readFinishedSnapshots } from './snapshot-record.ts'
+import { readWalEnd } from './source-position.ts'
+import { planStart, type SourceIdentity } from './start-plan.ts'
+
+export type PreparedConnector = {
+  position: Position
+  /** Versions of what its initial snapshot found have this as their upper half. */
+  base: bigint
+  /** Its initial snapshot is still to be seen through. */
+  isInitial: boolean
+}
+
+/**
+ * Makes the connector, or brings it to the registry. Where nothing it has missed may go unnoticed (its slot is lost, the
+ * source is another one or went back, tables were not read whole), it is made anew with a snapshot and a base of its
+ * own, above every version stored.
+ */
+export async function prepareConnector(options: {
+  source: pg.Client
+  warehouse: Warehouse
+  connector: Connector
+  catalog: Catalog
+  config: KafkaConfig
+  log: Log
+}): Promise<PreparedConnector> {
+  const { source, warehouse, connector, catalog, config, log } = options
+  const identity = await readIdentity(config.crmDatabaseUrl)
+  const stored = await readPosition(warehouse, config.slotName)
+  const existing = await connector.config()
+  const history = existing && historyOf(existing)
+  const databaseName = new URL(config.crmDatabaseUrl).pathname.slice(1)
+  const derive = (of: ConnectorHistory) =>
+    deriveConnector(catalog.replicas, { config, databaseName, history: of })
+
+  if (existing && history && stored) {
+    const isStreaming = await connector.isStreaming()
+    const finished = await readFinishedSnapshots(warehouse)
+    const unrecorded = catalog.replicas
+      .map(({ source: { qualifiedName } }) => qualifiedName)
+      .filter((table) => finished.get(table) !== catalog.memberships.get(table))
+    const slot = await readSlot(source, config.slotName)
+    const reason = reasonToBeginAnew({ identity, stored, slot, config, isStreaming, unrecorded })
+    if (!reason) {
+      const wanted = derive(history)
+      if (!isSame(existing, wanted)) {
+        await connector.put(wanted)
+        log.info({ connector: config.slotName }, 'changed the connector')
+      }
+      return { position: stored, base: history.base, isInitial: unrecorded.length > 0 }
+    }
+    log.warn(
+      { error_code: reason.code, reason: reason.message },
+      'making the connector anew, with a snapshot',
+    )
+  }
+  const position = await beginHistory({ source, warehouse, connector, config, identity, stored })
+  for (const { source: table } of catalog.replicas) await forgetSnapshot(warehouse, table.qualifiedName)
+  await writePosition(warehouse, config.slotName, position)
+  const base = position.version >> 64n
+  await connector.put(derive({ base, offset: position.history.versionOffset }))
+  log.info({ connector: config.slotName }, 'made the connector')
+  return { position, base, isInitial: true }
+}
+
+function reasonToBeginAnew(state: {
+  identity: SourceIdentity
+  stored: Position
+  slot: Awaited<ReturnType<typeof readSlot>>
+  config: KafkaConfig
+  isStreaming: boolean
+  unrecorded: string[]
+}): TendonError | undefined {
+  const { identity, stored, slot, config, isStreaming, unrecorded } = state
+  const plan = planStart({
+    identity,
+    stored,
+    slotName: config.slotName,
+    // It makes its slot when it starts; and what it has confirmed is kept by Kafka, however far the warehouse is.
+    slot:
+      slot || isStreaming
+        ? slot && { ...slot, confirmedLsn: 0n }
+        : { confirmedLsn: 0n, isLost: false, isActive: false },
+    unrecorded: isStreaming ? unrecorded : [],
+  })
+  return plan.kind === 'snapshot' ? plan.reason : undefined
+}
+
+async function beginHistory(options: {
+  source: pg.Client
+  warehouse: Warehouse
+  connector: Connector
+  config: KafkaConfig
+  identity: SourceIdentity
+  stored: Position | undefined
+}): Promise<Position> {
+  const { source, warehouse, connector, config, identity, stored } = options
+  await connector.remove()
+  await dropSlot(source, config.slotName)
+  // Whatever an earlier connector has streamed lies at or below this; whatever the new one streams, above.
+  const lsn = await readWalEnd(source)
+  const newest = (await readNewestVersion(warehouse)) >> 64n
+  // Raised in any case, so that this position counts from now on although nothing has been read yet.
+  const former = stored ? stored.history.versionOffset + 2n : 0n
+  const versionOffset = lsn + former > newest ? former : newest + 1n - lsn
+  return {
+    lsn: lsn - 1n,
+    version: versionAt(lsn + versionOffset + 1n, 0),
+    committedAt: BigInt(Date.now()) * 1000n,
+    history: { systemIdentifier: identity.systemIdentifier, timeline: identity.timeline, versionOffset },
+  }
+}
+
+async function readIdentity(crmDatabaseUrl: string): Promise<SourceIdentity> {
+  const connection = await ReplicationConnection.open(crmDatabaseUrl)
+  try {
+    return await identifySystem(connection)
+  } finally {
+    connection.destroy()
+  }
+}
+
+/** Connect adds the connector's name to its configuration. */
+function isSame({ name: _, ...existing }: ConnectorConfig, wanted: ConnectorConfig): boolean {
+  const names = Object.keys(wanted)
+  return (
+    Object.keys(existing).length === names.length && names.every((name) => existing[name] === wanted[name])
+  )
+}

@@ -1,0 +1,112 @@
+import type { ConnectorConfig } from './connect-rest.ts'
+import type { ReplicaTable } from './derive-table.ts'
+import type { KafkaConfig } from './options.ts'
+
+/** What stands for a value that an UPDATE left unchanged out of line (TOAST), and therefore did not send. */
+export const unavailableValue = '__debezium_unavailable_value'
+
+/** How often an idle source is given something to read, so that its WAL is let go (docs/slot-care.md). */
+const heartbeatIntervalMs = 1_000
+
+/** One line of connectors' lives: versions of what it streams are above `base << 64`. */
+export type ConnectorHistory = { base: bigint; offset: bigint }
+
+/** As a static field of each message says it, so that a message's version never depends on when it is read. */
+export function formatHistory({ base, offset }: ConnectorHistory): string {
+  return `${base}/${offset}`
+}
+
+/** The history of a connector that is there already. */
+export function historyOf(config: ConnectorConfig): ConnectorHistory | undefined {
+  const parts = /^(\d+)\/(\d+)$/.exec(config['transforms.history.static.value'] ?? '')
+  return parts ? { base: BigInt(parts[1]!), offset: BigInt(parts[2]!) } : undefined
+}
+
+/** Debezium's lists hold regular expressions, separated by commas. */
+function exactly(name: string): string {
+  return name.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&').replaceAll(',', '\\,')
+}
+
+/**
+ * The configuration of Debezium's PostgreSQL connector for the tables of the registry. Where the database is, and as
+ * whom it logs in, stands in the environment of the Connect worker, so that no password is in a topic.
+ */
+export function deriveConnector(
+  tables: readonly ReplicaTable[],
+  options: { config: KafkaConfig; databaseName: string; history: ConnectorHistory },
+): ConnectorConfig {
+  const { config, databaseName, history } = options
+  const omitted = tables.flatMap(({ source }) =>
+    source.omitted.map((column) => exactly(`${source.qualifiedName}.${column}`)),
+  )
+  // A message's key is the primary key, and a DELETE under REPLICA IDENTITY USING INDEX does not carry it.
+  const otherKeys = tables
+    .filter(({ source }) => source.replicaIdentity === 'index')
+    .map(({ source }) => `${exactly(source.qualifiedName)}:${source.key.map(exactly).join(',')}`)
+  const domains = new Map(tables.flatMap(({ source }) => [...source.domains]))
+  return {
+    'connector.class': 'io.debezium.connector.postgresql.PostgresConnector',
+    'tasks.max': '1',
+    'database.hostname': `\${env:CRM_CDC_HOST}`,
+    'database.port': `\${env:CRM_CDC_PORT}`,
+    'database.user': `\${env:CRM_CDC_USER}`,
+    'database.password': `\${env:CRM_CDC_PASSWORD}`,
+    'database.dbname': databaseName,
+    // Values as text: a driver's binary formats would be written in Java's way.
+    'driver.binaryTransfer': 'false',
+    'plugin.name': 'pgoutput',
+    'slot.name': config.slotName,
+    'publication.name': config.publicationName,
+    'publication.autocreate.mode': 'disabled',
+    'topic.prefix': config.topicPrefix,
+    'topic.creation.default.partitions': String(config.topicPartitions),
+    'topic.creation.default.replication.factor': '-1',
+    'table.include.list': tables.map(({ source }) => exactly(source.qualifiedName)).join(','),
+    ...(omitted.length > 0 && { 'column.exclude.list': omitted.join(',') }),
+    ...(otherKeys.length > 0 && { 'message.key.columns': otherKeys.join(';') }),
+
+    'snapshot.mode': 'initial',
+    'signal.enabled.channels': 'kafka',
+    'signal.kafka.topic': `${config.topicPrefix}-signals`,
+    'signal.kafka.bootstrap.servers': `\${env:CONNECT_BOOTSTRAP_SERVERS}`,
+    // Incremental snapshots without writing into the source.
+    'read.only': 'true',
+
+    'heartbeat.interval.ms': String(heartbeatIntervalMs),
+    'heartbeat.action.query': `SELECT pg_logical_emit_message(true, 'tendon-heartbeat', '')`,
+    'message.prefix.exclude.list': '.*',
+    'skipped.operations': 'none',
+    'tombstones.on.delete': 'false',
+    'event.converting.failure.handling.mode': 'fail',
+    'poll.interval.ms': '5',
+    'max.batch.size': '8192',
+    'max.queue.size': '32768',
+    'status.update.interval.ms': '1000',
+    'retriable.restart.connector.wait.ms': '1000',
+
+    // All values are written by deploy/connect's PostgresText, which has to be given them without loss.
+    'decimal.handling.mode': 'string',
+    'include.unknown.datatypes': 'true',
+    'unavailable.value.placeholder': unavailableValue,
+    converters: 'text',
+    'text.type': 'tendon.PostgresText',
+    'text.unavailable': unavailableValue,
+    ...(domains.size > 0 && {
+      'text.domains': [...domains].map(([name, base]) => `${name}=${base}`).join(','),
+    }),
+
+    transforms: 'unwrap,history',
+    predicates: 'truncate',
+    'predicates.truncate.type': 'tendon.IsTruncate',
+    'transforms.unwrap.type': 'io.debezium.transforms.ExtractNewRecordState',
+    'transforms.unwrap.predicate': 'truncate',
+    'transforms.unwrap.negate': 'true',
+    'transforms.unwrap.delete.tombstone.handling.mode': 'rewrite',
+    'transforms.unwrap.add.fields':
+      'op,source.lsn,source.ts_us,source.schema,source.table,source.txId,source.snapshot,source.sequence',
+    'transforms.unwrap.add.fields.prefix': '__',
+    'transforms.history.type': 'org.apache.kafka.connect.transforms.InsertField$Value',
+    'transforms.history.static.field': '__history',
+    'transforms.history.static.value': formatHistory(history),
+  }
+}

@@ -1,0 +1,19 @@
+import type { Log } from '@tendon/platform/log.ts'
+import { Kafka, logLevel } from 'kafkajs'
+
+const retry = { initialRetryTime: 100, maxRetryTime: 5_000, retries: 5 }
+
+/** Kafka's client; what it has to say goes into our log, its complaints as warnings. */
+export function createKafkaClient(brokers: string[], log: Log): Kafka {
+  return new Kafka({
+    clientId: 'tendon-cdc',
+    brokers,
+    retry,
+    logLevel: logLevel.WARN,
+    logCreator:
+      () =>
+      ({ log: { message, ...fields } }) => {
+        log.debug({ kafka: fields }, message)
+      },
+  })
+}

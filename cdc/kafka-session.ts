@@ -1,0 +1,256 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Log } from '@tendon/platform/log.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import type { Admin, Consumer } from 'kafkajs'
+import type pg from 'pg'
+import { applyReplica } from './apply.ts'
+import { type Catalog, readCatalog } from './catalog.ts'
+import { createCatalogWatch } from './catalog-watch.ts'
+import { createChangeConsumer, type NewestChange } from './change-consumer.ts'
+import { type Connector, createConnector } from './connect-rest.ts'
+import { prepareConnector } from './connector-history.ts'
+import { cdcErrors } from './errors.ts'
+import type { FeedMetrics } from './feed-metrics.ts'
+import type { FeedHooks } from './feed-supervisor.ts'
+import type { Invalidate } from './invalidate.ts'
+import { createKafkaClient } from './kafka-client.ts'
+import { createKafkaProgress, hasReached, type KafkaProgress, type Offsets } from './kafka-progress.ts'
+import { finishInitialSnapshot } from './kafka-snapshot.ts'
+import { applyKafkaTable, changeTopic, clickHouseGroup } from './kafka-table.ts'
+import { applyMessageViews } from './message-views.ts'
+import type { KafkaConfig } from './options.ts'
+import { type Position, writePosition } from './positions.ts'
+import { connectSource } from './postgres-connection.ts'
+import type { RegistryEntry } from './registry.ts'
+import { readSlot } from './replication-slot.ts'
+import { createSourceRows } from './source-rows.ts'
+
+const progressIntervalMs = 100
+/** How often the position is written while nothing changes. */
+const idlePositionIntervalMs = 2_000
+const connectorIntervalMs = 1_000
+
+export type KafkaSessionOptions = FeedHooks & {
+  config: KafkaConfig
+  entries: readonly RegistryEntry[]
+  warehouse: Warehouse
+  invalidate: Invalidate
+  log: Log
+  metrics: FeedMetrics
+}
+
+/**
+ * One life of the feed by Debezium and Kafka: brings the replicas, ClickHouse's Kafka table and the connector to the
+ * registry and the catalog, and then does what these do not: see `change-consumer.ts`, and the position.
+ * @throws always, what ended it
+ */
+export async function runKafkaSession(options: KafkaSessionOptions): Promise<never> {
+  const { config, entries, warehouse, log, onState } = options
+  const ending = new AbortController()
+  const signal = AbortSignal.any([options.signal, ending.signal])
+  onState('starting')
+  const source = await connectSource(config.crmDatabaseUrl)
+  const kafka = createKafkaClient(config.kafkaBrokers, log)
+  const admin = kafka.admin()
+  const consumer = kafka.consumer({
+    groupId: workerGroup(config),
+    sessionTimeout: 10_000,
+    heartbeatInterval: 1_000,
+    maxWaitTimeInMs: 500,
+    retry: { retries: 3, restartOnFailure: async () => false },
+  })
+  try {
+    const catalog = await readCatalog(source, config.publicationName, entries)
+    for (const replica of catalog.replicas) await applyReplica(source, warehouse, replica, log)
+    await applyMessageViews(warehouse, log)
+    await applyKafkaTable(warehouse, config)
+    await connectAdmin(admin)
+    const topics = catalog.replicas.map(({ source: table }) => changeTopic(config, table.qualifiedName))
+    await makeTopics(admin, topics, config.topicPartitions)
+    const connector = createConnector(config.kafkaConnectUrl, config.slotName)
+    const prepared = await prepareConnector({ source, warehouse, connector, catalog, config, log })
+    const progress = createKafkaProgress({
+      admin,
+      topics,
+      clickHouseGroup: clickHouseGroup(config),
+      signal,
+    })
+    const watch = createCatalogWatch({ source, catalog, ...config, entries, signal })
+    return await Promise.race([
+      follow(
+        { ...options, signal },
+        { source, catalog, connector, consumer, progress, ...prepared, topics, watch },
+      ),
+      watch.run(),
+      watchConnector(connector, config.kafkaConnectUrl, signal, log),
+    ])
+  } finally {
+    ending.abort()
+    await Promise.all([consumer.disconnect(), admin.disconnect()]).catch(() => {})
+    await source.end().catch(() => {})
+  }
+}
+
+/** The consumer group of the worker: however many workers run, each partition is with one of them. */
+export const workerGroup = ({ topicPrefix }: KafkaConfig) => `${topicPrefix}-worker`
+
+async function connectAdmin(admin: Admin): Promise<void> {
+  try {
+    await admin.connect()
+  } catch (cause) {
+    throw cdcErrors.kafkaUnavailable('No broker could be reached.', { cause })
+  }
+}
+
+/** Before the connector makes them, so that both who read them find them at once. */
+async function makeTopics(admin: Admin, topics: string[], partitions: number): Promise<void> {
+  try {
+    const existing = new Set(await admin.listTopics())
+    const missing = topics.filter((topic) => !existing.has(topic))
+    if (missing.length === 0) return
+    await admin.createTopics({
+      waitForLeaders: true,
+      topics: missing.map((topic) => ({ topic, numPartitions: partitions, replicationFactor: -1 })),
+    })
+  } catch (cause) {
+    throw cdcErrors.kafkaUnavailable('The change topics could not be made.', { cause })
+  }
+}
+
+async function follow(
+  session: KafkaSessionOptions,
+  parts: {
+    source: pg.Client
+    catalog: Catalog
+    connector: Connector
+    consumer: Consumer
+    progress: KafkaProgress
+    position: Position
+    base: bigint
+    isInitial: boolean
+    topics: string[]
+    watch: { look(): void }
+  },
+): Promise<never> {
+  const { config, warehouse, explained, log, metrics, signal, onState, onPosition, isAwaited } = session
+  const { source, catalog, connector, consumer, progress, isInitial, watch } = parts
+  let position = parts.position
+  let confirmed = 0n
+  let urged = Promise.withResolvers<void>()
+  session.onUrge(() => urged.resolve())
+
+  async function readConfirmed(): Promise<bigint> {
+    const slot = await readSlot(source, config.slotName)
+    if (slot?.isLost) throw cdcErrors.slotLost(`The replication slot ${config.slotName} has lost its WAL.`)
+    confirmed = slot?.confirmedLsn ?? 0n
+    return confirmed
+  }
+
+  async function inKafka(lsn: bigint): Promise<void> {
+    while (confirmed < lsn) {
+      await readConfirmed()
+      if (confirmed < lsn) await delay(progressIntervalMs, undefined, { signal })
+    }
+  }
+
+  const store = (change: Partial<Position>): Promise<void> => {
+    position = { ...position, ...change }
+    return writePosition(warehouse, config.slotName, position)
+  }
+
+  const changes = createChangeConsumer({
+    consumer,
+    topics: parts.topics,
+    progress,
+    catalog,
+    warehouse,
+    readSource: createSourceRows(() => connectSource(config.crmDatabaseUrl)),
+    invalidate: session.invalidate,
+    inKafka,
+    onUnknownColumn: (table, column) => {
+      const difference = `${catalog.fingerprint} ${table}.${column}`
+      if (explained.has(difference)) return
+      explained.add(difference)
+      watch.look()
+    },
+    onVisible: async (newest: NewestChange) => {
+      if (newest.version > position.version) await store(newest)
+    },
+    log,
+    metrics,
+    signal,
+  })
+
+  /** What the worker has dealt with: in this life, or in one before. */
+  let before: Offsets = await progress.committed(workerGroup(config))
+  const dealtWith = (): Offsets => new Map([...before, ...changes.handled()])
+
+  /** Moves the position on, to where everything confirmed by Debezium has been dealt with. */
+  async function moveOn(): Promise<never> {
+    let writtenAt = 0
+    for (;;) {
+      const lsn = await readConfirmed()
+      const ends = await progress.ends()
+      while (!hasReached(dealtWith(), ends)) {
+        await progress.visible(ends)
+        await delay(10, undefined, { signal })
+        // Another worker may have some of the partitions.
+        if (!hasReached(dealtWith(), ends)) before = await progress.committed(workerGroup(config))
+      }
+      if (lsn > position.lsn) {
+        const isDue = isAwaited() || performance.now() - writtenAt > idlePositionIntervalMs
+        if (isDue) {
+          await store({ lsn })
+          writtenAt = performance.now()
+          onPosition(lsn)
+        }
+      }
+      await Promise.race([urged.promise, delay(progressIntervalMs, undefined, { signal })])
+      urged = Promise.withResolvers()
+    }
+  }
+
+  async function snapshotFirst(): Promise<never> {
+    if (isInitial) {
+      onState('snapshot')
+      await finishInitialSnapshot({
+        connector,
+        warehouse,
+        catalog,
+        progress,
+        base: parts.base,
+        dealtWith,
+        log,
+        signal,
+      })
+      metrics.snapshotTaken()
+    }
+    onState('streaming')
+    return moveOn()
+  }
+  return Promise.race([changes.run(), snapshotFirst()])
+}
+
+/** Restarts what has failed, and says why. */
+async function watchConnector(
+  connector: Connector,
+  connectUrl: string,
+  signal: AbortSignal,
+  log: Log,
+): Promise<never> {
+  for (;;) {
+    await delay(connectorIntervalMs, undefined, { signal })
+    const status = await connector.status().catch((err) => {
+      log.warn({ err, connect_url: connectUrl }, 'Kafka Connect does not answer')
+      return undefined
+    })
+    if (status?.state === 'FAILED' || status?.task?.state === 'FAILED') {
+      log.error(
+        { error_code: cdcErrors.connectorFailed.code, trace: status.task?.trace?.split('\n').slice(0, 8) },
+        'the connector has failed, restarting it',
+      )
+      await connector.restart()
+      await delay(connectorIntervalMs * 5, undefined, { signal })
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Log } from '@tendon/platform/log.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import type { Catalog } from './catalog.ts'
+import type { Connector } from './connect-rest.ts'
+import { expandTombstonesSql } from './derive-view.ts'
+import { hasReached, type KafkaProgress, type Offsets } from './kafka-progress.ts'
+import { snapshotTombstoneIndex, versionAt } from './lsn.ts'
+import { retry } from './retry.ts'
+import { recordSnapshot } from './snapshot-record.ts'
+
+const pollIntervalMs = 100
+
+/**
+ * Sees a connector's initial snapshot through: once all of it is visible, rows that it did not find get a tombstone,
+ * and the tables are recorded as read whole.
+ * @param dealtWith offsets up to which the worker has come
+ */
+export async function finishInitialSnapshot(options: {
+  connector: Connector
+  warehouse: Warehouse
+  catalog: Catalog
+  progress: KafkaProgress
+  /** Upper half of the versions of its rows. */
+  base: bigint
+  dealtWith: () => Offsets
+  log: Log
+  signal: AbortSignal
+}): Promise<void> {
+  const { connector, warehouse, catalog, progress, base, dealtWith, log, signal } = options
+  const again = { signal, log }
+  const isStreaming = () => retry('asking for the snapshot', again, () => connector.isStreaming())
+  while (!(await isStreaming())) await delay(pollIntervalMs, undefined, { signal })
+  const ends = await progress.ends()
+  await progress.visible(ends)
+  while (!hasReached(dealtWith(), ends)) await delay(pollIntervalMs, undefined, { signal })
+  const version = versionAt(base, snapshotTombstoneIndex)
+  for (const replica of catalog.replicas) {
+    const table = replica.source.qualifiedName
+    await retry('deleting what has vanished', again, () =>
+      warehouse.command(expandTombstonesSql(replica), {
+        version: version.toString(),
+        lsn: '0',
+        tx_id: '0',
+        committed_at: (BigInt(Date.now()) * 1000n).toString(),
+      }),
+    )
+    const membership = catalog.memberships.get(table) ?? ''
+    await retry('recording the snapshot', again, () =>
+      recordSnapshot(warehouse, { table, version, membership, rows: 0 }),
+    )
+    log.info({ table }, 'read a table whole')
+  }
+}

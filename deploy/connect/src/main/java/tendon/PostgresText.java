@@ -1,0 +1,126 @@
+package tendon;
+
+import io.debezium.spi.converter.CustomConverter;
+import io.debezium.spi.converter.RelationalColumn;
+import java.math.BigDecimal;
+import java.sql.SQLException;
+import java.sql.SQLXML;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Properties;
+import java.util.function.Function;
+import org.apache.kafka.connect.data.SchemaBuilder;
+import org.apache.kafka.connect.errors.DataException;
+import org.postgresql.geometric.PGpoint;
+import org.postgresql.util.PGInterval;
+
+/**
+ * Values as the change feed of cdc/ has them (json-text.ts): integers, floats and booleans are JSON's, arrays a JSON array
+ * in a text, times ISO 8601, bytes hexadecimal digits, and all else PostgreSQL's own text.
+ *
+ * <p>What Debezium 3.7.0 itself makes of some of them loses something: an array of two dimensions becomes NULLs, a numeric
+ * array with a NaN, or an unchanged one out of line, NULL, 24:00:00 becomes 00:00:00, timetz loses its zone. And every
+ * field may be null here: where the table's definition is ahead of the stream, Debezium puts 0 or an empty text for
+ * a NULL that a column does not take any more.
+ */
+public class PostgresText implements CustomConverter<SchemaBuilder, RelationalColumn> {
+  private static final Map<String, Function<Object, String>> TEXTS =
+      Map.ofEntries(
+          Map.entry("numeric", PostgresText::numeric),
+          Map.entry("date", Times::date),
+          Map.entry("timestamp", Times::instant),
+          Map.entry("timestamptz", Times::instant),
+          Map.entry("interval", value -> Intervals.text((PGInterval) value)),
+          Map.entry("bytea", value -> HexFormat.of().formatHex((byte[]) value)),
+          Map.entry("point", value -> point((PGpoint) value)),
+          Map.entry("money", value -> money((BigDecimal) value)),
+          Map.entry("bit", PostgresText::bits),
+          Map.entry("xml", PostgresText::xml));
+
+  private String unavailable;
+  /** Base types of domains, by name. */
+  private final Map<String, String> domains = new HashMap<>();
+
+  @Override
+  public void configure(Properties properties) {
+    unavailable = properties.getProperty("unavailable");
+    for (String domain : properties.getProperty("domains", "").split(",")) {
+      int equals = domain.lastIndexOf('=');
+      if (equals > 0) domains.put(domain.substring(0, equals), domain.substring(equals + 1));
+    }
+  }
+
+  @Override
+  public void converterFor(RelationalColumn column, ConverterRegistration<SchemaBuilder> registration) {
+    String type = baseOf(column.typeName());
+    switch (type) {
+      case "int2", "int4", "int8", "oid" ->
+          register(registration, SchemaBuilder.int64(), value -> ((Number) value).longValue());
+      case "float4" -> register(registration, SchemaBuilder.float32(), value -> ((Number) value).floatValue());
+      case "float8" -> register(registration, SchemaBuilder.float64(), value -> ((Number) value).doubleValue());
+      case "bool" -> register(registration, SchemaBuilder.bool(), value -> value);
+      default -> registration.register(SchemaBuilder.string().optional(), texts(textOf(type)));
+    }
+  }
+
+  private static void register(
+      ConverterRegistration<SchemaBuilder> registration, SchemaBuilder schema, Function<Object, Object> convert) {
+    registration.register(schema.optional(), value -> value == null ? null : convert.apply(value));
+  }
+
+  private Converter texts(Function<Object, String> text) {
+    return value -> {
+      if (value == null) return null;
+      // How the connector marks what an UPDATE left unchanged out of line.
+      return value.getClass() == Object.class ? unavailable : text.apply(value);
+    };
+  }
+
+  private Function<Object, String> textOf(String type) {
+    if (!type.startsWith("_")) return TEXTS.getOrDefault(type, Object::toString);
+    JsonArrays arrays = new JsonArrays(baseOf(type.substring(1)));
+    return value -> arrays.json(value.toString());
+  }
+
+  private String baseOf(String type) {
+    return domains.getOrDefault(type, type);
+  }
+
+  private static String numeric(Object value) {
+    return switch (value.toString()) {
+      case "NAN" -> "NaN";
+      case "POSITIVE_INFINITY" -> "Infinity";
+      case "NEGATIVE_INFINITY" -> "-Infinity";
+      default -> value instanceof BigDecimal number ? number.toPlainString() : value.toString();
+    };
+  }
+
+  private static String point(PGpoint point) {
+    return "(" + number(point.x) + "," + number(point.y) + ")";
+  }
+
+  private static String number(double value) {
+    boolean isWhole = value == Math.rint(value) && Math.abs(value) < 1e15;
+    return isWhole ? String.valueOf((long) value) : String.valueOf(value);
+  }
+
+  /** One bit is a boolean to JDBC. */
+  private static String bits(Object value) {
+    return value instanceof Boolean bit ? (bit ? "1" : "0") : value.toString();
+  }
+
+  /** As the server writes it under lc_monetary = C. */
+  private static String money(BigDecimal amount) {
+    return (amount.signum() < 0 ? "-$" : "$") + String.format(Locale.ROOT, "%,.2f", amount.abs());
+  }
+
+  private static String xml(Object value) {
+    try {
+      return value instanceof SQLXML document ? document.getString() : value.toString();
+    } catch (SQLException cause) {
+      throw new DataException("XML that cannot be read", cause);
+    }
+  }
+}
