@@ -6,7 +6,9 @@ import { chIdentifier, chLiteral } from './sql-names.ts'
 /** A materialized view; its name ends with a hash of its text, so that another text is another view. */
 export type DerivedView = { name: string; sql: string }
 
-const extracted = (position: number) => `tupleElement(fields, ${position})`
+// Names with two underscores in front are no column's of a source (column-mapping.ts): ClickHouse would take an alias
+// for a column of the same name.
+const extracted = (position: number) => `tupleElement(__fields, ${position})`
 
 /** The views that carry a table's events on: into `crm.<table>`, and what does not fit into `cdc.dead_letters`. */
 export function deriveViews(replica: ReplicaTable): DerivedView[] {
@@ -37,13 +39,35 @@ function namedView(
 }
 
 /** One parse of the row's JSON gives all columns, as a tuple; the first element shows that it was JSON at all. */
-function parsedEvents(replica: ReplicaTable): string {
+export function fieldsSql(replica: ReplicaTable): string {
   const elements = replica.columns.map((column) => `${chIdentifier(column.name)} ${column.extractType}`)
-  const tuple = `Tuple(__op String, ${elements.join(', ')})`
+  return `JSONExtract(row, ${chLiteral(`Tuple(__op String, ${elements.join(', ')})`)}) AS __fields`
+}
+
+/** Events that are about a row of this table. */
+export function isOfTableSql(replica: ReplicaTable): string {
+  return `table = ${chLiteral(replica.source.qualifiedName)} AND op != 't'`
+}
+
+function parsedEvents(replica: ReplicaTable): string {
   return `
-  SELECT *, JSONExtract(row, ${chLiteral(tuple)}) AS fields
+  SELECT *, version AS __version, deleted AS __deleted, ${fieldsSql(replica)}
   FROM cdc.events
-  WHERE table = ${chLiteral(replica.source.qualifiedName)} AND op != 't'`
+  WHERE ${isOfTableSql(replica)}`
+}
+
+/** The values of columns, from the fields of an event. */
+export function valuesSql(replica: ReplicaTable, columns = replica.columns): string[] {
+  return columns.map(
+    (column) =>
+      `${column.value(extracted(replica.columns.indexOf(column) + 2))} AS ${chIdentifier(column.name)}`,
+  )
+}
+
+/** Whether an event with `__fields` and `__deleted` can be applied. */
+export function appliesSql(replica: ReplicaTable): string {
+  const fits = fitsSql(replica)
+  return `${extracted(1)} != ''${fits.length > 0 ? ` AND (__deleted = 1 OR (${fits.join(' AND ')}))` : ''}`
 }
 
 function fitsSql(replica: ReplicaTable): string[] {
@@ -51,18 +75,14 @@ function fitsSql(replica: ReplicaTable): string[] {
 }
 
 function applySql(replica: ReplicaTable): string {
-  const values = replica.columns.map(
-    (column, index) => `  ${column.value(extracted(index + 2))} AS ${chIdentifier(column.name)}`,
-  )
-  const fits = fitsSql(replica)
   return `
 SELECT
-${values.join(',\n')},
-  version AS _version,
-  deleted AS _deleted
+  ${valuesSql(replica).join(',\n  ')},
+  __version AS _version,
+  __deleted AS _deleted
 FROM (${parsedEvents(replica)}
 )
-WHERE ${extracted(1)} != ''${fits.length > 0 ? ` AND (deleted = 1 OR (${fits.join(' AND ')}))` : ''}`
+WHERE ${appliesSql(replica)}`
 }
 
 function misfitSql(replica: ReplicaTable): string | undefined {
@@ -76,25 +96,33 @@ FROM (${parsedEvents(replica)}
 WHERE deleted = 0 AND NOT (${fits.join(' AND ')})`
 }
 
+/** A replica's key as in `cdc.events`, but for the brace at its end. Needs `keyJsonSettings`. */
+export function keyMembersSql(replica: ReplicaTable): string {
+  const members = replica.key.flatMap((column, index) => [
+    chLiteral(`${index === 0 ? '{' : ','}${JSON.stringify(column.name)}:`),
+    column.keyJson(chIdentifier(column.name)),
+  ])
+  return `concat(${members.join(', ')})`
+}
+
+export const keyJsonSettings =
+  'output_format_json_escape_forward_slashes = 0, output_format_json_quote_64bit_integers = 0'
+
 /**
  * One tombstone for every row of the replica that is older than a version: what a TRUNCATE leaves behind, and what
  * a new snapshot did not find any more. Binds: version, lsn, tx_id, committed_at (microseconds since 1970).
  */
 export function expandTombstonesSql(replica: ReplicaTable): string {
-  const members = replica.key.flatMap((column, index) => [
-    chLiteral(`${index === 0 ? '{' : ','}${JSON.stringify(column.name)}:`),
-    column.keyJson(chIdentifier(column.name)),
-  ])
   const table = chLiteral(replica.source.qualifiedName)
   const end = chLiteral(
     `,"__op":"d","__deleted":"true","__source_table":${JSON.stringify(replica.source.name)}}`,
   )
   return `
 INSERT INTO cdc.events (table, key, version, lsn, op, deleted, row, tx_id, committed_at)
-WITH concat(${members.join(', ')}) AS members
-SELECT ${table}, concat(members, '}'), {version:UInt128}, {lsn:UInt64}, 'd', 1, concat(members, ${end}),
+WITH ${keyMembersSql(replica)} AS __members
+SELECT ${table}, concat(__members, '}'), {version:UInt128}, {lsn:UInt64}, 'd', 1, concat(__members, ${end}),
   {tx_id:UInt64}, fromUnixTimestamp64Micro({committed_at:Int64}, 'UTC')
 FROM ${replicaTableName(replica)} FINAL
 WHERE _version < {version:UInt128}
-SETTINGS output_format_json_escape_forward_slashes = 0, output_format_json_quote_64bit_integers = 0`
+SETTINGS ${keyJsonSettings}`
 }

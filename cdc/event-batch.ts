@@ -22,7 +22,7 @@ export const eventColumns = [
 export type EventHeader = {
   /** Upper half of the version: the commit's LSN (or the snapshot's), with the history's offset added. */
   position: bigint
-  /** Lower half of the version. */
+  /** Lower half of the version; exact up to 2^53, as LSNs are. */
   index: number
   /** The change's own LSN; exact up to 2^53, which no WAL reaches. */
   lsn: number
@@ -214,8 +214,7 @@ export class EventBatch {
   #writeHeader(header: EventHeader, codec: TableCodec): void {
     const { bytes } = this
     const at = this.length
-    bytes.writeUInt32LE(header.index, at)
-    bytes.writeUInt32LE(0, at + 4)
+    writeUInt53(header.index, bytes, at)
     bytes.writeBigUInt64LE(header.position, at + 8)
     writeUInt53(header.lsn, bytes, at + 16)
     bytes[at + 24] = 1

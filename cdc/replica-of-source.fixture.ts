@@ -11,13 +11,16 @@ import { defineQuery } from '@tendon/warehouse/query.ts'
 import pg from 'pg'
 import { z } from 'zod'
 import { createCdcFeed } from './cdc-feed.ts'
-import { deriveReplica } from './derive-table.ts'
+import type { ComparisonParts } from './comparison-point.ts'
+import { deriveReplica, type ReplicaTable } from './derive-table.ts'
 import type { CdcFeed } from './feed-supervisor.ts'
 import type { Invalidate } from './invalidate.ts'
+import { formatLsn } from './lsn.ts'
 import { connectSource } from './postgres-connection.ts'
 import type { RegistryEntry } from './registry.ts'
 import { readSourceTables } from './source-catalog.ts'
-import { type Difference, verifyTable } from './verify.ts'
+import { verifyTable } from './verify.ts'
+import type { Difference } from './verify-differences.ts'
 
 /** A PostgreSQL and a ClickHouse for one test file. */
 export type Servers = {
@@ -52,6 +55,10 @@ export type World = {
   entries: RegistryEntry[]
   /** Users invalidated so far, one list a call. */
   invalidated: string[][]
+  /** What compares the source with the log, once this feed has caught up. */
+  comparison(feed: CdcFeed): ComparisonParts
+  /** One of the tables as it is now. */
+  replica(name: string): Promise<ReplicaTable>
   /** Makes a feed that is not started; `over` replaces parts of it. */
   newFeed(over?: { warehouse?: Warehouse; invalidate?: Invalidate; entries?: RegistryEntry[] }): CdcFeed
   /** All differences between the tables and their replicas, once the feed has caught up. */
@@ -97,6 +104,12 @@ export async function worldOver(options: WorldOptions): Promise<World> {
   const invalidated: string[][] = []
   const feeds: CdcFeed[] = []
   const publicationName = 'test_publication'
+  const comparison = (feed: CdcFeed): ComparisonParts => ({
+    warehouse,
+    connect: () => connectSource(url),
+    feed: slotName,
+    caughtUp: (lsn) => feed.caughtUp(formatLsn(lsn)),
+  })
   return {
     url,
     slotName,
@@ -105,6 +118,14 @@ export async function worldOver(options: WorldOptions): Promise<World> {
     warehouse,
     entries,
     invalidated,
+    comparison,
+    async replica(name) {
+      const [table] = await readSourceTables(
+        sql,
+        entries.filter((entry) => entry.name === name),
+      )
+      return deriveReplica(table!)
+    },
     newFeed(over = {}) {
       const feed = makeFeed({
         config: { crmDatabaseUrl: url, slotName, publicationName },
@@ -122,12 +143,11 @@ export async function worldOver(options: WorldOptions): Promise<World> {
       return feed
     },
     async differences(feed, checked = entries) {
+      await feed.caughtUp()
       const tables = await readSourceTables(sql, checked)
       const found: Difference[] = []
       for (const table of tables) {
-        const caughtUp = () => feed.caughtUp()
-        const replica = deriveReplica(table)
-        const verdict = await verifyTable({ source: sql, warehouse, replica, caughtUp })
+        const verdict = await verifyTable({ ...comparison(feed), replica: deriveReplica(table) })
         found.push(...verdict.differences)
       }
       return found

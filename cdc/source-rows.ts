@@ -4,7 +4,7 @@ import { encodeValue } from './held-changes.ts'
 import { jsonMembers } from './json-members.ts'
 import { rawText } from './postgres-connection.ts'
 import { pgRowsOf } from './sql-names.ts'
-import type { TableCodec } from './table-codec.ts'
+import type { CodecColumn, TableCodec } from './table-codec.ts'
 
 /** Reads rows as they are at the source now, one query each: the log has nearly all of them. */
 export function createSourceRows(connect: () => Promise<pg.Client>): SourceRows {
@@ -39,24 +39,14 @@ async function readRow(
     types: rawText,
   })
   const row: (string | null)[] | undefined = result.rows[0]
-  if (!row) return undefined
-  return new Map(
-    columns.map(({ name }, index) => {
-      const text = row[index]
-      if (text === null || text === undefined) return [name, Buffer.from('null')]
-      const bytes = Buffer.from(text)
-      return [
-        name,
-        encodeValue(
-          codec,
-          codec.columns.findIndex((c) => c.name === name),
-          bytes,
-          0,
-          bytes.length,
-        ),
-      ]
-    }),
-  )
+  return row && new Map(columns.map((column, index) => [column.name, jsonOfText(codec, column, row[index]!)]))
+}
+
+/** A value as JSON, from PostgreSQL's text. */
+export function jsonOfText(codec: TableCodec, column: CodecColumn, text: string | null): Buffer {
+  if (text === null) return Buffer.from('null')
+  const bytes = Buffer.from(text)
+  return encodeValue(codec, codec.columns.indexOf(column), bytes, 0, bytes.length)
 }
 
 /** A key's value as PostgreSQL reads it: what is written as a JSON string is text there, ISO times included. */

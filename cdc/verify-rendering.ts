@@ -4,112 +4,169 @@ import type { ReplicaTable } from './derive-table.ts'
 import type { BaseType } from './source-catalog.ts'
 import { chIdentifier } from './sql-names.ts'
 
-/** How a column's value becomes the same text in both databases, by their own means and not the feed's. */
+/**
+ * How a column's value becomes the same text in both databases, by their own means and not the feed's. Each is an
+ * SQL expression that is never NULL: `N` for NULL, otherwise `V` and the value's text.
+ */
 export type ColumnRendering = {
+  name: string
   sourceSql: string
   replicaSql: string
-  /** For texts that may differ though the values do not. */
-  isSame: (source: string, replica: string) => boolean
+  /**
+   * Whether PostgreSQL reads a key's rendering as the value it came from, so that a row can be found by it; absent
+   * where it does not.
+   */
+  sourceType?: string
 }
 
-type Rendering = { source: (column: string) => string; replica: (column: string) => string }
+/** Settings of ClickHouse that renderings rest on. */
+export const renderingSettings = 'precise_float_parsing = 1'
 
-const text: Rendering = { source: (column) => column, replica: (column) => `toString(${column})` }
+/** Expressions of one value that is not NULL. */
+type Rendering = { source: (value: string) => string; replica: (value: string) => string }
+
+/** The type's own output: a cast to text would cut char(n) short, and lengthen inet. */
+const text: Rendering = {
+  source: (value) => `format('%s', ${value})`,
+  replica: (value) => `toString(${value})`,
+}
+
+/** Types whose cast to text is their output, and whose text is read back as the same value. */
+const plainTypes = new Set(['int2', 'int4', 'int8', 'numeric', 'uuid', 'text', 'varchar'])
+const plain: Rendering = { source: (value) => `${value}::text`, replica: text.replica }
 
 /** Bit for bit; only NaN has many forms. */
 const float = (bits: 32 | 64): Rendering => ({
-  source: (column) =>
-    `CASE WHEN ${column} = 'NaN' THEN 'NaN' ELSE encode(float${bits / 8}send(${column}), 'hex') END`,
-  replica: (column) =>
-    `if(isNaN(${column}), 'NaN', lower(leftPad(hex(reinterpretAsUInt${bits}(${column})), ${bits / 4}, '0')))`,
+  source: (value) =>
+    `CASE WHEN ${value} = 'NaN' THEN 'NaN' ELSE encode(float${bits / 8}send(${value}), 'hex') END`,
+  replica: (value) =>
+    `if(isNaN(${value}), 'NaN', lower(leftPad(hex(reinterpretAsUInt${bits}(${value})), ${bits / 4}, '0')))`,
 })
 
 /** Saturated at what the replica's type can hold. */
 const timestamp: Rendering = {
-  source: (column) =>
-    `CASE WHEN ${column} IS NOT NULL THEN (extract(epoch FROM greatest(least(${column},
-       '2299-12-31 23:59:59.999999'), '1900-01-01')) * 1000000)::bigint::text END`,
-  replica: (column) => `toString(toUnixTimestamp64Micro(${column}))`,
-}
-
-const date: Rendering = {
-  source: (column) =>
-    `CASE WHEN ${column} IS NOT NULL THEN greatest(least(${column}, '2299-12-31'), '1900-01-01')::text END`,
-  replica: (column) => `toString(${column})`,
+  source: (value) =>
+    `(extract(epoch FROM greatest(least(${value}, '2299-12-31 23:59:59.999999'), '1900-01-01')) * 1000000)::bigint::text`,
+  replica: (value) => `toString(toUnixTimestamp64Micro(${value}))`,
 }
 
 const renderings: Record<string, Rendering> = {
-  bool: { source: (column) => `${column}::text`, replica: text.replica },
+  bool: plain,
   float4: float(32),
   float8: float(64),
   timestamp,
   timestamptz: timestamp,
-  date,
+  date: {
+    source: (value) => `greatest(least(${value}, '2299-12-31'), '1900-01-01')::text`,
+    replica: text.replica,
+  },
   bytea: {
-    source: (column) => `encode(${column}, 'hex')`,
-    replica: (column) => `lower(hex(${column}))`,
+    source: (value) => `encode(${value}, 'hex')`,
+    replica: (value) => `lower(hex(${value}))`,
   },
 }
 
-const array: Rendering = {
-  source: (column) => `to_json(${column}::text[])::text`,
-  replica: (column) => `toString(${column})`,
+/**
+ * ISO 8601 as the log has it, whichever feed wrote it: zeros at the end of a fraction are left out. Years before 1
+ * and after 9999 have a sign.
+ */
+const isoText: Rendering = {
+  source: (value) => `CASE
+      WHEN NOT isfinite(${value}) THEN ${value}::text
+      WHEN ${value} < '0001-01-01' THEN regexp_replace(${value}::text, '^\\d+(.*?)(\\+00)? BC$',
+        '-' || lpad((extract(year FROM ${value})::integer * -1 - 1)::text, 4, '0') || '\\1')
+      WHEN ${value} >= '10000-01-01' THEN '+' || regexp_replace(${value}::text, '\\+00$', '')
+      ELSE regexp_replace(${value}::text, '\\+00$', '') END`,
+  replica: (token) =>
+    `replaceRegexpOne(replaceOne(trimRight(${unquoted(token)}, 'Z'), 'T', ' '), '([.][0-9]*?)0+$', '\\\\1')`,
 }
+
+const unquoted = (token: string) => `JSONExtractString(${token})`
+const asToken: Rendering = { source: plain.source, replica: (token) => token }
+
+/** NaN and the infinities are strings in JSON. `renderingSettings` make the parsing exact. */
+const floatElement = (bits: 32 | 64): Rendering => ({
+  source: float(bits).source,
+  replica: (token) => float(bits).replica(`toFloat${bits}OrZero(trim(BOTH '"' FROM ${token}))`),
+})
+
+/** How an element of a JSON array is rendered, from its token. */
+const elementRenderings: Record<string, Rendering> = {
+  int2: asToken,
+  int4: asToken,
+  int8: asToken,
+  bool: asToken,
+  float4: floatElement(32),
+  float8: floatElement(64),
+  date: isoText,
+  timestamp: isoText,
+  timestamptz: isoText,
+  bytea: { source: renderings.bytea!.source, replica: unquoted },
+}
+
+const textElement: Rendering = { source: text.source, replica: unquoted }
+
+/** So that the end of one text cannot be taken for the beginning of the next. */
+const withLength: Rendering = {
+  source: (value) => `octet_length(${value}) || ':' || ${value}`,
+  replica: (value) => `concat(toString(length(${value})), ':', ${value})`,
+}
+
+/** A JSON array's elements in their order, however deep: strings, numbers, words. */
+const tokens = `'"(?:[^"\\\\\\\\]|\\\\\\\\.)*"|[^][,]+'`
+
+/** The brackets and commas alone, then the elements: `[[x,x],[x,x]]` and `1:a1:bN1:c`. */
+function arrayRendering(element: BaseType): Rendering {
+  const rendering = elementRenderings[element.name] ?? textElement
+  return {
+    source: (
+      value,
+    ) => `regexp_replace(to_json(${value}::text[])::text, '"(?:[^"\\\\]|\\\\.)*"|null', 'x', 'g') || (
+      SELECT coalesce(string_agg(CASE WHEN e IS NULL THEN 'N' ELSE
+        (SELECT ${withLength.source('t')} FROM (SELECT ${rendering.source('e')} AS t) AS one) END, '' ORDER BY place), '')
+      FROM unnest(${value}) WITH ORDINALITY AS elements (e, place))`,
+    replica: (value) =>
+      `concat(replaceRegexpAll(${value}, ${tokens}, 'x'), arrayStringConcat(arrayMap(e -> if(e = 'null', 'N', ${withLength.replica(rendering.replica('e'))}), extractAll(${value}, ${tokens}))))`,
+  }
+}
+
+/** A replica's own array of texts, which is neither nested nor holds NULL. */
+function narrowArrayRendering(element: BaseType): Rendering {
+  return {
+    source: arrayRendering(element).source,
+    replica: (value) =>
+      `concat('[', arrayStringConcat(arrayMap(e -> 'x', ${value}), ','), ']', arrayStringConcat(arrayMap(e -> ${withLength.replica('e')}, ${value})))`,
+  }
+}
+
+/** A value that does not fit stays as it is, and differs. */
+const decimalRendering = (scale: string): Rendering => ({
+  source: (value) =>
+    `CASE WHEN scale(trim_scale(${value})) <= ${scale} THEN round(${value}, ${scale}) ELSE ${value} END::text`,
+  replica: (value) => `toDecimalString(${value}, ${scale})`,
+})
 
 export function renderColumn(replica: ReplicaTable, column: ColumnMapping): ColumnRendering {
   const { type } = replica.source.columns.find(({ name }) => name === column.name)!
+  const rendering = renderingOf(column, type)
   const source = pg.escapeIdentifier(column.name)
   const target = chIdentifier(column.name)
-  const decimal = /Decimal\((\d+), ?(\d+)\)/.exec(column.columnType)
-  if (decimal) {
-    return {
-      sourceSql: `${source}::numeric(${decimal[1]}, ${decimal[2]})::text`,
-      replicaSql: `toDecimalString(${target}, ${decimal[2]})`,
-      isSame: () => false,
-    }
+  return {
+    name: column.name,
+    sourceSql: `CASE WHEN ${source} IS NULL THEN 'N' ELSE 'V' || ${rendering.source(source)} END`,
+    replicaSql: column.columnType.includes('Nullable(')
+      ? `if(isNull(${target}), 'N', concat('V', ${rendering.replica(`assumeNotNull(${target})`)}))`
+      : `concat('V', ${rendering.replica(target)})`,
+    ...(rendering === plain && { sourceType: type.name }),
   }
+}
+
+function renderingOf(column: ColumnMapping, type: BaseType): Rendering {
+  const scale = /Decimal\(\d+, ?(\d+)\)/.exec(column.columnType)?.[1]
+  if (scale !== undefined) return decimalRendering(scale)
   if (type.element && type.element.name !== 'box') {
     const isNarrow = column.columnType === 'Array(String)'
-    return {
-      sourceSql: array.source(source),
-      replicaSql: isNarrow ? `toJSONString(${target})` : array.replica(target),
-      isSame: sameArrays(type.element),
-    }
+    return isNarrow ? narrowArrayRendering(type.element) : arrayRendering(type.element)
   }
-  const rendering = renderings[type.name] ?? text
-  return { sourceSql: rendering.source(source), replicaSql: rendering.replica(target), isSame: () => false }
-}
-
-/** The source's elements are all text, the replica's are JSON values; both keep their digits. */
-function sameArrays(element: BaseType): (source: string, replica: string) => boolean {
-  return (source, replica) => {
-    const wanted: unknown = JSON.parse(source)
-    const found: unknown = JSON.parse(replica, (_name, value, context?: { source?: string }) =>
-      typeof value === 'number' || typeof value === 'boolean' ? (context?.source ?? value) : value,
-    )
-    return sameElements(wanted, found, element)
-  }
-}
-
-function sameElements(wanted: unknown, found: unknown, element: BaseType): boolean {
-  if (Array.isArray(wanted) && Array.isArray(found)) {
-    return (
-      wanted.length === found.length &&
-      wanted.every((part, index) => sameElements(part, found[index], element))
-    )
-  }
-  if (typeof wanted !== 'string' || typeof found !== 'string') return wanted === found
-  switch (element.name) {
-    case 'float4':
-    case 'float8':
-      return Object.is(Number(wanted), Number(found))
-    case 'bytea':
-      return wanted === `\\x${found}`
-    case 'date':
-    case 'timestamp':
-    case 'timestamptz':
-      return wanted.replace(' ', 'T').replace(/\+00$/, '') === found.replace(/Z$/, '')
-    default:
-      return wanted === found
-  }
+  return renderings[type.name] ?? (plainTypes.has(type.name) ? plain : text)
 }

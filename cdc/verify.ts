@@ -1,117 +1,173 @@
-import type { Warehouse } from '@tendon/warehouse/client.ts'
-import { defineQuery } from '@tendon/warehouse/query.ts'
-import type pg from 'pg'
 import { z } from 'zod'
+import { atComparisonPoint, type ComparisonParts, type ComparisonPoint } from './comparison-point.ts'
 import type { ReplicaTable } from './derive-table.ts'
-import { replicaTableName } from './derive-table.ts'
-import { rawText } from './postgres-connection.ts'
-import { pgRowsOf } from './sql-names.ts'
-import { type ColumnRendering, renderColumn } from './verify-rendering.ts'
+import { formatLsn } from './lsn.ts'
+import { repairRows } from './repair.ts'
+import { rowsOf } from './source-catalog.ts'
+import { pgTableName } from './sql-names.ts'
+import { addChecksums, type Checksums, equalChecksums, readChecksums } from './verify-checksums.ts'
+import {
+  type Difference,
+  differencesOf,
+  differingKeys,
+  isOneOfAtReplica,
+  isOneOfAtSource,
+  readRows,
+} from './verify-differences.ts'
+import { type Compared, comparedColumns, replicaSide, type Side, sourceSide } from './verify-sides.ts'
 
-export type Difference = {
-  /** Key columns as text. */
-  key: string[]
-  /** `row` when one side has no such row. */
-  column: string
-  source: string | null | undefined
-  replica: string | null | undefined
+export type ColumnVerdict = { column: string; equal: boolean; checksum: string }
+
+export type TableVerdict = {
+  table: string
+  /** Where the source was compared, `16/B374D848`: everything committed before, and nothing after. */
+  position: string
+  rows: number
+  replica_rows: number
+  /** Of each column, at that position; the key's columns stand first, as one. */
+  columns: ColumnVerdict[]
+  /** Keys whose rows differ; no more than asked for are looked for, unless they are repaired. */
+  differing_keys: number
+  has_more: boolean
+  /** What differs, of the keys asked for. */
+  differences: Difference[]
+  repaired_keys: number
 }
 
-export type TableVerdict = { table: string; rows: number; differences: Difference[] }
+export type VerifyOptions = ComparisonParts & {
+  replica: ReplicaTable
+  /** How many keys are named. */
+  limit?: number
+  /** Whether differing rows are written into the log as the source has them. */
+  repair?: boolean
+  /** Called with the part of the source that is read, from 0 to 1. */
+  onProgress?: (part: number) => void
+}
 
-type Row = (string | null)[]
-
-/** A row that is different because it is being changed is equal a moment later; a wrong one stays wrong. */
-const maxAttempts = 5
+const defaultLimit = 1000
+const keysAtOnce = 1000
 
 /**
- * Compares a replica with its source, row for row and value for value, each rendered as text by its own database.
- * Both are read whole into memory.
- * @param caughtUp resolves when the feed has stored what was committed before the call
+ * Rows may be taken for different that are not, when the log does not hold enough of a row that changes in this very
+ * moment. A wrong row is wrong at every position.
  */
-export async function verifyTable(options: {
-  source: pg.ClientBase
-  warehouse: Warehouse
-  replica: ReplicaTable
-  caughtUp: () => Promise<void>
-}): Promise<TableVerdict> {
-  const { source, warehouse, replica, caughtUp } = options
-  const renderings = replica.columns.map((column) => renderColumn(replica, column))
-  let suspects: Set<string> | undefined
-  for (let attempt = 1; ; attempt++) {
-    const wanted = await readSource(source, replica, renderings)
-    await caughtUp()
-    const found = await readReplica(warehouse, replica, renderings)
-    const differences = compare(replica, renderings, wanted, found).filter(
-      ({ key }) => suspects?.has(key.join('\0')) ?? true,
-    )
-    if (differences.length === 0 || attempt === maxAttempts) {
-      return { table: replica.source.qualifiedName, rows: wanted.size, differences }
+const positionsAsked = 3
+
+/**
+ * Compares a replica with its source at one position, while both go on changing: row counts, and a checksum of each
+ * column, which each database computes of its own values. Only where these differ are keys read, and of the keys
+ * that differ the values.
+ */
+export async function verifyTable(options: VerifyOptions): Promise<TableVerdict> {
+  const { replica, repair = false, limit = defaultLimit } = options
+  const compared = comparedColumns(replica)
+  return atComparisonPoint(options, async (point) => {
+    const source = sourceSide(point.snapshot.client, replica, compared)
+    const [left, visibility] = await Promise.all([
+      readSource(point, source, replica, options.onProgress),
+      point.visibility,
+    ])
+    const target = replicaSide(options.warehouse, replica, compared, visibility)
+    const right = await readChecksums(target)
+    const verdict: TableVerdict = {
+      table: replica.source.qualifiedName,
+      position: formatLsn(point.snapshot.lsnBefore),
+      rows: Number(left.rows),
+      replica_rows: Number(right.rows),
+      columns: columnVerdicts(compared, left, right),
+      differing_keys: 0,
+      has_more: false,
+      differences: [],
+      repaired_keys: 0,
     }
-    suspects = new Set(differences.map(({ key }) => key.join('\0')))
+    if (equalChecksums(left, right)) return verdict
+    const most = left.rows > right.rows ? left.rows : right.rows
+    for await (const keys of differingKeys(source, target, most)) {
+      for (let from = 0; from < keys.length; from += keysAtOnce) {
+        await lookInto(options, compared, keys.slice(from, from + keysAtOnce), verdict)
+        verdict.has_more = !repair && verdict.differing_keys >= limit
+        if (verdict.has_more) return verdict
+      }
+    }
+    // What was taken for different a moment ago was being changed.
+    if (verdict.differing_keys === 0) {
+      verdict.columns = verdict.columns.map((column) => ({ ...column, equal: true }))
+      verdict.replica_rows = verdict.rows
+    }
+    return verdict
+  })
+}
+
+/** Compares the rows of some keys at later positions, and adds those that still differ to the verdict. */
+async function lookInto(
+  options: VerifyOptions,
+  compared: Compared,
+  suspects: string[][],
+  verdict: TableVerdict,
+): Promise<void> {
+  const { replica, limit = defaultLimit } = options
+  let keys = suspects
+  for (let turn = 1; turn <= positionsAsked && keys.length > 0; turn++) {
+    keys = await atComparisonPoint(options, async (point) => {
+      const visibility = await point.visibility
+      const [source, target] = await Promise.all([
+        readRows(sourceSide(point.snapshot.client, replica, compared), isOneOfAtSource(compared, keys)),
+        readRows(
+          replicaSide(options.warehouse, replica, compared, visibility),
+          isOneOfAtReplica(compared, keys),
+        ),
+      ])
+      const differing = keys.filter((key) => differencesOf(compared, [key], source, target).length > 0)
+      if (turn < positionsAsked || differing.length === 0) return differing
+      const shown = differing.slice(0, Math.max(0, limit - verdict.differing_keys))
+      verdict.differences.push(...differencesOf(compared, shown, source, target))
+      verdict.differing_keys += differing.length
+      if (options.repair) {
+        await repairRows({ ...options, compared, snapshot: point.snapshot, visibility, keys: differing })
+        verdict.repaired_keys += differing.length
+      }
+      return differing
+    })
   }
 }
+
+function columnVerdicts({ key, columns }: Compared, left: Checksums, right: Checksums): ColumnVerdict[] {
+  const names = [key.map(({ name }) => name).join(', '), ...columns.map(({ name }) => name)]
+  return names.map((column, place) => ({
+    column,
+    equal: left.sums[place] === right.sums[place],
+    checksum: left.sums[place]!.toString(),
+  }))
+}
+
+const sizeRow = z.object({ pages: z.coerce.number() })
+/** 64 MiB at a time: one statement would say nothing of how far it is. */
+const pagesAtOnce = 8192
 
 async function readSource(
-  source: pg.ClientBase,
-  replica: ReplicaTable,
-  renderings: ColumnRendering[],
-): Promise<Map<string, Row>> {
-  const columns = renderings.map(({ sourceSql }) => sourceSql).join(', ')
-  const result = await source.query({
-    text: `SELECT ${columns} FROM ${pgRowsOf(replica.source)}`,
-    rowMode: 'array',
-    types: rawText,
-  })
-  return byKey(replica, result.rows)
-}
-
-async function readReplica(
-  warehouse: Warehouse,
-  replica: ReplicaTable,
-  renderings: ColumnRendering[],
-): Promise<Map<string, Row>> {
-  const query = defineQuery({
-    name: `verify ${replica.name}`,
-    sql: `SELECT [${renderings.map(({ replicaSql }) => replicaSql).join(', ')}] AS texts FROM ${replicaTableName(replica)} FINAL`,
-    params: z.object({}),
-    row: z.object({ texts: z.array(z.string().nullable()) }),
-  })
-  const rows = await warehouse.query(query, {})
-  return byKey(
-    replica,
-    rows.map(({ texts }) => texts),
+  { snapshot }: ComparisonPoint,
+  side: Side,
+  { source }: ReplicaTable,
+  onProgress: (part: number) => void = () => {},
+): Promise<Checksums> {
+  const [size] = await rowsOf(
+    snapshot.client,
+    sizeRow,
+    `SELECT pg_relation_size($1::regclass) / current_setting('block_size')::bigint AS pages`,
+    [pgTableName(source)],
   )
+  let sum: Checksums | undefined
+  for (let from = 0; ; from += pagesAtOnce) {
+    const isLast = source.isPartitioned || from + pagesAtOnce >= size!.pages
+    const end = isLast ? '' : ` AND ctid < '(${from + pagesAtOnce},0)'`
+    const where = source.isPartitioned ? '' : `WHERE ctid >= '(${from},0)'${end}`
+    const part = await readChecksums(side, where)
+    sum = sum ? addChecksums(sum, part) : part
+    if (isLast) return sum
+    onProgress((from + pagesAtOnce) / size!.pages)
+  }
 }
 
-function byKey(replica: ReplicaTable, rows: Row[]): Map<string, Row> {
-  const places = replica.key.map((column) => replica.columns.indexOf(column))
-  return new Map(rows.map((row) => [places.map((place) => row[place]).join('\0'), row]))
-}
-
-function compare(
-  replica: ReplicaTable,
-  renderings: ColumnRendering[],
-  wanted: Map<string, Row>,
-  found: Map<string, Row>,
-): Difference[] {
-  const differences: Difference[] = []
-  for (const [key, source] of wanted) {
-    const row = found.get(key)
-    if (!row) differences.push({ key: key.split('\0'), column: 'row', source: 'there', replica: undefined })
-    else {
-      renderings.forEach((rendering, place) => {
-        const [left, right] = [source[place]!, row[place]!]
-        if (left === right || (left !== null && right !== null && rendering.isSame(left, right))) return
-        const column = replica.columns[place]!.name
-        differences.push({ key: key.split('\0'), column, source: left, replica: right })
-      })
-    }
-  }
-  for (const key of found.keys()) {
-    if (!wanted.has(key)) {
-      differences.push({ key: key.split('\0'), column: 'row', source: undefined, replica: 'there' })
-    }
-  }
-  return differences
-}
+/** Whether all of them were equal, or are now. */
+export const isEqual = (verdicts: readonly TableVerdict[]) =>
+  verdicts.every(({ differing_keys }) => differing_keys === 0)

@@ -6,10 +6,10 @@ import { type ReportEnvelope, reportEnvelope } from '@tendon/contracts/report-en
 import { type ReportLink, reportLink } from '@tendon/contracts/reports-api.ts'
 import { openDataFolder } from '@tendon/embedded/data-folder.ts'
 import { readEmbeddedConfig } from '@tendon/embedded/embedded-config.ts'
-import { silentProgress } from '@tendon/embedded/progress.ts'
 import { startTendon, type Tendon } from '@tendon/embedded/start-tendon.ts'
 import { createLifecycle } from '@tendon/platform/lifecycle.ts'
 import { createLog } from '@tendon/platform/log.ts'
+import { silentProgress } from '@tendon/platform/progress.ts'
 import { dailyReport } from '@tendon/web/src/report/daily-view.ts'
 
 /** Enough for the 30 days of a report; the full 90 only take longer to load. */

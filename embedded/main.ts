@@ -2,12 +2,12 @@ import { relative } from 'node:path'
 import { helpText } from '@tendon/platform/config.ts'
 import { createLifecycle, stopOnSignals } from '@tendon/platform/lifecycle.ts'
 import { endWith } from '@tendon/platform/process-config.ts'
+import { createTerminalProgress } from '@tendon/platform/progress.ts'
 import { demoPeople } from '@tendon/sources/demo-people.ts'
 import { type DataFolder, openDataFolder } from './data-folder.ts'
 import { readEmbeddedConfig } from './embedded-config.ts'
 import { openLogFile } from './log-for.ts'
 import { type EmbeddedConfig, embeddedOptions } from './options.ts'
-import { createTerminalProgress } from './progress.ts'
 import { startTendon } from './start-tendon.ts'
 
 const argv = process.argv.slice(2)

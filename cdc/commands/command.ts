@@ -12,6 +12,7 @@ import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import type pg from 'pg'
 import { cdcOptions } from '../options.ts'
 import { connectSource } from '../postgres-connection.ts'
+import { type RegistryEntry, registry } from '../registry.ts'
 
 export const exitCodes = { ...programExitCodes, different: 3 } as const
 
@@ -77,6 +78,18 @@ function refuseOtherThan(shape: string, name: string, operands: string[]): void 
   if (operands.length >= least && operands.length <= most.length) return
   const wanted = most.length === 0 ? 'takes no argument' : `takes ${shape}`
   throw new ConfigError(`cdc ${name}`, [`it ${wanted}, and got "${operands.join(' ')}"`])
+}
+
+/**
+ * The registry's entry of a table, by its name with or without `public.`; all of them when none is named.
+ * @throws ConfigError when it is not in the registry
+ */
+export function entriesOf(name: string | undefined): readonly RegistryEntry[] {
+  if (name === undefined) return registry
+  const entry = registry.find((candidate) => candidate.name === name || candidate.name === `public.${name}`)
+  if (entry) return [entry]
+  const known = registry.map((candidate) => candidate.name).join(', ')
+  throw new ConfigError('cdc', [`"${name}" is not a table of the registry; there are: ${known}`])
 }
 
 /** The answer, on standard output: for scripts or for people. */

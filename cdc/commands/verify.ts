@@ -1,48 +1,87 @@
-import { defineOptions, millisecondsOption } from '@tendon/platform/config.ts'
+import { booleanOption, defineOptions, millisecondsOption } from '@tendon/platform/config.ts'
+import { createTerminalProgress } from '@tendon/platform/progress.ts'
+import { progressBar } from '@tendon/platform/progress-bar.ts'
+import { z } from 'zod'
 import { deriveReplica } from '../derive-table.ts'
-import { registry } from '../registry.ts'
+import { connectSource } from '../postgres-connection.ts'
 import { readSourceTables } from '../source-catalog.ts'
-import { readWalEnd, waitForPosition } from '../source-position.ts'
-import { type TableVerdict, verifyTable } from '../verify.ts'
-import { commandOptions, defineCommand, exitCodes, print } from './command.ts'
+import { waitForPosition } from '../source-position.ts'
+import { isEqual, type TableVerdict, type VerifyOptions, verifyTable } from '../verify.ts'
+import { commandOptions, defineCommand, entriesOf, exitCodes, print } from './command.ts'
 
-/** Of each table, in the text for people. */
-const differencesShown = 10
-
-export const verify = defineCommand({
-  name: 'verify',
-  summary: 'Compare every replica with its source, row for row and value for value',
-  options: defineOptions({
-    ...commandOptions,
-    timeoutMs: {
-      env: 'CDC_VERIFY_TIMEOUT_MS',
-      flag: 'timeout-ms',
-      type: millisecondsOption,
-      default: 60_000,
-      help: 'How long to wait for the feed to catch up',
-    },
-  }),
-  async act(config, { source, warehouse }) {
-    const caughtUp = async () => {
-      const lsn = await readWalEnd(source)
-      await waitForPosition(source, warehouse, config.slotName, lsn, config.timeoutMs)
-    }
-    const verdicts: TableVerdict[] = []
-    for (const table of await readSourceTables(source, registry)) {
-      verdicts.push(await verifyTable({ source, warehouse, replica: deriveReplica(table), caughtUp }))
-    }
-    print(config, { tables: verdicts }, verdicts.map(describeVerdict).join(''))
-    return verdicts.some(({ differences }) => differences.length > 0) ? exitCodes.different : exitCodes.done
+const verifyOptions = defineOptions({
+  ...commandOptions,
+  repair: {
+    env: 'CDC_VERIFY_REPAIR',
+    flag: 'repair',
+    type: booleanOption,
+    default: false,
+    help: 'Write what differs into the log as the source has it, and compare again',
+  },
+  limit: {
+    env: 'CDC_VERIFY_LIMIT',
+    flag: 'limit',
+    type: z.coerce.number<string>().int().min(1).max(1_000_000),
+    default: 20,
+    help: 'How many differing keys are named in each table',
+  },
+  timeoutMs: {
+    env: 'CDC_VERIFY_TIMEOUT_MS',
+    flag: 'timeout-ms',
+    type: millisecondsOption,
+    default: 60_000,
+    help: 'How long to wait for the feed to catch up',
   },
 })
 
-function describeVerdict({ table, rows, differences }: TableVerdict): string {
-  if (differences.length === 0) return `${table}: ${rows} rows, all equal\n`
-  const shown = differences
-    .slice(0, differencesShown)
-    .map(
-      ({ key, column, source, replica }) =>
-        `    ${key.join(', ')} ${column}: ${source} at the source, ${replica} here\n`,
-    )
-  return `${table}: ${rows} rows, ${differences.length} differences\n${shown.join('')}`
+export const verify = defineCommand({
+  name: 'verify',
+  operands: '[table]',
+  summary: 'Prove that replicas equal their source at one position, or name the keys that differ',
+  options: verifyOptions,
+  async act(config, { source, warehouse, operands }) {
+    const progress = createTerminalProgress(process.stderr, new AbortController().signal)
+    const verdicts: TableVerdict[] = []
+    for (const table of await readSourceTables(source, entriesOf(operands[0]))) {
+      const options: VerifyOptions = {
+        warehouse,
+        connect: () => connectSource(config.crmDatabaseUrl),
+        feed: config.slotName,
+        caughtUp: (lsn) => waitForPosition(source, warehouse, config.slotName, lsn, config.timeoutMs),
+        replica: deriveReplica(table),
+        limit: config.limit,
+        repair: config.repair,
+      }
+      const text = `comparing ${table.qualifiedName}`
+      const found = await progress.step(text, (update) =>
+        verifyTable({ ...options, onProgress: (part) => update(`${text} ${progressBar(part)}`) }),
+      )
+      verdicts.push(found)
+      if (found.repaired_keys === 0) continue
+      const again = await progress.step(`comparing ${table.qualifiedName} again`, () =>
+        verifyTable({ ...options, repair: false }),
+      )
+      verdicts.splice(-1, 1, { ...again, repaired_keys: found.repaired_keys })
+    }
+    print(config, { tables: verdicts }, verdicts.map(describeVerdict).join(''))
+    return isEqual(verdicts) ? exitCodes.done : exitCodes.different
+  },
+})
+
+function describeVerdict(verdict: TableVerdict): string {
+  const { table, position, rows, replica_rows, differing_keys, has_more, repaired_keys } = verdict
+  const repaired = repaired_keys > 0 ? `, ${repaired_keys} repaired` : ''
+  if (differing_keys === 0) {
+    return `${table}: ${rows} rows at ${position}, all equal in ${verdict.columns.length} checksums${repaired}\n`
+  }
+  const columns = verdict.columns.filter(({ equal }) => !equal).map(({ column }) => column)
+  const lines = verdict.differences.map(
+    ({ key, column, source, replica }) =>
+      `    ${key.join(', ')} ${column}: ${said(source)} at the source, ${said(replica)} here\n`,
+  )
+  const counts = `${rows} rows at ${position}, ${replica_rows} here`
+  const least = has_more ? 'at least ' : ''
+  return `${table}: ${counts}, ${least}${differing_keys} keys differ (${columns.join(', ')})${repaired}\n${lines.join('')}`
 }
+
+const said = (text: string | null | undefined) => (text === undefined ? 'none' : (text ?? 'NULL'))

@@ -1,0 +1,65 @@
+import type pg from 'pg'
+import { z } from 'zod'
+import { parseLsn } from './lsn.ts'
+import { rowsOf } from './source-catalog.ts'
+
+/** What one moment of the source has seen: a transaction of its own that reads nothing else. */
+export type SourceSnapshot = {
+  /** The transaction's connection; whoever opened it ends it. */
+  client: pg.Client
+  /** Oldest transaction still running, and the first that had no id yet (64 bits: epoch and xid). */
+  xmin: bigint
+  xmax: bigint
+  /** Those between the two that were running. */
+  running: bigint[]
+  /** Where the WAL ended before the snapshot was taken, and after. */
+  lsnBefore: bigint
+  lsnAfter: bigint
+  /** When, by the source's clock, in microseconds since 1970. */
+  takenAt: bigint
+}
+
+const insertEnd = z.object({ lsn: z.string(), micros: z.string() })
+
+const insertEndSql = `
+SELECT pg_current_wal_insert_lsn()::text AS lsn, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text AS micros`
+
+const snapshotRow = z.object({ xmin: z.string(), xmax: z.string(), running: z.array(z.string()) })
+
+const snapshotSql = `
+SELECT pg_snapshot_xmin(s)::text AS xmin, pg_snapshot_xmax(s)::text AS xmax,
+  ARRAY(SELECT pg_snapshot_xip(s)::text) AS running
+FROM pg_current_snapshot() AS s`
+
+/** Begins a transaction that sees one moment of the source until it ends. */
+export async function openSnapshot(client: pg.Client): Promise<SourceSnapshot> {
+  const [before] = await rowsOf(client, insertEnd, insertEndSql)
+  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+  const [snapshot] = await rowsOf(client, snapshotRow, snapshotSql)
+  const [after] = await rowsOf(client, insertEnd, insertEndSql)
+  return {
+    client,
+    xmin: BigInt(snapshot!.xmin),
+    xmax: BigInt(snapshot!.xmax),
+    running: snapshot!.running.map(BigInt),
+    lsnBefore: parseLsn(before!.lsn),
+    lsnAfter: reachable(parseLsn(after!.lsn)),
+    takenAt: BigInt(after!.micros),
+  }
+}
+
+const walPageBytes = 8192n
+const longestPageHeaderBytes = 40n
+
+/**
+ * The insert position, which counts what is committed but not flushed yet (synchronous_commit = off). At the start
+ * of a page it stands behind the page's header, where nobody else's position comes to before the next record.
+ */
+function reachable(insertLsn: bigint): bigint {
+  const intoPage = insertLsn % walPageBytes
+  return intoPage <= longestPageHeaderBytes ? insertLsn - intoPage : insertLsn
+}
+
+export async function endSnapshot({ client }: SourceSnapshot): Promise<void> {
+  await client.query('COMMIT')
+}
