@@ -2,26 +2,30 @@ import { createHttpApp, type HttpApp } from '@tendon/platform/http-app.ts'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
-import { Pool } from 'undici'
+import type { RedisClient } from '@tendon/platform/redis-connection.ts'
+import { createAudit } from './audit.ts'
+import { backchannelLogoutPath, backchannelLogoutRoute } from './backchannel-logout-route.ts'
 import { createCookies } from './cookies.ts'
+import { createGateway } from './gateway/gateway.ts'
+import { type GatewayRoute, gatewayRoutes } from './gateway/route-table.ts'
 import { createInvalidationHub } from './invalidation-hub.ts'
 import { createOidcClient } from './oidc-client.ts'
 import type { BffConfig } from './options.ts'
-import { createRefreshTokens } from './refresh-tokens.ts'
+import { createRateLimits } from './rate-limits.ts'
+import { createRefreshTokens, type RefreshTiming } from './refresh-tokens.ts'
 import { reportEvents } from './report-events.ts'
-import { reportsGateway } from './reports-gateway.ts'
 import { sameSiteOnly } from './same-site-only.ts'
-import { neverStored, securityHeaders } from './security-headers.ts'
+import { dataHeaders, securityHeaders } from './security-headers.ts'
 import { createSessionIndex } from './session-index.ts'
+import { sessionListRoutes } from './session-list-routes.ts'
 import { sessionRoutes } from './session-routes.ts'
 import { createSessionStore } from './session-store.ts'
 import { signInRoutes } from './sign-in-routes.ts'
 import { createSignInTransactions } from './sign-in-transactions.ts'
+import { createFreshen, createSignedIn } from './signed-in.ts'
 import { createStaticFiles } from './static-files.ts'
 import { createTokenEncryption } from './token-encryption.ts'
-
-const backchannelLogoutPath = '/auth/backchannel-logout'
-const maxAnswerBytes = 1_048_576
+import { createClientAddress } from './visit.ts'
 
 export type Bff = {
   app: HttpApp
@@ -35,24 +39,35 @@ export type Bff = {
  * The browser's only origin: sign-in, sessions, and the gateway to the services behind it.
  *
  * @param options.keyValue shared by all instances; sessions and sign-ins under way are kept in it
+ * @param options.redis for the rate limits of all instances together; without it each counts for itself
+ * @param options.auditLog a stream of its own; the service's log, marked, unless told
  * @param options.webRoot folder of the built web application, served to whoever asks
+ * @param options.routes of the gateway; those of the configuration unless told
  * @param options.now milliseconds; tests pass their own clock
  */
 export function createBff(options: {
   config: BffConfig
   keyValue: KeyValue
+  redis?: RedisClient | undefined
   log: Log
+  auditLog?: Log | undefined
   metrics: Metrics
   webRoot?: string | undefined
+  routes?: GatewayRoute[] | undefined
+  refreshTiming?: RefreshTiming | undefined
   now?: () => number
 }): Bff {
-  const { config, keyValue, log, metrics, webRoot, now = Date.now } = options
-  const { publicUrl, sessionMs } = config
+  const { config, keyValue, redis, log, metrics, webRoot, now = Date.now } = options
+  const { auditLog = log.child({ stream: 'audit' }), routes = gatewayRoutes(config) } = options
+  const { publicUrl, sessionMs, idleMs } = config
   const https = publicUrl.startsWith('https:')
   const homeUrl = `${publicUrl}/`
 
   const encryption = createTokenEncryption(config.sessionKeys)
   const cookies = createCookies({ secure: https })
+  const clientAddress = createClientAddress(config.trustedProxies)
+  const audit = createAudit({ log: auditLog, clientAddress })
+  const limits = createRateLimits({ perMinute: ratesOf(config), redis })
   const provider = createOidcClient({
     issuer: config.oidcIssuer,
     internalUrl: config.oidcInternalUrl,
@@ -63,13 +78,30 @@ export function createBff(options: {
     now,
   })
   const transactions = createSignInTransactions({ keyValue, encryption })
-  const index = createSessionIndex({ keyValue, now })
-  const sessions = createSessionStore({ keyValue, encryption, index, now })
-  const refreshTokens = createRefreshTokens({ sessions, provider, keyValue, now, log, metrics })
-  const upstream = new Pool(new URL(config.reportsServiceUrl).origin, {
-    headersTimeout: config.reportsTimeoutMs,
-    bodyTimeout: config.reportsTimeoutMs,
-    maxResponseSize: maxAnswerBytes,
+  const index = createSessionIndex({ keyValue, encryption, now })
+  const sessions = createSessionStore({ keyValue, encryption, index, sessionMs, idleMs, now })
+  const refreshTokens = createRefreshTokens({
+    sessions,
+    provider,
+    keyValue,
+    now,
+    log,
+    metrics,
+    timing: options.refreshTiming,
+  })
+  const signedIn = createSignedIn({ sessions, cookies })
+  const freshen = createFreshen({ sessions, refreshTokens, clientAddress })
+  const gateway = createGateway({
+    routes,
+    sessions,
+    signedIn,
+    freshen,
+    limits,
+    clientAddress,
+    answerHeaders: dataHeaders({ https }),
+    now,
+    log,
+    metrics,
   })
   const staticFiles = createStaticFiles(webRoot)
   const hub = createInvalidationHub({ keyValue, log })
@@ -84,12 +116,14 @@ export function createBff(options: {
   const app = createHttpApp({ log, metrics, ready: () => keyValue.check() })
   const cdnOrigin = config.cdnBaseUrl && new URL(config.cdnBaseUrl).origin
   app.use(securityHeaders({ https, cdnOrigin }))
-  for (const path of ['/auth/*', '/callback', '/api/*']) app.use(path, neverStored)
-  app.use(sameSiteOnly({ origin: publicUrl, except: [backchannelLogoutPath] }))
-  app.route('/', signInRoutes({ provider, transactions, sessions, cookies, sessionMs, now, metrics }))
-  app.route('/', sessionRoutes({ provider, sessions, index, cookies, homeUrl, log }))
+  app.use(sameSiteOnly({ origin: publicUrl, except: [backchannelLogoutPath], audit }))
+  const parts = { provider, sessions, index, signedIn, freshen, cookies, limits, clientAddress, audit }
+  app.route('/', signInRoutes({ ...parts, transactions, https, metrics }))
+  app.route('/', sessionRoutes({ ...parts, homeUrl, log }))
+  app.route('/', sessionListRoutes(parts))
+  app.route('/', backchannelLogoutRoute({ ...parts, keyValue }))
   app.route('/', events.app)
-  app.route('/', reportsGateway({ upstream, sessions, refreshTokens, cookies }))
+  app.route('/', gateway.app)
   app.route('/', staticFiles.app)
 
   return {
@@ -99,10 +133,21 @@ export function createBff(options: {
       hub.start()
     },
     endStreams: events.end,
+    // The HTTP server in front has drained by now: nobody waits for what is still under way, but for new tokens.
     async stop() {
       await hub.stop()
-      // The HTTP server in front has drained by now: nobody waits for what is still under way.
-      await upstream.destroy()
+      await refreshTokens.drain()
+      await gateway.close()
     },
+  }
+}
+
+function ratesOf(config: BffConfig) {
+  const { loginsPerMinute, apiRequestsPerMinute, apiRequestsPerMinutePerAddress } = config
+  return {
+    login: loginsPerMinute,
+    callback: loginsPerMinute,
+    apiSession: apiRequestsPerMinute,
+    apiAddress: apiRequestsPerMinutePerAddress,
   }
 }

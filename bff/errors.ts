@@ -44,17 +44,17 @@ export const bffErrors = defineErrors('BFF', {
     help: 'Try again in a few seconds. Sessions are kept.',
     retryAfterSeconds: 5,
   },
-  reportsUnavailable: {
+  upstreamUnavailable: {
     number: 8,
     status: 502,
-    title: 'The reports service cannot be reached',
+    title: 'The service behind this address cannot be reached',
     help: 'Try again in a few seconds.',
     retryAfterSeconds: 5,
   },
-  reportsTimeout: {
+  upstreamTimeout: {
     number: 9,
     status: 504,
-    title: 'The reports service did not answer in time',
+    title: 'The service behind this address did not answer in time',
     help: 'Try again in a few seconds.',
     retryAfterSeconds: 5,
   },
@@ -94,5 +94,47 @@ export const bffErrors = defineErrors('BFF', {
     status: 400,
     title: 'The logout token is not valid',
     help: "Check the provider's issuer, client id and keys against this service's configuration.",
+  },
+  sessionUnknown: {
+    number: 14,
+    status: 404,
+    title: 'No such session',
+    help: 'List your sessions again at /auth/sessions: it may have ended by itself.',
+  },
+  notAllowed: {
+    number: 15,
+    status: 403,
+    title: 'Not allowed',
+    help: 'Ask for the role that the detail names.',
+  },
+  tooManyRequests: {
+    number: 16,
+    status: 429,
+    title: 'Too many requests',
+    help: 'Try again after the seconds that the header Retry-After gives.',
+  },
+  pathRefused: {
+    number: 17,
+    status: 400,
+    title: 'The address is not in its plain form',
+    help: 'Send paths without encoded slashes, dot segments, empty segments or backslashes.',
+  },
+  audienceMissing: {
+    number: 18,
+    status: 403,
+    title: 'The sign-in is not good for this service',
+    help: "Give the client the audience that the detail names in the provider's configuration, and sign in again.",
+  },
+  requestTooLarge: {
+    number: 19,
+    status: 413,
+    title: 'The body is larger than this service takes',
+    help: 'Send less at once.',
+  },
+  methodNotAllowed: {
+    number: 20,
+    status: 405,
+    title: 'This address does not take this method',
+    help: 'Use one of the methods that the header Allow names.',
   },
 })

@@ -1,9 +1,11 @@
 import { discoverClient } from '@tendon/platform/discover-client.ts'
+import { TendonError } from '@tendon/platform/errors.ts'
 import { createProviderFetch } from '@tendon/platform/provider-fetch.ts'
-import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey, jwtVerify } from 'jose'
+import { createRemoteJWKSet, customFetch, decodeJwt, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import * as oidc from 'openid-client'
 import { z } from 'zod'
 import { bffErrors } from './errors.ts'
+import { withinPatience } from './within-patience.ts'
 
 /** What the token endpoint gave, parsed. */
 export type IssuedTokens = {
@@ -12,6 +14,10 @@ export type IssuedTokens = {
   /** When to ask for the next ones: early enough that a report's way through the services takes less. */
   renewAtMs: number
   refreshToken: string
+  /** Proof for the sign-out at the provider, and for nothing else; absent when a refresh answered without one. */
+  idToken?: string | undefined
+  /** The services that the access token is for. */
+  audiences: string[]
   /** Absent when a refresh answered without an ID token. */
   identity: Identity | undefined
 }
@@ -29,17 +35,29 @@ const identity = z.object({
   customer_id: z.uuid().nullish(),
 })
 
+/** The access token's `aud`. That it is what it says is for the services to verify, which get it. */
+const tokenAudiences = z.object({ aud: z.union([z.string(), z.array(z.string())]).optional() })
+
 /** Which sessions a logout token ends: one by `sid`, or all of `sub`. */
 const logoutClaims = z.object({
   sub: z.string().optional(),
   sid: z.string().optional(),
   /** Forbidden, so that an ID token can never pass for a logout token. */
   nonce: z.never().optional(),
+  jti: z.string().min(1).max(256),
+  exp: z.number(),
   events: z.object({ 'http://schemas.openid.net/event/backchannel-logout': z.object({}) }),
 })
 
-/** Below the lease of a refresh, so that no second instance begins while a first still waits. */
-export const providerTimeoutMs = 5_000
+const logoutTokenType = /^(application\/)?(logout\+)?jwt$/i
+
+/** How long a person waits for the provider. */
+const providerTimeoutMs = 5_000
+/**
+ * A refresh is not given up before the provider must have: the refresh token is spent as soon as the provider has read
+ * it, and an answer that nobody waits for takes the session with it.
+ */
+export const tokenEndpointTimeoutMs = 30_000
 
 /** Of access tokens whose lifetime the provider does not tell: it need not (RFC 6749 §5.1). */
 const defaultLifetimeSeconds = 60
@@ -70,13 +88,13 @@ export function createOidcClient(options: {
   let discovered: Promise<oidc.Configuration> | undefined
   let keySet: JWTVerifyGetKey | undefined
 
-  function configuration(): Promise<oidc.Configuration> {
+  async function configuration(): Promise<oidc.Configuration> {
     discovered ??= discoverClient({
       issuer,
       internalUrl,
       clientId,
       clientSecret,
-      timeoutMs: providerTimeoutMs,
+      timeoutMs: tokenEndpointTimeoutMs,
       // Signatures of ID tokens are checked although they come straight from the provider: the back channel may
       // be plain HTTP (OpenID Connect Core 1.0 §3.1.3.7, 6).
       execute: [oidc.enableNonRepudiationChecks],
@@ -86,7 +104,9 @@ export function createOidcClient(options: {
         cause: withoutPayload(err),
       })
     })
-    return discovered
+    return withinPatience(discovered, providerTimeoutMs, () =>
+      bffErrors.providerUnavailable('The identity provider takes too long to answer.'),
+    )
   }
 
   function parseTokens(
@@ -102,6 +122,8 @@ export function createOidcClient(options: {
       renewAtMs: expiresAtMs - Math.min(renewalMarginMs, lifetimeMs / 2),
       // A provider that does not rotate answers without one (RFC 6749 §6).
       refreshToken: response.refresh_token ?? previousRefreshToken ?? '',
+      idToken: response.id_token,
+      audiences: audiencesOf(response.access_token),
       identity: claims && identity.parse(claims),
     }
   }
@@ -136,16 +158,20 @@ export function createOidcClient(options: {
     ): Promise<IssuedTokens & { identity: Identity }> {
       const config = await configuration()
       try {
-        const response = await oidc.authorizationCodeGrant(config, new URL(`${redirectUri}${query}`), {
+        const exchange = oidc.authorizationCodeGrant(config, new URL(`${redirectUri}${query}`), {
           pkceCodeVerifier: expected.codeVerifier,
           expectedState: expected.state,
           expectedNonce: expected.nonce,
           idTokenExpected: true,
         })
+        const response = await withinPatience(exchange, providerTimeoutMs, () =>
+          bffErrors.providerUnavailable('The identity provider takes too long to answer.'),
+        )
         const tokens = parseTokens(response)
         if (!tokens.identity || !tokens.refreshToken) throw new Error('no ID token or no refresh token')
         return { ...tokens, identity: tokens.identity }
       } catch (err) {
+        if (err instanceof TendonError) throw err
         const cause = withoutPayload(err)
         if (err instanceof oidc.AuthorizationResponseError) {
           const reason = err.error_description ? `${err.error} (${err.error_description})` : err.error
@@ -186,8 +212,32 @@ export function createOidcClient(options: {
     },
 
     /**
-     * Where the browser goes to end its session at the provider (OpenID Connect RP-Initiated Logout 1.0 §2). The
-     * session is named by its id: the ID token that the specification would have as proof must not stand in a URL.
+     * Ends the session at the provider (OpenID Connect RP-Initiated Logout 1.0 §2), with the ID token as proof. The
+     * request goes from here and by POST, which the specification gives beside GET, so that the token stands in no
+     * URL and reaches no browser.
+     */
+    async endProviderSession(idToken: string): Promise<void> {
+      const config = await configuration()
+      const endpoint = config.serverMetadata().end_session_endpoint
+      if (!endpoint) return
+      const response = await providerFetch(endpoint, {
+        method: 'POST',
+        body: new URLSearchParams({ id_token_hint: idToken, client_id: clientId }),
+        redirect: 'manual',
+        signal: AbortSignal.timeout(providerTimeoutMs),
+      }).catch((err) => {
+        throw bffErrors.providerUnavailable('The session at the provider could not be ended.', {
+          cause: withoutPayload(err),
+        })
+      })
+      await response.body?.cancel()
+      if (response.status < 400) return
+      throw bffErrors.providerUnavailable(`The provider answered the sign-out with ${response.status}.`)
+    },
+
+    /**
+     * Where the browser goes to be signed out at the provider too, for providers that end a session only there. It is
+     * named by its id (`logout_hint`), which opens nothing.
      */
     async logoutUrl(sid: string | undefined): Promise<string> {
       const config = await configuration()
@@ -198,11 +248,11 @@ export function createOidcClient(options: {
     },
 
     /** Checks a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6). */
-    async verifyLogoutToken(token: string): Promise<{ sub: string | undefined; sid: string | undefined }> {
+    async verifyLogoutToken(token: string): Promise<z.infer<typeof logoutClaims>> {
       const metadata = (await configuration()).serverMetadata()
       keySet ??= createRemoteJWKSet(new URL(metadata.jwks_uri ?? ''), { [customFetch]: providerFetch })
       try {
-        const { payload } = await jwtVerify(token, keySet, {
+        const { payload, protectedHeader } = await jwtVerify(token, keySet, {
           issuer: metadata.issuer,
           audience: clientId,
           // Asymmetric only (RFC 8725 §3.1).
@@ -211,15 +261,26 @@ export function createOidcClient(options: {
           maxTokenAge: '2m',
           clockTolerance: 5,
         })
-        const { sub, sid } = logoutClaims.parse(payload)
-        if (!sub && !sid) throw new Error('neither sub nor sid')
-        return { sub, sid }
+        // §2.4 recommends the type; another one means another kind of token (RFC 8725 §3.11).
+        if (!logoutTokenType.test(protectedHeader.typ ?? 'JWT')) throw new Error('typ')
+        const claims = logoutClaims.parse(payload)
+        if (!claims.sub && !claims.sid) throw new Error('neither sub nor sid')
+        return claims
       } catch (err) {
         throw bffErrors.logoutTokenRefused('The logout token was not accepted.', {
           cause: withoutPayload(err),
         })
       }
     },
+  }
+}
+
+function audiencesOf(accessToken: string): string[] {
+  try {
+    const { aud = [] } = tokenAudiences.parse(decodeJwt(accessToken))
+    return typeof aud === 'string' ? [aud] : aud
+  } catch {
+    return []
   }
 }
 

@@ -10,6 +10,16 @@ import { logLevels } from '@tendon/platform/log.ts'
 import { redisUrlOption } from '@tendon/platform/redis-connection.ts'
 import { z } from 'zod'
 import { encryptionKeysOption } from './token-encryption.ts'
+import { trustedProxiesOption } from './visit.ts'
+
+/** Scheme, host and port, several with commas between. */
+const originsOption = z
+  .string()
+  .transform((text) => text.split(',').map((entry) => entry.trim()))
+  .refine((entries) => entries.every((entry) => URL.canParse(entry)), 'not addresses with commas between')
+  .transform((entries) => entries.map((entry) => new URL(entry).origin))
+
+const rateOption = z.coerce.number<string>().int().positive()
 
 export const bffOptions = defineOptions({
   port: { env: 'PORT', flag: 'port', type: portOption, default: 8080, help: 'Port it listens on.' },
@@ -41,8 +51,8 @@ export const bffOptions = defineOptions({
   },
   reportsServiceUrl: {
     env: 'REPORTS_SERVICE_URL',
-    type: urlOption,
-    help: 'Address of the reports service.',
+    type: originsOption,
+    help: 'Address of the reports service; of several instances, with commas between.',
   },
   reportsTimeoutMs: {
     env: 'REPORTS_TIMEOUT_MS',
@@ -73,6 +83,42 @@ export const bffOptions = defineOptions({
     default: 15_000,
     help: 'How often a stream of events says that it is there; proxies close what is silent for long.',
   },
+  idleMs: {
+    env: 'SESSION_IDLE_MS',
+    type: millisecondsOption,
+    default: 30 * 60_000,
+    help: 'How long a sign-in lasts that nobody uses.',
+  },
+  trustedProxies: {
+    env: 'TRUSTED_PROXIES',
+    type: trustedProxiesOption,
+    default: [],
+    help: 'Addresses and networks of the proxies in front, with commas between, whose X-Forwarded-For is believed.',
+  },
+  loginsPerMinute: {
+    env: 'LOGINS_PER_MINUTE',
+    type: rateOption,
+    default: 60,
+    help: 'Sign-ins that one address may begin in a minute, and callbacks.',
+  },
+  apiRequestsPerMinute: {
+    env: 'API_REQUESTS_PER_MINUTE',
+    type: rateOption,
+    default: 1_200,
+    help: 'Requests of the API that one session may make in a minute.',
+  },
+  apiRequestsPerMinutePerAddress: {
+    env: 'API_REQUESTS_PER_MINUTE_PER_ADDRESS',
+    type: rateOption,
+    default: 12_000,
+    help: 'Requests of the API that may come from one address in a minute; a clinic is one address.',
+  },
+  auditLogFile: {
+    env: 'AUDIT_LOG_FILE',
+    type: textOption,
+    optional: true,
+    help: 'File of the audit log; without it, it stands in the log with "stream":"audit".',
+  },
   redisUrl: {
     env: 'REDIS_URL',
     type: redisUrlOption,
@@ -94,4 +140,7 @@ export const bffOptions = defineOptions({
 })
 
 /** What `createBff` needs; the rest of the table is for the process around it. */
-export type BffConfig = Omit<Config<typeof bffOptions>, 'port' | 'host' | 'redisUrl' | 'webRoot' | 'logLevel'>
+export type BffConfig = Omit<
+  Config<typeof bffOptions>,
+  'port' | 'host' | 'redisUrl' | 'webRoot' | 'logLevel' | 'auditLogFile'
+>

@@ -1,16 +1,25 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { TendonError } from '@tendon/platform/errors.ts'
-import type { KeyValue } from '@tendon/platform/key-value.ts'
+import type { KeyValue, Lease } from '@tendon/platform/key-value.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
+import { platformErrors } from '@tendon/platform/platform-errors.ts'
 import { bffErrors } from './errors.ts'
-import { type OidcClient, providerTimeoutMs } from './oidc-client.ts'
-import { type LoadedSession, renewSession, type SessionStore } from './session-store.ts'
+import { type IssuedTokens, type OidcClient, tokenEndpointTimeoutMs } from './oidc-client.ts'
+import { type LoadedSession, renewSession } from './session.ts'
+import type { SessionStore } from './session-store.ts'
+import { withinPatience } from './within-patience.ts'
 
-/** Longer than discovery, refresh and key set together may take, so that its holder never loses a lease at work. */
-const leaseMs = 4 * providerTimeoutMs
-const waitMs = 2 * providerTimeoutMs
+export type RefreshTiming = {
+  /** The lease is renewed while its holder lives: this is how long others wait for one that has died. */
+  leaseMs: number
+  /** How long a request waits for new tokens. The refresh goes on after it. */
+  patienceMs: number
+}
+const defaultTiming: RefreshTiming = { leaseMs: 10_000, patienceMs: 5_000 }
 const pollMs = 50
+/** How long tokens are held that could not be written: a Redis that restarts or fails over takes less. */
+const writeAttemptsMs = 30_000
 
 export type RefreshTokens = ReturnType<typeof createRefreshTokens>
 
@@ -25,8 +34,9 @@ export function createRefreshTokens(options: {
   now: () => number
   log: Log
   metrics: Metrics
+  timing?: RefreshTiming | undefined
 }) {
-  const { sessions, provider, keyValue, now, log, metrics } = options
+  const { sessions, provider, keyValue, now, log, metrics, timing = defaultTiming } = options
   const refreshes = metrics.counter('token_refreshes_total', 'Refreshes by how they ended', ['outcome'])
   const underWay = new Map<string, Promise<LoadedSession>>()
 
@@ -35,9 +45,10 @@ export function createRefreshTokens(options: {
 
   /** One instance gets the lease and refreshes; the others wait until they see what it wrote. */
   async function refreshOnce(loaded: LoadedSession): Promise<LoadedSession> {
-    const deadlineMs = performance.now() + waitMs
+    const deadlineMs = performance.now() + tokenEndpointTimeoutMs + timing.leaseMs
     while (performance.now() < deadlineMs) {
-      const lease = await keyValue.acquireLease(`tendon:session-refresh:${loaded.hash}`, leaseMs)
+      const lease = await keyValue.acquireLease(`tendon:session-refresh:${loaded.hash}`, timing.leaseMs)
+      const stopRenewing = lease && keepRenewing(lease)
       try {
         // Read after the lease was taken, or while another holds it: only this shows what others have done.
         const current = await sessions.load(loaded.id)
@@ -45,11 +56,23 @@ export function createRefreshTokens(options: {
         if (isFresh(current)) return current
         if (lease) return await refresh(current)
       } finally {
-        await lease?.release()
+        stopRenewing?.()
+        await lease?.release().catch((err) => log.debug({ err }, 'lease of a refresh ends by itself'))
       }
       await delay(pollMs)
     }
     throw bffErrors.providerUnavailable('The identity provider takes too long to give new tokens.')
+  }
+
+  /** So that the lease of a slow refresh does not end before it; `write` fences off whoever lost it all the same. */
+  function keepRenewing(lease: Lease): () => void {
+    const timer = setInterval(() => {
+      lease.renew().then(
+        (held) => held || log.warn('the lease of a token refresh was lost'),
+        (err) => log.warn({ err }, 'the lease of a token refresh could not be renewed'),
+      )
+    }, timing.leaseMs / 3)
+    return () => clearInterval(timer)
   }
 
   async function refresh(current: LoadedSession): Promise<LoadedSession> {
@@ -59,16 +82,18 @@ export function createRefreshTokens(options: {
     })
     if (outcome.refused) {
       refreshes.inc({ outcome: 'refused' })
-      log.info('session ended: the identity provider gives it no new tokens')
+      log.info(
+        { session: current.session.handle },
+        'session ended: the identity provider gives it no new tokens',
+      )
       await sessions.end(current.hash)
       throw bffErrors.sessionEnded('The identity provider has ended your sign-in.')
     }
     const { tokens } = outcome
     // OpenID Connect Core 1.0 §12.2: a refreshed ID token must be about the same account.
-    const sameAccount = !tokens.identity || tokens.identity.sub === current.session.subject
-    const renewed = renewSession(current.session, tokens)
-    const replaced = sameAccount ? await sessions.replace(current, renewed) : undefined
-    if (!replaced) {
+    const isSameAccount = !tokens.identity || tokens.identity.sub === current.session.subject
+    const written = isSameAccount ? await writeWhileAway(current, tokens) : undefined
+    if (!written) {
       refreshes.inc({ outcome: 'signed_out' })
       // Signed out while the provider answered: what it gave must not live on.
       await provider.revoke(tokens.refreshToken).catch((err) => log.warn({ err }, 'tokens not revoked'))
@@ -76,27 +101,74 @@ export function createRefreshTokens(options: {
       throw bffErrors.sessionEnded('You have been signed out.')
     }
     refreshes.inc({ outcome: 'refreshed' })
-    return replaced
+    return written
+  }
+
+  /** The old refresh token is spent: while the store is away, the new one is held and tried again. */
+  async function writeWhileAway(
+    current: LoadedSession,
+    tokens: IssuedTokens,
+  ): Promise<LoadedSession | undefined> {
+    const deadlineMs = performance.now() + writeAttemptsMs
+    for (;;) {
+      try {
+        return await write(current, tokens)
+      } catch (err) {
+        const isAway = err instanceof TendonError && err.code === platformErrors.keyValueUnavailable.code
+        if (!isAway || performance.now() > deadlineMs) throw err
+        log.warn({ err }, 'new tokens are held until the store can be written')
+        await delay(10 * pollMs)
+      }
+    }
   }
 
   /**
-   * The session with an access token that is good for a while.
-   * @throws TENDON-BFF-002 when the session has ended; -007 when the provider does not answer, and the session stays
+   * Compare and set on what this refresh was made from (the fence): a session that has ended stays ended, one that
+   * was only used meanwhile gets the tokens, and one that another refresh has written to is left as that wrote it.
    */
-  return async (loaded: LoadedSession): Promise<LoadedSession> => {
-    if (isFresh(loaded)) return loaded
-    let refreshing = underWay.get(loaded.hash)
-    if (!refreshing) {
-      refreshing = refreshOnce(loaded).finally(() => underWay.delete(loaded.hash))
-      underWay.set(loaded.hash, refreshing)
+  async function write(current: LoadedSession, tokens: IssuedTokens): Promise<LoadedSession | undefined> {
+    const spent = current.session.refreshToken
+    let latest: LoadedSession | undefined = current
+    while (latest && latest.session.refreshToken === spent) {
+      const written = await sessions.replace(latest, renewSession(latest.session, tokens))
+      if (written) return written
+      latest = await sessions.load(current.id)
     }
-    try {
-      return await refreshing
-    } catch (err) {
-      const unavailable = err instanceof TendonError && err.code === bffErrors.providerUnavailable.code
-      // Tokens are renewed early for this: the provider may be away for a moment without anybody noticing.
-      if (unavailable && isUsable(loaded)) return loaded
-      throw err
-    }
+    return latest
+  }
+
+  /** The refresh of this session that is under way, or a new one. */
+  function refreshing(loaded: LoadedSession): Promise<LoadedSession> {
+    const known = underWay.get(loaded.hash)
+    if (known) return known
+    const begun = refreshOnce(loaded).finally(() => underWay.delete(loaded.hash))
+    // Whoever asked may have given up by the time it fails.
+    begun.catch((err) => log.debug({ err }, 'refresh failed'))
+    underWay.set(loaded.hash, begun)
+    return begun
+  }
+
+  return {
+    /**
+     * The session with an access token that is good for a while.
+     * @throws TENDON-BFF-002 when the session has ended; -007 when the provider does not answer, and the session stays
+     */
+    async fresh(loaded: LoadedSession): Promise<LoadedSession> {
+      if (isFresh(loaded)) return loaded
+      try {
+        return await withinPatience(refreshing(loaded), timing.patienceMs, () =>
+          bffErrors.providerUnavailable('The identity provider takes too long to give new tokens.'),
+        )
+      } catch (err) {
+        const isUnavailable = err instanceof TendonError && err.code === bffErrors.providerUnavailable.code
+        // Tokens are renewed early for this: the provider may be away for a moment without anybody noticing.
+        if (isUnavailable && isUsable(loaded)) return loaded
+        throw err
+      }
+    },
+    /** Waits for what is under way: a refresh that is cut off loses the session its tokens. */
+    async drain(): Promise<void> {
+      await Promise.allSettled(underWay.values())
+    },
   }
 }

@@ -1,5 +1,6 @@
 import type { HttpEnv } from '@tendon/platform/http-app.ts'
-import type { MiddlewareHandler } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
+import type { Audit } from './audit.ts'
 import { bffErrors } from './errors.ts'
 
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS'])
@@ -11,21 +12,27 @@ const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS'])
  * @param options.origin of the public address
  * @param options.except paths that are called by servers, which prove themselves in another way
  */
-export function sameSiteOnly(options: { origin: string; except: string[] }): MiddlewareHandler<HttpEnv> {
-  const { origin, except } = options
+export function sameSiteOnly(options: {
+  origin: string
+  except: string[]
+  audit: Audit
+}): MiddlewareHandler<HttpEnv> {
+  const { origin, except, audit } = options
+
   return async (c, next) => {
     if (safeMethods.has(c.req.method) || except.includes(c.req.path)) return next()
-    if (c.req.header('x-tendon-csrf') !== '1') {
-      throw bffErrors.crossSiteRefused('The header x-tendon-csrf is missing.')
-    }
-    if ((c.req.header('origin') ?? origin) !== origin) {
-      throw bffErrors.crossSiteRefused('The header Origin names another site.')
-    }
-    if ((c.req.header('sec-fetch-site') ?? 'same-origin') !== 'same-origin') {
-      throw bffErrors.crossSiteRefused(
-        'The header Sec-Fetch-Site says that the request comes from elsewhere.',
-      )
-    }
-    return next()
+    const suspicion = suspicionOf(c)
+    if (!suspicion) return next()
+    const { code: reason } = bffErrors.crossSiteRefused
+    audit(c, { action: 'cross_site_request', outcome: 'refused', reason })
+    throw bffErrors.crossSiteRefused(suspicion)
+  }
+
+  function suspicionOf(c: Context<HttpEnv>): string | undefined {
+    if (c.req.header('x-tendon-csrf') !== '1') return 'The header x-tendon-csrf is missing.'
+    if ((c.req.header('origin') ?? origin) !== origin) return 'The header Origin names another site.'
+    return (c.req.header('sec-fetch-site') ?? 'same-origin') === 'same-origin'
+      ? undefined
+      : 'The header Sec-Fetch-Site says that the request comes from elsewhere.'
   }
 }

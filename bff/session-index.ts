@@ -1,12 +1,21 @@
 import { createHash } from 'node:crypto'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
+import type { Session } from './session.ts'
+import type { TokenEncryption } from './token-encryption.ts'
+import type { Visit } from './visit.ts'
 
-/** The sessions of an account, or of one session at the provider, by their hashes. */
-type Entry = { hash: string; endsAtMs: number }
+/** A session as its owner sees it in a list. */
+export type ListedSession = Visit & {
+  hash: string
+  handle: string
+  startedAtMs: number
+  lastUsedAtMs: number
+  endsAtMs: number
+}
 
-type Owner = { subject: string; providerSessionId?: string; endsAtMs: number }
+type Owner = Pick<Session, 'subject' | 'providerSessionId' | 'user' | 'handle' | 'lastUsedAtMs' | 'endsAtMs'>
 
-/** More than anybody has browsers; the oldest are forgotten, and end by their own time. */
+/** More than anybody has browsers; when there are more, the oldest sessions end. */
 const maxEntries = 50
 
 /** Longer than the rest of a sign-in takes once the provider has answered. */
@@ -14,17 +23,32 @@ const endedMs = 10_000
 
 export type SessionIndex = ReturnType<typeof createSessionIndex>
 
-/** Finds the sessions that a back-channel logout names, by the account (`sub`) or the provider's session (`sid`). */
-export function createSessionIndex(options: { keyValue: KeyValue; now: () => number }) {
-  const { keyValue, now } = options
+/**
+ * Finds sessions by the account (`sub`) or by the session at the provider (`sid`): for the list of a person's own
+ * sessions, and to end what a back-channel logout or a member of the staff names. Encrypted, for it says who was
+ * where; its keys are hashed, so that they name nobody either.
+ */
+export function createSessionIndex(options: {
+  keyValue: KeyValue
+  encryption: TokenEncryption
+  now: () => number
+}) {
+  const { keyValue, encryption, now } = options
 
-  async function addTo(key: string, entry: Entry): Promise<void> {
+  const parse = (key: string, stored: string | undefined): ListedSession[] => {
+    const text = stored && encryption.decrypt(stored, key)
+    const entries: ListedSession[] = text ? JSON.parse(text) : []
+    return entries.filter(({ endsAtMs }) => endsAtMs > now())
+  }
+
+  /** Changes a list; whoever else changes it at the same moment makes the write fail, and then it is read again. */
+  async function change(key: string, edit: (entries: ListedSession[]) => ListedSession[]): Promise<void> {
     for (;;) {
       const stored = await keyValue.get(key)
-      const live = parseEntries(stored).filter(({ endsAtMs }) => endsAtMs > now())
-      const value = JSON.stringify([...live, entry].slice(-maxEntries))
-      const ttlMs = Math.max(1, Math.ceil(entry.endsAtMs - now()))
-      // Whoever else adds at the same moment makes this fail, and then it is read again.
+      const entries = edit(parse(key, stored))
+      const ttlMs = Math.max(1, Math.ceil(Math.max(0, ...entries.map(({ endsAtMs }) => endsAtMs)) - now()))
+      const value = encryption.encrypt(JSON.stringify(entries), key)
+      if (stored === undefined && entries.length === 0) return
       const written =
         stored === undefined
           ? await keyValue.set(key, value, { ttlMs, onlyIfAbsent: true })
@@ -33,30 +57,82 @@ export function createSessionIndex(options: { keyValue: KeyValue; now: () => num
     }
   }
 
+  async function addTo(key: string, entry: ListedSession): Promise<string[]> {
+    let pushedOut: ListedSession[] = []
+    await change(key, (entries) => {
+      pushedOut = entries.slice(0, Math.max(0, entries.length + 1 - maxEntries))
+      return [...entries.slice(pushedOut.length), entry]
+    })
+    return pushedOut.map(({ hash }) => hash)
+  }
+
+  /** The staff know a person by the user name. */
+  async function nameAccount({ subject, user, endsAtMs }: Owner): Promise<void> {
+    const key = usernameKey(user.username)
+    const ttlMs = Math.max(1, Math.ceil(endsAtMs - now()))
+    await keyValue.set(key, encryption.encrypt(subject, key), { ttlMs })
+  }
+
   return {
-    /** False when the owner was signed out while this sign-in was under way: then the session must not begin. */
-    async add(owner: Owner, hash: string): Promise<boolean> {
-      const keys = [accountKey(owner.subject)]
-      if (owner.providerSessionId) keys.push(providerSessionKey(owner.providerSessionId))
-      for (const key of keys) await addTo(key, { hash, endsAtMs: owner.endsAtMs })
+    /** Not accepted when the owner was signed out while this sign-in was under way: then it must not begin. */
+    async add(owner: Owner, session: Visit & { hash: string; startedAtMs: number }) {
+      const { handle, lastUsedAtMs, endsAtMs } = owner
+      const keys = keysOf(owner)
+      const pushedOut: string[] = []
+      for (const key of keys) {
+        pushedOut.push(...(await addTo(key, { ...session, handle, lastUsedAtMs, endsAtMs })))
+      }
+      await nameAccount(owner)
       // Looked at after the entry is written, as `take` reads after it has marked: of the two, one sees the other.
-      const ended = await Promise.all(keys.map((key) => keyValue.get(endedKey(key))))
-      return ended.every((mark) => mark === undefined)
+      const ended = await Promise.all(keys.map((key) => keyValue.has(endedKey(key))))
+      return { accepted: !ended.includes(true), pushedOut }
     },
-    /** Takes the hashes of the sessions away: those of `sid` when it is given, else all of `sub`. */
-    async take(owner: { sub: string | undefined; sid: string | undefined }): Promise<string[]> {
+
+    /** The account's sessions, oldest first; those that ended before their time may be among them. */
+    async list(subject: string): Promise<ListedSession[]> {
+      const key = accountKey(subject)
+      return parse(key, await keyValue.get(key))
+    },
+
+    /** Writes down when and from where a session was used last; and so brings its lists under the newest key. */
+    async note(owner: Owner, hash: string, used: Visit & { lastUsedAtMs: number }): Promise<void> {
+      for (const key of keysOf(owner)) {
+        await change(key, (entries) =>
+          entries.map((entry) => (entry.hash === hash ? { ...entry, ...used } : entry)),
+        )
+      }
+      await nameAccount(owner)
+    },
+
+    async remove(owner: Owner, hash: string): Promise<void> {
+      for (const key of keysOf(owner)) {
+        await change(key, (entries) => entries.filter((entry) => entry.hash !== hash))
+      }
+    },
+
+    /** Takes the sessions away: those of `sid` when it is given, else all of `sub`. */
+    async take(owner: { sub?: string | undefined; sid?: string | undefined }): Promise<ListedSession[]> {
       const key = owner.sid ? providerSessionKey(owner.sid) : accountKey(owner.sub ?? '')
       await keyValue.set(endedKey(key), '1', { ttlMs: endedMs })
-      return parseEntries(await keyValue.getAndDelete(key)).map(({ hash }) => hash)
+      return parse(key, await keyValue.getAndDelete(key))
+    },
+
+    /** Whose sessions a user name's are; undefined when there are none. */
+    async subjectOf(username: string): Promise<string | undefined> {
+      const key = usernameKey(username)
+      const stored = await keyValue.get(key)
+      return stored === undefined ? undefined : encryption.decrypt(stored, key)
     },
   }
 }
 
-const parseEntries = (stored: string | undefined): Entry[] => (stored ? JSON.parse(stored) : [])
+function keysOf({ subject, providerSessionId }: Owner): string[] {
+  return [accountKey(subject), ...(providerSessionId ? [providerSessionKey(providerSessionId)] : [])]
+}
 
 const accountKey = (subject: string) => `tendon:sessions-of-account:${digest(subject)}`
 const providerSessionKey = (sid: string) => `tendon:sessions-of-sid:${digest(sid)}`
+const usernameKey = (username: string) => `tendon:account-of-username:${digest(username)}`
 const endedKey = (key: string) => `${key}:ended`
 
-/** Hashed, so that the store's keys name nobody. */
 const digest = (text: string) => createHash('sha256').update(text).digest('base64url')

@@ -1,56 +1,96 @@
 import { createHash, randomBytes } from 'node:crypto'
-import type { SessionUser } from '@tendon/contracts/session-api.ts'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
 import { bffErrors } from './errors.ts'
 import type { Identity, IssuedTokens } from './oidc-client.ts'
+import { type LoadedSession, type Session, toSession } from './session.ts'
 import type { SessionIndex } from './session-index.ts'
 import type { TokenEncryption } from './token-encryption.ts'
-
-/** What is kept of a sign-in; encrypted as a whole, for names are nobody else's business either. */
-export type Session = Omit<IssuedTokens, 'identity'> & {
-  user: SessionUser
-  /** The provider's id of the account. */
-  subject: string
-  /** The provider's id of its own session. */
-  providerSessionId?: string
-  /** However often it is refreshed, the session ends here. */
-  endsAtMs: number
-}
-
-/** A session as it was read: `stored` is what a later write must still find there. */
-export type LoadedSession = { id: string; hash: string; stored: string; session: Session }
+import type { Visit } from './visit.ts'
 
 const idBytes = 32
 const idPattern = /^[A-Za-z0-9_-]{43}$/
+const handleBytes = 12
 const sessionKey = (hash: string) => `tendon:session:${hash}`
+
+/** The last use is written down once in this time, so that not every request is a write. */
+const maxUseIntervalMs = 60_000
+/** Sessions whose decrypted form is kept beside the text it came from. */
+const maxOpened = 2_000
 
 export type SessionStore = ReturnType<typeof createSessionStore>
 
 /**
  * Sessions under the SHA-256 of their id, so that whoever reads the store cannot take one over. The id has 256
  * random bits: no salt or slow hash is needed.
+ *
+ * @param options.sessionMs how long a session lasts at most
+ * @param options.idleMs how long it lasts when it is not used
  */
 export function createSessionStore(options: {
   keyValue: KeyValue
   encryption: TokenEncryption
   index: SessionIndex
+  sessionMs: number
+  idleMs: number
   now: () => number
 }) {
-  const { keyValue, encryption, index, now } = options
+  const { keyValue, encryption, index, sessionMs, idleMs, now } = options
+  const useIntervalMs = Math.min(maxUseIntervalMs, idleMs / 10)
+  /** What was decrypted last, by hash: the store is asked each time, and the same text says the same. */
+  const opened = new Map<string, LoadedSession>()
+
   const seal = (id: string, session: Session) =>
     encryption.encrypt(JSON.stringify(session), associatedData(id))
+  const expiresAtMs = ({ endsAtMs, lastUsedAtMs }: Session) => Math.min(endsAtMs, lastUsedAtMs + idleMs)
+  const ttlMs = (session: Session) => Math.max(1, Math.ceil(expiresAtMs(session) - now()))
+
+  function open(id: string, hash: string, stored: string): LoadedSession | undefined {
+    const known = opened.get(hash)
+    if (known?.stored === stored) return known
+    const text = encryption.decrypt(stored, associatedData(id))
+    if (!text) return undefined
+    const loaded = { id, hash, stored, session: JSON.parse(text) as Session }
+    opened.delete(hash)
+    opened.set(hash, loaded)
+    const [oldest] = opened.keys()
+    if (opened.size > maxOpened && oldest !== undefined) opened.delete(oldest)
+    return loaded
+  }
+
+  async function end(hash: string): Promise<boolean> {
+    opened.delete(hash)
+    return keyValue.delete(sessionKey(hash))
+  }
+
+  async function replace(loaded: LoadedSession, session: Session): Promise<LoadedSession | undefined> {
+    const stored = seal(loaded.id, session)
+    const replaced = await keyValue.replace(sessionKey(loaded.hash), loaded.stored, stored, {
+      ttlMs: ttlMs(session),
+    })
+    return replaced ? { ...loaded, stored, session } : undefined
+  }
 
   return {
     /**
-     * Starts a session and returns its id, which only the browser keeps.
+     * Starts a session and returns it; its id is only the browser's to keep.
      * @throws TENDON-BFF-002 when the provider has ended the sign-in in the meantime
      */
-    async create(session: Session): Promise<string> {
+    async create(issued: IssuedTokens & { identity: Identity }, visit: Visit): Promise<LoadedSession> {
       const id = randomBytes(idBytes).toString('base64url')
       const hash = hashSessionId(id)
-      await keyValue.set(sessionKey(hash), seal(id, session), { ttlMs: remainingMs(session, now()) })
-      if (await index.add(session, hash)) return id
-      await keyValue.delete(sessionKey(hash))
+      const startedAtMs = now()
+      const session = toSession(issued, {
+        handle: randomBytes(handleBytes).toString('base64url'),
+        lastUsedAtMs: startedAtMs,
+        endsAtMs: startedAtMs + sessionMs,
+      })
+      const stored = seal(id, session)
+      await keyValue.set(sessionKey(hash), stored, { ttlMs: ttlMs(session) })
+      const { accepted, pushedOut } = await index.add(session, { hash, startedAtMs, ...visit })
+      // More sessions than anybody has browsers: the oldest end, so that none lives that no list shows.
+      for (const old of pushedOut) await end(old)
+      if (accepted) return { id, hash, stored, session }
+      await end(hash)
       throw bffErrors.sessionEnded('You have been signed out while you signed in.')
     },
 
@@ -59,53 +99,35 @@ export function createSessionStore(options: {
       if (!idPattern.test(id)) return undefined
       const hash = hashSessionId(id)
       const stored = await keyValue.get(sessionKey(hash))
-      const text = stored && encryption.decrypt(stored, associatedData(id))
-      if (!stored || !text) return undefined
-      const session: Session = JSON.parse(text)
-      return session.endsAtMs > now() ? { id, hash, stored, session } : undefined
+      const loaded = stored === undefined ? undefined : open(id, hash, stored)
+      return loaded && expiresAtMs(loaded.session) > now() ? loaded : undefined
+    },
+
+    /** Whether a use now need not be written down, and no newer key waits. */
+    isNoted: ({ session, stored }: LoadedSession): boolean =>
+      now() - session.lastUsedAtMs < useIntervalMs && encryption.isNewest(stored),
+
+    /**
+     * Notes that a person uses the session, which begins its idle time anew; and brings it under the newest key.
+     * Whoever writes at the same moment wins: they have read it after this use.
+     */
+    async use(loaded: LoadedSession, visit: Visit): Promise<LoadedSession> {
+      const { session, hash } = loaded
+      const lastUsedAtMs = now()
+      const used = await replace(loaded, { ...session, lastUsedAtMs })
+      if (used) await index.note(session, hash, { lastUsedAtMs, ...visit })
+      return used ?? loaded
     },
 
     /** Writes a session back, unless it has ended or changed since it was read: then undefined. */
-    async replace(loaded: LoadedSession, session: Session): Promise<LoadedSession | undefined> {
-      const stored = seal(loaded.id, session)
-      const options = { ttlMs: remainingMs(session, now()) }
-      const replaced = await keyValue.replace(sessionKey(loaded.hash), loaded.stored, stored, options)
-      return replaced ? { ...loaded, stored, session } : undefined
-    },
+    replace,
 
     /** Whether the session has not been ended in the meantime. */
-    async exists(hash: string): Promise<boolean> {
-      return (await keyValue.get(sessionKey(hash))) !== undefined
-    },
+    exists: (hash: string): Promise<boolean> => keyValue.has(sessionKey(hash)),
 
-    async end(hash: string): Promise<void> {
-      await keyValue.delete(sessionKey(hash))
-    },
+    /** Whether there was one to end. */
+    end,
   }
-}
-
-/** A session of what the provider said. */
-export function toSession(issued: IssuedTokens & { identity: Identity }, endsAtMs: number): Session {
-  const { identity, ...tokens } = issued
-  const username = identity.preferred_username ?? identity.sub
-  return {
-    ...tokens,
-    user: {
-      name: identity.name ?? username,
-      username,
-      roles: identity.roles,
-      customer_id: identity.customer_id ?? null,
-    },
-    subject: identity.sub,
-    ...(identity.sid && { providerSessionId: identity.sid }),
-    endsAtMs,
-  }
-}
-
-/** The session with the tokens that a refresh gave, and what their ID token says by now, when there is one. */
-export function renewSession(session: Session, issued: IssuedTokens): Session {
-  const { identity, ...tokens } = issued
-  return { ...session, ...(identity ? toSession({ ...tokens, identity }, session.endsAtMs) : tokens) }
 }
 
 /** The text is hashed, not the bytes it stands for: base64url has several spellings of the same 32 bytes. */
@@ -114,5 +136,3 @@ function hashSessionId(id: string): string {
 }
 
 const associatedData = (id: string) => `session:${id}`
-
-const remainingMs = (session: Session, nowMs: number) => Math.max(1, Math.ceil(session.endsAtMs - nowMs))

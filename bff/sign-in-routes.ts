@@ -1,35 +1,40 @@
 import { TendonError } from '@tendon/platform/errors.ts'
-import { type HttpApp, type HttpEnv, problemResponse } from '@tendon/platform/http-app.ts'
+import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import { type Context, Hono } from 'hono'
-import { html } from 'hono/html'
-import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { Audit } from './audit.ts'
 import type { Cookies } from './cookies.ts'
+import { errorPage } from './error-page.ts'
 import { bffErrors } from './errors.ts'
 import type { OidcClient } from './oidc-client.ts'
+import type { RateLimits } from './rate-limits.ts'
 import { returnTo } from './return-to.ts'
-import { type SessionStore, toSession } from './session-store.ts'
+import type { SessionIndex } from './session-index.ts'
+import type { SessionStore } from './session-store.ts'
 import { type SignInTransactions, signInSeconds } from './sign-in-transactions.ts'
+import { type ClientAddress, visitOf } from './visit.ts'
 
-/**
- * `GET /auth/login` and `GET /callback`: the authorization code flow with PKCE (RFC 7636), ending in a session.
- * @param options.sessionMs how long a session lasts at most
- */
+/** `GET /auth/login` and `GET /callback`: the authorization code flow with PKCE (RFC 7636), ending in a session. */
 export function signInRoutes(options: {
   provider: OidcClient
   transactions: SignInTransactions
   sessions: SessionStore
+  index: SessionIndex
   cookies: Cookies
-  sessionMs: number
-  now: () => number
+  limits: RateLimits
+  clientAddress: ClientAddress
+  audit: Audit
+  https: boolean
   metrics: Metrics
 }): HttpApp {
-  const { provider, transactions, sessions, cookies, sessionMs, now, metrics } = options
+  const { provider, transactions, sessions, index, cookies, limits, clientAddress, audit, https, metrics } =
+    options
   const signIns = metrics.counter('sign_ins_total', 'Sign-ins by how they ended', ['outcome'])
   const app = new Hono<HttpEnv>()
 
   app.get('/auth/login', async (c) => {
-    const target = returnTo.default('/').safeParse(c.req.query('return_to'))
+    await limits.take('login', clientAddress(c))
+    const target = returnTo.default('/').safeParse(single(c, 'return_to'))
     if (!target.success) {
       throw bffErrors.returnToRefused('After the sign-in, only a path of this site can be returned to.')
     }
@@ -40,6 +45,8 @@ export function signInRoutes(options: {
   })
 
   app.get('/callback', async (c) => {
+    await limits.take('callback', clientAddress(c))
+    for (const name of ['code', 'error', 'iss', 'state', 'error_description', 'response']) single(c, name)
     const state = c.req.query('state') ?? ''
     const secret = cookies.signIn(c, state)
     const signIn = await transactions.take(state, secret)
@@ -47,38 +54,31 @@ export function signInRoutes(options: {
     const tokens = await provider.finishSignIn(new URL(c.req.url).search, { state, ...signIn })
     // A new id each time, and the old session ends: nobody can plant one (session fixation).
     const former = await sessions.load(cookies.sessionId(c) ?? '')
-    const id = await sessions.create(toSession(tokens, now() + sessionMs))
-    if (former) await sessions.end(former.hash)
+    const { id, session } = await sessions.create(tokens, visitOf(c, clientAddress))
+    if (former) {
+      await sessions.end(former.hash)
+      await index.remove(former.session, former.hash)
+    }
     cookies.setSessionId(c, id)
     signIns.inc({ outcome: 'signed_in' })
+    audit(c, { action: 'sign_in', outcome: 'done', who: session })
     return c.redirect(signIn.returnTo, 303)
   })
 
   app.onError((err, c) => {
-    signIns.inc({ outcome: err instanceof TendonError ? err.code : 'unexpected' })
-    if (!(err instanceof TendonError)) throw err
-    return errorPage(c, err)
+    const isExpected = err instanceof TendonError
+    signIns.inc({ outcome: isExpected ? err.code : 'unexpected' })
+    audit(c, { action: 'sign_in', outcome: 'refused', reason: isExpected ? err.code : 'unexpected' })
+    if (!isExpected) throw err
+    c.get('log')[err.definition.status >= 500 ? 'error' : 'info']({ err }, 'sign-in failed')
+    return errorPage(c, err, { https, retryPath: '/auth/login' })
   })
   return app
 }
 
-/** A person sees this, not a program: the problem as a page, all of it escaped, with a way to try again. */
-async function errorPage(c: Context<HttpEnv>, error: TendonError): Promise<Response> {
-  const { status, title, help } = error.definition
-  c.get('log')[status >= 500 ? 'error' : 'info']({ err: error }, 'sign-in failed')
-  const problem = problemResponse(c, error)
-  const page = html`<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title></head>
-<body><main>
-<h1>${title}</h1>
-<p role="alert">${error.message}</p>
-<p>${help}</p>
-<p><a href="/auth/login">Try again</a></p>
-<p><small>${error.code}, request ${c.get('requestId')}</small></p>
-</main></body>
-</html>`
-  const retryAfter = problem.headers.get('retry-after')
-  if (retryAfter) c.header('retry-after', retryAfter)
-  return c.html(page, status as ContentfulStatusCode)
+/** A parameter that stands once (RFC 6749 §3.1): of two, one reader would take the first and another the last. */
+function single(c: Context<HttpEnv>, name: string): string | undefined {
+  const values = c.req.queries(name) ?? []
+  if (values.length > 1) throw bffErrors.requestInvalid(`query.${name}: stands there more than once.`)
+  return values[0]
 }

@@ -10,10 +10,16 @@ export class TestBrowser {
   readonly cookies = new Map<string, Cookie>()
   /** Everything that ever arrived: addresses, headers, bodies. */
   readonly seen: string[] = []
+  readonly #pages: [origin: string, ...texts: string[]][] = []
   readonly #origins: Record<string, string>
 
   constructor(options: { origins?: Record<string, string> } = {}) {
     this.#origins = options.origins ?? {}
+  }
+
+  /** What arrived from this origin, and every address that it sent the browser to. */
+  seenFrom(origin: string): string[] {
+    return this.#pages.filter(([from]) => from === origin).flatMap(([, ...texts]) => texts)
   }
 
   cookie(name: string): Cookie | undefined {
@@ -30,7 +36,9 @@ export class TestBrowser {
     const response = await fetch(served, { ...init, headers, redirect: 'manual' })
     this.#store(url, response)
     const text = await response.text()
-    this.seen.push(url.href, JSON.stringify([...response.headers]), text)
+    const texts = [url.href, JSON.stringify([...response.headers]), text]
+    this.seen.push(...texts)
+    this.#pages.push([url.origin, ...texts])
     return { status: response.status, url, headers: response.headers, text }
   }
 
@@ -45,16 +53,18 @@ export class TestBrowser {
     return page
   }
 
-  /** Sends the page's only form with these fields filled in. */
+  /** Sends the page's first form with these fields filled in. */
   async submit(page: Page, fields: Record<string, string> = {}, stopBefore?: string): Promise<Page> {
-    const form = /<form[^>]*action="([^"]*)"[^>]*>([\s\S]*?)<\/form>/.exec(page.text)
-    if (!form) throw new Error(`no form at ${page.url.href}: ${page.status} ${page.text}`)
-    const hidden = [...(form[2] ?? '').matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)"/g)]
-    const body = new URLSearchParams([
-      ...hidden.map(([, name = '', value = '']): [string, string] => [name, value]),
-      ...Object.entries(fields),
+    const [, opening = '', content = ''] = /(<form[^>]*>)([\s\S]*?)<\/form>/.exec(page.text) ?? []
+    if (!opening) throw new Error(`no form at ${page.url.href}: ${page.status} ${page.text}`)
+    const given = [...content.matchAll(/<(?:input|button)[^>]*>/g)].map(([tag]): [string, string] => [
+      attributeOf(tag, 'name') ?? '',
+      attributeOf(tag, 'value') ?? '',
     ])
-    return this.open(new URL(form[1] ?? '', page.url), { method: 'POST', body }, stopBefore)
+    const body = new URLSearchParams(Object.entries({ ...Object.fromEntries(given), ...fields }))
+    body.delete('')
+    const action = new URL(attributeOf(opening, 'action') ?? '', page.url)
+    return this.open(action, { method: 'POST', body }, stopBefore)
   }
 
   /** Signs in from the application's login link, up to the page it returns to (or to before `stopBefore`). */
@@ -68,7 +78,7 @@ export class TestBrowser {
   #cookieHeader(url: URL): string {
     return [...this.cookies.values()]
       .filter((cookie) => cookie.host === url.hostname && url.pathname.startsWith(cookie.path))
-      .filter((cookie) => !cookie.attributes.has('secure') || url.protocol === 'https:')
+      .filter((cookie) => !cookie.attributes.has('secure') || isTrustworthy(url))
       .map((cookie) => `${cookie.name}=${cookie.value}`)
       .join('; ')
   }
@@ -92,4 +102,14 @@ export class TestBrowser {
       else this.cookies.set(key, cookie)
     }
   }
+}
+
+/** Where browsers send Secure cookies (Secure Contexts §3.1). */
+const isTrustworthy = (url: URL) => url.protocol === 'https:' || url.hostname === 'localhost'
+
+const entities: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" }
+
+function attributeOf(tag: string, name: string): string | undefined {
+  const value = new RegExp(`\\s${name}="([^"]*)"`).exec(tag)?.[1]
+  return value?.replaceAll(/&(#?\w+);/g, (whole, entity) => entities[entity] ?? whole)
 }

@@ -1,85 +1,105 @@
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { type AccessTokenVerifier, createAccessTokenVerifier } from '@tendon/platform/access-token.ts'
 import { type HttpServer, listen } from '@tendon/platform/http-server.ts'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
 import { createMemoryKeyValue } from '@tendon/platform/key-value-memory.ts'
 import { createLog } from '@tendon/platform/log.ts'
-import { createMetrics } from '@tendon/platform/metrics.ts'
-import { demoPeople } from '@tendon/sources/demo-people.ts'
+import { createMetrics, type Metrics } from '@tendon/platform/metrics.ts'
 import { type Bff, createBff } from './bff.ts'
-import { createIdentityProvider, type IdentityProvider } from './identity-provider/identity-provider.ts'
-import type { Person } from './identity-provider/people.ts'
+import { type GatewayRoute, gatewayRoutes } from './gateway/route-table.ts'
+import type { BffConfig } from './options.ts'
+import type { RefreshTiming } from './refresh-tokens.ts'
+import type { TestProvider, TokenCall } from './test-provider.fixture.ts'
+import { type EmbeddedTestProvider, openEmbeddedTestProvider } from './test-provider-embedded.fixture.ts'
 import { encryptionKeysOption } from './token-encryption.ts'
 
-const people: Person[] = [
-  ...(['alice', 'bob'] as const).map((username) => ({
-    username,
-    password: username,
-    // As it must be escaped on a page.
-    name: `${demoPeople[username].fullName} <Patient>`,
-    email: demoPeople[username].email,
-    customerId: demoPeople[username].customerId,
-    roles: ['patient'],
-  })),
-  {
-    username: 'staff',
-    password: 'staff',
-    name: 'Staff',
-    email: 'staff@example.com',
-    customerId: null,
-    roles: ['report-admin'],
-  },
-]
-export const secrets = { bff: 'secret-of-the-bff', cdc: 'secret-of-cdc' }
 const oldKey = `old:${Buffer.alloc(32, 1).toString('base64')}`
 const newKey = `new:${Buffer.alloc(32, 2).toString('base64')}`
 export const sessionKeys = { old: oldKey, rotated: `${newKey},${oldKey}`, lost: newKey }
 
 /** A request as it arrived at the service behind the gateway. */
-type UpstreamRequest = { url: string; headers: IncomingMessage['headers'] }
+type UpstreamRequest = { url: string; method: string; headers: IncomingMessage['headers'] }
 
 /** Awaited at these moments: for what is slow, or is held while something else happens. */
 type Hooks = {
-  beforeProvider?: (request: IncomingMessage) => unknown
+  beforeProvider?: ((request: IncomingMessage) => unknown) | undefined
+  afterProvider?: ((request: IncomingMessage) => unknown) | undefined
   beforeUpstream?: (() => unknown) | undefined
   beforeWrite?: ((key: string) => unknown) | undefined
 }
 
-export type TestStack = Awaited<ReturnType<typeof startTestStack>>
+export type StackOptions = {
+  /** A connection for each instance to the store that all share; memory unless told. */
+  openKeyValue?: (() => KeyValue) | undefined
+  /** The embedded one unless told. */
+  openProvider?: (() => Promise<TestProvider>) | undefined
+  /** When browsers know the provider by another origin than it listens on. */
+  publicIssuerOrigin?: string
+  publicUrl?: string
+  config?: Partial<BffConfig>
+  refreshTiming?: RefreshTiming
+  /** What stands behind the gateway beside the reports. */
+  routes?: (upstreamUrl: string) => GatewayRoute[]
+  /** Answers in place of the service that checks tokens. */
+  upstream?: RequestListener
+}
 
-/**
- * The embedded provider, a service that checks tokens by the provider's keys, and any number of bff instances on
- * one store, each on a port of its own.
- * @param options.openKeyValue a connection for each instance to the store that all share; memory unless told
- * @param options.publicIssuerOrigin when browsers know the provider by another origin than it listens on
- */
-export async function startTestStack(
-  options: { publicIssuerOrigin?: string; publicUrl?: string; openKeyValue?: () => KeyValue } = {},
+export type TestStack<Provider extends TestProvider = TestProvider> = Awaited<
+  ReturnType<typeof startStack<Provider>>
+>
+
+/** On the embedded provider, whose own affairs a test may look into. */
+export function startTestStack(options: StackOptions = {}): Promise<TestStack<EmbeddedTestProvider>> {
+  return startStack(options, (origin, log) => openEmbeddedTestProvider(origin, log))
+}
+
+/** On whichever provider a suite is run for. */
+export function startSuiteStack(options: StackOptions = {}): Promise<TestStack> {
+  const { openProvider } = options
+  return startStack<TestProvider>(
+    options,
+    (origin, log) => openProvider?.() ?? openEmbeddedTestProvider(origin, log),
+  )
+}
+
+/** A provider, a service that checks tokens by the provider's keys, and any number of bff instances on one store. */
+async function startStack<Provider extends TestProvider>(
+  options: StackOptions,
+  openProvider: (origin: string, log: ReturnType<typeof createLog>) => Promise<Provider>,
 ) {
-  const dataPath = await mkdtemp(join(tmpdir(), 'tendon-bff-'))
-  const closers: (() => Promise<unknown>)[] = [() => rm(dataPath, { recursive: true, force: true })]
+  const closers: (() => Promise<unknown>)[] = []
   const logLines: string[] = []
   const log = createLog({ service: 'bff', level: 'debug' }, { write: (line) => void logLines.push(line) })
   const memory = createMemoryKeyValue()
   const openKeyValue = options.openKeyValue ?? (() => memory)
-  const written: string[] = []
-  let provider: IdentityProvider | undefined
+  const written = new Map<string, string[]>()
   const hooks: Hooks = {}
+  const tokenCalls: TokenCall[] = []
+  const late: { provider?: Provider } = {}
   const providerServer = await listenOn(
     createServer(async (request, response) => {
+      const { provider } = late
+      const isToken = request.url === provider?.tokenPath && request.method === 'POST'
+      const body = isToken ? copyBody(request) : undefined
       await hooks.beforeProvider?.(request)
+      response.once('finish', async () => {
+        const grantType = new URLSearchParams(await body).get('grant_type') ?? ''
+        if (isToken) tokenCalls.push({ grantType, status: response.statusCode })
+      })
       if (provider) await provider.handler(request, response)
       else response.writeHead(503).end()
+      await hooks.afterProvider?.(request)
     }),
     closers,
   )
-  const issuer = `${options.publicIssuerOrigin ?? providerServer.url}/idp`
+  const provider = await openProvider(options.publicIssuerOrigin ?? providerServer.url, log)
+  late.provider = provider
+  closers.push(() => provider.close())
+  const { issuer } = provider
 
   const upstreamRequests: UpstreamRequest[] = []
   const verify = createAccessTokenVerifier({
@@ -87,126 +107,122 @@ export async function startTestStack(
     audience: 'reports-service',
     internalUrl: providerServer.url,
   })
-  const upstream = await listenOn(createUpstream(verify, upstreamRequests, hooks), closers)
+  const answer = options.upstream ?? checkingService(verify, hooks)
+  const upstream = await listenOn(
+    createServer((request, response) => {
+      upstreamRequests.push({
+        url: request.url ?? '',
+        method: request.method ?? '',
+        headers: request.headers,
+      })
+      answer(request, response)
+    }),
+    closers,
+  )
 
-  const bffs: { bff: Bff; server: HttpServer; url: string }[] = []
+  const bffs: { bff: Bff; server: HttpServer; url: string; metrics: Metrics }[] = []
   const clock = { skewMs: 0 }
 
   /** Another instance on the same store. */
   async function startBff(overrides: { sessionKeys?: string; webRoot?: string } = {}) {
-    const late: { app?: Bff['app'] } = {}
+    const lateApp: { app?: Bff['app'] } = {}
     const server = await listen(
-      { fetch: (request, env, ctx) => late.app!.fetch(request, env, ctx) },
+      { fetch: (request, env, ctx) => lateApp.app!.fetch(request, env, ctx) },
       { port: 0, log },
     )
     const url = options.publicUrl ?? bffs[0]?.url ?? server.url
     const keyValue = openKeyValue()
+    const metrics = createMetrics('bff')
+    const config: BffConfig = {
+      publicUrl: url,
+      oidcIssuer: issuer,
+      oidcInternalUrl: providerServer.url,
+      oidcClientId: provider.clientId,
+      oidcClientSecret: provider.clientSecret,
+      reportsServiceUrl: [upstream.url],
+      reportsTimeoutMs: 1_000,
+      cdnBaseUrl: undefined,
+      eventHeartbeatMs: 100,
+      sessionKeys: encryptionKeysOption.parse(overrides.sessionKeys ?? sessionKeys.old),
+      sessionMs: 3_600_000,
+      idleMs: 1_800_000,
+      trustedProxies: [],
+      loginsPerMinute: 1_000_000,
+      apiRequestsPerMinute: 1_000_000,
+      apiRequestsPerMinutePerAddress: 1_000_000,
+      ...options.config,
+    }
     const bff = createBff({
-      config: {
-        publicUrl: url,
-        oidcIssuer: issuer,
-        oidcInternalUrl: options.publicIssuerOrigin && providerServer.url,
-        oidcClientId: 'bff',
-        oidcClientSecret: secrets.bff,
-        reportsServiceUrl: upstream.url,
-        reportsTimeoutMs: 1_000,
-        cdnBaseUrl: undefined,
-        eventHeartbeatMs: 100,
-        sessionKeys: encryptionKeysOption.parse(overrides.sessionKeys ?? sessionKeys.old),
-        sessionMs: 3_600_000,
-      },
+      config,
       keyValue: recordWrites(keyValue, written, hooks),
       log,
-      metrics: createMetrics('bff'),
+      metrics,
       webRoot: overrides.webRoot,
+      routes: [...gatewayRoutes(config), ...(options.routes?.(upstream.url) ?? [])],
+      refreshTiming: options.refreshTiming,
       now: () => Date.now() + clock.skewMs,
     })
-    late.app = bff.app
+    lateApp.app = bff.app
     await bff.start()
-    const instance = { bff, server, url }
+    const instance = { bff, server, url, metrics }
     bffs.push(instance)
     closers.push(
-      () => keyValue.close(),
+      async () => {
+        for (const key of written.keys()) await keyValue.delete(key)
+        await keyValue.close()
+      },
       () => bff.stop(),
       () => server.close(),
     )
     return instance
   }
 
-  async function startProvider(
-    overrides: { people?: Person[]; demoPasswordsShown?: boolean } = {},
-  ): Promise<void> {
-    const { url } = bffs[0]!
-    provider = createIdentityProvider({
-      issuer,
-      dataPath,
-      clients: [
-        {
-          clientId: 'bff',
-          clientSecret: secrets.bff,
-          redirectUris: [`${url}/callback`],
-          postLogoutRedirectUris: [`${url}/`],
-          backchannelLogoutUri: `${bffs[0]!.server.url}/auth/backchannel-logout`,
-        },
-        { clientId: 'tendon-cdc', clientSecret: secrets.cdc, roles: ['report-invalidator'] },
-      ],
-      people: overrides.people ?? people,
-      log,
-      demoPasswordsShown: overrides.demoPasswordsShown ?? true,
-    })
-    await provider.start()
-  }
-
-  async function stopProvider(): Promise<void> {
-    await provider?.stop()
-  }
-
-  const { url } = await startBff()
-  await startProvider()
+  const { url, server } = await startBff()
+  await provider.register({ url, backchannelUrl: server.url })
 
   return {
     url,
     loginUrl: `${url}/auth/login`,
     issuer,
+    provider,
     providerUrl: providerServer.url,
     upstream,
     upstreamRequests,
     bffs,
     startBff,
-    startProvider,
-    stopProvider,
     hooks,
     clock,
-    /** Every value that was ever written to the store. */
-    written,
+    /** Every key and value that was ever written to the store. */
+    written: () => [...written].flat(2),
     logLines,
-    /** What the provider says it issued or refused, by grant type. */
-    grants: (message: string, grantType: string) =>
-      logLines
-        .map((line) => JSON.parse(line))
-        .filter((line) => line.msg === message && line.grant_type === grantType).length,
-    /** The refresh tokens that the provider knows, read from its file: there a record's id is the token. */
-    refreshTokens(): string[] {
-      const database = new DatabaseSync(join(dataPath, 'identity-provider.sqlite'), { readOnly: true })
-      const rows = database.prepare("SELECT id FROM record WHERE model = 'RefreshToken'").all()
-      database.close()
-      return rows.map(({ id }) => String(id))
-    },
+    /** Lines of the audit log. */
+    audited: () => logLines.map((line) => JSON.parse(line)).filter(({ stream }) => stream === 'audit'),
+    /** How often the token endpoint gave or refused tokens. */
+    tokenCalls: (outcome: 'issued' | 'refused', grantType: string) =>
+      tokenCalls.filter(
+        (call) => call.grantType === grantType && call.status < 400 === (outcome === 'issued'),
+      ).length,
     async stop() {
-      await stopProvider()
       for (const close of closers.reverse()) await close()
     },
   }
 }
 
-function createUpstream(verify: AccessTokenVerifier, requests: UpstreamRequest[], hooks: Hooks): Server {
-  return createServer(async (request, response) => {
-    requests.push({ url: request.url ?? '', headers: request.headers })
+function checkingService(verify: AccessTokenVerifier, hooks: Hooks): RequestListener {
+  return async (request, response) => {
     await hooks.beforeUpstream?.()
     const caller = await verify(request.headers.authorization).catch(() => undefined)
     response.writeHead(caller ? 200 : 401, { 'content-type': 'application/json', 'set-cookie': 'upstream=1' })
     response.end(JSON.stringify(caller ?? {}))
-  })
+  }
+}
+
+/** Read beside the provider, which reads it too. */
+function copyBody(request: IncomingMessage): Promise<string> {
+  const copy = new PassThrough()
+  request.on('data', (chunk) => copy.write(chunk)).once('end', () => copy.end())
+  request.pause()
+  return text(copy)
 }
 
 async function listenOn(
@@ -217,6 +233,7 @@ async function listenOn(
   await once(server, 'listening')
   closers.push(async () => {
     server.closeAllConnections()
+    if (!server.listening) return
     server.close()
     await once(server, 'close')
   })
@@ -224,17 +241,19 @@ async function listenOn(
 }
 
 /** The same store, whose written values are kept for looking at. */
-function recordWrites(keyValue: KeyValue, written: string[], hooks: Hooks): KeyValue {
+function recordWrites(keyValue: KeyValue, written: Map<string, string[]>, hooks: Hooks): KeyValue {
+  async function record(key: string, value: string): Promise<void> {
+    written.set(key, [...(written.get(key) ?? []), value])
+    await hooks.beforeWrite?.(key)
+  }
   return {
     ...keyValue,
     async set(key, value, options) {
-      written.push(key, value)
-      await hooks.beforeWrite?.(key)
+      await record(key, value)
       return keyValue.set(key, value, options)
     },
     async replace(key, expected, value, options) {
-      written.push(key, value)
-      await hooks.beforeWrite?.(key)
+      await record(key, value)
       return keyValue.replace(key, expected, value, options)
     },
   }

@@ -31,6 +31,8 @@ export function createTokenEncryption(keys: EncryptionKey[]) {
   const [newest] = keys
   if (!newest) throw new RangeError('token encryption needs at least one key')
   return {
+    /** Whether a value stands under the key that is used now. */
+    isNewest: (sealed: string): boolean => sealed.startsWith(`${newest.id}.`),
     /**
      * @param associatedData what the value belongs to; it decrypts nowhere else
      * @returns `<key id>.<base64url of nonce, ciphertext and tag>`

@@ -9,3 +9,28 @@ export const sessionUser = z.object({
   customer_id: z.uuid().nullable(),
 })
 export type SessionUser = z.infer<typeof sessionUser>
+
+/** `GET /auth/sessions`: where one is signed in. */
+export const ownSessions = z.object({
+  sessions: z.array(
+    z.object({
+      /** For `DELETE /auth/sessions/:id`. */
+      id: z.string(),
+      /** Whether it is the session that asks. */
+      current: z.boolean(),
+      /** As in `Firefox on Windows`. */
+      device: z.string(),
+      /** IP address of the last use. */
+      address: z.string(),
+      started_at: z.iso.datetime(),
+      /** To the minute. */
+      last_used_at: z.iso.datetime(),
+      ends_at: z.iso.datetime(),
+    }),
+  ),
+})
+export type OwnSessions = z.infer<typeof ownSessions>
+
+/** `DELETE /auth/sessions`, `DELETE /auth/users/:username/sessions`: how many have been ended. */
+export const revokedSessions = z.object({ ended: z.number().int() })
+export type RevokedSessions = z.infer<typeof revokedSessions>

@@ -50,7 +50,8 @@ export function createServices(
   const { settings, addresses, warehouse, stores, webRoot, folder, logFor } = parts
   const { objectStore: store, keyValue } = stores
   const configs = readServiceConfigs({ ...process.env, ...settings })
-  const { oidcIssuer: issuer, oidcInternalUrl: internalUrl, reportsServiceUrl } = configs.bff
+  const { oidcIssuer: issuer, oidcInternalUrl: internalUrl } = configs.bff
+  const { reportsServiceUrl } = addresses
   const serviceToken = (clientId: string, clientSecret: string) =>
     createServiceTokenSource({ issuer, internalUrl, clientId, clientSecret })
   const metrics = {

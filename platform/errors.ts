@@ -22,16 +22,23 @@ export type ErrorDefinition = {
 export class TendonError extends Error {
   readonly code: string
   readonly definition: ErrorDefinition
+  readonly retryAfterSeconds: number | undefined
+  readonly headers: Record<string, string> | undefined
 
-  constructor(code: string, definition: ErrorDefinition, detail: string, options?: ErrorOptions) {
+  constructor(code: string, definition: ErrorDefinition, detail: string, options?: TendonErrorOptions) {
     super(detail, options)
     this.name = 'TendonError'
     this.code = code
     this.definition = definition
+    this.retryAfterSeconds = options?.retryAfterSeconds ?? definition.retryAfterSeconds
+    this.headers = options?.headers ?? definition.headers
   }
 }
 
-type ErrorFactory = ((detail: string, options?: ErrorOptions) => TendonError) & {
+/** What is known only when it happens, in place of the definition's. */
+type TendonErrorOptions = ErrorOptions & Pick<ErrorDefinition, 'retryAfterSeconds' | 'headers'>
+
+type ErrorFactory = ((detail: string, options?: TendonErrorOptions) => TendonError) & {
   code: string
   definition: ErrorDefinition
 }
@@ -53,7 +60,7 @@ export function defineErrors<Name extends string>(
       throw new Error(`${area} uses error number ${definition.number} twice`)
     numbers.add(definition.number)
     const code = `TENDON-${area}-${String(definition.number).padStart(3, '0')}`
-    const create = (detail: string, options?: ErrorOptions) =>
+    const create = (detail: string, options?: TendonErrorOptions) =>
       new TendonError(code, definition, detail, options)
     table[name as Name] = Object.assign(create, { code, definition })
   }

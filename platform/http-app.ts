@@ -10,6 +10,9 @@ import { platformErrors } from './platform-errors.ts'
 export type HttpEnv = { Bindings: HttpBindings; Variables: { requestId: string; log: Log } }
 export type HttpApp = Hono<HttpEnv>
 
+/** On the answer of a handler that wrote to the socket itself (@hono/node-server, `RESPONSE_ALREADY_SENT`). */
+const alreadySentHeader = 'x-hono-already-sent'
+
 /** Ids that came with the request are kept only if they are plain: they go into logs and headers. */
 const plainId = /^[\w-]{8,64}$/
 
@@ -41,18 +44,20 @@ export function createHttpApp(options: {
     c.set('requestId', requestId)
     c.set('log', log.child({ request_id: requestId }))
     await next()
+    const isSent = c.res.headers.has(alreadySentHeader)
+    const status = isSent ? c.env.outgoing.statusCode : c.res.status
     // Not before: a handler that answers with a Response of its own would drop it.
-    c.header('x-request-id', requestId)
+    if (!isSent) c.header('x-request-id', requestId)
     const seconds = (performance.now() - startedAt) / 1000
     const route = routePattern(c)
-    durations.observe({ method: c.req.method, route, status: c.res.status }, seconds)
+    durations.observe({ method: c.req.method, route, status }, seconds)
     // The path without its query: queries carry signatures and codes.
     if (!quietRoutes.has(c.req.path)) {
       c.get('log').info(
         {
           method: c.req.method,
           path: c.req.path,
-          status: c.res.status,
+          status,
           duration_ms: Math.round(seconds * 1000),
         },
         'request',
@@ -103,7 +108,8 @@ function routePattern(c: Context): string {
 
 /** An error as `application/problem+json` (RFC 9457), never cached. */
 export function problemResponse(c: Context<HttpEnv>, error: TendonError): Response {
-  const { status, title, help, retryAfterSeconds, headers: ownHeaders } = error.definition
+  const { status, title, help } = error.definition
+  const { retryAfterSeconds, headers: ownHeaders } = error
   const body = {
     type: `urn:tendon:error:${error.code}`,
     title,

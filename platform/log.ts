@@ -55,6 +55,11 @@ export function createLog(
   )
 }
 
+/** Lines appended to a file, each on disk before the next event is handled; its folder is made when it is missing. */
+export function openLogFile(path: string): DestinationStream {
+  return pino.destination({ dest: path, sync: true, mkdir: true })
+}
+
 /** Most lines have nothing to cut out, which one look at the text tells: 1 µs a line, and 10 µs when there is. */
 function redactLine(line: string): string {
   const withoutTokens = line.replace(webToken, censor)

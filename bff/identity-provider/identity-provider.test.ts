@@ -3,9 +3,10 @@ import { createAccessTokenVerifier } from '@tendon/platform/access-token.ts'
 import { createServiceTokenSource } from '@tendon/platform/service-token.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { TestBrowser } from '../test-browser.fixture.ts'
-import { secrets, startTestStack, type TestStack } from '../test-stack.fixture.ts'
+import { type EmbeddedTestProvider, secrets } from '../test-provider-embedded.fixture.ts'
+import { startTestStack, type TestStack } from '../test-stack.fixture.ts'
 
-let stack: TestStack
+let stack: TestStack<EmbeddedTestProvider>
 beforeAll(async () => {
   stack = await startTestStack()
 })
@@ -31,8 +32,8 @@ test('the sign-in page needs no script, shows the demo logins, and allows nothin
   expect(policy).not.toContain('unsafe')
   expect(page.headers.get('cache-control')).toContain('no-store')
 
-  await stack.stopProvider()
-  await stack.startProvider({ demoPasswordsShown: false })
+  await stack.provider.leave()
+  await stack.provider.restart({ demoPasswordsShown: false })
   const plain = await new TestBrowser().open(stack.loginUrl)
   expect(plain.text).toContain('name="password"')
   expect(plain.text).not.toMatch(/alice|bob|staff/)
@@ -41,10 +42,10 @@ test('the sign-in page needs no script, shows the demo logins, and allows nothin
 test('what it cannot answer is said in a sentence', async () => {
   const strange = await fetch(`${stack.providerUrl}/elsewhere`)
   expect([strange.status, await strange.text()]).toEqual([404, 'Nothing is found at this address.\n'])
-  await stack.stopProvider()
+  await stack.provider.leave()
   const early = await fetch(`${stack.issuer}/.well-known/openid-configuration`)
   expect([early.status, await early.text()]).toEqual([503, expect.stringContaining('not ready yet')])
-  await stack.startProvider()
+  await stack.provider.come()
 })
 
 test('a wrong password says so, shows the name escaped, and slows down who goes on guessing', async () => {
@@ -125,7 +126,7 @@ test('no address is built on what a request says about its host', async () => {
 
 test('a refresh token used twice ends the whole grant', async () => {
   await new TestBrowser().signIn(stack.loginUrl, 'alice')
-  const [token = ''] = stack.refreshTokens().slice(-1)
+  const [token = ''] = stack.provider.refreshTokens().slice(-1)
   const use = (refreshToken: string) =>
     askForToken(basic('bff', secrets.bff), { grant_type: 'refresh_token', refresh_token: refreshToken })
   const first = await use(token)
@@ -140,7 +141,7 @@ test('keys stay over a restart', async () => {
   const before = await keys()
   expect(before.keys).toHaveLength(1)
   expect(before.keys[0]).not.toHaveProperty('d')
-  await stack.stopProvider()
-  await stack.startProvider()
+  await stack.provider.leave()
+  await stack.provider.come()
   expect(await keys()).toEqual(before)
 })

@@ -12,13 +12,15 @@ import { cdn } from './parts/cdn.ts'
 import { clickhouse } from './parts/clickhouse.ts'
 import { connect } from './parts/connect.ts'
 import { kafka } from './parts/kafka.ts'
+import { keycloak } from './parts/keycloak.ts'
 import { minio } from './parts/minio.ts'
+import { openldap } from './parts/openldap.ts'
 import { crm, telemetry } from './parts/postgres.ts'
 import { redis } from './parts/redis.ts'
 import { runningPid, start, stop } from './processes.ts'
 
 /** In the order in which they start. */
-const parts: Part[] = [crm, telemetry, clickhouse, redis, minio, cdn, kafka, connect]
+const parts: Part[] = [crm, telemetry, clickhouse, redis, minio, cdn, kafka, connect, openldap, keycloak]
 
 const usage = `Usage: npm run stack -- up | down | status | env [part…]
 Parts: ${parts.map(({ name }) => name).join(', ')}

@@ -1,0 +1,51 @@
+import type { HttpEnv } from '@tendon/platform/http-app.ts'
+import type { Log } from '@tendon/platform/log.ts'
+import type { Context } from 'hono'
+import type { Session } from './session.ts'
+import type { ClientAddress } from './visit.ts'
+
+/** What is written down: who may see or end what, and what was refused. Reading a report is the access log's. */
+type AuditedAction =
+  | 'sign_in'
+  | 'sign_out'
+  | 'provider_sign_out'
+  | 'session_revocation'
+  | 'session_expiry'
+  | 'token_refresh'
+  | 'cross_site_request'
+  | 'rate_limit'
+
+export type AuditEvent = {
+  action: AuditedAction
+  outcome: 'done' | 'refused' | 'failed'
+  /** Who did it; absent when nobody is known, as in a sign-in that was refused. */
+  who?: Pick<Session, 'subject' | 'user' | 'handle'> | undefined
+  /** Whom it was done to, when that is somebody else. */
+  whom?: { username?: string; subject?: string | undefined; sid?: string | undefined }
+  /** The code of the error that it was refused with. */
+  reason?: string
+  sessions?: number
+}
+
+export type Audit = (c: Context<HttpEnv>, event: AuditEvent) => void
+
+/**
+ * Who did what, when, from where, and how it went, as a stream of JSON lines of its own (OWASP Logging Cheat Sheet).
+ * A session is named by its handle, which opens nothing.
+ */
+export function createAudit(options: { log: Log; clientAddress: ClientAddress }): Audit {
+  const { log, clientAddress } = options
+  return (c, { action, outcome, who, whom, reason, sessions }) => {
+    const userAgent = c.req.header('user-agent')?.slice(0, 256)
+    log.info({
+      action,
+      outcome,
+      ...(who && { who: { subject: who.subject, username: who.user.username, session: who.handle } }),
+      ...(whom && { whom }),
+      ...(reason && { reason }),
+      ...(sessions !== undefined && { sessions }),
+      from: { address: clientAddress(c), user_agent: userAgent },
+      request_id: c.get('requestId'),
+    })
+  }
+}

@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto'
+import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
+import type { KeyValue } from '@tendon/platform/key-value.ts'
+import { Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import type { Audit } from './audit.ts'
+import { bffErrors } from './errors.ts'
+import type { OidcClient } from './oidc-client.ts'
+import type { SessionIndex } from './session-index.ts'
+import type { SessionStore } from './session-store.ts'
+
+export const backchannelLogoutPath = '/auth/backchannel-logout'
+
+const maxLogoutTokenBytes = 16_384
+/** Longer than a logout token is accepted after it was issued. */
+const rememberedMs = 300_000
+
+/** `POST /auth/backchannel-logout`: the provider ends sessions (OpenID Connect Back-Channel Logout 1.0 §2.5). */
+export function backchannelLogoutRoute(options: {
+  provider: OidcClient
+  sessions: SessionStore
+  index: SessionIndex
+  keyValue: KeyValue
+  audit: Audit
+}): HttpApp {
+  const { provider, sessions, index, keyValue, audit } = options
+  const app = new Hono<HttpEnv>()
+
+  app.post(backchannelLogoutPath, bodyLimit({ maxSize: maxLogoutTokenBytes }), async (c) => {
+    const { logout_token: token } = await c.req.parseBody()
+    if (typeof token !== 'string') throw bffErrors.logoutTokenRefused('There is no logout_token in the body.')
+    const { sub, sid } = await verify(token).catch((err) => {
+      c.get('log').warn({ err }, 'logout token refused')
+      const { code: reason } = bffErrors.logoutTokenRefused
+      audit(c, { action: 'provider_sign_out', outcome: 'refused', reason })
+      throw err
+    })
+    const ended = await index.take({ sub, sid })
+    for (const { hash } of ended) await sessions.end(hash)
+    audit(c, {
+      action: 'provider_sign_out',
+      outcome: 'done',
+      whom: { subject: sub, ...(sid && { sid }) },
+      sessions: ended.length,
+    })
+    return c.body(null, 200)
+  })
+
+  /** §2.6, with step 8: a token is good once, at whichever instance. */
+  async function verify(token: string) {
+    const claims = await provider.verifyLogoutToken(token)
+    const key = `tendon:logout-token:${createHash('sha256').update(claims.jti).digest('base64url')}`
+    if (await keyValue.set(key, '1', { ttlMs: rememberedMs, onlyIfAbsent: true })) return claims
+    throw bffErrors.logoutTokenRefused('The logout token was used before.')
+  }
+
+  return app
+}

@@ -1,0 +1,270 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { demoPeople } from '@tendon/sources/demo-people.ts'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { TestBrowser } from '../test-browser.fixture.ts'
+import { startTestStack, type TestStack } from '../test-stack.fixture.ts'
+
+let stack: TestStack
+let cookie: string
+beforeAll(async () => {
+  stack = await startTestStack()
+  const browser = new TestBrowser()
+  await browser.signIn(stack.loginUrl, 'alice')
+  cookie = `session_id=${browser.cookie('session_id')!.value}`
+})
+afterAll(() => stack.stop())
+
+const get = (path: string, headers: Record<string, string> = {}) =>
+  fetch(stack.url + path, { headers: { cookie, ...headers } })
+const codeOf = async (response: Response) => [response.status, (await response.json()).code]
+
+/** What a server answers to these bytes, which no client library would send. */
+async function raw(request: string): Promise<string> {
+  const { hostname, port } = new URL(stack.url)
+  const socket = connect(Number(port), hostname)
+  socket.write(request)
+  const chunks: Buffer[] = []
+  socket.on('data', (chunk) => chunks.push(chunk))
+  // A server that refuses in the middle of a request may reset the connection behind its answer.
+  socket.on('error', () => {})
+  await new Promise((resolve) => socket.once('close', resolve))
+  return Buffer.concat(chunks).toString('latin1')
+}
+
+test('declared addresses go where they should, with the session as the only proof', async () => {
+  const addresses = {
+    '/api/reports': '/reports',
+    '/api/reports/cdn/2026-01-31': '/reports/prosthesis-daily/2026-01-31',
+    '/api/reports/wear-weekly/2026-01-31': '/reports/wear-weekly/2026-01-31',
+    '/api/reports/prosthesis-trend/2026-01-31?days=90&format=csv':
+      '/reports/prosthesis-trend/2026-01-31?days=90&format=csv',
+    [`/api/reports?user_id=${demoPeople.bob.customerId}`]: `/reports?user_id=${demoPeople.bob.customerId}`,
+    [`/api/reports/cdn/2026-01-31?user_id=${demoPeople.bob.customerId}`]: `/reports/prosthesis-daily/2026-01-31?user_id=${demoPeople.bob.customerId}`,
+  }
+  for (const [address, behind] of Object.entries(addresses)) {
+    const response = await get(address, { 'x-request-id': 'request-0001' })
+    expect(response.status, address).toBe(200)
+    expect(response.headers.get('cache-control')).toBe('no-store')
+    expect(response.headers.get('set-cookie')).toBeNull()
+    expect(response.headers.get('x-request-id')).toBe('request-0001')
+    const { url, headers } = stack.upstreamRequests.at(-1)!
+    expect(url).toBe(behind)
+    expect(headers.authorization).toMatch(/^Bearer eyJ/)
+  }
+})
+
+test('of what a browser sends, only harmless headers pass, and the trace', async () => {
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  const request = [
+    'GET /api/reports HTTP/1.1',
+    'host: evil.example',
+    `cookie: ${cookie}; other=1`,
+    'authorization: Bearer of-the-browser',
+    'proxy-authorization: Basic eDp5',
+    'connection: close, if-none-match, x-listed',
+    'if-none-match: "listed in Connection, so for the next hop alone"',
+    'x-listed: 1',
+    'keep-alive: timeout=5',
+    'te: trailers',
+    'upgrade: websocket',
+    'x-forwarded-for: 10.0.0.1',
+    'x-forwarded-host: evil.example',
+    'x-forwarded-user: bob',
+    'x-forwarded-access-token: abc',
+    'x-remote-user: bob',
+    'forwarded: for=10.0.0.1',
+    'x-http-method-override: DELETE',
+    'x-request-id: request-0002',
+    `traceparent: ${traceparent}`,
+    'tracestate: vendor=1',
+    'accept: application/json',
+    'accept-language: da',
+  ]
+  expect(await raw(`${request.join('\r\n')}\r\n\r\n`)).toMatch(/^HTTP\/1.1 200/)
+  const { headers } = stack.upstreamRequests.at(-1)!
+  expect(headers).toEqual({
+    accept: 'application/json',
+    'accept-language': 'da',
+    authorization: expect.stringMatching(/^Bearer eyJ/),
+    connection: 'keep-alive',
+    host: new URL(stack.upstream.url).host,
+    traceparent,
+    tracestate: 'vendor=1',
+    'x-request-id': 'request-0002',
+  })
+  await get('/api/reports', { traceparent: '00-x', tracestate: 'vendor=1', 'x-request-id': '<script>' })
+  const last = stack.upstreamRequests.at(-1)!.headers
+  expect([last.traceparent, last.tracestate]).toEqual([undefined, undefined])
+  expect(last['x-request-id']).toMatch(/^[\w-]{36}$/)
+})
+
+test.each([
+  '/api/reports/..%2finvalidate/2026-01-31',
+  '/api/reports/..%2f..%2finvalidate',
+  '/api/reports/%2e%2e/invalidate',
+  '/api/reports/../invalidate',
+  '/api/reports/./cdn/2026-01-31',
+  '/api/reports//2026-01-31',
+  '/api//reports',
+  '//evil.example/api/reports',
+  '/api/reports/..\\invalidate',
+  '/api/reports/%5c..%5cinvalidate',
+  '/api/reports/%252e%252e/invalidate',
+  '/api/reports/%00',
+  '/api/reports/%zz',
+  '/api/reports/\u00e9',
+])('a path that could be read in two ways reaches nobody: %s', async (path) => {
+  const before = stack.upstreamRequests.length
+  const answer = await raw(
+    `GET ${path} HTTP/1.1\r\nhost: x\r\ncookie: ${cookie}\r\nconnection: close\r\n\r\n`,
+  )
+  expect(answer).toMatch(/^HTTP\/1.1 (400|404)/)
+  expect(stack.upstreamRequests).toHaveLength(before)
+})
+
+test.each([
+  'http://evil.example/api/reports',
+  '/api/reports@evil.example',
+  '/api/reports@127.0.0.1:1/2026-01-31',
+  '/api/reportsx',
+  '/api',
+  '/api/invalidate',
+  '/api/reports/cdn',
+  '/api/reports/a/2026-01-31/b',
+  '/api/reports/Report/2026-01-31',
+])('what no route declares reaches nobody: %s', async (path) => {
+  const before = stack.upstreamRequests.length
+  const answer = await raw(
+    `GET ${path} HTTP/1.1\r\nhost: x\r\ncookie: ${cookie}\r\nconnection: close\r\n\r\n`,
+  )
+  expect(answer).toMatch(/^HTTP\/1.1 (400|404)/)
+  expect(stack.upstreamRequests).toHaveLength(before)
+})
+
+test.each([
+  ['two lengths', 'content-length: 5\r\ncontent-length: 6'],
+  ['length and chunks', 'content-length: 5\r\ntransfer-encoding: chunked'],
+  ['an obscured encoding', 'transfer-encoding: xchunked'],
+  ['a space before the colon', 'content-length : 5'],
+  ['a folded header', 'x-a: 1\r\n b'],
+  ['a bare newline in a header', 'x-a: 1\n\nGET /invalidate HTTP/1.1'],
+  ['headers beyond all measure', `x-a: ${'a'.repeat(20_000)}`],
+])('a request with %s is refused and never passed on', async (_what, headers) => {
+  const before = stack.upstreamRequests.length
+  const answer = await raw(
+    `POST /api/reports HTTP/1.1\r\nhost: x\r\ncookie: ${cookie}\r\nx-tendon-csrf: 1\r\n${headers}\r\n\r\n0\r\n\r\nGET /api/reports HTTP/1.1\r\nhost: x\r\n\r\n`,
+  )
+  expect(answer).toMatch(/^HTTP\/1.1 4\d\d/)
+  expect(stack.upstreamRequests).toHaveLength(before)
+})
+
+test('parameters that are not declared, or stand twice, do not pass', async () => {
+  const before = stack.upstreamRequests.length
+  for (const query of [
+    'user_id=7',
+    'format=csv&format=json',
+    'format=..%2fcsv',
+    'format=',
+    `user_id=${demoPeople.alice.customerId}&user_id=${demoPeople.bob.customerId}`,
+    `user_id=${demoPeople.alice.customerId}&user%5Fid=${demoPeople.bob.customerId}`,
+  ]) {
+    expect(await codeOf(await get(`/api/reports?${query}`)), query).toEqual([400, 'TENDON-BFF-011'])
+  }
+  expect(stack.upstreamRequests).toHaveLength(before)
+})
+
+test('methods that are not declared are refused with those that are', async () => {
+  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
+    const headers = { cookie, 'x-tendon-csrf': '1' }
+    const response = await fetch(`${stack.url}/api/reports`, { method, headers })
+    expect(response.headers.get('allow')).toBe('GET, HEAD')
+    expect(await codeOf(response)).toEqual([405, 'TENDON-BFF-020'])
+  }
+  expect(await codeOf(await get('/api/reports', { cookie: '' }))).toEqual([401, 'TENDON-BFF-001'])
+})
+
+test('every answer carries the security headers, errors too', async () => {
+  for (const path of ['/api/reports', '/api/none', '/auth/me', '/callback', '/none']) {
+    const { headers } = await get(path)
+    const policy = headers.get('content-security-policy') ?? ''
+    expect(policy, path).toContain("frame-ancestors 'none'")
+    expect(policy).not.toContain('unsafe')
+    expect(headers.get('x-content-type-options')).toBe('nosniff')
+    expect(headers.get('referrer-policy')).toBe('same-origin')
+    expect(headers.get('access-control-allow-origin')).toBeNull()
+    if (path !== '/none') expect(headers.get('cache-control'), path).toBe('no-store')
+  }
+})
+
+/** Until so many requests have found another that asks for them, since the start. */
+const waitingFor = (count: number) =>
+  vi.waitFor(async () => {
+    const { body } = await stack.bffs[0]!.metrics.expose()
+    expect(body).toContain(`tendon_bff_coalesced_requests_total ${count}\n`)
+  })
+
+test('requests of one session for the same thing at the same time become one, and of two sessions never', async () => {
+  const other = new TestBrowser()
+  await other.signIn(stack.loginUrl, 'bob')
+  const bobs = `session_id=${other.cookie('session_id')!.value}`
+  const held = Promise.withResolvers<void>()
+  const before = stack.upstreamRequests.length
+  stack.hooks.beforeUpstream = () => held.promise
+  const alices = Array.from({ length: 10 }, () => get('/api/reports'))
+  const theirs = Array.from({ length: 10 }, () => get('/api/reports', { cookie: bobs }))
+  await waitingFor(18)
+  held.resolve()
+  stack.hooks.beforeUpstream = undefined
+  const subjects = async (answers: Promise<Response>[]) =>
+    new Set(
+      (await Promise.all((await Promise.all(answers)).map((answer) => answer.json()))).map(
+        ({ subject }) => subject,
+      ),
+    )
+  expect([await subjects(alices), await subjects(theirs)]).toEqual([new Set(['alice']), new Set(['bob'])])
+  expect(stack.upstreamRequests.length).toBe(before + 2)
+})
+
+test('who leaves in the middle of an answer that others wait for does not take it from them', async () => {
+  const arrived = Promise.withResolvers<void>()
+  const held = Promise.withResolvers<void>()
+  stack.hooks.beforeUpstream = () => {
+    arrived.resolve()
+    return held.promise
+  }
+  const leaving = new AbortController()
+  const first = fetch(`${stack.url}/api/reports`, { headers: { cookie }, signal: leaving.signal }).catch(
+    () => 'left',
+  )
+  await arrived.promise
+  const second = get('/api/reports')
+  await waitingFor(19)
+  leaving.abort()
+  expect(await first).toBe('left')
+  held.resolve()
+  stack.hooks.beforeUpstream = undefined
+  expect((await second).status).toBe(200)
+})
+
+test('a service that is slow or away is a problem with a code', async () => {
+  const held = Promise.withResolvers<void>()
+  stack.hooks.beforeUpstream = () => held.promise
+  expect(await codeOf(await get('/api/reports'))).toEqual([504, 'TENDON-BFF-009'])
+  held.resolve()
+  stack.hooks.beforeUpstream = undefined
+
+  const { server } = stack.upstream
+  server.closeAllConnections()
+  server.close()
+  await once(server, 'close')
+  const away = await get('/api/reports')
+  expect(away.headers.get('retry-after')).toBe('5')
+  expect(await codeOf(away)).toEqual([502, 'TENDON-BFF-008'])
+
+  // It is back: the next request finds it, however long its rest was to be.
+  const { port } = new URL(stack.upstream.url)
+  server.listen(Number(port), '127.0.0.1')
+  await once(server, 'listening')
+  await vi.waitFor(async () => expect((await get('/api/reports')).status).toBe(200), 5_000)
+})

@@ -1,0 +1,189 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
+import { TendonError } from '@tendon/platform/errors.ts'
+import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
+import type { Log } from '@tendon/platform/log.ts'
+import type { Metrics } from '@tendon/platform/metrics.ts'
+import { platformErrors } from '@tendon/platform/platform-errors.ts'
+import { type Context, Hono } from 'hono'
+import { errors } from 'undici'
+import { bffErrors } from '../errors.ts'
+import type { RateLimits } from '../rate-limits.ts'
+import type { LoadedSession } from '../session.ts'
+import type { SessionStore } from '../session-store.ts'
+import type { Freshen, SignedIn } from '../signed-in.ts'
+import type { ClientAddress } from '../visit.ts'
+import { createCoalescing } from './coalescing.ts'
+import { type MatchedRoute, matchRoute } from './match-route.ts'
+import { ClientGone, type Head, passThrough, type Recorder } from './pass-through.ts'
+import { headersForBrowser, headersForService } from './passed-headers.ts'
+import { requestBody } from './request-body.ts'
+import type { GatewayRoute } from './route-table.ts'
+import { createUpstream, type Upstream } from './upstream.ts'
+
+type Exchange = MatchedRoute & { c: Context<HttpEnv>; loaded: LoadedSession }
+
+/**
+ * `/api/…`: the services behind the session, by the table of routes.
+ * @param options.answerHeaders of every answer to a browser
+ */
+export function createGateway(options: {
+  routes: GatewayRoute[]
+  sessions: SessionStore
+  signedIn: SignedIn
+  freshen: Freshen
+  limits: RateLimits
+  clientAddress: ClientAddress
+  answerHeaders: Record<string, string>
+  now: () => number
+  log: Log
+  metrics: Metrics
+}): { app: HttpApp; close(): Promise<unknown> } {
+  const { routes, sessions, signedIn, freshen, limits, clientAddress, answerHeaders, now, log, metrics } =
+    options
+  const upstreams = new Map<GatewayRoute, Upstream>(
+    routes.map((route) => [route, createUpstream({ origins: route.upstreams, now, log })]),
+  )
+  const coalesce = createCoalescing()
+  const coalesced = metrics.counter('coalesced_requests_total', 'Requests that another request was made for')
+  const app = new Hono<HttpEnv>()
+
+  app.all('/api/*', async (c) => {
+    await limits.take('apiAddress', clientAddress(c))
+    const matched = matchRoute(routes, c.env.incoming.url ?? '')
+    if (!matched) throw platformErrors.notFound('No route of the gateway has this address.')
+    const { methods, audience } = matched.route
+    if (!methods.includes(c.req.method)) {
+      throw bffErrors.methodNotAllowed('This address is not for that.', {
+        headers: { allow: methods.join(', ') },
+      })
+    }
+    const session = await signedIn(c)
+    await limits.take('apiSession', session.hash)
+    const loaded = await freshen(c, session)
+    if (!loaded.session.audiences.includes(audience)) {
+      throw bffErrors.audienceMissing(`The access token is not for ${audience}.`)
+    }
+    await answer({ ...matched, c, loaded })
+    return RESPONSE_ALREADY_SENT
+  })
+
+  async function answer(exchange: Exchange): Promise<void> {
+    const { c, route, upstreamPath, loaded } = exchange
+    const isShared = route.isCoalesced && c.req.method === 'GET' && !c.env.incoming.headers.range
+    if (!isShared) return ask(exchange)
+    const turn = coalesce(
+      [loaded.hash, upstreamPath, ...variants.map((name) => c.req.header(name))].join('\n'),
+    )
+    if (!turn.asks) {
+      coalesced.inc()
+      const recording = await turn.recording
+      return recording ? repeat(exchange, recording) : ask(exchange)
+    }
+    let isWhole = false
+    try {
+      await ask(exchange, turn.recorder)
+      isWhole = true
+    } finally {
+      turn.done(isWhole)
+    }
+  }
+
+  /** What another request of the same session has just been answered. */
+  async function repeat({ c, loaded }: Exchange, recording: Head & { body: Buffer }): Promise<void> {
+    await requireSession(loaded)
+    c.env.outgoing.writeHead(recording.status, { ...recording.headers, 'x-request-id': c.get('requestId') })
+    c.env.outgoing.end(recording.body)
+  }
+
+  async function ask(exchange: Exchange, recorder?: Recorder): Promise<void> {
+    const { c, route, upstreamPath, loaded } = exchange
+    const { incoming, outgoing } = c.env
+    const body = requestBody(incoming, route.maxRequestBytes)
+    const request = {
+      method: c.req.method,
+      path: upstreamPath,
+      headers: headersForService(incoming.headers, {
+        authorization: `Bearer ${loaded.session.accessToken}`,
+        'x-request-id': c.get('requestId'),
+      }),
+      body: body ?? null,
+      headersTimeout: route.timeouts.headersMs,
+      bodyTimeout: route.timeouts.bodyMs,
+    }
+    const upstream = upstreams.get(route)!
+    const nextInstance = upstream.attempts()
+    let failure: unknown
+    for (let instance = nextInstance(); instance; instance = nextInstance()) {
+      const chosen = instance
+      try {
+        await passThrough((handler) => upstream.dispatch(chosen, request, handler), {
+          outgoing,
+          admit: (status, headers) => admit(exchange, status, headers),
+          recorder,
+        })
+        return upstream.done(chosen, 'answered')
+      } catch (err) {
+        failure = err
+        upstream.done(chosen, isUnreachable(err) ? 'unreachable' : 'given up')
+        // A body that has begun to flow cannot be sent again.
+        if (outgoing.headersSent || body || !isUnreachable(err)) break
+      }
+    }
+    giveUp(c, failure)
+  }
+
+  /** Asked when the answer has come, and again while a long one goes on: signing out wins over it. */
+  async function admit({ c, loaded }: Exchange, status: number, headers: IncomingHttpHeaders): Promise<Head> {
+    await requireSession(loaded)
+    // The token is this side's affair: nobody can sign in again to mend it.
+    if (status === 401) throw bffErrors.upstreamUnavailable('The service does not accept the sign-in.')
+    return {
+      status,
+      headers: { ...answerHeaders, ...headersForBrowser(headers), 'x-request-id': c.get('requestId') },
+    }
+  }
+
+  async function requireSession(loaded: LoadedSession): Promise<void> {
+    if (await sessions.exists(loaded.hash)) return
+    throw bffErrors.sessionEnded('You have been signed out.')
+  }
+
+  return { app, close: () => Promise.all([...upstreams.values()].map((upstream) => upstream.close())) }
+}
+
+/** What answers to one session may differ by. */
+const variants = ['accept', 'accept-encoding', 'accept-language', 'if-none-match', 'prefer']
+
+/** An answer that has begun can only be cut, so that nobody takes a part for the whole (RFC 9112 §8). */
+function giveUp(c: Context<HttpEnv>, failure: unknown): void {
+  const { outgoing } = c.env
+  if (failure instanceof ClientGone) return
+  if (!outgoing.headersSent) throw asTendonError(failure)
+  c.get('log').warn({ err: failure }, 'an answer was cut')
+  outgoing.destroy()
+}
+
+function asTendonError(cause: unknown): TendonError {
+  if (cause instanceof TendonError) return cause
+  const isTimeout = cause instanceof errors.HeadersTimeoutError || cause instanceof errors.BodyTimeoutError
+  return isTimeout
+    ? bffErrors.upstreamTimeout('The service takes too long.', { cause })
+    : bffErrors.upstreamUnavailable('The service could not be reached.', { cause })
+}
+
+const unreachableCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EPIPE',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_SOCKET',
+])
+
+/** The connection failed, rather than the answer being late or unwanted. */
+function isUnreachable(err: unknown): boolean {
+  return err instanceof Error && 'code' in err && unreachableCodes.has(String(err.code))
+}

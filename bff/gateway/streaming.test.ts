@@ -1,0 +1,253 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { TestBrowser } from '../test-browser.fixture.ts'
+import { startTestStack, type TestStack } from '../test-stack.fixture.ts'
+import type { GatewayRoute } from './route-table.ts'
+
+let stack: TestStack
+let headers: Record<string, string>
+let answer: RequestListener
+let more: string[]
+beforeEach(async () => {
+  more = []
+  stack = await startTestStack({
+    upstream: (request, response) => answer(request, response),
+    routes: (url): GatewayRoute[] => [
+      {
+        prefix: '/api/files',
+        rest: /^(\/\w+)?$/,
+        upstreams: [url, ...more],
+        upstreamPrefix: '/files',
+        audience: 'reports-service',
+        methods: ['GET', 'POST'],
+        query: {},
+        timeouts: { headersMs: 5_000, bodyMs: 5_000 },
+        maxRequestBytes: 100_000,
+        isCoalesced: false,
+      },
+      {
+        prefix: '/api/others',
+        rest: /^$/,
+        upstreams: [url],
+        upstreamPrefix: '/others',
+        audience: 'another-service',
+        methods: ['GET'],
+        query: {},
+        timeouts: { headersMs: 5_000, bodyMs: 5_000 },
+        maxRequestBytes: 0,
+        isCoalesced: false,
+      },
+    ],
+  })
+  const browser = new TestBrowser()
+  await browser.signIn(stack.loginUrl, 'alice')
+  headers = { cookie: `session_id=${browser.cookie('session_id')!.value}`, 'x-tendon-csrf': '1' }
+})
+afterEach(() => stack.stop())
+
+const files = (init: RequestInit = {}) =>
+  fetch(`${stack.url}/api/files`, { ...init, headers: { ...headers, ...init.headers } })
+
+test('answers pass as they come, byte for byte', async () => {
+  const content = randomBytes(3_000_000)
+  const goOn = Promise.withResolvers<void>()
+  answer = async (_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': content.length })
+    response.write(content.subarray(0, 1_000))
+    await goOn.promise
+    response.end(content.subarray(1_000))
+  }
+  const response = await files()
+  const reader = response.body!.getReader()
+  const first = await reader.read()
+  // The rest is not sent before the first part has arrived here.
+  expect(Buffer.from(first.value!).equals(content.subarray(0, first.value!.length))).toBe(true)
+  goOn.resolve()
+  const parts = [Buffer.from(first.value!)]
+  for (let part = await reader.read(); !part.done; part = await reader.read())
+    parts.push(Buffer.from(part.value))
+  expect(Buffer.concat(parts).equals(content)).toBe(true)
+})
+
+test('a slow reader slows the service down, and does not fill the gateway', async () => {
+  let written = 0
+  const chunk = Buffer.alloc(65_536)
+  answer = (_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/octet-stream' })
+    const write = () => {
+      while (written < 64_000_000 && response.write(chunk)) written += chunk.length
+    }
+    response.on('drain', write)
+    write()
+  }
+  const leaving = new AbortController()
+  await files({ signal: leaving.signal })
+  let before = -1
+  await vi.waitFor(
+    () => {
+      const isStill = written === before
+      before = written
+      expect(isStill).toBe(true)
+    },
+    { timeout: 10_000, interval: 200 },
+  )
+  expect(written).toBeLessThan(32_000_000)
+  leaving.abort()
+})
+
+test('bodies pass as they come, up to the limit that is declared', async () => {
+  const received = Promise.withResolvers<Buffer>()
+  answer = async (request, response) => {
+    const chunks: Buffer[] = await Array.fromAsync(request).catch(() => [])
+    received.resolve(Buffer.concat(chunks))
+    response.writeHead(201, { 'content-type': 'text/plain', 'content-length': '0' }).end()
+  }
+  const content = randomBytes(90_000)
+  const response = await files({ method: 'POST', body: content, headers: { 'content-type': 'image/png' } })
+  expect(response.status).toBe(201)
+  expect((await received.promise).equals(content)).toBe(true)
+  expect(stack.upstreamRequests.at(-1)!.headers['content-type']).toBe('image/png')
+
+  const before = stack.upstreamRequests.length
+  const tooLarge = await files({ method: 'POST', body: Buffer.alloc(100_001) })
+  expect([tooLarge.status, (await tooLarge.json()).code]).toEqual([413, 'TENDON-BFF-019'])
+  expect(stack.upstreamRequests).toHaveLength(before)
+
+  // Without a length the limit is found on the way.
+  const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(10_000)) })
+  const cut = await files({ method: 'POST', body: endless, duplex: 'half' } as RequestInit)
+  expect([cut.status, (await cut.json()).code]).toEqual([413, 'TENDON-BFF-019'])
+})
+
+test('a service that breaks off leaves no answer that looks whole', async () => {
+  answer = (_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/plain', 'content-length': '100' })
+    response.write('half', () => response.destroy())
+  }
+  await expect(files().then((response) => response.text())).rejects.toThrow()
+})
+
+test('browsers that leave in the middle leave nothing behind', async () => {
+  const open = new Set<unknown>()
+  answer = (_request, response) => {
+    open.add(response)
+    response.once('close', () => open.delete(response))
+    response.writeHead(200, { 'content-type': 'text/plain' })
+    response.write('begun')
+  }
+  for (let round = 0; round < 100; round += 1) {
+    const leaving = new AbortController()
+    const response = await files({ signal: leaving.signal })
+    await response.body!.getReader().read()
+    leaving.abort()
+  }
+  await vi.waitFor(() => expect(open.size).toBe(0), 5_000)
+  answer = (_request, response) => void response.writeHead(200, { 'content-type': 'text/plain' }).end('well')
+  expect(await (await files()).text()).toBe('well')
+})
+
+test('signing out ends a long answer at its next part', async () => {
+  const goOn = Promise.withResolvers<void>()
+  answer = async (_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/plain' })
+    response.write('before')
+    await goOn.promise
+    response.write('after')
+  }
+  const reader = (await files()).body!.getReader()
+  expect(Buffer.from((await reader.read()).value!).toString()).toBe('before')
+  await fetch(`${stack.url}/auth/logout`, { method: 'POST', headers })
+  goOn.resolve()
+  await expect(reader.read()).rejects.toThrow()
+})
+
+test('what a service says of cookies, caching, other origins and itself stays here', async () => {
+  answer = (_request, response) => {
+    response.writeHead(200, {
+      'content-type': 'text/html',
+      'set-cookie': 'session_id=planted',
+      'cache-control': 'public, max-age=3600',
+      'access-control-allow-origin': '*',
+      'content-security-policy': '',
+      'strict-transport-security': 'max-age=0',
+      connection: 'etag',
+      etag: '"for the next hop"',
+      server: 'secret/1.0',
+      'x-powered-by': 'secret',
+      location: 'https://evil.example',
+    })
+    response.end('<script>alert(1)</script>')
+  }
+  const response = await files()
+  const names = [...response.headers.keys()]
+  for (const name of [
+    'set-cookie',
+    'access-control-allow-origin',
+    'server',
+    'x-powered-by',
+    'location',
+    'etag',
+    'strict-transport-security',
+  ]) {
+    expect(names).not.toContain(name)
+  }
+  expect(response.headers.get('cache-control')).toBe('no-store')
+  expect(response.headers.get('content-security-policy')).toContain('sandbox')
+})
+
+test('a token is not sent to a service that it is not for', async () => {
+  const response = await fetch(`${stack.url}/api/others`, { headers })
+  expect([response.status, (await response.json()).code]).toEqual([403, 'TENDON-BFF-018'])
+  expect(stack.upstreamRequests).toHaveLength(0)
+})
+
+test('of several instances one that fails is gone round, and is used again when it is back', async () => {
+  const second = createServer((_request, response) =>
+    response.writeHead(200, { 'content-type': 'text/plain' }).end('second'),
+  )
+  second.listen(0, '127.0.0.1')
+  await once(second, 'listening')
+  const { port } = second.address() as AddressInfo
+  await stack.stop()
+  const upstream = `http://127.0.0.1:${port}`
+  stack = await startTestStack({
+    upstream: (_request, response) =>
+      void response.writeHead(200, { 'content-type': 'text/plain' }).end('first'),
+    routes: (url): GatewayRoute[] => [
+      {
+        prefix: '/api/files',
+        rest: /^$/,
+        upstreams: [url, upstream],
+        upstreamPrefix: '/files',
+        audience: 'reports-service',
+        methods: ['GET'],
+        query: {},
+        timeouts: { headersMs: 5_000, bodyMs: 5_000 },
+        maxRequestBytes: 0,
+        isCoalesced: false,
+      },
+    ],
+  })
+  const browser = new TestBrowser()
+  await browser.signIn(stack.loginUrl, 'alice')
+  headers = { cookie: `session_id=${browser.cookie('session_id')!.value}` }
+  const ask = async (count: number) => {
+    const answers = await Promise.all(Array.from({ length: count }, async () => (await files()).text()))
+    return new Set(answers)
+  }
+  expect(await ask(20)).toEqual(new Set(['first', 'second']))
+  second.closeAllConnections()
+  second.close()
+  await once(second, 'close')
+  // Whoever meets the one that is gone is sent on to the other: nobody sees it.
+  expect(await ask(20)).toEqual(new Set(['first']))
+  second.listen(port, '127.0.0.1')
+  await once(second, 'listening')
+  stack.clock.skewMs = 60_000
+  expect(await ask(20)).toEqual(new Set(['first', 'second']))
+  second.closeAllConnections()
+  second.close()
+})

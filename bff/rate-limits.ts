@@ -1,0 +1,71 @@
+import type { RedisClient } from '@tendon/platform/redis-connection.ts'
+import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
+import { bffErrors } from './errors.ts'
+
+/** Requests a minute: sign-ins and callbacks by address, requests of the API by address and by session. */
+export type RatesPerMinute = { login: number; callback: number; apiAddress: number; apiSession: number }
+
+export type RateLimits = {
+  /** Counts a request. @throws TENDON-BFF-016 when there were too many in this minute */
+  take(kind: keyof RatesPerMinute, key: string): Promise<void>
+}
+
+const minuteSeconds = 60
+/** Requests are counted in the store so many at a time: the limit is exact to this part of itself an instance. */
+const batchesPerLimit = 50
+const maxPrepaid = 20_000
+
+type Prepaid = { left: number; untilMs: number }
+
+/**
+ * Rate limits that all instances share through Redis. While Redis is away each instance counts for itself.
+ * @param options.redis absent for a process that runs alone
+ */
+export function createRateLimits(options: {
+  perMinute: RatesPerMinute
+  redis?: RedisClient | undefined
+}): RateLimits {
+  const { perMinute, redis } = options
+  const limiters = Object.fromEntries(
+    Object.entries(perMinute).map(([kind, points]) => [kind, createLimiter(kind, points, redis)]),
+  )
+  /** What was counted in the store and not yet used. */
+  const prepaid = new Map<string, Prepaid>()
+
+  function usePrepaid(name: string): boolean {
+    const paid = prepaid.get(name)
+    if (!paid || paid.left === 0 || paid.untilMs < performance.now()) return false
+    paid.left -= 1
+    return true
+  }
+
+  return {
+    async take(kind, key) {
+      const name = `${kind}:${key}`
+      if (usePrepaid(name)) return
+      const batch = Math.max(1, Math.floor(perMinute[kind] / batchesPerLimit))
+      const { msBeforeNext } = await limiters[kind]!.consume(key, batch).catch((refusal) => {
+        if (!(refusal instanceof RateLimiterRes)) throw refusal
+        throw bffErrors.tooManyRequests('There were too many requests from here in the last minute.', {
+          retryAfterSeconds: Math.max(1, Math.ceil(refusal.msBeforeNext / 1000)),
+        })
+      })
+      if (prepaid.size >= maxPrepaid) prepaid.clear()
+      prepaid.set(name, { left: batch - 1, untilMs: performance.now() + msBeforeNext })
+    },
+  }
+}
+
+function createLimiter(kind: string, points: number, redis: RedisClient | undefined) {
+  const common = { keyPrefix: `tendon:rate:${kind}`, points, duration: minuteSeconds }
+  const own = new RateLimiterMemory(common)
+  if (!redis) return own
+  return new RateLimiterRedis({
+    ...common,
+    storeClient: redis,
+    rejectIfRedisNotReady: true,
+    insuranceLimiter: own,
+    // Whoever is over the limit costs Redis nothing more.
+    inMemoryBlockOnConsumed: points + 1,
+  })
+}

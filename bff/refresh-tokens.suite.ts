@@ -1,0 +1,196 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { TestBrowser } from './test-browser.fixture.ts'
+import { type StackOptions, startSuiteStack, type TestStack } from './test-stack.fixture.ts'
+
+/** Past the access token's five minutes, and the margin before its end. */
+const expired = 301_000
+const withinMargin = 280_000
+
+/** Refreshes and what races with them, whoever the provider and wherever sessions are kept. */
+export function refreshTokensSuite(name: string, options: StackOptions = {}): void {
+  describe(`refresh: ${name}`, () => {
+    let stack: TestStack
+    let cookie: { cookie: string }
+    beforeEach(async () => {
+      stack = await startSuiteStack({ ...options, refreshTiming: { leaseMs: 600, patienceMs: 1_500 } })
+      cookie = await signIn('alice')
+    })
+    afterEach(() => stack?.stop())
+
+    async function signIn(username: string): Promise<{ cookie: string }> {
+      const browser = new TestBrowser()
+      const end = await browser.signIn(stack.loginUrl, username)
+      const session = browser.cookie('session_id')
+      expect(session, end.text).toBeDefined()
+      return { cookie: `session_id=${session!.value}` }
+    }
+    const reports = (url = stack.url, headers = cookie) => fetch(`${url}/api/reports`, { headers })
+    const me = () => fetch(`${stack.url}/auth/me`, { headers: cookie })
+    const signOut = () =>
+      fetch(`${stack.url}/auth/logout`, { method: 'POST', headers: { ...cookie, 'x-tendon-csrf': '1' } })
+    const answerOf = async (response: Response) => [response.status, (await response.json()).code]
+    const refreshes = () => stack.tokenCalls('issued', 'refresh_token')
+
+    /** Holds the provider's token endpoint at the moment when it is asked, until it is let go. */
+    function holdTokenEndpoint() {
+      const asked = Promise.withResolvers<void>()
+      const held = Promise.withResolvers<void>()
+      stack.hooks.beforeProvider = (request) => {
+        if (request.url !== stack.provider.tokenPath) return
+        asked.resolve()
+        return held.promise
+      }
+      return { asked: asked.promise, letGo: held.resolve }
+    }
+
+    test('fifty requests over two instances at expiry make one call of the token endpoint', async () => {
+      const second = await stack.startBff()
+      for (const round of [1, 2]) {
+        stack.clock.skewMs = round * expired
+        const urls = [stack.bffs[0]!.server.url, second.server.url]
+        const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => reports(urls[index % 2])))
+        expect(answers.map(({ status }) => status)).toEqual(Array(50).fill(200))
+        expect(refreshes()).toBe(round)
+      }
+      expect(stack.tokenCalls('refused', 'refresh_token')).toBe(0)
+    })
+
+    test('a token endpoint that is slower than lease and patience is asked once, and its answer is not lost', async () => {
+      const second = await stack.startBff()
+      stack.clock.skewMs = expired
+      const token = holdTokenEndpoint()
+      const waiting = [reports(), reports(second.server.url)]
+      await token.asked
+      // Nobody waits longer than is polite; the lease of 600 ms has been renewed twice by then.
+      for (const answer of await Promise.all(waiting)) {
+        expect(answer.headers.get('retry-after')).toBe('5')
+        expect(await answerOf(answer)).toEqual([503, 'TENDON-BFF-007'])
+      }
+      const late = [reports(), reports(second.server.url)]
+      token.letGo()
+      for (const answer of await Promise.all(late)) expect(answer.status).toBe(200)
+      expect(refreshes()).toBe(1)
+      expect(stack.tokenCalls('refused', 'refresh_token')).toBe(0)
+    })
+
+    test('people who refresh at the same time are never taken for each other', async () => {
+      const bob = await signIn('bob')
+      stack.clock.skewMs = expired
+      const asked = Array.from({ length: 20 }, async (_, index) => {
+        const whose = index % 2 ? bob : cookie
+        return (await (await reports(stack.url, whose)).json()).subject
+      })
+      for (const [index, subject] of (await Promise.all(asked)).entries()) {
+        expect(subject).toMatch(index % 2 ? /\bbob$/ : /\balice$/)
+      }
+      expect(refreshes()).toBe(2)
+    })
+
+    test('signing out does not wait for a refresh under way, which then finds itself refused', async () => {
+      stack.clock.skewMs = expired
+      const token = holdTokenEndpoint()
+      const inFlight = reports()
+      await token.asked
+      expect((await signOut()).status).toBe(200)
+      token.letGo()
+      expect(await answerOf(await inFlight)).toEqual([401, 'TENDON-BFF-002'])
+      expect(stack.upstreamRequests).toHaveLength(0)
+    })
+
+    test('a refresh that comes back after the signing out brings nothing back to life', async () => {
+      stack.clock.skewMs = expired
+      const writing = Promise.withResolvers<void>()
+      const held = Promise.withResolvers<void>()
+      stack.hooks.beforeWrite = (key) => {
+        if (!key.startsWith('tendon:session:')) return
+        writing.resolve()
+        return held.promise
+      }
+      const inFlight = reports()
+      await writing.promise
+      await signOut()
+      held.resolve()
+      expect(await answerOf(await inFlight)).toEqual([401, 'TENDON-BFF-002'])
+      expect((await me()).status).toBe(401)
+      expect(stack.upstreamRequests).toHaveLength(0)
+    })
+
+    test('a use that is noted while the provider answers does not cost the session its new tokens', async () => {
+      stack.clock.skewMs = withinMargin
+      const writing = Promise.withResolvers<void>()
+      const held = Promise.withResolvers<void>()
+      stack.hooks.beforeWrite = (key) => {
+        if (!key.startsWith('tendon:session:')) return
+        stack.hooks.beforeWrite = undefined
+        writing.resolve()
+        return held.promise
+      }
+      const refreshing = reports()
+      await writing.promise
+      // At a clock by which no refresh is due, the request is passed on and writes down that it was made.
+      stack.clock.skewMs = 100_000
+      expect((await reports()).status).toBe(200)
+      held.resolve()
+      expect((await refreshing).status).toBe(200)
+      stack.clock.skewMs = withinMargin + expired
+      expect((await reports()).status).toBe(200)
+      expect([refreshes(), stack.tokenCalls('refused', 'refresh_token')]).toEqual([2, 0])
+    })
+
+    test('signing out wins over an answer that is on its way', async () => {
+      const asked = Promise.withResolvers<void>()
+      const held = Promise.withResolvers<void>()
+      stack.hooks.beforeUpstream = () => {
+        asked.resolve()
+        return held.promise
+      }
+      const inFlight = reports()
+      await asked.promise
+      await signOut()
+      held.resolve()
+      expect((await inFlight).status).toBe(401)
+    })
+
+    test('an account that is disabled in the directory has ended at the next refresh', async () => {
+      const username = await stack.provider.createPerson(['patient'])
+      const theirs = await signIn(username)
+      expect((await reports(stack.url, theirs)).status).toBe(200)
+      await stack.provider.disablePerson(username)
+      stack.clock.skewMs = expired
+      expect(await answerOf(await reports(stack.url, theirs))).toEqual([401, 'TENDON-BFF-002'])
+      expect((await fetch(`${stack.url}/auth/me`, { headers: theirs })).status).toBe(401)
+      // Nobody else is.
+      expect((await reports()).status).toBe(200)
+    })
+
+    test('a role that is taken away in the directory is gone at the next refresh', async () => {
+      const username = await stack.provider.createPerson(['patient', 'report-admin'])
+      const theirs = await signIn(username)
+      const roles = async () => (await (await reports(stack.url, theirs)).json()).roles.sort()
+      expect(await roles()).toEqual(['patient', 'report-admin'])
+      await stack.provider.removeRole(username, 'report-admin')
+      stack.clock.skewMs = expired
+      expect(await roles()).toEqual(['patient'])
+      const known = await fetch(`${stack.url}/auth/me`, { headers: theirs })
+      expect((await known.json()).roles).toEqual(['patient'])
+    })
+
+    test('while the provider is away sessions are kept, and go on when it is back', async () => {
+      // Once before, for the service behind the gateway fetches the provider's keys with the first token.
+      expect((await reports()).status).toBe(200)
+      await stack.provider.leave()
+      stack.clock.skewMs = withinMargin
+      expect((await reports()).status).toBe(200)
+      stack.clock.skewMs = expired
+      const answer = await reports()
+      expect(answer.headers.get('retry-after')).toBe('5')
+      expect(await answerOf(answer)).toEqual([503, 'TENDON-BFF-007'])
+      expect((await me()).status).toBe(200)
+
+      // Its keys and grants were kept: the old refresh token and the old signature are good.
+      await stack.provider.come()
+      expect((await reports()).status).toBe(200)
+      expect(refreshes()).toBe(1)
+    })
+  })
+}

@@ -1,0 +1,50 @@
+import type { SessionUser } from '@tendon/contracts/session-api.ts'
+import type { Identity, IssuedTokens } from './oidc-client.ts'
+
+/** What is kept of a sign-in; encrypted as a whole, for names are nobody else's business either. */
+export type Session = Omit<IssuedTokens, 'identity'> & {
+  user: SessionUser
+  /** The provider's id of the account. */
+  subject: string
+  /** The provider's id of its own session. */
+  providerSessionId?: string
+  /** Names the session in lists and in the audit log; it opens nothing. */
+  handle: string
+  lastUsedAtMs: number
+  /** However often it is used or refreshed, the session ends here. */
+  endsAtMs: number
+}
+
+/** A session as it was read: `stored` is what a later write must still find there. */
+export type LoadedSession = { id: string; hash: string; stored: string; session: Session }
+
+/** A session of what the provider said. */
+export function toSession(
+  issued: IssuedTokens & { identity: Identity },
+  begun: Pick<Session, 'handle' | 'lastUsedAtMs' | 'endsAtMs'>,
+): Session {
+  const { identity, ...tokens } = issued
+  const { handle, lastUsedAtMs, endsAtMs } = begun
+  const username = identity.preferred_username ?? identity.sub
+  return {
+    ...tokens,
+    user: {
+      name: identity.name ?? username,
+      username,
+      roles: identity.roles,
+      customer_id: identity.customer_id ?? null,
+    },
+    subject: identity.sub,
+    ...(identity.sid && { providerSessionId: identity.sid }),
+    handle,
+    lastUsedAtMs,
+    endsAtMs,
+  }
+}
+
+/** The session with the tokens that a refresh gave, and what their ID token says by now, when there is one. */
+export function renewSession(session: Session, issued: IssuedTokens): Session {
+  const { identity, ...tokens } = issued
+  if (!identity) return { ...session, ...tokens, idToken: tokens.idToken ?? session.idToken }
+  return toSession({ ...tokens, identity }, session)
+}

@@ -1,0 +1,39 @@
+import type { HttpEnv } from '@tendon/platform/http-app.ts'
+import type { Context } from 'hono'
+import type { Cookies } from './cookies.ts'
+import { bffErrors } from './errors.ts'
+import type { RefreshTokens } from './refresh-tokens.ts'
+import type { LoadedSession } from './session.ts'
+import type { SessionStore } from './session-store.ts'
+import { type ClientAddress, visitOf } from './visit.ts'
+
+/** The session of a request. @throws TENDON-BFF-001 when there is none */
+export type SignedIn = (c: Context<HttpEnv>) => Promise<LoadedSession>
+
+export function createSignedIn(options: { sessions: SessionStore; cookies: Cookies }): SignedIn {
+  const { sessions, cookies } = options
+  return async (c) => {
+    const loaded = await sessions.load(cookies.sessionId(c) ?? '')
+    if (!loaded) throw bffErrors.notSignedIn('Nobody is signed in here.')
+    return loaded
+  }
+}
+
+/** What a page asks by itself says so: it does not keep a session alive that nobody uses. */
+const backgroundHeader = 'x-tendon-background'
+
+/** The session with an access token that is good for a while. A person's request begins its idle time anew. */
+export type Freshen = (c: Context<HttpEnv>, loaded: LoadedSession) => Promise<LoadedSession>
+
+export function createFreshen(options: {
+  sessions: SessionStore
+  refreshTokens: RefreshTokens
+  clientAddress: ClientAddress
+}): Freshen {
+  const { sessions, refreshTokens, clientAddress } = options
+  return async (c, loaded) => {
+    const fresh = await refreshTokens.fresh(loaded)
+    if (sessions.isNoted(fresh) || c.req.header(backgroundHeader)) return fresh
+    return sessions.use(fresh, visitOf(c, clientAddress))
+  }
+}
