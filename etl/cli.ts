@@ -10,8 +10,8 @@ import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import { z } from 'zod'
 import { createAttachedEtl } from './attached-etl.ts'
 import { attachedOptions } from './options.ts'
-import type { SkippedRun } from './run.ts'
 import { type EtlRun, listRuns } from './run-records.ts'
+import type { SkippedRun } from './run-session.ts'
 
 const exitCodes = { ...commonExitCodes, skipped: 3 }
 

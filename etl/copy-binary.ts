@@ -1,3 +1,5 @@
+import { readTimestamp } from './instants.ts'
+
 /**
  * PostgreSQL's binary COPY format (https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format"), read
  * into columns: no object is made for a row, and numbers never pass through text.
@@ -84,26 +86,20 @@ function readRow(bytes: Buffer, offset: number, columns: readonly CopyColumn[]):
   }
 }
 
-/** A column of float8; null becomes NaN. */
-export function createFloat64Column(): CopyColumn & { values(): Float64Array } {
-  let values = new Float64Array(1024)
-  let count = 0
+/** A column of timestamptz that is never null, in microseconds since 1970. */
+export function createTimestampColumn(): CopyColumn & { values(): number[] } {
+  const values: number[] = []
   return {
     append(bytes, start, length) {
-      if (count === values.length) {
-        const grown = new Float64Array(values.length * 2)
-        grown.set(values)
-        values = grown
-      }
-      if (length !== 8 && length !== -1) throw new Error(`A float8 has 8 bytes, not ${length}`)
-      values[count++] = length === -1 ? Number.NaN : bytes.readDoubleBE(start)
+      if (length !== 8) throw new Error(`A timestamptz has 8 bytes, not ${length}`)
+      values.push(readTimestamp(bytes, start))
     },
-    values: () => values.slice(0, count),
+    values: () => values,
   }
 }
 
 /** A column of text in UTF-8 that is never null. */
-export function createTextColumn(): CopyColumn & { values(): string[] } {
+export function createTextColumn(): CopyColumn & { values(): string[]; last(): string } {
   const values: string[] = []
   return {
     append(bytes, start, length) {
@@ -111,5 +107,15 @@ export function createTextColumn(): CopyColumn & { values(): string[] } {
       values.push(bytes.toString('utf8', start, start + length))
     },
     values: () => values,
+    last: () => values.at(-1)!,
+  }
+}
+
+/** A column of bytea that is handed on at once, and not kept; null is no bytes. */
+export function createPackedRowsColumn(take: (bytes: Buffer) => void): CopyColumn {
+  return {
+    append(bytes, start, length) {
+      take(bytes.subarray(start, start + Math.max(0, length)))
+    },
   }
 }

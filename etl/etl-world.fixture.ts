@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startChdbServer } from '@tendon/chdb-server/start-chdb-server.ts'
+import { readConfig } from '@tendon/platform/config.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'
 import { applyTelemetrySchema } from '@tendon/sources/apply-schema.ts'
@@ -13,9 +14,11 @@ import { applyMigrations } from '@tendon/warehouse/migrate.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import pg from 'pg'
 import { z } from 'zod'
+import type { ReadCrm } from './crm.ts'
 import { createEtl, type Etl } from './etl.ts'
 import type { Invalidate } from './invalidations.ts'
-import type { EtlConfig } from './options.ts'
+import { type EtlConfig, etlOptions } from './options.ts'
+import { listQuarantine } from './quarantine.ts'
 
 export type Prosthesis = {
   id: string
@@ -34,9 +37,15 @@ export type TelemetryRow = {
   response_time_ms: number | null
   battery_percent: number | null
   error_code: string | null
+  /** `status` unless told. */
+  signal?: string
+  /** Now, unless told; a row recorded later than now is stored when it is recorded. */
+  ingested_at?: Date
   movement_count: number | null
   active_ms: number | null
 }
+
+type StoredRow = TelemetryRow & { id: string; signal: string; ingested_at: Date }
 
 export const standing = defineQuery({
   name: 'test-standing',
@@ -48,6 +57,7 @@ export const standing = defineQuery({
     day: z.string(),
     chip_id: z.string(),
     model_id: z.int(),
+    firmware_version: z.string(),
     events: z.number(),
     errors: z.number(),
     error_rate: z.number(),
@@ -59,10 +69,27 @@ export const standing = defineQuery({
     movements: z.coerce.number<string>(),
   }),
 })
+/** What is filed by day and model, of a row of the statistics. */
+export function modelDay(
+  row: Pick<StandingRow, 'day' | 'model_id' | 'user_id' | 'prosthesis_id' | 'events'>,
+): string {
+  return [row.day, row.model_id, row.user_id, row.prosthesis_id, row.events].join(' ')
+}
+
+const standingModelDays = defineQuery({
+  name: 'test-standing-model-days',
+  sql: `SELECT day, model_id, user_id, prosthesis_id, events FROM reports.model_days FINAL`,
+  params: z.object({}),
+  row: standing.row.pick({ day: true, model_id: true, user_id: true, prosthesis_id: true, events: true }),
+})
+
 type StandingRow = z.output<typeof standing.row>
 
 const dayMs = 86_400_000
 const dayOf = (date: Date): string => date.toISOString().slice(0, 10)
+/** The date that a calendar in the zone shows. */
+const dayIn = (date: Date, timeZone: string): string =>
+  new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short' }).format(date)
 
 /** A warehouse and a telemetry database of a test file's own, and a CRM that only its replica shows. */
 export async function startEtlWorld() {
@@ -80,7 +107,7 @@ export async function startEtlWorld() {
     warehouse,
     /** Empties the warehouse and opens a telemetry database with nothing in it. */
     async freshStory() {
-      for (const table of ['cdc.events', 'crm.prostheses', ...reportTables]) {
+      for (const table of ['crm.prostheses', 'crm.customers', 'crm.prosthesis_models', ...reportTables]) {
         await warehouse.command(`TRUNCATE TABLE ${table}`)
       }
       const telemetryUrl = await postgres.freshDatabase()
@@ -97,9 +124,16 @@ export async function startEtlWorld() {
   }
 }
 
-const reportTables = ['user_prosthesis_stats', 'etl_runs', 'etl_invalidations'].map(
-  (name) => `reports.${name}`,
-)
+const reportTables = [
+  'user_prosthesis_stats',
+  'model_days',
+  'stats_by_day',
+  'etl_runs',
+  'etl_invalidations',
+  'etl_ownership',
+  'etl_firmware',
+  'etl_quarantine',
+].map((name) => `reports.${name}`)
 
 export type Story = ReturnType<typeof createStory>
 
@@ -108,32 +142,12 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
   const invalidated: string[] = []
   let lastVersion = 0
   const takeVersion = () => ++lastVersion
+  const timeZones = new Map<string, string>()
 
-  async function writeChange(
-    op: 'c' | 'u' | 'd',
-    prosthesis: Prosthesis,
-    version = takeVersion(),
-  ): Promise<void> {
-    const deleted = op === 'd' ? 1 : 0
-    // A delete under the default replica identity carries the key alone.
-    const row = deleted ? { id: prosthesis.id } : prosthesis
-    const event = {
-      table: 'public.prostheses',
-      key: JSON.stringify({ id: prosthesis.id }),
-      version: String(version),
-    }
-    await warehouse.insertRows('cdc.events', [
-      {
-        ...event,
-        lsn: '1',
-        op,
-        deleted,
-        row: JSON.stringify(row),
-        tx_id: '1',
-        committed_at: new Date().toISOString(),
-      },
+  async function writeChange(prosthesis: Prosthesis, deleted: 0 | 1 = 0): Promise<void> {
+    await warehouse.insertRows('crm.prostheses', [
+      { ...prosthesis, _version: String(takeVersion()), _deleted: deleted },
     ])
-    await warehouse.insertRows('crm.prostheses', [{ ...row, _version: String(version), _deleted: deleted }])
   }
 
   return {
@@ -154,19 +168,25 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
         ...given,
       }
       prostheses.set(prosthesis.id, prosthesis)
-      await writeChange('c', prosthesis)
+      await writeChange(prosthesis)
       return prosthesis
     },
     async change(id: string, changes: Partial<Prosthesis>) {
       const changed = { ...prostheses.get(id)!, ...changes }
       prostheses.set(id, changed)
-      await writeChange('u', changed)
+      await writeChange(changed)
     },
-    /** A place in commit order for a change that is stored later than others after it. */
-    takeVersion,
-    async remove(id: string, version?: number) {
-      await writeChange('d', prostheses.get(id)!, version)
+    async remove(id: string) {
+      await writeChange(prostheses.get(id)!, 1)
       prostheses.delete(id)
+    },
+    /** Where a customer lives; UTC is taken while nothing is known. */
+    async live(customerId: string, timeZone: string) {
+      // A zone that there is not counts as none.
+      timeZones.set(customerId, timeZone === 'Europe/Nowhere' ? 'UTC' : timeZone)
+      await warehouse.insertRows('crm.customers', [
+        { id: customerId, time_zone: timeZone, _version: String(takeVersion()), _deleted: 0 },
+      ])
     },
 
     async connect(): Promise<pg.Client> {
@@ -179,8 +199,8 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
       through = client,
     ) {
       await through.query(
-        `INSERT INTO telemetry_events (signal, chip_id, recorded_at, response_time_ms, battery_percent, error_code, movement_count, active_ms)
-         SELECT 'status', chip_id, recorded_at, response_time_ms, battery_percent, error_code, movement_count, active_ms
+        `INSERT INTO telemetry_events (signal, chip_id, recorded_at, ingested_at, response_time_ms, battery_percent, error_code, movement_count, active_ms)
+         SELECT coalesce(signal, 'status'), chip_id, recorded_at, coalesce(ingested_at, greatest(now(), recorded_at)), response_time_ms, battery_percent, error_code, movement_count, active_ms
          FROM json_populate_recordset(NULL::telemetry_events, $1)`,
         [JSON.stringify(rows)],
       )
@@ -192,17 +212,22 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
         invalidate?: Invalidate
         now?: () => Date
         telemetry?: string
-        firstRun?: EtlConfig['firstRun']
+        readCrm?: ReadCrm
+        config?: Partial<EtlConfig>
       } = {},
     ): Etl {
       return createEtl({
-        config: { schedule: '*/15 * * * *', firstRun: parts.firstRun ?? 'background', workMem: '16MB' },
+        config: {
+          ...readConfig('etl', etlOptions, { env: { ETL_WORK_MEM: '16MB' } }),
+          ...parts.config,
+        },
         warehouse: parts.warehouse ?? warehouse,
         telemetry: parts.telemetry ?? telemetryUrl,
         invalidate: parts.invalidate ?? this.invalidate,
         log: createLog({ service: 'etl', level: 'fatal' }),
         metrics: createMetrics('etl'),
         ...(parts.now && { now: parts.now }),
+        ...(parts.readCrm && { readCrm: parts.readCrm }),
       })
     },
 
@@ -212,8 +237,27 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
     },
     /** What should stand, computed slowly from every row of the telemetry that is committed. */
     async expectedStats(): Promise<Map<string, StandingRow>> {
-      const { rows } = await client.query<TelemetryRow>('SELECT * FROM telemetry_events')
-      return byKey(computeStats(rows, [...prostheses.values()]))
+      const { rows } = await client.query<StoredRow>('SELECT * FROM telemetry_events')
+      return byKey(computeStats(accepted(rows), [...prostheses.values()], timeZones))
+    },
+    /** The rows in quarantine, but for those without a chip, which are seen only when they come. */
+    async quarantine(): Promise<string[]> {
+      const rows = await listQuarantine(warehouse, { limit: 1_000_000 })
+      return rows
+        .filter(({ chipId }) => chipId !== '')
+        .map(({ rowId }) => String(rowId))
+        .sort()
+    },
+    /** All that no number is made of. */
+    async expectedQuarantine(): Promise<string[]> {
+      const { rows } = await client.query<StoredRow>('SELECT * FROM telemetry_events')
+      const good = new Set(accepted(rows).map(({ id }) => id))
+      return rows.flatMap(({ id, chip_id }) => (good.has(id) || !chip_id ? [] : [id])).sort()
+    },
+    /** The statistics as they are filed by day and model. */
+    async modelDays(): Promise<string[]> {
+      const rows = await warehouse.query(standingModelDays, {})
+      return rows.map(modelDay).sort()
     },
     end: () => client.end(),
   }
@@ -232,17 +276,47 @@ export function differingUsers(before: Map<string, StandingRow>, after: Map<stri
   return [...users].sort()
 }
 
+/** The rows that numbers are made of: the rules once more, a row at a time. */
+function accepted(rows: StoredRow[]): StoredRow[] {
+  const between = (value: number | null, least: number, most: number) =>
+    value === null || (value >= least && value <= most)
+  const sensible = rows.filter(
+    (row) =>
+      row.chip_id &&
+      row.recorded_at instanceof Date &&
+      row.recorded_at.getTime() <= row.ingested_at.getTime() + 3_600_000 &&
+      row.recorded_at.getTime() >= Date.parse('2000-01-01') &&
+      between(row.response_time_ms, 0, 60_000) &&
+      between(row.active_ms, 0, dayMs) &&
+      between(row.battery_percent, 0, 100) &&
+      between(row.movement_count, 0, 100_000),
+  )
+  const messages = Map.groupBy(sensible, (row) => `${row.chip_id} ${row.recorded_at.getTime()} ${row.signal}`)
+  return [...messages.values()].map((same) => same.reduce((a, b) => (BigInt(a.id) < BigInt(b.id) ? a : b)))
+}
+
 /** The definitions of the metrics once more, the obvious way. */
-function computeStats(telemetry: TelemetryRow[], prostheses: Prosthesis[]): StandingRow[] {
-  const groups = Map.groupBy(telemetry, (row) => `${row.chip_id} ${dayOf(row.recorded_at)}`)
-  return [...groups.values()].flatMap((rows) => {
-    const { chip_id, recorded_at } = rows[0]!
-    const day = dayOf(recorded_at)
-    const owner = prostheses
-      .filter((p) => p.chip_id === chip_id && p.issued_at <= day && (!p.returned_at || day < p.returned_at))
+function computeStats(
+  telemetry: StoredRow[],
+  prostheses: Prosthesis[],
+  timeZones: Map<string, string>,
+): StandingRow[] {
+  /** Whose row it is: the last to whom the prosthesis was issued, of those who had it on the day it was there. */
+  const ownerOf = (row: StoredRow) =>
+    prostheses
+      .map((p) => ({ ...p, day: dayIn(row.recorded_at, timeZones.get(p.customer_id) ?? 'UTC') }))
+      .filter((p) => p.chip_id === row.chip_id && p.issued_at <= p.day)
+      .filter((p) => !p.returned_at || p.day < p.returned_at)
       .sort((a, b) => (a.issued_at + a.id < b.issued_at + b.id ? -1 : 1))
       .at(-1)
-    if (!owner) return []
+  const owned = telemetry.flatMap((row) => {
+    const owner = ownerOf(row)
+    return owner ? [{ row, owner }] : []
+  })
+  const groups = Map.groupBy(owned, ({ owner }) => `${owner.id} ${owner.day}`)
+  return [...groups.values()].map((group) => {
+    const { owner } = group[0]!
+    const rows = group.map(({ row }) => row)
     // The column is a `real`: its text is shorter than the number it holds.
     const responseTimes = presentNumbers(rows, 'response_time_ms')
       .map(Math.fround)
@@ -252,9 +326,11 @@ function computeStats(telemetry: TelemetryRow[], prostheses: Prosthesis[]): Stan
     const stats: StandingRow = {
       user_id: owner.customer_id,
       prosthesis_id: owner.id,
-      day,
-      chip_id,
+      day: owner.day,
+      chip_id: owner.chip_id,
       model_id: owner.model_id,
+      // The days that are told lie before any run has looked.
+      firmware_version: '',
       events: rows.length,
       errors,
       error_rate: errors / rows.length,
@@ -265,11 +341,11 @@ function computeStats(telemetry: TelemetryRow[], prostheses: Prosthesis[]): Stan
       active_minutes: sum(presentNumbers(rows, 'active_ms')) / 60_000,
       movements: sum(presentNumbers(rows, 'movement_count')),
     }
-    return [stats]
+    return stats
   })
 }
 
-function presentNumbers(rows: TelemetryRow[], field: keyof TelemetryRow): number[] {
+function presentNumbers(rows: StoredRow[], field: keyof TelemetryRow): number[] {
   return rows
     .map((row) => row[field])
     .filter((value) => typeof value === 'number' && Number.isFinite(value)) as number[]

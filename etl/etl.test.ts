@@ -21,7 +21,7 @@ beforeEach(async () => {
 afterEach(() => story.end())
 
 test('start awaits the first run when told to, and its numbers can be scraped', async () => {
-  const etl = story.createEtl({ firstRun: 'await' })
+  const etl = story.createEtl({ config: { firstRun: 'await' } })
   await etl.start()
   expect(story.invalidated).toEqual([alice])
   const scraped = await (await etl.app.request('/metrics')).text()
@@ -32,7 +32,7 @@ test('start awaits the first run when told to, and its numbers can be scraped', 
 
 test('a first run that fails does not keep the job from starting', async () => {
   await story.client.query('ALTER TABLE telemetry_events RENAME TO away')
-  const etl = story.createEtl({ firstRun: 'await' })
+  const etl = story.createEtl({ config: { firstRun: 'await' } })
   await etl.start()
   await story.client.query('ALTER TABLE away RENAME TO telemetry_events')
   expect(await etl.runOnce()).toMatchObject({ state: 'succeeded', rows_written: 1 })

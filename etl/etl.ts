@@ -3,11 +3,19 @@ import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import pg from 'pg'
+import { type BackfillProgress, type BackfillRequest, type BackfillResult, backfill } from './backfill.ts'
+import type { ReadCrm } from './crm.ts'
+import { createWarehouseCrm } from './crm-warehouse.ts'
 import { etlErrors } from './errors.ts'
+import { type ExplainedDay, explainDay } from './explain.ts'
 import type { Invalidate } from './invalidations.ts'
 import type { EtlConfig } from './options.ts'
-import { runEtl, type SkippedRun } from './run.ts'
+import { type Plan, planRun } from './plan.ts'
+import { countQuarantine } from './quarantine.ts'
+import { runEtl } from './run.ts'
+import { createRunMetrics } from './run-metrics.ts'
 import type { EtlRun } from './run-records.ts'
+import type { RunParts, SkippedRun } from './run-session.ts'
 import { createSchedule } from './schedule.ts'
 
 export type Etl = {
@@ -21,38 +29,54 @@ export type Etl = {
    * Runs now, unless a run is going anywhere in the cluster.
    * @throws TENDON-ETL-001, TENDON-ETL-002
    */
-  runOnce(): Promise<EtlRun | SkippedRun>
+  runOnce(options?: { acceptChecks?: boolean }): Promise<EtlRun | SkippedRun>
+  /** What a run would do now; changes nothing. */
+  plan(): Promise<Plan>
+  /**
+   * Measures days again.
+   * @throws TENDON-ETL-001, TENDON-ETL-002, TENDON-ETL-010, TENDON-ETL-011
+   */
+  backfill(
+    request: BackfillRequest,
+    onProgress?: (progress: BackfillProgress) => void,
+  ): Promise<BackfillResult>
+  /** Which telemetry rows the numbers of a user's day come from. */
+  explain(request: { userId: string; day: string }): Promise<ExplainedDay[]>
 }
 
 /**
  * The job that turns telemetry into `reports.user_prosthesis_stats`.
  * @param options.telemetry address of the telemetry database; connections are made for each run
+ * @param options.readCrm where the CRM is read; the replicas in the warehouse without it
  * @param options.invalidate tells reports-service whose numbers changed
  */
 export function createEtl(options: {
   config: EtlConfig
   warehouse: Warehouse
   telemetry: string
+  readCrm?: ReadCrm
   invalidate: Invalidate
   log: Log
   metrics: Metrics
   now?: () => Date
 }): Etl {
   const { config, warehouse, telemetry, invalidate, log, metrics, now = () => new Date() } = options
-  const parts = { warehouse, telemetry, workMem: config.workMem, invalidate, log, now }
+  const { readCrm = createWarehouseCrm(warehouse) } = options
+  const parts: RunParts = { config, warehouse, telemetry, readCrm, invalidate, log, now }
   const stopping = new AbortController()
   const underWay = new Set<Promise<unknown>>()
-  const observe = createRunMetrics(metrics)
+  const runMetrics = createRunMetrics(metrics)
 
-  async function runOnce(): Promise<EtlRun | SkippedRun> {
-    const running = runEtl(parts, stopping.signal)
+  async function runOnce({ acceptChecks = false } = {}): Promise<EtlRun | SkippedRun> {
+    const running = runEtl(parts, stopping.signal, { acceptChecks })
     underWay.add(running)
     try {
       const run = await running
-      observe(run)
+      runMetrics.observeRun(run)
+      if (run.state !== 'skipped') runMetrics.observeQuarantine(await countQuarantine(warehouse))
       return run
     } catch (error) {
-      observe({ state: 'failed' })
+      runMetrics.observeRun({ state: 'failed' })
       throw error
     } finally {
       underWay.delete(running)
@@ -93,27 +117,9 @@ export function createEtl(options: {
       await Promise.allSettled(underWay)
     },
     runOnce,
-  }
-}
-
-function createRunMetrics(metrics: Metrics): (run: EtlRun | SkippedRun | { state: 'failed' }) => void {
-  const runs = metrics.counter('runs_total', 'Runs, by how they ended', ['state'])
-  const rowsIn = metrics.counter('rows_in_total', 'Telemetry rows measured')
-  const rowsWritten = metrics.counter('rows_written_total', 'Rows written, deleted ones included')
-  const steps = metrics.histogram('step_duration_seconds', 'Time of each step of a run', ['step'])
-  const lastSuccess = metrics.gauge('last_success_timestamp_seconds', 'End of the last run that succeeded')
-  const ownerless = metrics.gauge(
-    'ownerless_chips_count',
-    'Chips in the last run whose telemetry had no owner',
-  )
-  return (run) => {
-    runs.inc({ state: run.state })
-    if (!('run_id' in run)) return
-    rowsIn.inc(run.rows_in)
-    rowsWritten.inc(run.rows_written + run.rows_deleted)
-    for (const [step, ms] of Object.entries(run.step_durations_ms)) steps.observe({ step }, ms / 1000)
-    if (run.finished_at) lastSuccess.set(Date.parse(run.finished_at) / 1000)
-    ownerless.set(run.unknown_chips.length)
+    plan: () => planRun(parts, stopping.signal),
+    backfill: (request, onProgress = () => {}) => backfill(parts, request, stopping.signal, onProgress),
+    explain: (request) => explainDay(parts, request),
   }
 }
 

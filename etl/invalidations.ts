@@ -7,13 +7,15 @@ export type Invalidate = (userIds: string[], signal?: AbortSignal) => Promise<vo
 
 const usersPerCall = 10_000
 
+/** In the order of the runs that changed them: whoever waits longest is told first. */
 const undelivered = defineQuery({
   name: 'etl-undelivered-invalidations',
   sql: `
     SELECT user_id, groupArray(run_seq) AS run_seqs
     FROM reports.etl_invalidations FINAL
     WHERE delivered = 0
-    GROUP BY user_id`,
+    GROUP BY user_id
+    ORDER BY min(run_seq), user_id`,
   params: z.object({}),
   row: z.object({ user_id: z.string(), run_seqs: z.array(z.string()) }),
 })

@@ -10,63 +10,98 @@ import {
   type Vector,
   vectorFromArray,
 } from 'apache-arrow'
+import { type Metric, metrics } from './metrics.ts'
 import { takeUserDays, type UserDays } from './user-days.ts'
 
-const rowsPerBatch = 50_000
+/** The key of `reports.model_days` and what says that it is gone. */
+const modelDayColumns = ['day', 'model_id', 'user_id', 'prosthesis_id', '_version', '_deleted'] as const
+
+const rowsPerInsert = 50_000
 
 /**
- * Writes rows into `reports.user_prosthesis_stats` in the format ArrowStream. A batch that is written twice
- * changes nothing, since the version decides which row stands.
- * @param version the run's sequence number
- * @param deleted whether these rows no longer stand
+ * Writes rows into `reports.user_prosthesis_stats` in the format ArrowStream. What is written twice changes nothing,
+ * since the version decides which row stands.
+ * @param mark.version the run's sequence number
+ * @param mark.deleted whether these rows no longer stand
  */
 export async function loadStats(
   warehouse: Warehouse,
   rows: UserDays,
   mark: { version: number; deleted: boolean },
 ): Promise<void> {
-  for (let start = 0; start < rows.length; start += rowsPerBatch) {
-    const end = Math.min(start + rowsPerBatch, rows.length)
-    const batch = takeUserDays(
-      rows,
-      Array.from({ length: end - start }, (_, i) => start + i),
-    )
-    const ipc = tableToIPC(statsTable(batch, mark), 'stream')
-    await warehouse.insertLines('reports.user_prosthesis_stats', Buffer.from(ipc), 'ArrowStream')
+  await insertInPieces(warehouse, 'reports.user_prosthesis_stats', rows, (piece) => statsTable(piece, mark))
+}
+
+/**
+ * Takes rows out of `reports.model_days` under the model they had: there the model is part of the key, and the row that
+ * follows under another one would leave them standing.
+ */
+export async function loadRemodelled(warehouse: Warehouse, rows: UserDays, version: number): Promise<void> {
+  await insertInPieces(warehouse, 'reports.model_days', rows, (piece) =>
+    statsTable(piece, { version, deleted: true }).select([...modelDayColumns]),
+  )
+}
+
+async function insertInPieces(
+  warehouse: Warehouse,
+  into: string,
+  rows: UserDays,
+  tableOf: (piece: UserDays) => Table,
+): Promise<void> {
+  for (let start = 0; start < rows.length; start += rowsPerInsert) {
+    const end = Math.min(start + rowsPerInsert, rows.length)
+    const whole = start === 0 && end === rows.length
+    const piece = whole
+      ? rows
+      : takeUserDays(
+          rows,
+          Array.from({ length: end - start }, (_, i) => start + i),
+        )
+    await warehouse.insertLines(into, Buffer.from(tableToIPC(tableOf(piece), 'stream')), 'ArrowStream')
   }
 }
 
 function statsTable(rows: UserDays, mark: { version: number; deleted: boolean }): Table {
-  const { measures } = rows
   return new Table({
     user_id: vectorFromArray(rows.userId, new Utf8()),
     prosthesis_id: vectorFromArray(rows.prosthesisId, new Utf8()),
     day: makeVector(Uint16Array.from(rows.day)),
     chip_id: vectorFromArray(rows.chipId, new Utf8()),
     model_id: makeVector(rows.modelId),
-    events: makeVector(Uint32Array.from(measures.events)),
-    errors: makeVector(Uint32Array.from(measures.errors)),
-    error_rate: makeVector(measures.error_rate),
-    response_time_avg_ms: nullableFloat64(measures.response_time_avg_ms),
-    response_time_p95_ms: nullableFloat64(measures.response_time_p95_ms),
-    battery_min_percent: nullableUint8(measures.battery_min_percent),
-    battery_avg_percent: nullableFloat64(measures.battery_avg_percent),
-    active_minutes: makeVector(measures.active_minutes),
-    movements: makeVector(BigUint64Array.from(measures.movements, BigInt)),
+    firmware_version: vectorFromArray(rows.firmwareVersion, new Utf8()),
+    ...Object.fromEntries(
+      metrics.map(({ name, type }) => [
+        name,
+        vectorOf[type](rows.metrics[name as keyof typeof rows.metrics]),
+      ]),
+    ),
     _version: makeVector(new BigUint64Array(rows.length).fill(BigInt(mark.version))),
     _deleted: makeVector(new Uint8Array(rows.length).fill(mark.deleted ? 1 : 0)),
   })
 }
 
-function nullableFloat64(values: Float64Array): Vector<Float64> {
-  return makeVector(
-    makeData({ type: new Float64(), data: values, length: values.length, ...validity(values) }),
-  )
-}
-
-function nullableUint8(values: Float64Array): Vector<Uint8> {
-  const data = Uint8Array.from(values)
-  return makeVector(makeData({ type: new Uint8(), data, length: values.length, ...validity(values) }))
+const vectorOf: Record<Metric['type'], (values: Float64Array) => Vector> = {
+  UInt32: (values) => makeVector(Uint32Array.from(values)),
+  UInt64: (values) => makeVector(BigUint64Array.from(values, BigInt)),
+  Float64: (values) => makeVector(Float64Array.from(values)),
+  'Nullable(UInt8)': (values) =>
+    makeVector(
+      makeData({
+        type: new Uint8(),
+        data: Uint8Array.from(values),
+        length: values.length,
+        ...validity(values),
+      }),
+    ),
+  'Nullable(Float64)': (values) =>
+    makeVector(
+      makeData({
+        type: new Float64(),
+        data: Float64Array.from(values),
+        length: values.length,
+        ...validity(values),
+      }),
+    ),
 }
 
 /** Arrow's bit for each value that is there, least significant first (Arrow columnar format, "Validity bitmaps"). */

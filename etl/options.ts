@@ -3,6 +3,7 @@ import { logLevels } from '@tendon/platform/log.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import { z } from 'zod'
 import { scheduleOption } from './schedule.ts'
+import { createTimeZones } from './time-zones.ts'
 
 /** How the job runs, wherever its parts come from. */
 export const etlOptions = defineOptions({
@@ -24,6 +25,39 @@ export const etlOptions = defineOptions({
     default: '64MB',
     help: 'Memory of one sort in the telemetry database before it goes to disk (work_mem)',
   },
+  parallel: {
+    env: 'ETL_PARALLEL',
+    flag: 'parallel',
+    type: z.coerce.number<string>().int().min(1).max(32),
+    default: 2,
+    help: 'Connections to the telemetry database that read at the same time, on one snapshot',
+  },
+  timeZone: {
+    env: 'ETL_DEFAULT_TIME_ZONE',
+    type: z.string().refine((name) => createTimeZones()(name) !== undefined, 'not an IANA time zone'),
+    default: 'UTC',
+    help: 'Time zone of the days of customers who have none in the CRM, and of telemetry that is nobody’s',
+  },
+  firstDay: {
+    env: 'ETL_FIRST_DAY',
+    type: z.iso
+      .date()
+      .refine((day) => day >= '1970-01-02' && day < '2149-01-01', 'not from 1970-01-02 to 2148'),
+    default: '2000-01-01',
+    help: 'First day that is measured. What stands for days before it is kept, also when their telemetry is dropped',
+  },
+  runTimeoutMinutes: {
+    env: 'ETL_RUN_TIMEOUT_MINUTES',
+    type: z.coerce.number<string>().positive().max(35_000),
+    default: 60,
+    help: 'After how long a run counts as stuck and is ended',
+  },
+  timestampLagMinutes: {
+    env: 'ETL_TIMESTAMP_LAG_MINUTES',
+    type: z.coerce.number<string>().int().min(0),
+    default: 60,
+    help: 'For a source without ingest_xid: how far before the last run rows are read again, as long as transactions may be open',
+  },
 })
 export type EtlConfig = Config<typeof etlOptions>
 
@@ -35,6 +69,18 @@ export const attachedOptions = defineOptions({
     env: 'TELEMETRY_DATABASE_URL',
     type: urlOption,
     help: 'Address of the telemetry database, as in postgresql://user:password@host/telemetry',
+  },
+  crmSource: {
+    env: 'ETL_CRM_SOURCE',
+    type: z.enum(['warehouse', 'postgres']),
+    default: 'warehouse',
+    help: 'Where customers, prostheses and models are read: the replicas in ClickHouse, or the CRM itself',
+  },
+  crmDatabaseUrl: {
+    env: 'CRM_DATABASE_URL',
+    type: urlOption,
+    optional: true,
+    help: 'Address of the CRM database; needed with ETL_CRM_SOURCE=postgres',
   },
   reportsServiceUrl: {
     env: 'REPORTS_SERVICE_URL',

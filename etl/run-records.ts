@@ -9,26 +9,44 @@ const etlRun = z.object({
   run_seq: count,
   run_id: z.uuid(),
   state: z.enum(['running', 'succeeded', 'failed']),
+  kind: z.enum(['run', 'backfill']),
+  holder: z.string(),
+  mode: z.enum(['', 'increment', 'full']),
+  full_reason: z.string(),
   started_at: z.iso.datetime(),
   finished_at: z.iso.datetime().nullable(),
   watermark_from: z.string(),
   watermark_to: z.string(),
   cdc_version: z.string(),
+  watermark_kind: z.enum(['xid', 'timestamp']),
+  watermark_lag_s: z.number(),
+  source: z.string(),
+  definition: z.string(),
   pairs: count,
   rows_in: count,
+  rows_quarantined: count,
+  rows_unowned: count,
   rows_written: count,
   rows_deleted: count,
+  rows_unchanged: count,
+  users_changed: count,
   users_invalidated: count,
   unknown_chips: z.array(z.string()),
+  problems: z.array(z.object({ kind: z.string(), subject: z.string(), detail: z.string() })),
+  backfill_id: z.string(),
+  from_day: z.iso.date().nullable(),
+  to_day: z.iso.date().nullable(),
   step_durations_ms: z.record(z.string(), z.number()),
   error: z.string(),
 })
 export type EtlRun = z.output<typeof etlRun>
 
 const columns = `
-  run_seq, run_id, state, started_at, finished_at, toString(watermark_from) AS watermark_from,
-  toString(watermark_to) AS watermark_to, toString(cdc_version) AS cdc_version, pairs, rows_in, rows_written,
-  rows_deleted, users_invalidated, unknown_chips, step_durations_ms, error`
+  run_seq, run_id, state, kind, holder, mode, full_reason, started_at, finished_at,
+  toString(watermark_from) AS watermark_from, toString(watermark_to) AS watermark_to,
+  toString(cdc_version) AS cdc_version, watermark_kind, watermark_lag_s, source, definition, pairs, rows_in,
+  rows_quarantined, rows_unowned, rows_written, rows_deleted, rows_unchanged, users_changed, users_invalidated,
+  unknown_chips, problems, backfill_id, from_day, to_day, step_durations_ms, error`
 
 const newestRuns = defineQuery({
   name: 'etl-newest-runs',
@@ -37,11 +55,33 @@ const newestRuns = defineQuery({
   row: etlRun,
 })
 
+const backfillParts = defineQuery({
+  name: 'etl-backfill-parts',
+  sql: `
+    SELECT ${columns} FROM reports.etl_runs FINAL
+    WHERE state = 'succeeded' AND startsWith(backfill_id, {prefix:String})
+    ORDER BY run_seq`,
+  params: z.object({ prefix: z.string() }),
+  row: etlRun,
+})
+
 const lastSucceededRun = defineQuery({
   name: 'etl-last-succeeded-run',
-  sql: `SELECT ${columns} FROM reports.etl_runs FINAL WHERE state = 'succeeded' ORDER BY run_seq DESC LIMIT 1`,
+  sql: `SELECT ${columns} FROM reports.etl_runs FINAL WHERE state = 'succeeded' AND kind = 'run' ORDER BY run_seq DESC LIMIT 1`,
   params: z.object({}),
   row: etlRun,
+})
+
+/** Since when runs have found the same watermark: it does not move while a transaction is open. */
+const watermarkSince = defineQuery({
+  name: 'etl-watermark-since',
+  sql: `
+    SELECT min(started_at) AS since
+    FROM reports.etl_runs FINAL
+    WHERE state = 'succeeded' AND kind = 'run' AND watermark_to = {watermark:UInt64}
+    HAVING count() > 0`,
+  params: z.object({ watermark: z.string() }),
+  row: z.object({ since: z.iso.datetime() }),
 })
 
 const runningRuns = defineQuery({
@@ -62,9 +102,24 @@ export function listRuns(warehouse: Warehouse, limit: number): Promise<EtlRun[]>
   return warehouse.query(newestRuns, { limit })
 }
 
+/** The parts that succeeded of all backfills with the same arguments. */
+export function listBackfillParts(warehouse: Warehouse, name: string): Promise<EtlRun[]> {
+  return warehouse.query(backfillParts, { prefix: `${name}-` })
+}
+
+/** When a run first found this watermark; undefined when none has yet. */
+export async function findWatermarkSince(warehouse: Warehouse, watermark: string): Promise<Date | undefined> {
+  const [row] = await warehouse.query(watermarkSince, { watermark })
+  return row && new Date(row.since)
+}
+
 export async function findLastSuccess(warehouse: Warehouse): Promise<EtlRun | undefined> {
   return (await warehouse.query(lastSucceededRun, {}))[0]
 }
+
+/** What a run is known by when it begins. */
+export type NewRun = Pick<EtlRun, 'run_id' | 'started_at' | 'kind' | 'holder'> &
+  Partial<Pick<EtlRun, 'watermark_from' | 'backfill_id' | 'from_day' | 'to_day'>>
 
 /**
  * Enters a new run. The caller holds the run lock, so that no other run is given the same number, and every run
@@ -72,11 +127,11 @@ export async function findLastSuccess(warehouse: Warehouse): Promise<EtlRun | un
  */
 export async function beginRun(
   warehouse: Warehouse,
-  run: { runId: string; startedAt: Date; watermarkFrom: string },
+  run: NewRun,
 ): Promise<{ begun: EtlRun; died: EtlRun[] }> {
   const died = await warehouse.query(runningRuns, {})
   const [newest] = await warehouse.query(newestRuns, { limit: 1 })
-  const begun = { ...newRun(run, newest), watermark_from: run.watermarkFrom }
+  const begun = numbered(run, newest)
   const buried = died.map((dead) => ({
     ...dead,
     state: 'failed',
@@ -91,36 +146,44 @@ export async function beginRun(
 /** Enters a run that failed before it could begin. */
 export async function recordNotBegun(
   warehouse: Warehouse,
-  run: { runId: string; startedAt: Date; finishedAt: Date; error: string },
+  run: NewRun & Pick<EtlRun, 'finished_at' | 'error'>,
 ): Promise<void> {
   const [newest] = await warehouse.query(newestRuns, { limit: 1 })
-  const failed: EtlRun = {
-    ...newRun(run, newest),
-    state: 'failed',
-    finished_at: run.finishedAt.toISOString(),
-    error: run.error,
-  }
+  const failed: EtlRun = { ...numbered(run, newest), state: 'failed' }
   await warehouse.insertRows('reports.etl_runs', [{ ...failed, _version: stateVersion.not_begun }])
 }
 
-function newRun(run: { runId: string; startedAt: Date }, newest: EtlRun | undefined): EtlRun {
+export function numbered(run: NewRun, newest: EtlRun | undefined): EtlRun {
   return {
     run_seq: (newest?.run_seq ?? 0) + 1,
-    run_id: run.runId,
     state: 'running',
-    started_at: run.startedAt.toISOString(),
+    mode: '',
+    full_reason: '',
     finished_at: null,
     watermark_from: '0',
     watermark_to: '0',
     cdc_version: '0',
+    watermark_kind: 'xid',
+    watermark_lag_s: 0,
+    source: '',
+    definition: '',
     pairs: 0,
     rows_in: 0,
+    rows_quarantined: 0,
+    rows_unowned: 0,
     rows_written: 0,
     rows_deleted: 0,
+    rows_unchanged: 0,
+    users_changed: 0,
     users_invalidated: 0,
     unknown_chips: [],
+    problems: [],
+    backfill_id: '',
+    from_day: null,
+    to_day: null,
     step_durations_ms: {},
     error: '',
+    ...run,
   }
 }
 

@@ -1,236 +1,172 @@
-import { randomUUID } from 'node:crypto'
-import { TendonError } from '@tendon/platform/errors.ts'
-import type { Log } from '@tendon/platform/log.ts'
-import type { Warehouse } from '@tendon/warehouse/client.ts'
-import pg from 'pg'
-import type { ChipDays } from './chip-days.ts'
-import { readCrm } from './crm.ts'
-import { etlErrors } from './errors.ts'
-import { deliverInvalidations, type Invalidate, keepInvalidations } from './invalidations.ts'
-import { loadStats } from './load-stats.ts'
-import { indexOwnership } from './ownership.ts'
-import { tryRunLock } from './run-lock.ts'
-import { beginRun, type EtlRun, endRun, findLastSuccess, recordNotBegun } from './run-records.ts'
-import { readStandingStats } from './standing-stats.ts'
-import { compareStats } from './stats-changes.ts'
-import { type FoundDays, openTelemetryView, type TelemetryView } from './telemetry.ts'
-import { countPairs, withWholeChips } from './touched-days.ts'
-import { assignToUsers } from './user-days.ts'
-
-export type RunParts = {
-  warehouse: Warehouse
-  /** Address of the telemetry database. */
-  telemetry: string
-  /** What one sort of the extraction may use before it goes to disk, as in `64MB`. */
-  workMem: string
-  invalidate: Invalidate
-  log: Log
-  now: () => Date
-}
-
-/** A run that did not take place, because another one was going. */
-export type SkippedRun = { state: 'skipped' }
-
-/** A run's way through its steps: the connection that holds the lock, and what ends the run early. */
-type Run = RunParts & { runId: string; startedAt: Date; client: pg.Client; signal: AbortSignal }
+import { failedChecks, freshHours, sourceChecks } from './checks.ts'
+import type { QuarantinedRow } from './chip-measurer.ts'
+import { definitionHash } from './definition.ts'
+import { deliverKept } from './deliver-kept.ts'
+import { type Extraction, openExtraction } from './extraction.ts'
+import { keepFirmware } from './firmware-history.ts'
+import { hourUs } from './instants.ts'
+import { noteProblems, passChecks } from './load-batch.ts'
+import { addToQuarantine, updateQuarantine } from './quarantine.ts'
+import { readRowsByDay } from './rows-by-day.ts'
+import { type EtlRun, findWatermarkSince } from './run-records.ts'
+import { type RunParts, type RunSession, runUnderLock, type SkippedRun } from './run-session.ts'
+import { scopeOfDays } from './scope.ts'
+import { keepOwnership } from './standing-ownership.ts'
+import { loadStreams, type Streams, streamEverything, streamParts } from './streams.ts'
+import type { Since, Windows } from './telemetry.ts'
+import { cutIntoParts, type TouchedDays, touchedDays } from './touched-parts.ts'
 
 /**
- * One run: extract, assign to users, compare, load, invalidate.
- *
- * It may die at any moment. The watermark is that of the last run that succeeded, a pair is always measured
- * whole, and the list of users to invalidate is kept before anything is loaded: the next run repeats what this
- * one has not finished and finishes what it has.
+ * One run: extract, measure, give to the owners, compare, load, invalidate.
  * @throws TENDON-ETL-001, or -002 when the telemetry database cannot be reached, after the failure was recorded
  */
-export async function runEtl(parts: RunParts, stop: AbortSignal): Promise<EtlRun | SkippedRun> {
-  const client = new pg.Client({
-    connectionString: parts.telemetry,
-    application_name: 'tendon-etl',
-    connectionTimeoutMillis: 10_000,
-    keepAlive: true,
-  })
-  const connectionBroke = new AbortController()
-  client.on('error', (cause) => {
-    connectionBroke.abort(
-      etlErrors.lockLost('The telemetry database ended the connection of the run.', { cause }),
-    )
-  })
-  const runId = randomUUID()
-  const run: Run = {
-    ...parts,
-    runId,
-    startedAt: parts.now(),
-    log: parts.log.child({ run_id: runId }),
-    client,
-    signal: AbortSignal.any([stop, connectionBroke.signal]),
-  }
-  try {
-    const begun = await begin(run)
-    if (begun.state === 'skipped') return begun
-    return await runBegun(run, begun.record, begun.last)
-  } finally {
-    // Ends the snapshot and frees the lock. A connection that broke has nothing left to end.
-    await client.end().catch(() => {})
-  }
+export function runEtl(
+  parts: RunParts,
+  stop: AbortSignal,
+  { acceptChecks }: { acceptChecks: boolean },
+): Promise<EtlRun | SkippedRun> {
+  return runUnderLock(parts, { kind: 'run', acceptChecks }, stop, advance)
 }
 
-type Begun = { state: 'begun'; record: EtlRun; last: EtlRun | undefined }
-
-/** Takes the lock and enters the run. When it cannot, that is entered, as long as ClickHouse can be reached. */
-async function begin(run: Run): Promise<Begun | SkippedRun> {
-  const { warehouse, client, log, runId, startedAt } = run
-  try {
-    await client.connect().catch((cause: unknown) => {
-      throw etlErrors.telemetryUnavailable('The telemetry database did not accept a connection.', { cause })
-    })
-    if (!(await tryRunLock(client))) {
-      log.info('run skipped: another one is going')
-      return { state: 'skipped' }
-    }
-    const last = await findLastSuccess(warehouse)
-    const watermarkFrom = last?.watermark_to ?? '0'
-    const { begun, died } = await beginRun(warehouse, { runId, startedAt, watermarkFrom })
-    for (const dead of died) log.warn({ dead_run_id: dead.run_id }, 'an earlier run died')
-    return { state: 'begun', record: begun, last }
-  } catch (cause) {
-    const failure = { runId, startedAt, finishedAt: run.now(), error: describe(cause) }
-    await recordNotBegun(warehouse, failure).catch((err: unknown) =>
-      log.error({ err }, 'failure not recorded'),
-    )
-    if (cause instanceof TendonError) throw cause
-    throw etlErrors.runFailed('The run could not begin.', { cause })
-  }
-}
-
-async function runBegun(run: Run, begun: EtlRun, last: EtlRun | undefined): Promise<EtlRun> {
-  const { warehouse, client, now } = run
-  const record: EtlRun = { ...begun }
-  try {
-    // Users that an earlier run could not reach do not wait for a run that succeeds.
-    await deliver(run, record)
-    await advance(run, record, last)
-    Object.assign(record, { state: 'succeeded', finished_at: now().toISOString() })
-    // Who lost the lock must not say that he succeeded: another run may have begun.
-    await client.query('SELECT 1')
-    await endRun(warehouse, record)
-  } catch (cause) {
-    Object.assign(record, { state: 'failed', finished_at: now().toISOString(), error: describe(cause) })
-    await endRun(warehouse, record).catch((err: unknown) => run.log.error({ err }, 'failure not recorded'))
-    throw etlErrors.runFailed(`Run ${record.run_seq} failed: ${record.error}`, { cause })
-  }
-  run.log.info(
-    {
-      run_seq: record.run_seq,
-      pairs: record.pairs,
-      rows_in: record.rows_in,
-      rows_written: record.rows_written,
-      rows_deleted: record.rows_deleted,
-      users_invalidated: record.users_invalidated,
-      step_durations_ms: record.step_durations_ms,
-    },
-    'run succeeded',
+/** The steps of a run, in order; what they find goes into its record. */
+export async function advance(session: RunSession): Promise<void> {
+  const { warehouse, record, step } = session
+  // Users that an earlier run could not reach do not wait for a run that succeeds.
+  await deliverKept(session)
+  const extraction = await step('open', async () =>
+    openExtraction({ ...session, client: await session.connect() }),
   )
-  return record
+  await describeSource(session, extraction)
+  passChecks(session, await step('check', () => checkSource(session, extraction)))
+  await loadUnmeasurable(session, extraction)
+  await loadStreams(session, await openStreams(session, extraction))
+  await step('keep', async () => {
+    await session.assertLock()
+    await keepFirmware(warehouse, extraction.firmware.news, record.run_seq)
+    await keepOwnership(warehouse, extraction.changes, record.run_seq)
+  })
+  await step('invalidate', () => deliverKept(session))
 }
 
-/** The steps of a run, in order; what they find goes into `record`. */
-async function advance(run: Run, record: EtlRun, last: EtlRun | undefined): Promise<void> {
-  const { warehouse, log } = run
-  const step = createStepTimer(record.step_durations_ms, run.signal)
-
-  const [crm, { view, recent }] = await step('open', () =>
-    Promise.all([
-      readCrm(warehouse, last && { version: last.cdc_version, startedAt: new Date(last.started_at) }),
-      openTelemetry(run, record),
-    ]),
-  )
+/** Notes what the run goes by, and decides whether it measures all telemetry or what is new. */
+async function describeSource(session: RunSession, { crm, view, problems }: Extraction): Promise<void> {
+  const { record, last, config, warehouse, log } = session
   record.cdc_version = crm.version
-  record.watermark_to = view.xmin
-
-  // From the beginning of the telemetry on, every day of every chip was found already.
-  const furtherChips = record.watermark_from === '0' ? [] : crm.reassignedChips
-  const history = await step('find', () => view.daysOf(furtherChips))
-  const touched = withWholeChips(recent.chipsByDay, history.chipsByDay, crm.reassignedChips)
-  record.pairs = countPairs(touched)
-  const undatableChips = [...new Set([...recent.undatableChips, ...history.undatableChips])]
-  if (undatableChips.length > 0) log.warn({ chip_ids: undatableChips }, 'rows of impossible days left out')
-
-  const [chipDays, standing] = await step('measure', () =>
-    Promise.all([view.measure(touched), readStandingStats(warehouse, touched)]),
-  )
-  await view.close()
-  record.rows_in = sumOfEvents(chipDays)
-
-  const { changes, unowned } = await step('compare', async () => {
-    const { userDays, unowned } = assignToUsers(chipDays, indexOwnership(crm.ownership))
-    return { changes: compareStats(userDays, standing), unowned }
-  })
-  record.unknown_chips = [...unowned.unknownChips, ...unowned.chipsWithoutOwner].sort()
-  if (unowned.pairs > 0) log.warn({ ...unowned }, 'telemetry without an owner')
-
-  await step('load', async () => {
-    await keepInvalidations(warehouse, record.run_seq, changes.userIds)
-    await loadStats(warehouse, changes.changed, { version: record.run_seq, deleted: false })
-    await loadStats(warehouse, changes.vanished, { version: record.run_seq, deleted: true })
-  })
-  record.rows_written = changes.changed.length
-  record.rows_deleted = changes.vanished.length
-
-  await step('invalidate', () => deliver(run, record))
-}
-
-/** The snapshot, and what is new in it; from the beginning when the database was restored to an earlier state. */
-async function openTelemetry(
-  { client, workMem, log }: Run,
-  record: EtlRun,
-): Promise<{ view: TelemetryView; recent: FoundDays }> {
-  const view = await openTelemetryView(client, workMem)
-  if (BigInt(record.watermark_from) > BigInt(view.xmin)) {
-    const places = { watermark: record.watermark_from, xmin: view.xmin }
-    log.warn(places, 'telemetry was restored: measuring all of it')
+  record.source = view.traits.source
+  record.watermark_kind = view.traits.watermarkKind
+  record.watermark_to = view.watermark
+  record.definition = definitionHash(config)
+  record.full_reason = fullReason(last, record)
+  record.mode = record.full_reason === '' ? 'increment' : 'full'
+  if (record.mode === 'full') {
+    log.info({ reason: record.full_reason }, 'measuring all telemetry')
     record.watermark_from = '0'
   }
-  return { view, recent: await view.daysSince(record.watermark_from) }
+  const pinnedSince =
+    view.traits.watermarkKind === 'xid' && view.openTransactions > 0
+      ? await findWatermarkSince(warehouse, view.watermark)
+      : undefined
+  record.watermark_lag_s = pinnedSince ? (session.now().getTime() - pinnedSince.getTime()) / 1000 : 0
+  if (view.traits.watermarkKind === 'timestamp') {
+    const detail = `rows of transactions open for more than ${config.timestampLagMinutes} minutes are missed: add ingest_xid`
+    noteProblems(session, [{ kind: 'timestamp_watermark', subject: 'telemetry_events', detail }])
+  }
+  noteProblems(session, problems)
 }
 
-/** A failure is no failure of the run: the list is kept, and the next run begins with it. */
-async function deliver({ warehouse, invalidate, signal, log }: Run, record: EtlRun): Promise<void> {
-  try {
-    await deliverInvalidations(warehouse, invalidate, signal, (users) => {
-      record.users_invalidated += users
-      log.info({ users }, 'users invalidated')
+/** Why what stands cannot be gone on from; empty when it can. */
+function fullReason(last: EtlRun | undefined, now: EtlRun): string {
+  if (!last) return 'no run has succeeded yet'
+  if (last.definition !== now.definition) return 'metrics, rules or options are others than the last run had'
+  if (last.source !== now.source)
+    return 'the telemetry comes from another cluster, timeline, database or table'
+  if (last.watermark_kind !== now.watermark_kind)
+    return `watermarks are of another kind: ${now.watermark_kind}`
+  if (BigInt(last.watermark_to) > BigInt(now.watermark_to))
+    return 'the telemetry went back to an earlier state'
+  return ''
+}
+
+async function checkSource({ warehouse }: RunSession, { crm, changes, view, defaultZone }: Extraction) {
+  const today = defaultZone.dayOf(view.takenAtUs)
+  const [rowsByDay, fresh] = await Promise.all([
+    readRowsByDay(warehouse, { fromDay: today - 8, toDay: today - 1 }),
+    view.hasRows({ fromUs: view.takenAtUs - freshUs, toUs: view.takenAtUs + hourUs }),
+  ])
+  return failedChecks(sourceChecks, {
+    prostheses: crm.prostheses.length,
+    prosthesesGone: changes.gone.length,
+    hasFreshRows: fresh,
+    rowsByDay,
+  })
+}
+
+const freshUs = freshHours * hourUs
+
+/** What the last run has seen, or undefined for a run that measures everything. */
+function sinceOf({ record, last, config }: RunSession): Since {
+  if (record.mode === 'full') return undefined
+  if (record.watermark_kind === 'xid') return last!.watermark_to
+  return String(BigInt(last!.watermark_to) - BigInt(config.timestampLagMinutes) * 60_000_000n)
+}
+
+/** Rows without a chip or without a day that counts: no number is made of them, wherever they are. */
+async function loadUnmeasurable(session: RunSession, extraction: Extraction): Promise<void> {
+  const { record, warehouse, step } = session
+  const { view, bounds } = extraction
+  await step('find', async () => {
+    const measurer = extraction.createMeasurer()
+    const found: QuarantinedRow[] = []
+    await view.unmeasurableRows(sinceOf(session), bounds, (chipId, bytes) => {
+      found.push(...measurer.judgeUnmeasurable(chipId, bytes, bounds))
     })
-  } catch (cause) {
-    signal.throwIfAborted()
-    const err = etlErrors.invalidationFailed(
-      'The users whose numbers changed are invalidated by the next run.',
-      {
-        cause,
-      },
-    )
-    log.error({ err }, 'invalidation failed')
+    record.rows_quarantined += found.length
+    await session.assertLock()
+    if (record.mode === 'full') await updateQuarantine(warehouse, found, scopeWithoutDay, record.run_seq)
+    else await addToQuarantine(warehouse, found, record.run_seq)
+  })
+}
+
+/** What has a chip and no day. Rows without a chip are found with the days, and stay until they are seen no more. */
+const scopeWithoutDay = {
+  ...scopeOfDays(0, 0),
+  includesChip: (chipId: string, day: number) => chipId !== '' && day === 0,
+}
+
+const smallRunPairs = 1_000
+
+async function openStreams(session: RunSession, extraction: Extraction): Promise<Streams> {
+  if (session.record.mode === 'full') return streamEverything(session, extraction)
+  const { changes, crm, days } = extraction
+  const touched = await session.step('find', () => findTouched(session, extraction))
+  const parts = cutIntoParts(touched, changes, crm.prostheses, days)
+  return streamParts(session, extraction, parts, touched.pairs < smallRunPairs ? 1 : session.config.parallel)
+}
+
+/** What is new, and what is no longer whose it was. */
+async function findTouched(session: RunSession, extraction: Extraction): Promise<TouchedDays> {
+  const { view, changes, bounds, ownership, days } = extraction
+  const found = await view.touched(sinceOf(session), [...changes.chipIds], bounds)
+  appendWindows(found, newFirmwareWindows(extraction))
+  return touchedDays(found, ownership, days)
+}
+
+function appendWindows(to: Windows, more: Windows): void {
+  to.chipId.push(...more.chipId)
+  to.fromUs.push(...more.fromUs)
+  to.toUs.push(...more.toUs)
+}
+
+/** The day from which a firmware counts is measured again: its row may stand with the one before. */
+function newFirmwareWindows({ firmware, crm, zoneOf, defaultZone }: Extraction): Windows {
+  const byId = new Map(crm.prostheses.map((row) => [row.prosthesisId, row]))
+  const windows: Windows = { chipId: [], fromUs: [], toUs: [] }
+  for (const { prosthesisId, sinceDay } of firmware.news) {
+    const { chipId, timeZone } = byId.get(prosthesisId)!
+    const zone = zoneOf(timeZone) ?? defaultZone
+    windows.chipId.push(chipId)
+    windows.fromUs.push(zone.startOf(sinceDay))
+    windows.toUs.push(zone.startOf(sinceDay + 1) - 1)
   }
-}
-
-/** Runs a step unless the run was ended, and notes how long it took. */
-function createStepTimer(durationsMs: Record<string, number>, signal: AbortSignal) {
-  return async <Result>(name: string, work: () => Promise<Result>): Promise<Result> => {
-    signal.throwIfAborted()
-    const startedAt = performance.now()
-    try {
-      return await work()
-    } finally {
-      durationsMs[name] = Math.round(performance.now() - startedAt)
-    }
-  }
-}
-
-function sumOfEvents(chipDays: ChipDays): number {
-  return chipDays.measures.events.reduce((sum, events) => sum + events, 0)
-}
-
-/** What a run's record says about its failure. */
-function describe(cause: unknown): string {
-  if (cause instanceof TendonError) return `${cause.code}: ${cause.message}`
-  return cause instanceof Error ? cause.message : String(cause)
+  return windows
 }

@@ -1,17 +1,9 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { measuresFrom } from './measures.ts'
-import { isTouched, type TouchedDays } from './touched-days.ts'
+import { type MetricName, metricColumns, metrics } from './metrics.ts'
+import type { Scope } from './scope.ts'
 import type { UserDays } from './user-days.ts'
-
-/**
- * Characters of a list in a URL. Longer lists are not sent: the three together must stay below the 16 KiB that
- * Node takes as a request's head, and reading everything is then no slower.
- */
-const maxListLength = 4_000
-
-const measureColumn = z.array(z.number().nullable())
 
 /**
  * A row for each run of days, its numbers as arrays: as numbers they are exact (ClickHouse prints the shortest
@@ -26,55 +18,61 @@ const standingStats = defineQuery({
       prosthesis_id,
       chip_id,
       model_id,
+      firmware_version,
       groupArray(toUInt16(day)) AS days,
-      groupArray(toFloat64(events)) AS events,
-      groupArray(toFloat64(errors)) AS errors,
-      groupArray(error_rate) AS error_rate,
-      groupArray(ifNull(response_time_avg_ms, nan)) AS response_time_avg_ms,
-      groupArray(ifNull(response_time_p95_ms, nan)) AS response_time_p95_ms,
-      groupArray(ifNull(toFloat64(battery_min_percent), nan)) AS battery_min_percent,
-      groupArray(ifNull(battery_avg_percent, nan)) AS battery_avg_percent,
-      groupArray(active_minutes) AS active_minutes,
-      groupArray(toFloat64(movements)) AS movements
+      ${metrics.map(({ name }) => `groupArray(ifNull(toFloat64(${name}), nan)) AS ${name}`).join(',\n      ')}
     FROM (
       SELECT *
-      FROM reports.user_prosthesis_stats FINAL
-      WHERE (({any_chip:Bool} OR chip_id IN {chips:Array(String)}) AND ({any_day:Bool} OR toUInt16(day) IN {days:Array(UInt16)}))
-        OR chip_id IN {whole_chips:Array(String)}
+      FROM reports.stats_by_day FINAL
+      WHERE day >= toDate({from_day:UInt16}) AND day <= toDate({to_day:UInt16})
+        AND ({any_day:Bool} OR toUInt16(day) IN {days:Array(UInt16)})
+        AND ({anybody:Bool} OR user_id IN {user_ids:Array(UUID)})
+        AND ({anybody:Bool} OR prosthesis_id IN {prosthesis_ids:Array(UUID)})
     )
-    GROUP BY user_id, prosthesis_id, chip_id, model_id`,
+    GROUP BY user_id, prosthesis_id, chip_id, model_id, firmware_version`,
   params: z.object({
-    any_chip: z.boolean(),
-    chips: z.array(z.string()),
+    from_day: z.int(),
+    to_day: z.int(),
     any_day: z.boolean(),
     days: z.array(z.int()),
-    whole_chips: z.array(z.string()),
+    anybody: z.boolean(),
+    user_ids: z.array(z.string()),
+    prosthesis_ids: z.array(z.string()),
   }),
   row: z.object({
     user_id: z.string(),
     prosthesis_id: z.string(),
     chip_id: z.string(),
     model_id: z.int(),
+    firmware_version: z.string(),
     days: z.array(z.int()),
-    events: measureColumn,
-    errors: measureColumn,
-    error_rate: measureColumn,
-    response_time_avg_ms: measureColumn,
-    response_time_p95_ms: measureColumn,
-    battery_min_percent: measureColumn,
-    battery_avg_percent: measureColumn,
-    active_minutes: measureColumn,
-    movements: measureColumn,
+    ...(Object.fromEntries(metrics.map(({ name }) => [name, z.array(z.number().nullable())])) as Record<
+      MetricName,
+      z.ZodArray<z.ZodNullable<z.ZodNumber>>
+    >),
   }),
 })
 
-/** What stands in `reports.user_prosthesis_stats` for the touched pairs. */
-export async function readStandingStats(warehouse: Warehouse, touched: TouchedDays): Promise<UserDays> {
-  const groups = await warehouse.query(standingStats, standingFilter(touched))
-  // More came than was asked for: every listed chip on every listed day.
+/**
+ * What stands in `reports.user_prosthesis_stats` within a scope. Read from its copy by day: along the users' key a few
+ * days are spread over the whole history. The copy is filled by the insert that fills the table; a row that is not
+ * in it, because the insert was cut off, is written again.
+ */
+export async function readStandingStats(warehouse: Warehouse, scope: Scope): Promise<UserDays> {
+  const { days, owners } = scope
+  const groups = await warehouse.query(standingStats, {
+    from_day: scope.fromDay,
+    to_day: scope.toDay,
+    any_day: days === undefined,
+    days: [...(days ?? [])],
+    anybody: owners === undefined,
+    user_ids: [...(owners?.userIds ?? [])],
+    prosthesis_ids: [...(owners?.prosthesisIds ?? [])],
+  })
+  // More came than was asked for: every listed prosthesis on every listed day.
   const cells = groups.flatMap((group) =>
     group.days.flatMap((day, place) =>
-      isTouched(touched, group.chip_id, day) ? [{ group, day, place }] : [],
+      scope.includes(group.prosthesis_id, day) ? [{ group, day, place }] : [],
     ),
   )
   return {
@@ -83,29 +81,10 @@ export async function readStandingStats(warehouse: Warehouse, touched: TouchedDa
     prosthesisId: cells.map(({ group }) => group.prosthesis_id),
     chipId: cells.map(({ group }) => group.chip_id),
     modelId: Int32Array.from(cells, ({ group }) => group.model_id),
+    firmwareVersion: cells.map(({ group }) => group.firmware_version),
     day: Int32Array.from(cells, ({ day }) => day),
-    measures: measuresFrom((name) =>
+    metrics: metricColumns(({ name }) =>
       Float64Array.from(cells, ({ group, place }) => group[name][place] ?? Number.NaN),
     ),
   }
-}
-
-function standingFilter(touched: TouchedDays): z.input<(typeof standingStats)['params']> {
-  const days = [...touched.chipsByDay.keys()]
-  const chips = [...new Set([...touched.chipsByDay.values()].flatMap((dayChips) => [...dayChips]))]
-  const wholeChips = [...touched.wholeChips]
-  const everything = isLong(wholeChips)
-  const anyChip = everything || isLong(chips)
-  const anyDay = everything || isLong(days)
-  return {
-    any_chip: anyChip,
-    chips: anyChip ? [] : chips,
-    any_day: anyDay,
-    days: anyDay ? [] : days,
-    whole_chips: everything ? [] : wholeChips,
-  }
-}
-
-function isLong(list: (string | number)[]): boolean {
-  return encodeURIComponent(list.map((item) => `'${item}',`).join('')).length > maxListLength
 }

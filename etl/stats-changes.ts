@@ -1,4 +1,4 @@
-import { measureNames } from './measures.ts'
+import { metrics } from './metrics.ts'
 import { takeUserDays, type UserDays } from './user-days.ts'
 
 export type StatsChanges = {
@@ -6,28 +6,44 @@ export type StatsChanges = {
   changed: UserDays
   /** Standing rows that nothing computed stands for any more. */
   vanished: UserDays
+  /** Standing rows that change their model: where it is part of the key, they would stay. */
+  remodelled: UserDays
+  /** Computed rows that stand as they are. */
+  unchanged: UserDays
   /** Whose numbers change by this, sorted, each once. */
   userIds: string[]
 }
 
 /**
- * Compares what was computed for some (chip, day) pairs with what stands for the same pairs. Numbers are equal
- * when they are the same bits: there is no tolerance, since a day that did not change is measured to the same bits.
+ * Compares what was computed within a scope with what stands within it. Numbers are equal when they are the same
+ * bits: there is no tolerance, since a day that did not change is measured to the same bits.
  */
 export function compareStats(computed: UserDays, standing: UserDays): StatsChanges {
-  const standingRows = indexRows(standing)
   const changedRows: number[] = []
+  const unchangedRows: number[] = []
+  const remodelledRows: number[] = []
+  const standingRows = indexRows(standing)
   for (let row = 0; row < computed.length; row++) {
-    const owner = ownerKey(computed, row)
-    const standingRow = standingRows.get(owner)?.get(computed.day[row]!)
-    if (standingRow === undefined || !isSameRow(computed, row, standing, standingRow)) changedRows.push(row)
-    standingRows.get(owner)?.delete(computed.day[row]!)
+    const days = standingRows.get(ownerKey(computed, row))
+    const standingRow = days?.get(computed.day[row]!)
+    if (standingRow !== undefined && isSameRow(computed, row, standing, standingRow)) unchangedRows.push(row)
+    else changedRows.push(row)
+    if (standingRow !== undefined && standing.modelId[standingRow] !== computed.modelId[row]) {
+      remodelledRows.push(standingRow)
+    }
+    days?.delete(computed.day[row]!)
   }
   const vanishedRows = [...standingRows.values()].flatMap((days) => [...days.values()])
 
   const changed = takeUserDays(computed, changedRows)
   const vanished = takeUserDays(standing, vanishedRows)
-  return { changed, vanished, userIds: [...new Set([...changed.userId, ...vanished.userId])].sort() }
+  return {
+    changed,
+    vanished,
+    remodelled: takeUserDays(standing, remodelledRows),
+    unchanged: takeUserDays(computed, unchangedRows),
+    userIds: [...new Set([...changed.userId, ...vanished.userId])].sort(),
+  }
 }
 
 /** Row numbers by user and prosthesis, and then by day: the sorting key of the table. */
@@ -50,6 +66,7 @@ function isSameRow(a: UserDays, rowA: number, b: UserDays, rowB: number): boolea
   return (
     a.chipId[rowA] === b.chipId[rowB] &&
     a.modelId[rowA] === b.modelId[rowB] &&
-    measureNames.every((name) => Object.is(a.measures[name][rowA], b.measures[name][rowB]))
+    a.firmwareVersion[rowA] === b.firmwareVersion[rowB] &&
+    metrics.every(({ name }) => Object.is(a.metrics[name][rowA], b.metrics[name][rowB]))
   )
 }

@@ -1,94 +1,221 @@
-import { readFileSync } from 'node:fs'
-import type { ClientBase } from 'pg'
+import pg, { type ClientBase } from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
-import type { ChipDays } from './chip-days.ts'
-import { createFloat64Column, createTextColumn, readCopyBinary } from './copy-binary.ts'
-import { measureNames, measuresFrom } from './measures.ts'
-import { countPairs, type TouchedDays } from './touched-days.ts'
+import {
+  createPackedRowsColumn,
+  createTextColumn,
+  createTimestampColumn,
+  readCopyBinary,
+} from './copy-binary.ts'
+import { literal, readStatement, type SqlText } from './copy-statement.ts'
+import type { SourceTraits } from './source-traits.ts'
 
-const touchedDaysSql = readFileSync(new URL('./touched-days.sql', import.meta.url), 'utf8')
-const chipDaysSql = readFileSync(new URL('./chip-days.sql', import.meta.url), 'utf8')
+const packedRow: SqlText = { sql: readStatement('packed-row.sql')({}) }
+const touchedWindowsSql = readStatement<'since' | 'from' | 'to' | 'corrections' | 'chips'>(
+  'touched-windows.sql',
+)
+const unmeasurableRowsSql = readStatement<'packed_row' | 'since' | 'from' | 'to' | 'or_no_chip'>(
+  'unmeasurable-rows.sql',
+)
+const rowsOfTimeSql = readStatement<'packed_row' | 'from' | 'to'>('chip-rows-of-time.sql')
+const rowsOfWindowsSql = readStatement<'packed_row' | 'chips' | 'froms' | 'tos'>('chip-rows-of-windows.sql')
 
-/** Chips by day (days since 1970-01-01, UTC), and those that sent rows whose time no day of the warehouse can hold. */
-export type FoundDays = { chipsByDay: Map<number, string[]>; undatableChips: string[] }
+/** Rows of one chip, packed as packed-row.sql does; the bytes are good until the call returns. */
+export type TakeChipRows = (chipId: string, bytes: Buffer) => void
 
-/** The telemetry as it stood at one moment. Transaction ids (xid8) are decimal digits. */
+/** Stretches of time of chips: element i of each array is one. */
+export type Windows = { chipId: string[]; fromUs: number[]; toUs: number[] }
+
+/** From when on rows are new: transaction ids (xid8) and microseconds are decimal digits. Undefined is everything. */
+export type Since = string | undefined
+
+/** The telemetry as it stood at one moment. */
 export type TelemetryView = {
-  /** xmin of the view's snapshot: every transaction below it has ended, and what it stored is seen here. */
-  xmin: string
-  /** The pairs with rows of transactions from `watermark` on. */
-  daysSince(watermark: string): Promise<FoundDays>
-  /** Every day of these chips. */
-  daysOf(chips: string[]): Promise<FoundDays>
-  /** Measures each touched pair whole. Pairs without telemetry are absent. */
-  measure(touched: TouchedDays): Promise<ChipDays>
+  traits: SourceTraits
+  /** Where the next run begins: every transaction below it has ended, and what it stored is seen here. */
+  watermark: string
+  /** Transactions from the watermark to the newest: they wait for one that is open. */
+  openTransactions: number
+  /** When the snapshot was taken, by the database's clock. */
+  takenAtUs: number
+  /** First and last time of new rows, by chip and UTC day, within the bounds; and all of them of some chips. */
+  touched(since: Since, chipIds: readonly string[], bounds: TimeBounds): Promise<Windows>
+  /** First and last time of these chips' rows, by chip and UTC day, within the bounds. */
+  windowsOf(chipIds: readonly string[], bounds: TimeBounds): Promise<Windows>
+  /** First and last time of a row within the bounds; undefined when there is none. */
+  extent(bounds: TimeBounds): Promise<TimeBounds | undefined>
+  hasRows(time: TimeBounds): Promise<boolean>
+  /** Rows outside of the bounds, and those without a chip unless everything is read, which finds them elsewhere. */
+  unmeasurableRows(since: Since, bounds: TimeBounds, take: TakeChipRows): Promise<void>
+  rowsOfTime(time: TimeBounds, take: TakeChipRows): Promise<void>
+  rowsOfWindows(windows: Windows, take: TakeChipRows): Promise<void>
+  /** Another connection that sees the very same. */
+  beside(connect: () => Promise<pg.Client>): Promise<TelemetryView>
   /** Lets the snapshot go; ending the connection does too. */
   close(): Promise<void>
 }
 
+/** Half-open: [fromUs, toUs). */
+export type TimeBounds = { fromUs: number; toUs: number }
+
 /**
  * Opens one snapshot of the telemetry, from which everything is read.
  * @param client a connection that runs nothing else meanwhile
- * @param workMem what one sort of a query may use before it goes to disk, as in `64MB`
+ * @param workMem what one sort or hash of a query may use before it goes to disk, as in `64MB`
  */
-export async function openTelemetryView(client: ClientBase, workMem: string): Promise<TelemetryView> {
-  await client.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY')
-  // Before the first query, which takes the snapshot. Without it a partition attached later would hide the rows
-  // that were moved into it: they are not in this snapshot there, and the default partition, where they still
-  // are, is no longer looked at. ATTACH PARTITION waits for this lock.
-  await client.query('LOCK TABLE telemetry_events IN ACCESS SHARE MODE')
-  await client.query("SELECT set_config('work_mem', $1, true)", [workMem])
-  const { rows } = await client.query<{ xmin: string }>(
-    'SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin',
-  )
+export async function openTelemetryView(
+  client: ClientBase,
+  traits: SourceTraits,
+  workMem: string,
+): Promise<TelemetryView> {
+  await begin(client, workMem)
+  const { rows } = await client.query<{ xmin: string; open: string; takenAtUs: string }>(`
+    SELECT
+      pg_snapshot_xmin(pg_current_snapshot())::text AS xmin,
+      (pg_snapshot_xmax(pg_current_snapshot())::text::numeric
+        - pg_snapshot_xmin(pg_current_snapshot())::text::numeric)::text AS open,
+      (extract(epoch FROM now()) * 1000000)::bigint::text AS "takenAtUs"`)
+  const { xmin, open, takenAtUs } = rows[0]!
+  return viewOf(client, {
+    traits,
+    watermark: traits.watermarkKind === 'xid' ? xmin : takenAtUs,
+    openTransactions: Number(open),
+    takenAtUs: Number(takenAtUs),
+    workMem,
+  })
+}
+
+type ViewFacts = Pick<TelemetryView, 'traits' | 'watermark' | 'openTransactions' | 'takenAtUs'> & {
+  workMem: string
+}
+
+function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
+  const { traits, workMem } = facts
+  const chipRows = async (sql: string, take: TakeChipRows): Promise<void> => {
+    const chip = createTextColumn()
+    await readCopyBinary(client.query(copyTo(sql)), [
+      chip,
+      createPackedRowsColumn((bytes) => take(chip.last(), bytes)),
+    ])
+  }
+  const windows = async (parts: Parameters<typeof touchedWindowsSql>[0]): Promise<Windows> => {
+    const [chip, first, last] = [createTextColumn(), createTimestampColumn(), createTimestampColumn()]
+    await readCopyBinary(client.query(copyTo(touchedWindowsSql(parts))), [chip, first, last])
+    return { chipId: chip.values(), fromUs: first.values(), toUs: last.values() }
+  }
   return {
-    xmin: rows[0]!.xmin,
-    daysSince: (watermark) => findDays(client, watermark, []),
-    daysOf: (chips) => findDays(client, null, chips),
-    measure: (touched) => measureChipDays(client, touched),
+    ...facts,
+    touched: (since, chipIds, bounds) =>
+      windows({
+        ...literalBounds(bounds),
+        since: isNew(since, traits),
+        corrections: corrections(since, traits, bounds),
+        chips: allOf(chipIds, bounds),
+      }),
+    windowsOf: (chipIds, bounds) =>
+      windows({
+        ...literalBounds(bounds),
+        since: { sql: 'false' },
+        corrections: { sql: '' },
+        chips: allOf(chipIds, bounds),
+      }),
+    async extent({ fromUs, toUs }) {
+      const { rows } = await client.query<{ first: string | null; last: string | null }>(
+        `SELECT (extract(epoch FROM min(recorded_at)) * 1000000)::bigint::text AS first,
+                (extract(epoch FROM max(recorded_at)) * 1000000)::bigint::text AS last
+         FROM telemetry_events WHERE recorded_at >= to_timestamp($1) AND recorded_at < to_timestamp($2)`,
+        [fromUs / 1e6, toUs / 1e6],
+      )
+      const { first, last } = rows[0]!
+      return first === null ? undefined : { fromUs: Number(first), toUs: Number(last) + 1 }
+    },
+    async hasRows({ fromUs, toUs }) {
+      const { rows } = await client.query<{ found: boolean }>(
+        `SELECT EXISTS (
+           SELECT FROM telemetry_events WHERE recorded_at >= to_timestamp($1) AND recorded_at < to_timestamp($2)
+         ) AS found`,
+        [fromUs / 1e6, toUs / 1e6],
+      )
+      return rows[0]!.found
+    },
+    unmeasurableRows: (since, bounds, take) =>
+      chipRows(
+        unmeasurableRowsSql({
+          packed_row: packedRow,
+          since: isNew(since, traits),
+          or_no_chip: { sql: since === undefined ? '' : `OR chip_id IS NULL OR chip_id = ''` },
+          ...literalBounds(bounds),
+        }),
+        take,
+      ),
+    rowsOfTime: (time, take) =>
+      chipRows(rowsOfTimeSql({ packed_row: packedRow, ...literalBounds(time) }), take),
+    rowsOfWindows: ({ chipId, fromUs, toUs }, take) =>
+      chipRows(
+        rowsOfWindowsSql({
+          packed_row: packedRow,
+          chips: literal.texts(chipId),
+          froms: literal.instants(fromUs),
+          tos: literal.instants(toUs),
+        }),
+        take,
+      ),
+    async beside(connect) {
+      const { rows } = await client.query<{ snapshot: string }>('SELECT pg_export_snapshot() AS snapshot')
+      const other = await connect()
+      await begin(other, workMem, rows[0]!.snapshot)
+      return viewOf(other, facts)
+    },
     close: async () => {
       await client.query('ROLLBACK')
     },
   }
 }
 
-async function findDays(client: ClientBase, watermark: string | null, chips: string[]): Promise<FoundDays> {
-  if (watermark === null && chips.length === 0) return { chipsByDay: new Map(), undatableChips: [] }
-  const { rows } = await client.query<{ day: number | null; chipIds: string[] }>(touchedDaysSql, [
-    watermark,
-    chips,
-  ])
-  const chipsByDay = new Map<number, string[]>()
-  const undatableChips: string[] = []
-  for (const { day, chipIds } of rows) {
-    if (day === null) undatableChips.push(...chipIds)
-    else chipsByDay.set(day, chipIds)
-  }
-  return { chipsByDay, undatableChips }
+async function begin(client: ClientBase, workMem: string, snapshot?: string): Promise<void> {
+  await client.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY')
+  if (snapshot) await client.query(`SET TRANSACTION SNAPSHOT ${pg.escapeLiteral(snapshot)}`)
+  // Before the first query, which takes the snapshot. Without it a partition attached later would hide the rows
+  // that were moved into it: they are not in this snapshot there, and the default partition, where they still
+  // are, is no longer looked at. ATTACH PARTITION waits for this lock.
+  await client.query('LOCK TABLE telemetry_events IN ACCESS SHARE MODE')
+  await client.query(
+    `SELECT set_config('work_mem', $1, true), set_config('TimeZone', 'UTC', true),
+            set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)`,
+    [workMem],
+  )
 }
 
-/**
- * One COPY a day, because a day is one partition: the planner looks at that one alone, and chooses between its
- * index and reading it whole by how many chips are asked for.
- */
-async function measureChipDays(client: ClientBase, touched: TouchedDays): Promise<ChipDays> {
-  const chipId = createTextColumn()
-  const measures = measureNames.map(createFloat64Column)
-  const day = new Int32Array(countPairs(touched))
-  let length = 0
-  for (const [touchedDay, chips] of touched.chipsByDay) {
-    await client.query(
-      "SELECT set_config('tendon.day', $1, true), set_config('tendon.chips', $2::text[]::text, true)",
-      [String(touchedDay), [...chips]],
-    )
-    const rows = await readCopyBinary(client.query(copyTo(chipDaysSql)), [chipId, ...measures])
-    day.fill(touchedDay, length, length + rows)
-    length += rows
-  }
+function literalBounds({ fromUs, toUs }: TimeBounds): { from: SqlText; to: SqlText } {
+  return { from: literal.instant(fromUs), to: literal.instant(toUs) }
+}
+
+function isNew(since: Since, { watermarkKind }: SourceTraits): SqlText {
+  if (since === undefined) return { sql: 'true' }
+  return watermarkKind === 'xid'
+    ? { sql: `ingest_xid >= ${literal.text(since).sql}::xid8` }
+    : { sql: `ingested_at >= ${literal.instant(Number(since)).sql}` }
+}
+
+function corrections(since: Since, { hasCorrections }: SourceTraits, bounds: TimeBounds): SqlText {
+  if (!hasCorrections || since === undefined) return { sql: '' }
+  const { from, to } = literalBounds(bounds)
   return {
-    length,
-    chipId: chipId.values(),
-    day: day.subarray(0, length),
-    measures: measuresFrom((_, position) => measures[position]!.values()),
+    sql: `UNION ALL
+      SELECT chip_id, day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC' - interval '1 microsecond'
+      FROM telemetry_corrections
+      WHERE xid >= ${literal.text(since).sql}::xid8 AND chip_id <> ''
+        AND day >= ${from.sql}::date AND day < ${to.sql}::date`,
+  }
+}
+
+function allOf(chipIds: readonly string[], bounds: TimeBounds): SqlText {
+  if (chipIds.length === 0) return { sql: '' }
+  const { from, to } = literalBounds(bounds)
+  return {
+    sql: `UNION ALL
+      SELECT chip_id, min(recorded_at), max(recorded_at)
+      FROM telemetry_events
+      WHERE chip_id = ANY (${literal.texts(chipIds).sql}::text[]) AND recorded_at >= ${from.sql} AND recorded_at < ${to.sql}
+      GROUP BY chip_id, date_bin('1 day', recorded_at, '2000-01-01 00:00Z')`,
   }
 }

@@ -1,62 +1,59 @@
-import type { ChipDays } from './chip-days.ts'
-import { type Measures, takeMeasures } from './measures.ts'
-import type { Ownership, OwnershipInTime } from './ownership.ts'
+import { type MetricColumns, metricColumns, metrics } from './metrics.ts'
+import type { Ownership } from './ownership.ts'
 
-/** Rows of `reports.user_prosthesis_stats` as columns: element i of each array belongs to row i. */
+/** Rows of `reports.user_prosthesis_stats` as columns: element i of each belongs to row i. */
 export type UserDays = {
   length: number
   userId: string[]
   prosthesisId: string[]
-  /** Days since 1970-01-01, UTC. */
+  /** Days since 1970-01-01, where the user lives. */
   day: Int32Array
   chipId: string[]
   modelId: Int32Array
-  measures: Measures
+  firmwareVersion: string[]
+  metrics: MetricColumns
 }
 
-/** Telemetry that belongs to nobody, and why. */
-export type Unowned = {
-  /** Chips the CRM has no prosthesis with. */
-  unknownChips: string[]
-  /** Chips the CRM knows that sent telemetry on a day on which nobody had them. */
-  chipsWithoutOwner: string[]
-  /** (chip, day) pairs of both. */
-  pairs: number
+export type UserDaysBuilder = {
+  /** Adds a row, whose metrics the caller has put into `values` in the order of the list of metrics. */
+  append(owner: Ownership, day: number, firmwareVersion: string, values: Float64Array): void
+  build(): UserDays
 }
 
-/** Gives each chip's day to the person who had the prosthesis that day; what belongs to nobody is listed. */
-export function assignToUsers(
-  chipDays: ChipDays,
-  ownership: OwnershipInTime,
-): { userDays: UserDays; unowned: Unowned } {
-  const sourceRows: number[] = []
+export function createUserDaysBuilder(): UserDaysBuilder {
   const owners: Ownership[] = []
-  const unknownChips = new Set<string>()
-  const chipsWithoutOwner = new Set<string>()
-  for (let i = 0; i < chipDays.length; i++) {
-    const chip = chipDays.chipId[i]!
-    const owner = ownership.ownerOn(chip, chipDays.day[i]!)
-    if (owner) {
-      sourceRows.push(i)
+  const days: number[] = []
+  const firmware: string[] = []
+  let columns = metrics.map(() => new Float64Array(1024))
+  return {
+    append(owner, day, firmwareVersion, values) {
+      const row = owners.length
+      if (row === columns[0]!.length) columns = columns.map(doubled)
       owners.push(owner)
-    } else if (ownership.knows(chip)) chipsWithoutOwner.add(chip)
-    else unknownChips.add(chip)
+      days.push(day)
+      firmware.push(firmwareVersion)
+      for (let i = 0; i < columns.length; i++) columns[i]![row] = values[i]!
+    },
+    build() {
+      const places = new Map(metrics.map(({ name }, place) => [name, place]))
+      return {
+        length: owners.length,
+        userId: owners.map((owner) => owner.userId),
+        prosthesisId: owners.map((owner) => owner.prosthesisId),
+        day: Int32Array.from(days),
+        chipId: owners.map((owner) => owner.chipId),
+        modelId: Int32Array.from(owners, (owner) => owner.modelId),
+        firmwareVersion: firmware,
+        metrics: metricColumns(({ name }) => columns[places.get(name)!]!.subarray(0, owners.length)),
+      }
+    },
   }
-  const userDays = {
-    length: owners.length,
-    userId: owners.map((owner) => owner.userId),
-    prosthesisId: owners.map((owner) => owner.prosthesisId),
-    day: Int32Array.from(sourceRows, (row) => chipDays.day[row]!),
-    chipId: owners.map((owner) => owner.chipId),
-    modelId: Int32Array.from(owners, (owner) => owner.modelId),
-    measures: takeMeasures(chipDays.measures, sourceRows),
-  }
-  const unowned = {
-    unknownChips: [...unknownChips].sort(),
-    chipsWithoutOwner: [...chipsWithoutOwner].sort(),
-    pairs: chipDays.length - owners.length,
-  }
-  return { userDays, unowned }
+}
+
+function doubled(values: Float64Array): Float64Array<ArrayBuffer> {
+  const grown = new Float64Array(values.length * 2)
+  grown.set(values)
+  return grown
 }
 
 /** Some of the rows, in the order asked for. */
@@ -68,6 +65,7 @@ export function takeUserDays(from: UserDays, rows: readonly number[]): UserDays 
     day: Int32Array.from(rows, (row) => from.day[row]!),
     chipId: rows.map((row) => from.chipId[row]!),
     modelId: Int32Array.from(rows, (row) => from.modelId[row]!),
-    measures: takeMeasures(from.measures, rows),
+    firmwareVersion: rows.map((row) => from.firmwareVersion[row]!),
+    metrics: metricColumns(({ name }) => Float64Array.from(rows, (row) => from.metrics[name][row]!)),
   }
 }

@@ -3,6 +3,8 @@ import { createReplicaSql, deriveReplica } from '@tendon/cdc/derive-table.ts'
 import { registry } from '@tendon/cdc/registry.ts'
 import { readSourceTables } from '@tendon/cdc/source-catalog.ts'
 import { createEtl } from '@tendon/etl/etl.ts'
+import { etlOptions } from '@tendon/etl/options.ts'
+import { readConfig } from '@tendon/platform/config.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'
 import { loadDemoData } from '@tendon/sources/load-demo-data.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
@@ -49,7 +51,7 @@ async function measureEtl(context: BenchContext) {
   await client.query(`SET work_mem = '${workMem}'`)
 
   const etl = createEtl({
-    config: { schedule: '*/15 * * * *', firstRun: 'background', workMem },
+    config: readConfig('etl', etlOptions, { env: { ETL_WORK_MEM: workMem } }),
     warehouse,
     telemetry: telemetry.url,
     invalidate: async () => {},
@@ -124,11 +126,11 @@ function emptySamples(): Samples {
   return { wall: [], limit: [], ratio: [], etlCpu: [], postgresCpu: [], engineCpu: [] }
 }
 
-/** The one table of the CRM that the job reads, put into the warehouse without a change feed. */
+/** What the job reads of the CRM, put into the warehouse without a change feed. */
 async function copyProstheses(crm: pg.Client, warehouse: Warehouse): Promise<void> {
-  const entries = registry.filter(({ name }) => name === 'public.prostheses')
-  const [source] = await readSourceTables(crm, entries)
-  await warehouse.command(createReplicaSql(deriveReplica(source!)))
+  for (const source of await readSourceTables(crm, [...registry])) {
+    await warehouse.command(createReplicaSql(deriveReplica(source)))
+  }
   const { rows } = await crm.query<{ row: Record<string, unknown> }>(
     'SELECT to_jsonb(prostheses) AS row FROM prostheses',
   )
@@ -147,7 +149,13 @@ async function currentChips(crm: pg.Client): Promise<string[]> {
 
 /** As if the job had never run: its next run measures everything. */
 async function forgetRuns(warehouse: Warehouse): Promise<void> {
-  for (const table of ['user_prosthesis_stats', 'etl_runs', 'etl_invalidations']) {
+  for (const table of [
+    'user_prosthesis_stats',
+    'model_days',
+    'etl_runs',
+    'etl_invalidations',
+    'etl_ownership',
+  ]) {
     await warehouse.command(`TRUNCATE TABLE reports.${table}`)
   }
 }

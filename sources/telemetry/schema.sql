@@ -2,25 +2,34 @@
 
 CREATE TABLE IF NOT EXISTS telemetry_events (
   id               bigint GENERATED ALWAYS AS IDENTITY,
-  chip_id          text NOT NULL,
+  chip_id          text,
   signal           text NOT NULL,
   recorded_at      timestamptz NOT NULL,
   ingested_at      timestamptz NOT NULL DEFAULT now(),
-  response_time_ms real CHECK (response_time_ms >= 0),
-  battery_percent  smallint CHECK (battery_percent BETWEEN 0 AND 100),
+  response_time_ms real,
+  battery_percent  smallint,
   error_code       text,
-  movement_count   integer CHECK (movement_count >= 0),
-  active_ms        integer CHECK (active_ms >= 0),
+  movement_count   integer,
+  active_ms        integer,
   ingest_xid       xid8 NOT NULL DEFAULT pg_current_xact_id()
 ) PARTITION BY RANGE (recorded_at);
+
+-- A message is stored as it came, whatever it says: refused, nobody would ever see it. What makes no sense is put into
+-- quarantine by the job that measures. Tables of earlier versions were stricter.
+ALTER TABLE telemetry_events
+  ALTER COLUMN chip_id DROP NOT NULL,
+  DROP CONSTRAINT IF EXISTS telemetry_events_response_time_ms_check,
+  DROP CONSTRAINT IF EXISTS telemetry_events_battery_percent_check,
+  DROP CONSTRAINT IF EXISTS telemetry_events_movement_count_check,
+  DROP CONSTRAINT IF EXISTS telemetry_events_active_ms_check;
 
 -- Indexes of the parent are made on every partition, those to come included.
 CREATE INDEX IF NOT EXISTS telemetry_events_ingest_xid ON telemetry_events (ingest_xid);
 CREATE INDEX IF NOT EXISTS telemetry_events_chip_id_recorded_at ON telemetry_events (chip_id, recorded_at);
 
-COMMENT ON TABLE telemetry_events IS 'Messages of the devices as they came, a partition a UTC day of recorded_at. Rows are only ever added.';
+COMMENT ON TABLE telemetry_events IS 'Messages of the devices as they came, a partition a UTC day of recorded_at. What is changed or deleted all the same is noted in telemetry_corrections.';
 COMMENT ON COLUMN telemetry_events.id IS 'Order of arrival, with gaps. No key: a partition is read whole or by its indexes.';
-COMMENT ON COLUMN telemetry_events.chip_id IS 'Which device: prostheses.chip_id of the CRM.';
+COMMENT ON COLUMN telemetry_events.chip_id IS 'Which device: prostheses.chip_id of the CRM; absent when the message does not say.';
 COMMENT ON COLUMN telemetry_events.signal IS 'What the message is: movement, status or error.';
 COMMENT ON COLUMN telemetry_events.recorded_at IS 'When the device measured it. May be days before it arrived.';
 COMMENT ON COLUMN telemetry_events.ingested_at IS 'When the transaction that stored it began: for people. A reader that must miss nothing goes by ingest_xid.';
@@ -69,3 +78,37 @@ END
 $$;
 
 COMMENT ON FUNCTION ensure_telemetry_partitions(date, date) IS 'Makes the partitions of these UTC days, both included, that are missing; returns how many it made.';
+
+-- A reader that goes by ingest_xid sees what is added. This is how it sees the rest.
+CREATE TABLE IF NOT EXISTS telemetry_corrections (
+  xid     xid8 NOT NULL DEFAULT pg_current_xact_id(),
+  chip_id text NOT NULL,
+  day     date NOT NULL,
+  PRIMARY KEY (xid, chip_id, day)
+);
+
+COMMENT ON TABLE telemetry_corrections IS 'Where telemetry rows were changed or deleted. May be emptied of what every reader has seen. TRUNCATE and the dropping of a partition are not noted: they are how old telemetry is forgotten.';
+COMMENT ON COLUMN telemetry_corrections.xid IS 'Transaction that did it.';
+COMMENT ON COLUMN telemetry_corrections.chip_id IS 'Device of the row.';
+COMMENT ON COLUMN telemetry_corrections.day IS 'UTC day of the row.';
+
+CREATE OR REPLACE FUNCTION note_telemetry_correction() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF OLD.chip_id IS NOT NULL AND isfinite(OLD.recorded_at) THEN
+    INSERT INTO telemetry_corrections (chip_id, day)
+    VALUES (OLD.chip_id, (OLD.recorded_at AT TIME ZONE 'UTC')::date) ON CONFLICT DO NOTHING;
+  END IF;
+  IF TG_OP = 'DELETE' THEN
+    RETURN OLD;
+  END IF;
+  -- The row as it is now is new to every reader.
+  NEW.ingest_xid := pg_current_xact_id();
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION note_telemetry_correction() IS 'Notes where a row was, and marks it as new where it is.';
+
+CREATE OR REPLACE TRIGGER telemetry_events_note_correction
+  BEFORE UPDATE OR DELETE ON telemetry_events
+  FOR EACH ROW EXECUTE FUNCTION note_telemetry_correction();

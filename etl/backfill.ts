@@ -1,0 +1,166 @@
+import { createHash } from 'node:crypto'
+import { deliverKept } from './deliver-kept.ts'
+import { etlErrors } from './errors.ts'
+import { type Extraction, openExtraction } from './extraction.ts'
+import { dayText, dayUs, parseDay } from './instants.ts'
+import { noteProblems } from './load-batch.ts'
+import { type EtlRun, listBackfillParts } from './run-records.ts'
+import { type RunParts, type RunSession, runUnderLock } from './run-session.ts'
+import { type Days, loadStreams, type Streams, streamDays, streamParts } from './streams.ts'
+import { cutIntoParts, touchedDays } from './touched-parts.ts'
+
+export type BackfillRequest = {
+  /** `YYYY-MM-DD`, both included: days where the owners live. */
+  from: string
+  to: string
+  /** Undefined: all chips. */
+  chipIds?: readonly string[] | undefined
+}
+
+export type BackfillProgress = {
+  days: number
+  daysDone: number
+  rowsIn: number
+  rowsPerSecond: number
+  secondsLeft: number
+}
+
+export type BackfillResult = {
+  backfill_id: string
+  /** Days that an earlier call with the same arguments had done. */
+  days_resumed: number
+  days: number
+  rows_in: number
+  rows_written: number
+  rows_deleted: number
+  users_changed: number
+}
+
+/** As long as a part has the lock, a run of the schedule waits: it is a matter of seconds. */
+const daysOfPart = 7
+
+/**
+ * Measures days again, whatever is new in them: after rows were changed that nothing noted, or a partition came back.
+ *
+ * It goes day by day in parts. Each takes the run lock, which a run of the schedule gets before the next part, and is
+ * entered like a run, with a number of its own, so that the later of two always stands. No part moves the watermark.
+ * What was done is known by the arguments: the same call goes on where the last one stopped.
+ */
+export async function backfill(
+  parts: RunParts,
+  request: BackfillRequest,
+  stop: AbortSignal,
+  onProgress: (progress: BackfillProgress) => void,
+): Promise<BackfillResult> {
+  const [fromDay, toDay] = [parseDay(request.from), parseDay(request.to)]
+  const { backfillId, doneDays } = await resume(parts, request, { fromDay, toDay })
+  const result: BackfillResult = {
+    backfill_id: backfillId,
+    days_resumed: doneDays,
+    days: toDay - fromDay + 1,
+    rows_in: 0,
+    rows_written: 0,
+    rows_deleted: 0,
+    users_changed: 0,
+  }
+  const startedAt = performance.now()
+  for (let day = fromDay + doneDays; day <= toDay; day += daysOfPart) {
+    stop.throwIfAborted()
+    const days = { fromDay: day, toDay: Math.min(day + daysOfPart - 1, toDay) }
+    const run = await backfillPart(parts, { backfillId, days, chipIds: request.chipIds }, stop)
+    result.rows_in += run.rows_in
+    result.rows_written += run.rows_written
+    result.rows_deleted += run.rows_deleted
+    result.users_changed += run.users_changed
+    onProgress(progressOf(result, days.toDay - fromDay + 1, (performance.now() - startedAt) / 1000))
+  }
+  return result
+}
+
+function progressOf(result: BackfillResult, daysDone: number, seconds: number): BackfillProgress {
+  const daysNow = daysDone - result.days_resumed
+  return {
+    days: result.days,
+    daysDone,
+    rowsIn: result.rows_in,
+    rowsPerSecond: result.rows_in / seconds,
+    secondsLeft: (seconds / daysNow) * (result.days - daysDone),
+  }
+}
+
+async function backfillPart(
+  parts: RunParts,
+  { backfillId, days, chipIds }: { backfillId: string; days: Days; chipIds: readonly string[] | undefined },
+  stop: AbortSignal,
+): Promise<EtlRun> {
+  const request = {
+    kind: 'backfill' as const,
+    backfillId,
+    fromDay: dayText(days.fromDay),
+    toDay: dayText(days.toDay),
+  }
+  const run = await runUnderLock(parts, request, stop, async (session) => {
+    const extraction = await session.step('open', async () =>
+      openExtraction({ ...parts, client: await session.connect() }),
+    )
+    if (days.fromDay < extraction.days.fromDay) {
+      throw etlErrors.requestWrong(
+        `Days before ${dayText(extraction.days.fromDay)} (ETL_FIRST_DAY) are not measured.`,
+      )
+    }
+    Object.assign(session.record, {
+      mode: 'full',
+      source: extraction.view.traits.source,
+      cdc_version: extraction.crm.version,
+    })
+    noteProblems(session, extraction.problems)
+    const streams = chipIds
+      ? await streamChips(session, extraction, chipIds, days)
+      : await streamDays(session, extraction, days)
+    await loadStreams(session, streams)
+    await session.step('invalidate', () => deliverKept(session))
+  })
+  if (run.state === 'skipped') throw new Error('a part of a backfill waits and is not skipped')
+  return run
+}
+
+/** All that some chips have on these days: whoever has them now, or had what stands there. */
+async function streamChips(
+  session: RunSession,
+  extraction: Extraction,
+  chipIds: readonly string[],
+  days: Days,
+): Promise<Streams> {
+  const { view, crm, ownership, changes } = extraction
+  const bounds = { fromUs: (days.fromDay - 1) * dayUs, toUs: (days.toDay + 2) * dayUs }
+  const touched = touchedDays(await view.windowsOf(chipIds, bounds), ownership, days)
+  const owners = crm.prostheses.filter((row) => chipIds.includes(row.chipId))
+  const whole = {
+    ...changes,
+    chipIds: new Set(chipIds),
+    prosthesisIds: new Set(owners.map((row) => row.prosthesisId)),
+    userIds: new Set(owners.map((row) => row.userId)),
+  }
+  return streamParts(session, extraction, cutIntoParts(touched, whole, crm.prostheses, days), 1)
+}
+
+/** The newest backfill with these arguments, if it is not complete; a new one otherwise. */
+async function resume(
+  { warehouse }: RunParts,
+  { from, to, chipIds }: BackfillRequest,
+  { fromDay, toDay }: Days,
+): Promise<{ backfillId: string; doneDays: number }> {
+  const chips = [...(chipIds ?? [])].sort().join('\n')
+  const name = createHash('sha256').update(`${from} ${to}\n${chips}`).digest('hex').slice(0, 12)
+  const done = await listBackfillParts(warehouse, name)
+  const newest = done.reduce((most, part) => Math.max(most, attemptOf(part.backfill_id)), 1)
+  const lastDone = done
+    .filter((part) => attemptOf(part.backfill_id) === newest)
+    .reduce((day, part) => Math.max(day, parseDay(part.to_day!)), fromDay - 1)
+  if (lastDone < toDay) return { backfillId: `${name}-${newest}`, doneDays: lastDone - fromDay + 1 }
+  return { backfillId: `${name}-${newest + 1}`, doneDays: 0 }
+}
+
+function attemptOf(backfillId: string): number {
+  return Number(backfillId.split('-')[1])
+}

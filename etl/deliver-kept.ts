@@ -1,0 +1,20 @@
+import { etlErrors } from './errors.ts'
+import { deliverInvalidations } from './invalidations.ts'
+import type { RunSession } from './run-session.ts'
+
+/** A failure is no failure of the run: the list is kept, and the next run begins with it. */
+export async function deliverKept({ warehouse, invalidate, signal, log, record }: RunSession): Promise<void> {
+  try {
+    await deliverInvalidations(warehouse, invalidate, signal, (users) => {
+      record.users_invalidated += users
+      log.info({ users }, 'users invalidated')
+    })
+  } catch (cause) {
+    signal.throwIfAborted()
+    const err = etlErrors.invalidationFailed(
+      'The users whose numbers changed are invalidated by the next run.',
+      { cause },
+    )
+    log.error({ err }, 'invalidation failed')
+  }
+}

@@ -1,0 +1,77 @@
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import type pg from 'pg'
+import { type ChipMeasurer, createChipMeasurer } from './chip-measurer.ts'
+import { type CrmView, type ReadCrm, unknownModels } from './crm.ts'
+import { type FirmwareHistory, readFirmwareHistory } from './firmware-history.ts'
+import { dayUs, parseDay } from './instants.ts'
+import type { EtlConfig } from './options.ts'
+import { indexOwnership, type OwnershipInTime, type Problem } from './ownership.ts'
+import { readSourceTraits } from './source-traits.ts'
+import { compareOwnership, type OwnershipChanges, readStandingOwnership } from './standing-ownership.ts'
+import { openTelemetryView, type TelemetryView, type TimeBounds } from './telemetry.ts'
+import { createTimeZones, type TimeZone } from './time-zones.ts'
+
+/** Everything that numbers are made from, as it stood at one moment. */
+export type Extraction = {
+  crm: CrmView
+  ownership: OwnershipInTime
+  changes: OwnershipChanges
+  firmware: FirmwareHistory
+  view: TelemetryView
+  /** Times that a day can be made of: from the first day that is measured to what no clock is ahead of. */
+  bounds: TimeBounds
+  /** The days in them. */
+  days: { fromDay: number; toDay: number }
+  zoneOf: (name: string) => TimeZone | undefined
+  defaultZone: TimeZone
+  problems: Problem[]
+  createMeasurer(): ChipMeasurer
+}
+
+/** How far a day of telemetry may lie ahead of the database's clock: the zones' 14 hours, and clocks that are fast. */
+const aheadDays = 2
+
+/** Reads the CRM and opens the telemetry at the same time, each on a snapshot of its own. */
+export async function openExtraction(parts: {
+  warehouse: Warehouse
+  readCrm: ReadCrm
+  client: pg.Client
+  config: Pick<EtlConfig, 'workMem' | 'timeZone' | 'firstDay'>
+}): Promise<Extraction> {
+  const { warehouse, readCrm, client, config } = parts
+  const zoneOf = createTimeZones()
+  const defaultZone = zoneOf(config.timeZone)!
+  const [crm, before, view] = await Promise.all([
+    readCrm(),
+    readStandingOwnership(warehouse),
+    openView(client, config.workMem),
+  ])
+  const ownership = indexOwnership(crm.prostheses, zoneOf, defaultZone)
+  const firmware = await readFirmwareHistory(
+    warehouse,
+    crm.prostheses.map(({ prosthesisId, firmwareVersion, timeZone }) => ({
+      prosthesisId,
+      firmwareVersion,
+      today: (zoneOf(timeZone) ?? defaultZone).dayOf(view.takenAtUs),
+    })),
+  )
+  const fromDay = parseDay(config.firstDay)
+  const toDay = Math.floor(view.takenAtUs / dayUs) + aheadDays
+  return {
+    crm,
+    ownership,
+    changes: compareOwnership(crm.prostheses, before),
+    firmware,
+    view,
+    bounds: { fromUs: (fromDay - 1) * dayUs, toUs: (toDay + 1) * dayUs },
+    days: { fromDay, toDay },
+    zoneOf,
+    defaultZone,
+    problems: [...ownership.problems, ...unknownModels(crm)],
+    createMeasurer: () => createChipMeasurer(ownership, firmware.on),
+  }
+}
+
+async function openView(client: pg.Client, workMem: string): Promise<TelemetryView> {
+  return openTelemetryView(client, await readSourceTraits(client), workMem)
+}

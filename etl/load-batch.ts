@@ -1,0 +1,69 @@
+import { asProblem, batchChecks, type FailedCheck, failedChecks } from './checks.ts'
+import { describeUnowned } from './chip-measurer.ts'
+import { etlErrors } from './errors.ts'
+import { keepInvalidations } from './invalidations.ts'
+import { loadRemodelled, loadStats } from './load-stats.ts'
+import type { Problem } from './ownership.ts'
+import { updateQuarantine } from './quarantine.ts'
+import type { RunSession } from './run-session.ts'
+import { readStandingStats } from './standing-stats.ts'
+import { compareStats } from './stats-changes.ts'
+import type { Batch } from './telemetry-batches.ts'
+
+const mostProblems = 1_000
+
+/** Compares a batch with what stands and writes what differs; what it finds goes into the run's record. */
+export async function loadBatch(session: RunSession, batch: Batch, users: Set<string>): Promise<void> {
+  const { warehouse, record, step, followsDead } = session
+  const { scope, userDays, quarantined, unowned, rowsIn } = batch
+  const changes = await step('compare', async () => {
+    const standing = await readStandingStats(warehouse, scope)
+    const compared = compareStats(userDays, standing)
+    session.inspect?.(compared, standing)
+    return compared
+  })
+  passChecks(session, failedChecks(batchChecks, userDays))
+  await step('load', async () => {
+    const mark = { version: record.run_seq, deleted: false }
+    await session.assertLock()
+    await keepInvalidations(warehouse, record.run_seq, changes.userIds)
+    await loadRemodelled(warehouse, changes.remodelled, record.run_seq)
+    await loadStats(warehouse, changes.changed, mark)
+    // Over what a run that died may still be writing, with a higher version.
+    if (followsDead) await loadStats(warehouse, changes.unchanged, mark)
+    await loadStats(warehouse, changes.vanished, { ...mark, deleted: true })
+    await updateQuarantine(warehouse, quarantined, scope, record.run_seq)
+  })
+  for (const user of changes.userIds) users.add(user)
+  record.users_changed = users.size
+  record.pairs += userDays.length + [...unowned.values()].reduce((sum, { days }) => sum + days.size, 0)
+  record.rows_in += rowsIn
+  record.rows_quarantined += quarantined.length
+  record.rows_written += changes.changed.length
+  record.rows_deleted += changes.vanished.length
+  record.rows_unchanged += changes.unchanged.length
+  for (const [chipId, chip] of unowned) {
+    record.rows_unowned += chip.rows
+    if (!record.unknown_chips.includes(chipId)) record.unknown_chips.push(chipId)
+    const kind = chip.isKnown ? 'telemetry_without_owner' : 'unknown_chip'
+    noteProblems(session, [{ kind, subject: chipId, detail: describeUnowned(chip) }])
+  }
+}
+
+/** Notes failed checks; one that blocks fails the run, unless it was told to accept that. */
+export function passChecks(session: RunSession, failed: readonly FailedCheck[]): void {
+  noteProblems(session, failed.map(asProblem))
+  const blocking = failed.filter(({ severity }) => severity === 'block')
+  if (blocking.length === 0) return
+  const details = blocking.map(({ check, detail }) => `${check}: ${detail}`).join('; ')
+  if (session.acceptChecks) session.log.warn({ details }, 'failed checks were accepted')
+  else throw etlErrors.checkFailed(details)
+}
+
+/** A record holds so many; the log has all. */
+export function noteProblems({ record, log }: RunSession, problems: readonly Problem[]): void {
+  for (const problem of problems) {
+    log.warn(problem, 'data problem')
+    if (record.problems.length < mostProblems) record.problems.push(problem)
+  }
+}

@@ -1,0 +1,135 @@
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
+import { z } from 'zod'
+import type { QuarantinedRow } from './chip-measurer.ts'
+import { dayText } from './instants.ts'
+import type { Scope } from './scope.ts'
+
+const quarantinedRow = z.object({
+  chipId: z.string(),
+  rowId: z.coerce.number<string>(),
+  day: z.int(),
+  recordedAt: z.string(),
+  reason: z.string(),
+  detail: z.string(),
+})
+
+const columns = `
+  chip_id AS "chipId", row_id AS "rowId", toUInt16(day) AS "day", recorded_at AS "recordedAt", reason, detail`
+
+const standingQuarantine = defineQuery({
+  name: 'etl-standing-quarantine',
+  sql: `
+    SELECT ${columns}
+    FROM reports.etl_quarantine FINAL
+    WHERE (toUInt16(day) BETWEEN {from_day:UInt16} AND {to_day:UInt16})
+      AND ({any_chip:Bool} OR chip_id IN {chips:Array(String)})`,
+  params: z.object({ from_day: z.int(), to_day: z.int(), any_chip: z.boolean(), chips: z.array(z.string()) }),
+  row: quarantinedRow,
+})
+
+const newestQuarantine = defineQuery({
+  name: 'etl-newest-quarantine',
+  sql: `
+    SELECT ${columns}
+    FROM reports.etl_quarantine FINAL
+    WHERE ({any_reason:Bool} OR reason = {reason:String}) AND ({any_chip:Bool} OR chip_id = {chip:String})
+    ORDER BY seen_at DESC, chip_id, row_id
+    LIMIT {limit:UInt32}`,
+  params: z.object({
+    any_reason: z.boolean(),
+    reason: z.string(),
+    any_chip: z.boolean(),
+    chip: z.string(),
+    limit: z.int(),
+  }),
+  row: quarantinedRow,
+})
+
+const quarantineCounts = defineQuery({
+  name: 'etl-quarantine-counts',
+  sql: `SELECT reason, count() AS rows FROM reports.etl_quarantine FINAL GROUP BY reason ORDER BY reason`,
+  params: z.object({}),
+  row: z.object({ reason: z.string(), rows: z.coerce.number<string>() }),
+})
+
+/** How many rows are in quarantine, by reason. */
+export function countQuarantine(warehouse: Warehouse): Promise<{ reason: string; rows: number }[]> {
+  return warehouse.query(quarantineCounts, {})
+}
+
+/** Newest first. */
+export function listQuarantine(
+  warehouse: Warehouse,
+  { reason, chip, limit }: { reason?: string | undefined; chip?: string | undefined; limit: number },
+): Promise<QuarantinedRow[]> {
+  return warehouse.query(newestQuarantine, {
+    any_reason: reason === undefined,
+    reason: reason ?? '',
+    any_chip: chip === undefined,
+    chip: chip ?? '',
+    limit,
+  })
+}
+
+/**
+ * Makes the quarantine of a scope what a run has found there: new rows come in, and those that are all right now, or
+ * gone, come out.
+ */
+export async function updateQuarantine(
+  warehouse: Warehouse,
+  found: readonly QuarantinedRow[],
+  scope: Scope,
+  version: number,
+): Promise<void> {
+  const { chipIds } = scope
+  const standing = await warehouse.query(standingQuarantine, {
+    from_day: scope.fromDay,
+    to_day: scope.toDay,
+    any_chip: chipIds === undefined,
+    chips: [...(chipIds ?? [])],
+  })
+  const before = new Map(
+    standing.filter((row) => scope.includesChip(row.chipId, row.day)).map((row) => [keyOf(row), row]),
+  )
+  const fresh = found.filter((row) => {
+    const former = before.get(keyOf(row))
+    before.delete(keyOf(row))
+    return former?.reason !== row.reason || former.day !== row.day
+  })
+  const rows = [
+    ...fresh.map((row) => quarantineRow(row, version, 0)),
+    ...[...before.values()].map((row) => quarantineRow(row, version, 1)),
+  ]
+  if (rows.length > 0) await warehouse.insertRows('reports.etl_quarantine', rows)
+}
+
+/** Puts rows that have no day, or no chip, into quarantine: no scope holds them. */
+export async function addToQuarantine(
+  warehouse: Warehouse,
+  found: readonly QuarantinedRow[],
+  version: number,
+): Promise<void> {
+  if (found.length === 0) return
+  await warehouse.insertRows(
+    'reports.etl_quarantine',
+    found.map((row) => quarantineRow(row, version, 0)),
+  )
+}
+
+function keyOf({ chipId, rowId }: QuarantinedRow): string {
+  return `${rowId} ${chipId}`
+}
+
+function quarantineRow(row: QuarantinedRow, version: number, deleted: 0 | 1): Record<string, unknown> {
+  return {
+    chip_id: row.chipId,
+    row_id: String(row.rowId),
+    day: dayText(row.day),
+    recorded_at: row.recordedAt,
+    reason: row.reason,
+    detail: row.detail,
+    _version: version,
+    _deleted: deleted,
+  }
+}

@@ -1,0 +1,225 @@
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+import { TendonError } from '@tendon/platform/errors.ts'
+import type { Log } from '@tendon/platform/log.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import pg from 'pg'
+import type { ReadCrm } from './crm.ts'
+import { etlErrors } from './errors.ts'
+import type { Invalidate } from './invalidations.ts'
+import type { EtlConfig } from './options.ts'
+import { endHolder, takeRunLock, waitForRunLock } from './run-lock.ts'
+import { beginRun, type EtlRun, endRun, findLastSuccess, type NewRun, recordNotBegun } from './run-records.ts'
+import { createStepTimer, type StepTimer, traceRun } from './run-steps.ts'
+import type { StatsChanges } from './stats-changes.ts'
+import type { UserDays } from './user-days.ts'
+
+export type RunParts = {
+  config: EtlConfig
+  warehouse: Warehouse
+  /** Address of the telemetry database. */
+  telemetry: string
+  readCrm: ReadCrm
+  invalidate: Invalidate
+  log: Log
+  now: () => Date
+}
+
+/** A run that did not take place, because another one was going. */
+export type SkippedRun = { state: 'skipped' }
+
+/** What a run is asked to be. */
+export type RunRequest =
+  | { kind: 'run'; acceptChecks: boolean }
+  | { kind: 'backfill'; backfillId: string; fromDay: string; toDay: string }
+
+/** A run that holds the lock and is entered. */
+export type RunSession = RunParts & {
+  record: EtlRun
+  /** The last run that moved the watermark. */
+  last: EtlRun | undefined
+  /** Whether a run before it died: it may still be writing, and what it writes must not stand. */
+  followsDead: boolean
+  /** The connection that holds the lock. */
+  client: pg.Client
+  /** Another connection, which ends with the run. */
+  connect(): Promise<pg.Client>
+  /** Aborted when the run is to end: told to, out of time, or without its lock. */
+  signal: AbortSignal
+  step: StepTimer
+  /** Fails unless the run still has its lock. Whoever writes asks right before. */
+  assertLock(): Promise<void>
+  /** Whether it loads in spite of checks that block. */
+  acceptChecks: boolean
+  /** Is shown what each batch changes, beside what stands. */
+  inspect?: (changes: StatsChanges, standing: UserDays) => void
+}
+
+const waitForBackfillMs = 120_000
+const waitForRunMs = 15 * 60_000
+
+/**
+ * Does `work` as a run: under the lock, entered before and after, in one trace.
+ *
+ * It may die at any moment. The watermark is that of the last run that succeeded, a day is always measured whole, and
+ * the list of users to invalidate is kept before anything is loaded: the next run repeats what this one has not
+ * finished and finishes what it has.
+ * @throws TENDON-ETL-001, or -002 when the telemetry database cannot be reached, after the failure was recorded
+ */
+export function runUnderLock(
+  parts: RunParts,
+  request: RunRequest,
+  stop: AbortSignal,
+  work: (session: RunSession) => Promise<void>,
+): Promise<EtlRun | SkippedRun> {
+  const runId = randomUUID()
+  return traceRun(runId, request.kind, async () => {
+    const connections = createConnections(parts.telemetry)
+    const timeLimit = AbortSignal.timeout(parts.config.runTimeoutMinutes * 60_000)
+    const outOfTime = new AbortController()
+    timeLimit.addEventListener('abort', () => {
+      const limit = `${parts.config.runTimeoutMinutes} minutes`
+      outOfTime.abort(etlErrors.runTookTooLong(`The run has gone on for ${limit} and is ended.`))
+      // A query that hangs does not look at signals.
+      connections.breakAll()
+    })
+    const signal = AbortSignal.any([stop, connections.broken, outOfTime.signal])
+    const log = parts.log.child({ run_id: runId })
+    const startedAt = parts.now()
+    const entry: NewRun = {
+      run_id: runId,
+      started_at: startedAt.toISOString(),
+      kind: request.kind,
+      holder: `${hostname()}/${process.pid}`,
+      ...(request.kind === 'backfill' && {
+        backfill_id: request.backfillId,
+        from_day: request.fromDay,
+        to_day: request.toDay,
+      }),
+    }
+    try {
+      const begun = await begin({ ...parts, log }, request, entry, connections.connect)
+      if (begun.state === 'skipped') return begun
+      const acceptChecks = request.kind === 'run' && request.acceptChecks
+      return await finish(
+        { ...parts, ...begun, log, connect: connections.connect, signal, acceptChecks },
+        work,
+      )
+    } finally {
+      // Ends the snapshots and frees the lock.
+      await connections.endAll()
+    }
+  })
+}
+
+type Begun = Pick<RunSession, 'record' | 'last' | 'followsDead' | 'client'> & { state: 'begun' }
+
+/** Takes the lock and enters the run. When it cannot, that is entered, as long as ClickHouse can be reached. */
+async function begin(
+  parts: RunParts,
+  request: RunRequest,
+  entry: NewRun,
+  connect: () => Promise<pg.Client>,
+): Promise<Begun | SkippedRun> {
+  const { warehouse, log } = parts
+  try {
+    const client = await connect()
+    if (request.kind === 'backfill') {
+      if (!(await waitForRunLock(client, waitForRunMs))) {
+        throw etlErrors.lockBusy('The lock was not to be had within 15 minutes.')
+      }
+    } else if (!(await takeLock(client, parts))) {
+      log.info('run skipped: another one is going')
+      return { state: 'skipped' }
+    }
+    const last = await findLastSuccess(warehouse)
+    const { begun, died } = await beginRun(warehouse, { ...entry, watermark_from: last?.watermark_to ?? '0' })
+    for (const dead of died) log.warn({ dead_run_id: dead.run_id }, 'an earlier run died')
+    return { state: 'begun', record: begun, last, followsDead: died.length > 0, client }
+  } catch (cause) {
+    const failure = { ...entry, finished_at: parts.now().toISOString(), error: describe(cause) }
+    await recordNotBegun(warehouse, failure).catch((err: unknown) =>
+      log.error({ err }, 'failure not recorded'),
+    )
+    if (cause instanceof TendonError) throw cause
+    throw etlErrors.runFailed('The run could not begin.', { cause })
+  }
+}
+
+/** A run that has gone on for twice its time has not been able to end itself: its machine may be gone or asleep. */
+async function takeLock(client: pg.Client, { config, log }: RunParts): Promise<boolean> {
+  const lock = await takeRunLock(client, waitForBackfillMs)
+  if (lock.state === 'taken') return true
+  const { holder } = lock
+  if (!holder || holder.heldForMs < config.runTimeoutMinutes * 120_000) return false
+  log.error({ holder_pid: holder.pid, held_for_s: holder.heldForMs / 1000 }, 'ending a run that is stuck')
+  return endHolder(client, holder)
+}
+
+async function finish(
+  parts: Omit<RunSession, 'step' | 'assertLock'>,
+  work: (session: RunSession) => Promise<void>,
+): Promise<EtlRun> {
+  const { warehouse, client, now, record, log, signal } = parts
+  const session: RunSession = {
+    ...parts,
+    step: createStepTimer(record.step_durations_ms, signal),
+    async assertLock() {
+      signal.throwIfAborted()
+      await client.query('SELECT 1')
+    },
+  }
+  try {
+    await work(session)
+    Object.assign(record, { state: 'succeeded', finished_at: now().toISOString() })
+    // Who lost the lock must not say that he succeeded: another run may have begun.
+    await session.assertLock()
+    await endRun(warehouse, record)
+  } catch (thrown) {
+    const cause = signal.aborted ? signal.reason : thrown
+    Object.assign(record, { state: 'failed', finished_at: now().toISOString(), error: describe(cause) })
+    await endRun(warehouse, record).catch((err: unknown) => log.error({ err }, 'failure not recorded'))
+    throw etlErrors.runFailed(`Run ${record.run_seq} failed: ${record.error}`, { cause })
+  }
+  const { step_durations_ms, problems, unknown_chips, ...rest } = record
+  log.info({ ...rest, problems: problems.length, step_durations_ms }, 'run succeeded')
+  return record
+}
+
+/** The connections of one run: none outlives it, and it does not outlive the first of them that breaks. */
+export function createConnections(url: string) {
+  const open: pg.Client[] = []
+  const broke = new AbortController()
+  return {
+    broken: broke.signal,
+    async connect(): Promise<pg.Client> {
+      const client = new pg.Client({
+        connectionString: url,
+        application_name: 'tendon-etl',
+        connectionTimeoutMillis: 10_000,
+        keepAlive: true,
+      })
+      client.on('error', (cause) => {
+        broke.abort(etlErrors.lockLost('The telemetry database ended a connection of the run.', { cause }))
+      })
+      await client.connect().catch((cause: unknown) => {
+        throw etlErrors.telemetryUnavailable('The telemetry database did not accept a connection.', { cause })
+      })
+      open.push(client)
+      return client
+    },
+    breakAll() {
+      for (const client of open) client.connection.stream.destroy()
+    },
+    async endAll() {
+      // A connection that broke has nothing left to end.
+      await Promise.all(open.map((client) => client.end().catch(() => {})))
+    },
+  }
+}
+
+/** What a run's record says about its failure. */
+function describe(cause: unknown): string {
+  if (cause instanceof TendonError) return `${cause.code}: ${cause.message}`
+  return cause instanceof Error ? cause.message : String(cause)
+}

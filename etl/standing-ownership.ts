@@ -1,0 +1,107 @@
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
+import { z } from 'zod'
+import type { Ownership } from './ownership.ts'
+
+const standingOwnership = defineQuery({
+  name: 'etl-standing-ownership',
+  sql: `
+    SELECT
+      prosthesis_id AS "prosthesisId",
+      user_id AS "userId",
+      chip_id AS "chipId",
+      model_id AS "modelId",
+      issued_day AS "issuedDay",
+      returned_day AS "returnedDay",
+      time_zone AS "timeZone"
+    FROM reports.etl_ownership FINAL`,
+  params: z.object({}),
+  row: z.object({
+    prosthesisId: z.string(),
+    userId: z.string(),
+    chipId: z.string(),
+    modelId: z.int(),
+    issuedDay: z.int(),
+    returnedDay: z.int().nullable(),
+    timeZone: z.string(),
+  }),
+})
+
+/** Ownership as the last run that succeeded has seen it. */
+export function readStandingOwnership(warehouse: Warehouse): Promise<Ownership[]> {
+  return warehouse.query(standingOwnership, {})
+}
+
+export type OwnershipChanges = {
+  /** As it is now, of those that are new or differ. */
+  changed: Ownership[]
+  /** As it was, of those that are gone. */
+  gone: Ownership[]
+  /** Chips of which every day is to be measured: those that changed prostheses have, and those they had. */
+  chipIds: Set<string>
+  /** Every prosthesis that has one of these chips, or had: its days are all in question. */
+  prosthesisIds: Set<string>
+  /** Who has these prostheses, and who had them. */
+  userIds: Set<string>
+}
+
+/**
+ * Compares ownership as it is with how the last run has seen it. Nothing else tells a run what changed in the CRM:
+ * neither how the changes arrived, nor in which order, nor how long their log is kept.
+ */
+export function compareOwnership(now: readonly Ownership[], before: readonly Ownership[]): OwnershipChanges {
+  const formerById = new Map(before.map((row) => [row.prosthesisId, row]))
+  const changed = now.filter((row) => {
+    const former = formerById.get(row.prosthesisId)
+    formerById.delete(row.prosthesisId)
+    return !former || !isSame(former, row)
+  })
+  const gone = [...formerById.values()]
+  const changedIds = new Set(changed.map((row) => row.prosthesisId))
+  const formerOfChanged = before.filter((row) => changedIds.has(row.prosthesisId))
+  const chipIds = new Set([...changed, ...gone, ...formerOfChanged].map((row) => row.chipId))
+  const related = [...now, ...before].filter((row) => chipIds.has(row.chipId))
+  return {
+    changed,
+    gone,
+    chipIds,
+    prosthesisIds: new Set(related.map((row) => row.prosthesisId)),
+    userIds: new Set(related.map((row) => row.userId)),
+  }
+}
+
+function isSame(a: Ownership, b: Ownership): boolean {
+  return (
+    a.userId === b.userId &&
+    a.chipId === b.chipId &&
+    a.modelId === b.modelId &&
+    a.issuedDay === b.issuedDay &&
+    a.returnedDay === b.returnedDay &&
+    a.timeZone === b.timeZone
+  )
+}
+
+/** Keeps what a run has seen; called when all that follows from it is loaded. */
+export async function keepOwnership(
+  warehouse: Warehouse,
+  { changed, gone }: OwnershipChanges,
+  version: number,
+): Promise<void> {
+  const rows = [
+    ...changed.map((row) => ({ ...ownershipRow(row), _version: version, _deleted: 0 })),
+    ...gone.map((row) => ({ ...ownershipRow(row), _version: version, _deleted: 1 })),
+  ]
+  if (rows.length > 0) await warehouse.insertRows('reports.etl_ownership', rows)
+}
+
+function ownershipRow(row: Ownership): Record<string, unknown> {
+  return {
+    prosthesis_id: row.prosthesisId,
+    user_id: row.userId,
+    chip_id: row.chipId,
+    model_id: row.modelId,
+    issued_day: row.issuedDay,
+    returned_day: row.returnedDay,
+    time_zone: row.timeZone,
+  }
+}

@@ -1,0 +1,124 @@
+import type { Extraction } from './extraction.ts'
+import { hourUs, lastDay } from './instants.ts'
+import { loadBatch } from './load-batch.ts'
+import type { RunSession } from './run-session.ts'
+import { scopeOfDays } from './scope.ts'
+import type { TelemetryView, TimeBounds } from './telemetry.ts'
+import { type Batch, measureDays, measureParts } from './telemetry-batches.ts'
+import type { TouchedPart } from './touched-parts.ts'
+
+/** Batches that together hold everything that is asked for, and nothing twice: a stream a connection. */
+export type Streams = AsyncIterable<Batch>[]
+
+/** Days, both included. */
+export type Days = { fromDay: number; toDay: number }
+
+/** All telemetry. What stands for days without any is in the scope of its first or last batch. */
+export async function streamEverything(session: RunSession, extraction: Extraction): Promise<Streams> {
+  const { view, bounds, days } = extraction
+  const extent = await session.step('find', () => view.extent(bounds))
+  const everything = { fromDay: days.fromDay, toDay: lastDay }
+  if (!extent) return streamDays(session, extraction, { fromDay: days.toDay, toDay: days.toDay }, everything)
+  return streamDays(session, extraction, daysAround(extent, days), everything)
+}
+
+/** Some days of everybody. */
+export async function streamDays(
+  session: RunSession,
+  { view, createMeasurer }: Extraction,
+  days: Days,
+  scope: Days = days,
+): Promise<Streams> {
+  const spans = cutDays(days, scope, session.config.parallel)
+  const views = await viewsBeside(session, view, spans.length)
+  return spans.map((span, i) => widened(measureDays(views[i]!, createMeasurer(), span.read), span.scope))
+}
+
+/** Parts that a run found touched. */
+export async function streamParts(
+  session: RunSession,
+  { view, createMeasurer }: Extraction,
+  parts: Iterator<TouchedPart>,
+  streams: number,
+): Promise<Streams> {
+  const views = await viewsBeside(session, view, streams)
+  // One generator, from which each stream takes its next part.
+  return views.map((one) => measureParts(one, createMeasurer(), shared(parts)))
+}
+
+/** Loads all batches as they are measured, a stream beside the other. */
+export async function loadStreams(session: RunSession, streams: Streams): Promise<void> {
+  const users = new Set<string>()
+  await Promise.all(
+    streams.map(async (batches) => {
+      for await (const batch of timed(session, batches)) await loadBatch(session, batch, users)
+    }),
+  )
+  session.record.unknown_chips.sort()
+}
+
+async function viewsBeside(
+  { connect }: RunSession,
+  view: TelemetryView,
+  count: number,
+): Promise<TelemetryView[]> {
+  return [view, ...(await Promise.all(Array.from({ length: count - 1 }, () => view.beside(connect))))]
+}
+
+/** The days that have telemetry: an instant is in one of the two days around UTC's, and in that. */
+function daysAround({ fromUs, toUs }: TimeBounds, within: Days): Days {
+  const dayOf = (instantUs: number) => Math.floor(instantUs / (24 * hourUs))
+  return {
+    fromDay: Math.max(within.fromDay, dayOf(fromUs) - 1),
+    toDay: Math.min(within.toDay, dayOf(toUs) + 1),
+  }
+}
+
+/** Cuts days into pieces to read, which together answer for the whole scope. A piece reads 26 hours beyond its days. */
+function cutDays({ fromDay, toDay }: Days, scope: Days, pieces: number): { read: Days; scope: Days }[] {
+  const count = toDay - fromDay + 1
+  const used = Math.max(1, Math.min(pieces, Math.floor(count / leastDaysOfPiece)))
+  return Array.from({ length: used }, (_, i) => {
+    const read = {
+      fromDay: fromDay + Math.floor((count * i) / used),
+      toDay: fromDay + Math.floor((count * (i + 1)) / used) - 1,
+    }
+    return {
+      read,
+      scope: {
+        fromDay: i === 0 ? scope.fromDay : read.fromDay,
+        toDay: i === used - 1 ? scope.toDay : read.toDay,
+      },
+    }
+  })
+}
+
+const leastDaysOfPiece = 3
+
+/** Several readers of one generator: the one that leaves does not end it for the others. */
+function shared<Item>(items: Iterator<Item>): Iterable<Item> {
+  return { [Symbol.iterator]: () => ({ next: () => items.next() }) }
+}
+
+/** Batches whose scopes together reach over the whole of `scope`. */
+async function* widened(batches: AsyncIterable<Batch>, scope: Days): AsyncGenerator<Batch> {
+  let isFirst = true
+  let held: Batch | undefined
+  for await (const batch of batches) {
+    const fromDay = isFirst ? scope.fromDay : batch.scope.fromDay
+    isFirst = false
+    if (held) yield held
+    held = { ...batch, scope: scopeOfDays(fromDay, batch.scope.toDay) }
+  }
+  if (held) yield { ...held, scope: scopeOfDays(held.scope.fromDay, scope.toDay) }
+}
+
+/** Times how long the next batch takes, and ends between batches when the run is to end. */
+async function* timed({ step }: RunSession, batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+  const iterator = batches[Symbol.asyncIterator]()
+  for (;;) {
+    const next = await step('measure', () => iterator.next())
+    if (next.done) return
+    yield next.value
+  }
+}
