@@ -83,6 +83,7 @@ export async function updateQuarantine(
   version: number,
 ): Promise<void> {
   const { chipIds } = scope
+  if (found.length === 0 && chipIds?.length === 0) return
   const standing = await warehouse.query(standingQuarantine, {
     from_day: scope.fromDay,
     to_day: scope.toDay,
@@ -102,19 +103,6 @@ export async function updateQuarantine(
     ...[...before.values()].map((row) => quarantineRow(row, version, 1)),
   ]
   if (rows.length > 0) await warehouse.insertRows('reports.etl_quarantine', rows)
-}
-
-/** Puts rows that have no day, or no chip, into quarantine: no scope holds them. */
-export async function addToQuarantine(
-  warehouse: Warehouse,
-  found: readonly QuarantinedRow[],
-  version: number,
-): Promise<void> {
-  if (found.length === 0) return
-  await warehouse.insertRows(
-    'reports.etl_quarantine',
-    found.map((row) => quarantineRow(row, version, 0)),
-  )
 }
 
 function keyOf({ chipId, rowId }: QuarantinedRow): string {

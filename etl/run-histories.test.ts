@@ -230,7 +230,7 @@ test('after any history the statistics are what the rows say, and no change goes
     }),
     { numRuns: 5, endOnFailure: true },
   )
-})
+}, 300_000)
 
 /** A warehouse that is gone for good after some calls: to the run it is as if its process had been killed. */
 function mortal(warehouse: Warehouse, death: { afterCalls: number; isLastDone: boolean }): Warehouse {

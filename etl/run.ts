@@ -6,7 +6,7 @@ import { type Extraction, openExtraction } from './extraction.ts'
 import { keepFirmware } from './firmware-history.ts'
 import { hourUs } from './instants.ts'
 import { noteProblems, passChecks } from './load-batch.ts'
-import { addToQuarantine, updateQuarantine } from './quarantine.ts'
+import { updateQuarantine } from './quarantine.ts'
 import { readRowsByDay } from './rows-by-day.ts'
 import { type EtlRun, findWatermarkSince } from './run-records.ts'
 import { type RunParts, type RunSession, runUnderLock, type SkippedRun } from './run-session.ts'
@@ -110,27 +110,31 @@ function sinceOf({ record, last, config }: RunSession): Since {
   return String(BigInt(last!.watermark_to) - BigInt(config.timestampLagMinutes) * 60_000_000n)
 }
 
-/** Rows without a chip or without a day that counts: no number is made of them, wherever they are. */
+/**
+ * Rows without a chip or without a day that counts: no number is made of them, wherever they are. Those without a chip
+ * stay in quarantine when they are changed or deleted: nothing notes it.
+ */
 async function loadUnmeasurable(session: RunSession, extraction: Extraction): Promise<void> {
   const { record, warehouse, step } = session
   const { view, bounds } = extraction
   await step('find', async () => {
+    const since = sinceOf(session)
+    const corrected = new Set(await view.correctedChips(since))
     const measurer = extraction.createMeasurer()
     const found: QuarantinedRow[] = []
-    await view.unmeasurableRows(sinceOf(session), bounds, (chipId, bytes) => {
+    await view.unmeasurableRows(since, [...corrected], bounds, (chipId, bytes) => {
       found.push(...measurer.judgeUnmeasurable(chipId, bytes, bounds))
     })
     record.rows_quarantined += found.length
+    const scope = {
+      ...scopeOfDays(0, 0),
+      chipIds: since === undefined ? undefined : [...corrected],
+      includesChip: (chipId: string, day: number) =>
+        day === 0 && chipId !== '' && (since === undefined || corrected.has(chipId)),
+    }
     await session.assertLock()
-    if (record.mode === 'full') await updateQuarantine(warehouse, found, scopeWithoutDay, record.run_seq)
-    else await addToQuarantine(warehouse, found, record.run_seq)
+    await updateQuarantine(warehouse, found, scope, record.run_seq)
   })
-}
-
-/** What has a chip and no day. Rows without a chip are found with the days, and stay until they are seen no more. */
-const scopeWithoutDay = {
-  ...scopeOfDays(0, 0),
-  includesChip: (chipId: string, day: number) => chipId !== '' && day === 0,
 }
 
 const smallRunPairs = 1_000

@@ -13,9 +13,9 @@ const packedRow: SqlText = { sql: readStatement('packed-row.sql')({}) }
 const touchedWindowsSql = readStatement<'since' | 'from' | 'to' | 'corrections' | 'chips'>(
   'touched-windows.sql',
 )
-const unmeasurableRowsSql = readStatement<'packed_row' | 'since' | 'from' | 'to' | 'or_no_chip'>(
-  'unmeasurable-rows.sql',
-)
+const unmeasurableRowsSql = readStatement<
+  'packed_row' | 'since' | 'corrected' | 'from' | 'to' | 'or_no_chip'
+>('unmeasurable-rows.sql')
 const rowsOfTimeSql = readStatement<'packed_row' | 'from' | 'to'>('chip-rows-of-time.sql')
 const rowsOfWindowsSql = readStatement<'packed_row' | 'chips' | 'froms' | 'tos'>('chip-rows-of-windows.sql')
 
@@ -45,7 +45,14 @@ export type TelemetryView = {
   extent(bounds: TimeBounds): Promise<TimeBounds | undefined>
   hasRows(time: TimeBounds): Promise<boolean>
   /** Rows outside of the bounds, and those without a chip unless everything is read, which finds them elsewhere. */
-  unmeasurableRows(since: Since, bounds: TimeBounds, take: TakeChipRows): Promise<void>
+  unmeasurableRows(
+    since: Since,
+    corrected: readonly string[],
+    bounds: TimeBounds,
+    take: TakeChipRows,
+  ): Promise<void>
+  /** Chips of which rows were changed or deleted. */
+  correctedChips(since: Since): Promise<string[]>
   rowsOfTime(time: TimeBounds, take: TakeChipRows): Promise<void>
   rowsOfWindows(windows: Windows, take: TakeChipRows): Promise<void>
   /** Another connection that sees the very same. */
@@ -137,16 +144,25 @@ function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
       )
       return rows[0]!.found
     },
-    unmeasurableRows: (since, bounds, take) =>
+    unmeasurableRows: (since, corrected, bounds, take) =>
       chipRows(
         unmeasurableRowsSql({
           packed_row: packedRow,
           since: isNew(since, traits),
+          corrected: literal.texts(corrected),
           or_no_chip: { sql: since === undefined ? '' : `OR chip_id IS NULL OR chip_id = ''` },
           ...literalBounds(bounds),
         }),
         take,
       ),
+    async correctedChips(since) {
+      if (!traits.hasCorrections || since === undefined) return []
+      const { rows } = await client.query<{ chip_id: string }>(
+        `SELECT DISTINCT chip_id FROM telemetry_corrections WHERE xid >= $1::xid8`,
+        [since],
+      )
+      return rows.map((row) => row.chip_id)
+    },
     rowsOfTime: (time, take) =>
       chipRows(rowsOfTimeSql({ packed_row: packedRow, ...literalBounds(time) }), take),
     rowsOfWindows: ({ chipId, fromUs, toUs }, take) =>
