@@ -1,10 +1,10 @@
 import { type Problem, problem } from '@tendon/contracts/problem.ts'
+import type { ReportFormat } from '@tendon/contracts/report-envelope.ts'
 import { type ReportLink, type ReportList, reportLink, reportList } from '@tendon/contracts/reports-api.ts'
 import { type SessionUser, sessionUser } from '@tendon/contracts/session-api.ts'
 import type { TendonError } from '@tendon/platform/errors.ts'
 import { z } from 'zod'
 import { webErrors } from '../errors.ts'
-import { type DailyReport, dailyReport } from './report/daily-view.ts'
 
 /** A request that did not give what was asked for; `problem` is fit to be shown. */
 export class ApiError extends Error {
@@ -29,14 +29,46 @@ export function getReportList(userId: string | null, signal: AbortSignal): Promi
   return getJson(`/api/reports${userQuery(userId)}`, reportList, signal)
 }
 
-/** Where the report of a day lies now. */
-export function getReportLink(date: string, userId: string | null, signal: AbortSignal): Promise<ReportLink> {
-  return getJson(`/api/reports/cdn/${date}${userQuery(userId)}`, reportLink, signal)
+/** What a report is asked by. */
+export type ReportQuery = {
+  name: string
+  date: string
+  userId: string | null
+  /** What else it takes, by name. */
+  chosen: Record<string, string>
 }
 
-/** The report behind a signed address, which may be on another origin: nothing of the session goes there. */
-export function getReport(url: string, signal: AbortSignal): Promise<DailyReport> {
-  return getJson(url, dailyReport, signal, { credentials: 'omit', referrerPolicy: 'no-referrer' })
+/** Where a report lies now. */
+export function getReportLink(
+  { name, date, userId, chosen }: ReportQuery,
+  signal: AbortSignal,
+  format: ReportFormat = 'json',
+): Promise<ReportLink> {
+  // The day's own report has the short address.
+  const path = name === 'prosthesis-daily' ? 'cdn' : name
+  const query = new URLSearchParams({
+    ...(userId && { user_id: userId }),
+    ...chosen,
+    ...(format !== 'json' && { format }),
+  })
+  return getJson(`/api/reports/${path}/${date}${query.size > 0 ? `?${query}` : ''}`, reportLink, signal)
+}
+
+/** At a signed address, which may be on another origin: nothing of the session goes there. */
+const toCdn = { credentials: 'omit', referrerPolicy: 'no-referrer' } as const
+
+/** The report behind a signed address. */
+export function getReport<Report>(
+  url: string,
+  schema: z.ZodType<Report>,
+  signal: AbortSignal,
+): Promise<Report> {
+  return getJson(url, schema, signal, toCdn)
+}
+
+/** The file behind a signed address. */
+export async function getFile(url: string): Promise<Blob> {
+  return (await request(url, toCdn)).blob()
 }
 
 /** Ends the session here. @returns where to go next: the identity provider's logout page, or this site's start */

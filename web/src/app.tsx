@@ -1,5 +1,5 @@
 import { Notice } from './notice.tsx'
-import { ReportPage } from './report/report-page.tsx'
+import { CustomerPages } from './report/customer-pages.tsx'
 import { StaffPage } from './report/staff-page.tsx'
 import { Masthead } from './session/masthead.tsx'
 import { SignInPage } from './session/sign-in-page.tsx'
@@ -28,11 +28,11 @@ export function App() {
       <Masthead userName={user.username} />
       <main className="page">
         {user.customer_id ? (
-          <ReportPage
+          <CustomerPages
             key={user.customer_id}
             userId={null}
-            date={address.date}
-            onDate={(date) => navigate({ date, userId: null })}
+            address={{ ...address, userId: null }}
+            onAddress={navigate}
             onSessionEnd={end}
           />
         ) : (

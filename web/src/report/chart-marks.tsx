@@ -1,15 +1,15 @@
-import type { ProsthesisDay } from '@tendon/contracts/prosthesis-daily.ts'
 import { scaleLinear } from 'd3-scale'
 import { line } from 'd3-shape'
 import type { PointerEvent } from 'react'
 import { shortDay } from './day.ts'
-import type { Chart, Measure } from './measures.ts'
 import { numberText, type Quantity } from './quantity.ts'
 
-export type Slot = { day: string; numbers: ProsthesisDay | null }
+/** A day, and its value in each series; null where there is none. */
+export type Slot = { day: string; values: (number | null)[] }
 
 type ChartMarksProps = {
-  chart: Chart
+  shape: 'bars' | 'lines'
+  seriesCount: number
   slots: Slot[]
   quantity: Quantity
   /** Pixels. */
@@ -20,18 +20,20 @@ type ChartMarksProps = {
 
 const height = 260
 const margin = { top: 10, right: 22, bottom: 22, left: 44 }
-const daysBetweenLabels = 7
+/** Labels stand a week apart, or in a long window two. */
+const longWindowDays = 45
 
 /** The chart as SVG, coloured by the style sheet. Screen readers get the slider and the table instead. */
-export function ChartMarks({ chart, slots, quantity, width, selected, onSelect }: ChartMarksProps) {
-  const values = slots.flatMap(({ numbers }) =>
-    chart.series.map(({ measure }) => numbers?.[measure.field] ?? 0),
-  )
-  const highest = Math.max(...values) * quantity.factor
+export function ChartMarks(props: ChartMarksProps) {
+  const { shape, seriesCount, slots, quantity, width, selected, onSelect } = props
+  const highest =
+    Math.max(...slots.flatMap(({ values }) => values.map((value) => value ?? 0))) * quantity.factor
   const y = scaleLinear([0, highest || 1], [height - margin.bottom, margin.top]).nice(4)
   const x = scaleLinear([0, slots.length - 1], [margin.left + 8, width - margin.right - 8])
-  const measured = (slot: Slot, { field }: Measure) => {
-    const value = slot.numbers?.[field] ?? null
+  const daysBetweenLabels = slots.length > longWindowDays ? 14 : 7
+  const allSeries = Array.from({ length: seriesCount }, (_, series) => series)
+  const measured = (slot: Slot, series: number) => {
+    const value = slot.values[series] ?? null
     return value === null ? null : value * quantity.factor
   }
 
@@ -66,11 +68,11 @@ export function ChartMarks({ chart, slots, quantity, width, selected, onSelect }
         y1={margin.top}
         y2={height - margin.bottom}
       />
-      {chart.series.map(({ measure }, series) =>
-        chart.shape === 'bars' ? (
-          <g key={measure.field} className={`bars series-${series + 1}`}>
+      {allSeries.map((series) =>
+        shape === 'bars' ? (
+          <g key={series} className={`bars series-${series + 1}`}>
             {slots.map((slot, index) => {
-              const top = y(measured(slot, measure) ?? 0)
+              const top = y(measured(slot, series) ?? 0)
               return (
                 <rect
                   key={slot.day}
@@ -85,18 +87,25 @@ export function ChartMarks({ chart, slots, quantity, width, selected, onSelect }
             })}
           </g>
         ) : (
-          <g key={measure.field} className={`line series-${series + 1}`}>
+          <g key={series} className={`line series-${series + 1}`}>
             <path
               d={linePath(
-                slots.map((slot) => measured(slot, measure)),
+                slots.map((slot) => measured(slot, series)),
                 x,
                 y,
               )}
             />
             {slots.map((slot, index) => {
-              const value = measured(slot, measure)
+              const value = measured(slot, series)
               if (value === null) return null
-              return <circle key={slot.day} cx={x(index)} cy={y(value)} r={index === selected ? 4 : 1.75} />
+              return (
+                <circle
+                  key={slot.day}
+                  cx={x(index)}
+                  cy={y(value)}
+                  r={index === selected ? 4 : slots.length > longWindowDays ? 1.2 : 1.75}
+                />
+              )
             })}
           </g>
         ),

@@ -1,14 +1,23 @@
 import type { ProsthesisDay } from '@tendon/contracts/prosthesis-daily.ts'
 import { useState } from 'react'
-import { HistoryChart } from './history-chart.tsx'
+import { daysUntil } from './day.ts'
 import { HistoryTable } from './history-table.tsx'
 import { charts } from './measures.ts'
+import { quantityOf } from './quantity.ts'
+import { SeriesChart } from './series-chart.tsx'
+
+const windowDays = 30
 
 type HistoryProps = { id: string; date: string; days: ProsthesisDay[]; units: Record<string, string> }
 
 /** The last 30 days: a chart of one subject at a time, and all of it as a table. */
 export function History({ id, date, days, units }: HistoryProps) {
   const [chart, setChart] = useState(charts[0]!)
+  const byDay = new Map(days.map((day) => [day.day, day]))
+  const slots = daysUntil(date, windowDays).map((day) => ({
+    day,
+    values: chart.series.map(({ measure }) => byDay.get(day)?.[measure.field] ?? null),
+  }))
   return (
     <div className="history">
       <h3 id={`history-${id}`}>Last 30 days</h3>
@@ -26,7 +35,13 @@ export function History({ id, date, days, units }: HistoryProps) {
           </label>
         ))}
       </fieldset>
-      <HistoryChart key={`${date} ${chart.id}`} chart={chart} date={date} days={days} units={units} />
+      <SeriesChart
+        key={`${date} ${chart.id}`}
+        shape={chart.shape}
+        series={chart.series.map(({ label, measure }) => ({ label, digits: measure.digits }))}
+        slots={slots}
+        quantity={quantityOf(units[chart.series[0]!.measure.field])}
+      />
       <HistoryTable labelledBy={`history-${id} model-${id}`} days={days} units={units} />
     </div>
   )

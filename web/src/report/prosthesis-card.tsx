@@ -1,9 +1,9 @@
 import type { DailyProsthesis } from './daily-view.ts'
 import { longDay } from './day.ts'
 import { History } from './history.tsx'
-import { LiveText } from './live-text.tsx'
 import { MeasureRow } from './measure-row.tsx'
 import { measures } from './measures.ts'
+import { ProsthesisHead } from './prosthesis-head.tsx'
 
 type ProsthesisCardProps = {
   prosthesis: DailyProsthesis
@@ -15,29 +15,7 @@ export function ProsthesisCard({ prosthesis, date, units }: ProsthesisCardProps)
   const { prosthesis_id: id, day, last_30_days: history } = prosthesis
   return (
     <article className="card" aria-labelledby={`model-${id}`} data-testid="prosthesis">
-      <header className="card-head">
-        <h2 id={`model-${id}`}>
-          <LiveText text={prosthesis.model} />
-        </h2>
-        <dl className="identity">
-          <div>
-            <dt>Side</dt>
-            <dd className="side">
-              <LiveText text={prosthesis.side} />
-            </dd>
-          </div>
-          <div>
-            <dt>Serial</dt>
-            <dd className="code">{prosthesis.serial_number}</dd>
-          </div>
-          <div>
-            <dt>Firmware</dt>
-            <dd className="code">
-              <LiveText text={prosthesis.firmware_version} />
-            </dd>
-          </div>
-        </dl>
-      </header>
+      <ProsthesisHead prosthesis={prosthesis} />
       <div className="card-body">
         {day ? (
           <dl className="measures">

@@ -1,38 +1,57 @@
+import { type ReactNode, useState } from 'react'
 import { Notice } from '../notice.tsx'
-import { AboutData } from './about-data.tsx'
 import { DatePicker } from './date-picker.tsx'
 import { isOutside } from './day.ts'
+import { Downloads } from './downloads.tsx'
 import { EmptyDay } from './empty-day.tsx'
 import { FreshnessLine } from './freshness-line.tsx'
-import { ReportView } from './report-view.tsx'
+import type { LiveReport, ShownReport } from './live-report.ts'
+import type { ReportKind } from './report-kind.ts'
 import { useLiveReport } from './use-live-report.ts'
-import { useReportDays } from './use-report-days.ts'
+import { type ReportDays, useReportDays } from './use-report-days.ts'
+import type { ReportEvents } from './use-report-events.ts'
 
-type ReportPageProps = {
-  /** Whose report, when staff ask; null for one's own. */
+type ReportPageProps<Report extends ShownReport> = {
+  kind: ReportKind<Report>
+  /** Whose report, when staff ask; null for one's own, and for one of everybody. */
   userId: string | null
-  /** The day from the address; null for the newest. */
+  /** The day from the address; null for the first one to show. */
   date: string | null
+  chosen?: Record<string, string>
+  events: ReportEvents
   onDate: (date: string) => void
   onSessionEnd: () => void
+  /** What is shown of it. */
+  children: (shown: {
+    report: Report
+    freshness: LiveReport<Report>['freshness']
+    /** Another report is on its way: these numbers are not of what was asked for. */
+    isStale: boolean
+    days: ReportDays
+  }) => ReactNode
 }
 
 const clockFormat = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' })
+const nothingChosen = {}
 
-export function ReportPage({ userId, date: askedDate, onDate, onSessionEnd }: ReportPageProps) {
-  const days = useReportDays(userId, onSessionEnd)
-  const date = askedDate ?? days.latest
-  const live = useLiveReport({ date, userId, onSessionEnd })
+/** What every report's page has around the report: its day, how old the data is, and what to say when there is none. */
+export function ReportPage<Report extends ShownReport>(props: ReportPageProps<Report>) {
+  const { kind, userId, date: askedDate, chosen = nothingChosen, events, onDate, onSessionEnd } = props
+  const days = useReportDays(kind.name, userId, onSessionEnd)
+  const [today] = useState(() => new Date().toISOString().slice(0, 10))
+  const date = askedDate ?? (kind.firstDay === 'today' ? today : days.latest)
+  const live = useLiveReport({ kind, query: { userId, chosen }, date, events, onSessionEnd })
   const { report, freshness, generatedAt, changedAtMs } = live
   const problem = live.failure?.date === date ? live.failure.problem : null
   const isShown = report !== null && (problem === null || report.date === date)
   const isNewestUnknown = date === null && days.problem !== null
+  const bounds = kind.firstDay === 'today' ? { from: days.from, to: today } : days
 
   return (
     <>
       {date && (
         <div className="toolbar">
-          <DatePicker date={date} bounds={days} onDate={onDate} />
+          <DatePicker date={date} bounds={bounds} onDate={onDate} />
           {isShown && freshness && (
             <FreshnessLine freshness={freshness} generatedAt={generatedAt} isLive={!problem} />
           )}
@@ -41,25 +60,21 @@ export function ReportPage({ userId, date: askedDate, onDate, onSessionEnd }: Re
       <p className="visually-hidden" role="status" data-testid="announcement">
         {changedAtMs && `Report updated at ${clockFormat.format(changedAtMs)}`}
       </p>
-      {isShown ? (
-        <ReportView
-          report={report}
-          isOwn={userId === null}
-          isStale={report.date !== date}
-          days={days}
-          onDate={onDate}
-        />
-      ) : (
-        content()
-      )}
-      {isShown && <AboutData report={report} freshness={freshness} />}
+      {isShown ? props.children({ report, freshness, isStale: isStale(report), days }) : content()}
+      {isShown && date && <Downloads query={{ name: kind.name, date, userId, chosen }} />}
     </>
   )
+
+  function isStale(shown: Report): boolean {
+    return (
+      shown.date !== date || Object.entries(chosen).some(([name, value]) => shown.parameters[name] !== value)
+    )
+  }
 
   function content() {
     // Staff may have mistyped the customer: they are told what is not found. A patient's own report is only not there yet.
     const isEmpty = problem?.status === 404 && userId === null
-    if (isEmpty || (problem?.status === 400 && isOutside(date!, days))) {
+    if (isEmpty || (problem?.status === 400 && isOutside(date!, bounds))) {
       return <EmptyDay date={date} days={days} onDate={onDate} />
     }
     if (problem) return <Notice problem={problem} onRetry={live.retry} />

@@ -10,7 +10,11 @@ export function StaffForm({ address, onSubmit }: StaffFormProps) {
     event.preventDefault()
     const form = new FormData(event.currentTarget)
     const userId = String(form.get('user_id')).trim().toLowerCase()
-    onSubmit({ userId, date: String(form.get('date')) || null })
+    onSubmit({
+      view: address.view === 'fleet' ? 'day' : (address.view ?? 'day'),
+      userId,
+      date: String(form.get('date')) || null,
+    })
   }
 
   return (

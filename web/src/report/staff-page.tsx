@@ -1,6 +1,8 @@
 import type { Address } from '../use-address.ts'
-import { ReportPage } from './report-page.tsx'
+import { CustomerPages } from './customer-pages.tsx'
+import { FleetPage } from './fleet-page.tsx'
 import { StaffForm } from './staff-form.tsx'
+import { ViewLinks } from './view-links.tsx'
 
 type StaffPageProps = {
   mayRead: boolean
@@ -9,9 +11,16 @@ type StaffPageProps = {
   onSessionEnd: () => void
 }
 
-/** For logins that are no customer's: staff name the customer whose report they want. */
+const views = [
+  { view: 'fleet', label: 'Fleet' },
+  { view: 'day', label: 'By customer' },
+] as const
+
+/** For logins that are no customer's: staff see the fleet, and name the customer whose reports they want. */
 export function StaffPage({ mayRead, address, onAddress, onSessionEnd }: StaffPageProps) {
   const { userId, date } = address
+  // An address that names a customer is about that customer.
+  const isFleet = address.view === 'fleet' || (address.view === null && !userId)
   if (!mayRead) {
     return (
       <section className="notice" data-testid="no-report">
@@ -25,15 +34,28 @@ export function StaffPage({ mayRead, address, onAddress, onSessionEnd }: StaffPa
   }
   return (
     <>
-      <StaffForm key={`${userId} ${date}`} address={address} onSubmit={onAddress} />
-      {userId && (
-        <ReportPage
-          key={userId}
-          userId={userId}
-          date={date}
-          onDate={(next) => onAddress({ userId, date: next })}
-          onSessionEnd={onSessionEnd}
-        />
+      <ViewLinks
+        label="Staff"
+        views={views}
+        current={isFleet ? 'fleet' : 'day'}
+        address={address}
+        onAddress={onAddress}
+      />
+      {isFleet ? (
+        <FleetPage address={address} onAddress={onAddress} onSessionEnd={onSessionEnd} />
+      ) : (
+        <>
+          <StaffForm key={`${userId} ${date}`} address={address} onSubmit={onAddress} />
+          {userId && (
+            <CustomerPages
+              key={userId}
+              userId={userId}
+              address={address}
+              onAddress={onAddress}
+              onSessionEnd={onSessionEnd}
+            />
+          )}
+        </>
       )}
     </>
   )

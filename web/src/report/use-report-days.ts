@@ -5,15 +5,16 @@ import { usePolling } from '../use-polling.ts'
 import type { DayBounds } from './day.ts'
 
 /** `latest` is the newest day with data. `problem`: the days are not known, and why. */
-type ReportDays = DayBounds & { latest: string | null; isKnown: boolean; problem: Problem | null }
+export type ReportDays = DayBounds & { latest: string | null; isKnown: boolean; problem: Problem | null }
 
 /** A new day begins once a day, but nobody should have to reload for it. */
 const intervalMs = 60_000
 
 const unknown: ReportDays = { from: null, to: null, latest: null, isKnown: false, problem: null }
 
-/** For which days there is a daily report. While that is not known, the day asked for is tried without bounds. */
+/** For which days there is such a report. While that is not known, the day asked for is tried without bounds. */
 export function useReportDays(
+  name: string,
   userId: string | null,
   onSessionEnd: () => void,
 ): ReportDays & { retry: () => void } {
@@ -24,8 +25,8 @@ export function useReportDays(
     intervalMs,
     task: async (signal) => {
       const { reports } = await getReportList(userId, signal)
-      const daily = reports.find(({ name }) => name === 'prosthesis-daily')
-      const { from = null, to = null, latest_date: latest = null } = daily ?? {}
+      const listed = reports.find((report) => report.name === name)
+      const { from = null, to = null, latest_date: latest = null } = listed ?? {}
       setDays({ from, to, latest, isKnown: true, problem: null })
     },
     onError: (error) => {

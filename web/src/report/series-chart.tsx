@@ -1,28 +1,27 @@
-import type { ProsthesisDay } from '@tendon/contracts/prosthesis-daily.ts'
 import { useId, useState } from 'react'
-import { ChartMarks } from './chart-marks.tsx'
-import { daysUntil, shortDay } from './day.ts'
-import type { Chart } from './measures.ts'
-import { quantityOf, quantityText } from './quantity.ts'
+import { ChartMarks, type Slot } from './chart-marks.tsx'
+import { shortDay } from './day.ts'
+import { type Quantity, quantityText } from './quantity.ts'
 import { useElementWidth } from './use-element-width.ts'
 
-type HistoryChartProps = { chart: Chart; date: string; days: ProsthesisDay[]; units: Record<string, string> }
+type SeriesChartProps = {
+  shape: 'bars' | 'lines'
+  /** Up to two, in the order of each slot's values. */
+  series: { label: string; digits: number }[]
+  slots: Slot[]
+  quantity: Quantity
+}
 
-const windowDays = 30
-
-/** A chart of 30 days with a slider under it that reads out one day at a time, by pointer, touch or keyboard. */
-export function HistoryChart({ chart, date, days, units }: HistoryChartProps) {
-  const [selected, setSelected] = useState(windowDays - 1)
+/** A chart over days with a slider under it that reads out one day at a time, by pointer, touch or keyboard. */
+export function SeriesChart({ shape, series, slots, quantity }: SeriesChartProps) {
+  const [selected, setSelected] = useState(slots.length - 1)
   const [ref, width] = useElementWidth<HTMLDivElement>()
   const sliderId = useId()
 
-  const byDay = new Map(days.map((day) => [day.day, day]))
-  const slots = daysUntil(date, windowDays).map((day) => ({ day, numbers: byDay.get(day) ?? null }))
   const shown = slots[selected]!
-  const readings = chart.series.map(({ measure, label }) => {
-    const value = shown.numbers?.[measure.field] ?? null
-    const quantity = quantityOf(units[measure.field])
-    return { label, text: value === null ? 'no data' : quantityText(value, quantity, measure.digits) }
+  const readings = series.map(({ label, digits }, index) => {
+    const value = shown.values[index] ?? null
+    return { label, text: value === null ? 'no data' : quantityText(value, quantity, digits) }
   })
   const spoken = `${shortDay(shown.day)}: ${readings.map(({ label, text }) => `${label} ${text}`).join(', ')}`
 
@@ -39,9 +38,10 @@ export function HistoryChart({ chart, date, days, units }: HistoryChartProps) {
       <div ref={ref} className="chart-area">
         {width > 0 && (
           <ChartMarks
-            chart={chart}
+            shape={shape}
+            seriesCount={series.length}
             slots={slots}
-            quantity={quantityOf(units[chart.series[0]!.measure.field])}
+            quantity={quantity}
             width={width}
             selected={selected}
             onSelect={setSelected}
@@ -56,7 +56,7 @@ export function HistoryChart({ chart, date, days, units }: HistoryChartProps) {
         className="day-slider"
         type="range"
         min={0}
-        max={windowDays - 1}
+        max={slots.length - 1}
         value={selected}
         aria-valuetext={spoken}
         onChange={({ target }) => setSelected(target.valueAsNumber)}

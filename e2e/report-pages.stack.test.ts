@@ -1,0 +1,80 @@
+import { readFile } from 'node:fs/promises'
+import { demoPeople } from '@tendon/sources/demo-people.ts'
+import pg from 'pg'
+import { type Browser, chromium } from 'playwright-core'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { signInPage } from './signed-in-page.fixture.ts'
+import { startTestTendon, type TestTendon, today } from './test-tendon.fixture.ts'
+
+let tendon: TestTendon
+let browser: Browser
+
+beforeAll(async () => {
+  browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })
+  tendon = await startTestTendon()
+}, 120_000)
+afterAll(async () => {
+  await browser?.close()
+  await tendon?.stop()
+})
+
+async function inCrm(sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: tendon.settings.CRM_DATABASE_URL })
+  await client.connect()
+  await client.query(sql, [demoPeople.alice.customerId])
+  await client.end()
+}
+
+test('a patient reads trend and service history, and takes the numbers along', async () => {
+  const { page, problems } = await signInPage(browser, tendon.url, 'alice')
+  await page.getByRole('link', { name: 'Trend' }).click()
+  const trend = page.getByTestId('trend')
+  await trend.waitFor()
+  await page.getByLabel('90 days').check()
+  await page.getByRole('slider').first().waitFor()
+  await expect
+    .poll(() => page.getByRole('slider').first().getAttribute('max'), { timeout: 10_000 })
+    .toBe('89')
+  expect(await page.getByRole('slider').first().getAttribute('aria-valuetext')).toMatch(
+    /yours .*median of up to \d+/,
+  )
+  const saving = page.waitForEvent('download')
+  await page.getByRole('button', { name: 'CSV' }).click()
+  const saved = await saving
+  expect(saved.suggestedFilename()).toBe(`prosthesis-trend-${today()}.csv`)
+  expect(await readFile(await saved.path(), 'utf8')).toMatch(
+    /^prosthesis_id,day,error_rate,model_error_rate,.*_days.*\r\n/,
+  )
+
+  await page.getByRole('link', { name: 'Service history' }).click()
+  await page.getByText('First recorded').first().waitFor()
+  await inCrm("UPDATE prostheses SET firmware_version = '77.1' WHERE customer_id = $1")
+  await page.getByTestId('history-entry').filter({ hasText: '77.1' }).first().waitFor({ timeout: 5_000 })
+  expect(problems()).toEqual([])
+})
+
+test('with events, a page that is open asks seldom and still shows a change at once', async () => {
+  const { page, problems } = await signInPage(browser, tendon.url, 'alice')
+  await page.getByTestId('customer-name').waitFor()
+  // Twice a poll without events would take this long; the first one after the stream stood is past then.
+  await page.waitForResponse((response) => response.url().includes('/api/reports/cdn/'))
+  const asked: string[] = []
+  page.on('request', (request) => request.url().includes('/api/reports/cdn/') && asked.push(request.url()))
+  await inCrm("UPDATE customers SET full_name = 'Alice at Once' WHERE id = $1")
+  await page.getByText('Alice at Once').first().waitFor({ timeout: 5_000 })
+  expect(asked.length).toBeLessThanOrEqual(3)
+  expect(problems()).toEqual([])
+})
+
+test('staff see the fleet, and from a device the reports of who has it', async () => {
+  const { page, problems } = await signInPage(browser, tendon.url, 'staff')
+  const device = page.getByTestId('worst-device').first()
+  await device.waitFor()
+  expect(await page.getByTestId('fleet').getByRole('table').count()).toBe(2)
+  const serial = await device.getByRole('link').textContent()
+  await device.getByRole('link').click()
+  await page.getByTestId('trend-card').filter({ hasText: serial! }).waitFor()
+  await page.getByRole('link', { name: 'Fleet' }).click()
+  await page.getByTestId('worst-device').first().waitFor()
+  expect(problems()).toEqual([])
+})

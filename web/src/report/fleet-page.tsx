@@ -1,0 +1,30 @@
+import { useEffect } from 'react'
+import type { Address } from '../use-address.ts'
+import { FleetView } from './fleet-view.tsx'
+import { fleetKind } from './report-kind.ts'
+import { ReportPage } from './report-page.tsx'
+import { noEvents } from './use-report-events.ts'
+
+/** For staff: how all prostheses do. It is made anew with each processing run, so that looking now and then will do. */
+export function FleetPage(props: {
+  address: Address
+  onAddress: (address: Address) => void
+  onSessionEnd: () => void
+}) {
+  const { address, onAddress, onSessionEnd } = props
+  useEffect(() => {
+    document.title = 'Fleet · Tendon'
+  }, [])
+  return (
+    <ReportPage
+      kind={fleetKind}
+      userId={null}
+      date={address.date}
+      events={{ ...noEvents, isConnected: true }}
+      onDate={(date) => onAddress({ ...address, date })}
+      onSessionEnd={onSessionEnd}
+    >
+      {({ report, isStale }) => <FleetView report={report} isStale={isStale} />}
+    </ReportPage>
+  )
+}

@@ -1,0 +1,71 @@
+import type { HistoryReport } from './report-kind.ts'
+
+type Row = HistoryReport['rows'][number]
+
+const labels: Record<string, string> = {
+  firmware_version: 'Firmware',
+  model: 'Model',
+  side: 'Side',
+  serial_number: 'Serial number',
+  chip_id: 'Chip',
+  issued_at: 'Issued on',
+  returned_at: 'Given back on',
+}
+
+const dayFormat = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeZone: 'UTC' })
+const timeFormat = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', timeZone: 'UTC' })
+
+/** The changes, newest first, one entry for each moment and prosthesis. */
+export function HistoryList({ report, isStale }: { report: HistoryReport; isStale: boolean }) {
+  const { data, rows } = report
+  const models = new Map(data.prostheses.map((prosthesis) => [prosthesis.prosthesis_id, prosthesis.model]))
+  const moments = Map.groupBy(rows, (row) => `${row.changed_at} ${row.prosthesis_id}`)
+  return (
+    <div className={isStale ? 'report stale' : 'report'} aria-busy={isStale} data-testid="history">
+      <hgroup className="greeting">
+        <h1>Service history</h1>
+        <p>Every change that your clinic or workshop recorded; times are UTC</p>
+      </hgroup>
+      {rows.length === 0 && <p className="no-day">Nothing was recorded up to this day.</p>}
+      <ol className="timeline">
+        {[...moments].map(([key, changes]) => {
+          const { changed_at: at, prosthesis_id: id, serial_number: serial } = changes[0]!
+          return (
+            <li key={key} data-testid="history-entry">
+              <p className="moment">
+                <time dateTime={at}>
+                  {dayFormat.format(Date.parse(at))} <span>{timeFormat.format(Date.parse(at))}</span>
+                </time>
+                <span>
+                  {models.get(id) ?? 'A former prosthesis'} <span className="code">{serial}</span>
+                </span>
+              </p>
+              <ul>
+                {changes.map((change) => (
+                  <li key={change.field}>
+                    <Change change={change} />
+                  </li>
+                ))}
+              </ul>
+            </li>
+          )
+        })}
+      </ol>
+      {data.is_cut && <p className="no-day">Older changes are not shown.</p>}
+    </div>
+  )
+}
+
+function Change({ change }: { change: Row }) {
+  if (change.change === 'recorded') return 'First recorded'
+  if (change.change === 'removed') return 'No longer recorded for you'
+  const field = change.field ?? ''
+  const setting = /^settings\.(.+)$/.exec(field)?.[1]
+  return (
+    <>
+      {setting ? `Setting “${setting.replaceAll('_', ' ')}”` : (labels[field] ?? field)}{' '}
+      {change.before === null ? 'not set' : <del>{change.before}</del>} <span aria-hidden="true">→</span>{' '}
+      <ins>{change.after ?? 'not set'}</ins>
+    </>
+  )
+}

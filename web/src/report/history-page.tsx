@@ -1,0 +1,17 @@
+import { useEffect } from 'react'
+import type { CustomerPageProps } from './customer-pages.tsx'
+import { HistoryList } from './history-list.tsx'
+import { historyKind } from './report-kind.ts'
+import { ReportPage } from './report-page.tsx'
+
+/** What changed on a customer's prostheses, and when. */
+export function HistoryPage(props: CustomerPageProps) {
+  useEffect(() => {
+    document.title = 'Service history · Tendon'
+  }, [])
+  return (
+    <ReportPage kind={historyKind} {...props}>
+      {({ report, isStale }) => <HistoryList report={report} isStale={isStale} />}
+    </ReportPage>
+  )
+}
