@@ -21,8 +21,11 @@ afterAll(async () => {
 async function inCrm(sql: string): Promise<void> {
   const client = new pg.Client({ connectionString: tendon.settings.CRM_DATABASE_URL })
   await client.connect()
-  await client.query(sql, [demoPeople.alice.customerId])
-  await client.end()
+  try {
+    await client.query(sql, [demoPeople.alice.customerId])
+  } finally {
+    await client.end()
+  }
 }
 
 test('a patient reads trend and service history, and takes the numbers along', async () => {
@@ -48,8 +51,8 @@ test('a patient reads trend and service history, and takes the numbers along', a
 
   await page.getByRole('link', { name: 'Service history' }).click()
   await page.getByText('First recorded').first().waitFor()
-  await inCrm("UPDATE prostheses SET firmware_version = '77.1' WHERE customer_id = $1")
-  await page.getByTestId('history-entry').filter({ hasText: '77.1' }).first().waitFor({ timeout: 5_000 })
+  await inCrm("UPDATE prostheses SET firmware_version = '77.1.0' WHERE customer_id = $1")
+  await page.getByTestId('history-entry').filter({ hasText: '77.1.0' }).first().waitFor({ timeout: 5_000 })
   expect(problems()).toEqual([])
 })
 
