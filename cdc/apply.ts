@@ -41,14 +41,16 @@ const existingViews = defineQuery({
  * Brings `crm.<table>` and the views of one table to what the registry and the source's catalog say. Where the
  * log is not enough to fill the table's new shape, its snapshot is forgotten first, so that the feed takes another
  * even if it dies in between.
+ * @param options.runsAhead changes of the new shape may have been applied to the old one already
  */
 export async function applyReplica(
   source: ClientBase,
   warehouse: Warehouse,
   replica: ReplicaTable,
   log: Log,
+  options: { runsAhead?: boolean } = {},
 ): Promise<void> {
-  await applyTable(source, warehouse, replica, log)
+  await applyTable(source, warehouse, replica, log, options.runsAhead ?? false)
   await applyViews(warehouse, replica, log)
 }
 
@@ -57,6 +59,7 @@ async function applyTable(
   warehouse: Warehouse,
   replica: ReplicaTable,
   log: Log,
+  runsAhead: boolean,
 ): Promise<void> {
   const target = replicaTableName(replica)
   const table = replica.source.qualifiedName
@@ -88,6 +91,7 @@ async function applyTable(
     log.warn({ table }, 'made the replica anew: its key or a column is another one')
     return
   }
+  if (widened.length > 0 && runsAhead) await forgetSnapshot(warehouse, table)
   for (const column of widened) {
     await warehouse.command(`ALTER TABLE ${target} MODIFY COLUMN ${columnDefinition(replica, column)}`)
   }

@@ -20,10 +20,10 @@ export function createCatalogWatch(options: {
   source: ClientBase
   catalog: Catalog
   publicationName: string
-  entries: readonly RegistryEntry[]
+  readEntries: () => Promise<RegistryEntry[]>
   signal: AbortSignal
 }): CatalogWatch {
-  const { source, catalog, publicationName, entries, signal } = options
+  const { source, catalog, publicationName, readEntries, signal } = options
   let isDue = false
   let wake: (() => void) | undefined
 
@@ -50,9 +50,9 @@ export function createCatalogWatch(options: {
         signal.throwIfAborted()
         await nextLook()
         isDue = false
-        const fingerprint = await readFingerprint(source, publicationName, entries)
+        const fingerprint = await readFingerprint(source, publicationName, await readEntries())
         if (fingerprint !== catalog.fingerprint) {
-          throw cdcErrors.schemaChanged('The catalog of the CRM database has changed.')
+          throw cdcErrors.schemaChanged('The catalog of the CRM database, or the registry, has changed.')
         }
       }
     },

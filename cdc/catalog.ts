@@ -1,15 +1,18 @@
 import { createHash } from 'node:crypto'
+import type { TendonError } from '@tendon/platform/errors.ts'
 import type { ClientBase } from 'pg'
 import { applyPublication, readMemberships } from './derive-publication.ts'
 import { deriveReplica, type ReplicaTable } from './derive-table.ts'
 import type { RegistryEntry } from './registry.ts'
-import { readSourceTables, type SourceTable } from './source-catalog.ts'
+import { lookUpTables, type SourceTable } from './source-catalog.ts'
 
 /** The registry's tables as the source has them. */
 export type Catalog = {
   replicas: ReplicaTable[]
   /** Each table's place in the publication, by its qualified name. */
   memberships: Map<string, string>
+  /** Tables and columns that are not carried, or not as the registry asks. */
+  problems: TendonError[]
   /** Another one when anything in it is. */
   fingerprint: string
 }
@@ -20,11 +23,13 @@ export async function readCatalog(
   publicationName: string,
   entries: readonly RegistryEntry[],
 ): Promise<Catalog> {
-  const tables = await readSourceTables(client, entries)
+  const { tables, problems } = await lookUpTables(client, entries)
   const memberships = await applyPublication(client, publicationName, tables)
+  const replicas = tables.map(deriveReplica)
   return {
-    replicas: tables.map(deriveReplica),
+    replicas,
     memberships,
+    problems: [...problems, ...replicas.flatMap((replica) => replica.problems)],
     fingerprint: fingerprintOf(tables, memberships),
   }
 }
@@ -35,7 +40,7 @@ export async function readFingerprint(
   publicationName: string,
   entries: readonly RegistryEntry[],
 ): Promise<string> {
-  const tables = await readSourceTables(client, entries)
+  const { tables } = await lookUpTables(client, entries)
   return fingerprintOf(tables, await readMemberships(client, publicationName, tables))
 }
 

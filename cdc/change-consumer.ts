@@ -42,8 +42,8 @@ export function createChangeConsumer(options: {
   invalidate: Invalidate
   /** Resolves when everything committed at the source up to an LSN is in Kafka. */
   inKafka: (lsn: bigint) => Promise<void>
-  /** A column that the catalog does not have: it has changed. */
-  onUnknownColumn: (table: string, column: string) => void
+  /** A message that does not go with the catalog, which must have changed. */
+  onOtherShape: (what: string) => void
   /** Called before anybody is told to look again: the reports they get say which changes they have seen. */
   onVisible: (newest: NewestChange) => Promise<void>
   log: Log
@@ -52,7 +52,7 @@ export function createChangeConsumer(options: {
 }): ChangeConsumer {
   const { consumer, topics, progress, catalog, warehouse, readSource, invalidate, log, metrics, signal } =
     options
-  const { inKafka, onUnknownColumn, onVisible } = options
+  const { inKafka, onOtherShape, onVisible } = options
   const replicas = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, replica]))
   const handled: Offsets = new Map()
   const again = { signal, log }
@@ -86,19 +86,22 @@ export function createChangeConsumer(options: {
       if (!replica) continue
       const group = groups.get(replica)
       if (group) group.push(message)
-      else {
-        groups.set(replica, [message])
-        lookForNewColumns(replica, message)
-      }
+      else groups.set(replica, [message])
+      compareShape(replica, message)
     }
     return groups
   }
 
-  function lookForNewColumns({ source }: ReplicaTable, { table, columns }: ChangeMessage): void {
-    const isKnown = (name: string) =>
-      source.columns.some((column) => column.name === name) || source.omitted.includes(name)
-    const unknown = columns.find((name) => !isKnown(name))
-    if (unknown !== undefined) onUnknownColumn(table, unknown)
+  function compareShape({ source }: ReplicaTable, { table, columns, nulls }: ChangeMessage): void {
+    for (const name of columns) {
+      const isKnown = source.columns.some((column) => column.name === name) || source.omitted.includes(name)
+      if (!isKnown) onOtherShape(`${table}.${name} is new`)
+    }
+    for (const name of nulls) {
+      if (source.columns.some((column) => column.name === name && column.notNull)) {
+        onOtherShape(`${table}.${name} may be NULL now`)
+      }
+    }
   }
 
   /**

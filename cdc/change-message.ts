@@ -24,8 +24,9 @@ export type ChangeMessage = {
   value: Buffer
   /** Some of its values were not sent, since an UPDATE left them as they were (TOAST). */
   isIncomplete: boolean
-  /** Names of its columns. */
+  /** Names of its columns, and those that are NULL. */
   columns: string[]
+  nulls: string[]
 }
 
 const whole = z.union([z.int(), z.string()])
@@ -88,6 +89,7 @@ export function parseChangeMessage(
       committedAt: BigInt(change.__source_ts_us ?? 0),
       isIncomplete: change.__op !== 'd' && value.includes(unavailableBytes),
       columns: Object.keys(change).filter((name) => !name.startsWith('__')),
+      nulls: change.__op === 'd' ? [] : Object.keys(change).filter((name) => change[name] === null),
     }
   }
   const truncated = truncation.safeParse(json).data
@@ -110,6 +112,7 @@ export function parseChangeMessage(
     committedAt: BigInt(source.ts_us ?? 0),
     isIncomplete: false,
     columns: [],
+    nulls: [],
   }
 }
 

@@ -1,3 +1,4 @@
+import { TendonError } from '@tendon/platform/errors.ts'
 import { cdcErrors } from './errors.ts'
 import type { SourceColumn, SourceTable } from './source-catalog.ts'
 import { chLiteral } from './sql-names.ts'
@@ -13,11 +14,16 @@ export type ColumnMapping = {
   value: (extracted: string) => string
   /** SQL that is true where the value can be held without loss; absent where it always can. */
   fits?: (extracted: string) => string
+  /**
+   * A row in which it is NULL is not applied: the column takes NULLs by now, which the replica does not know yet. The
+   * feed notices, and reads the row again once the replica takes them too.
+   */
+  isRequired: boolean
   /** SQL of the value as it stands in the JSON of a key, from the column of `crm.<table>`. */
   keyJson: (column: string) => string
 }
 
-type Shape = Omit<ColumnMapping, 'name' | 'columnType' | 'extractType'> & {
+type Shape = Omit<ColumnMapping, 'name' | 'columnType' | 'extractType' | 'isRequired'> & {
   columnType: string
   extractType: string
 }
@@ -127,20 +133,48 @@ const reservedNames = new Set(['_version', '_deleted'])
 /**
  * How a column is held in the warehouse: by default without loss (times saturate at ClickHouse's range, 1900 to
  * 2299), or in the narrower type that the registry asks for.
- * @throws TENDON-CDC-009 for what cannot be done
+ * @returns with TENDON-CDC-009 where that cannot be done: the default, or no mapping for a name that is taken
  */
-export function mapColumn(table: SourceTable, column: SourceColumn): ColumnMapping {
+export function mapColumn(
+  table: SourceTable,
+  column: SourceColumn,
+): { mapping?: ColumnMapping; problem?: TendonError } {
   if (reservedNames.has(column.name) || column.name.startsWith('__')) {
-    throw cdcErrors.columnNotSupported(`${table.qualifiedName}.${column.name} has a name that is taken.`)
+    return {
+      problem: cdcErrors.columnNotSupported(
+        `${table.qualifiedName}.${column.name} has a name that is taken.`,
+      ),
+    }
   }
   const asked = table.entry.types?.[column.name]
-  const shape = asked ? narrowed(table, column, asked) : (shapes[column.type.name] ?? text)
-  const { name } = column
+  const standard = shapes[column.type.name] ?? text
+  if (asked === undefined) return { mapping: mappingOf(table, column, standard) }
+  try {
+    return { mapping: mappingOf(table, column, narrowed(table, column, asked)) }
+  } catch (error) {
+    if (!(error instanceof TendonError)) throw error
+    return { mapping: mappingOf(table, column, standard), problem: error }
+  }
+}
+
+function mappingOf(table: SourceTable, { name, notNull }: SourceColumn, shape: Shape): ColumnMapping {
   // Key columns are never NULL, whatever the catalog says of partitioned tables' columns.
-  if (column.notNull || table.key.includes(name)) return { ...shape, name, value: neverNull(shape) }
+  if (table.key.includes(name)) return { ...shape, name, value: neverNull(shape), isRequired: false }
+  if (notNull) {
+    const held = (extracted: string) => `assumeNotNull(${extracted})`
+    return {
+      ...shape,
+      name,
+      isRequired: true,
+      extractType: nullable(shape.extractType),
+      value: (extracted) => neverNull(shape)(held(extracted)),
+      ...(shape.fits && { fits: (extracted: string) => shape.fits!(held(extracted)) }),
+    }
+  }
   return {
     ...shape,
     name,
+    isRequired: false,
     columnType: nullable(shape.columnType),
     extractType: nullable(shape.extractType),
     ...(shape.fits && { fits: orNull(shape.fits) }),

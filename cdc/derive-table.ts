@@ -1,3 +1,4 @@
+import type { TendonError } from '@tendon/platform/errors.ts'
 import type { ColumnMapping } from './column-mapping.ts'
 import { mapColumn } from './column-mapping.ts'
 import type { SourceTable } from './source-catalog.ts'
@@ -10,6 +11,8 @@ export type ReplicaTable = {
   name: string
   columns: ColumnMapping[]
   key: ColumnMapping[]
+  /** Columns that are held otherwise than the registry asks, or not at all, and why. */
+  problems: TendonError[]
 }
 
 /** Tables of `public` keep their name; those of another schema have it in front, with a dot. */
@@ -17,15 +20,17 @@ export function replicaName(source: { schema: string; name: string }): string {
   return source.schema === 'public' ? source.name : `${source.schema}.${source.name}`
 }
 
-/** @throws TENDON-CDC-009 for a column that cannot be mapped */
+/** @throws TENDON-CDC-009 for a column of the key that cannot be mapped */
 export function deriveReplica(source: SourceTable): ReplicaTable {
-  const columns = source.columns.map((column) => mapColumn(source, column))
-  return {
-    source,
-    name: replicaName(source),
-    columns,
-    key: source.key.map((name) => columns.find((column) => column.name === name)!),
-  }
+  const problems: TendonError[] = []
+  const columns = source.columns.flatMap((column) => {
+    const { mapping, problem } = mapColumn(source, column)
+    if (problem) problems.push(problem)
+    return mapping ?? []
+  })
+  const key = source.key.flatMap((name) => columns.find((column) => column.name === name) ?? [])
+  if (key.length < source.key.length && problems[0]) throw problems[0]
+  return { source, name: replicaName(source), columns, key, problems }
 }
 
 /** `crm.<table>`, quoted. */

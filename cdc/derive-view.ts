@@ -66,8 +66,11 @@ export function valuesSql(replica: ReplicaTable, columns = replica.columns): str
 
 /** Whether an event with `__fields` and `__deleted` can be applied. */
 export function appliesSql(replica: ReplicaTable): string {
-  const fits = fitsSql(replica)
-  return `${extracted(1)} != ''${fits.length > 0 ? ` AND (__deleted = 1 OR (${fits.join(' AND ')}))` : ''}`
+  const required = replica.columns.flatMap((column, index) =>
+    column.isRequired ? `isNotNull(${extracted(index + 2)})` : [],
+  )
+  const holds = [...required, ...fitsSql(replica)]
+  return `${extracted(1)} != ''${holds.length > 0 ? ` AND (__deleted = 1 OR (${holds.join(' AND ')}))` : ''}`
 }
 
 function fitsSql(replica: ReplicaTable): string[] {

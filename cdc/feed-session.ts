@@ -9,6 +9,7 @@ import type { FeedMetrics } from './feed-metrics.ts'
 import { type Pipeline, startPipeline } from './feed-pipeline.ts'
 import type { FeedHooks } from './feed-supervisor.ts'
 import type { Invalidate } from './invalidate.ts'
+import { readKnownTables } from './known-tables.ts'
 import { formatLsn } from './lsn.ts'
 import type { SourceConfig } from './options.ts'
 import { PgOutputDecoder } from './pgoutput-decoder.ts'
@@ -25,6 +26,7 @@ import { WalStream } from './wal-stream.ts'
 
 export type SessionOptions = FeedHooks & {
   config: SourceConfig
+  /** Declared in code; what was added at run time comes beside them. */
   entries: readonly RegistryEntry[]
   warehouse: Warehouse
   invalidate: Invalidate
@@ -38,7 +40,7 @@ export type SessionOptions = FeedHooks & {
  * @throws always, what ended it
  */
 export async function runSession(options: SessionOptions): Promise<never> {
-  const { config, entries, warehouse, log, onState } = options
+  const { config, warehouse, log, onState } = options
   const ending = new AbortController()
   const signal = AbortSignal.any([options.signal, ending.signal])
   const session = { ...options, signal }
@@ -47,12 +49,14 @@ export async function runSession(options: SessionOptions): Promise<never> {
   let connection: ReplicationConnection | undefined
   let pipeline: Pipeline | undefined
   try {
-    const catalog = await readCatalog(source, config.publicationName, entries)
+    const readEntries = () => readKnownTables(warehouse, options.entries)
+    const catalog = await readCatalog(source, config.publicationName, await readEntries())
+    for (const { code, message } of catalog.problems) log.error({ error_code: code }, message)
     for (const replica of catalog.replicas) await applyReplica(source, warehouse, replica, log)
     connection = await ReplicationConnection.open(config.crmDatabaseUrl)
     signal.throwIfAborted()
     signal.addEventListener('abort', () => connection?.destroy(), { once: true })
-    const watch = createCatalogWatch({ source, catalog, ...config, entries, signal })
+    const watch = createCatalogWatch({ source, catalog, ...config, readEntries, signal })
     return await Promise.race([
       readChanges(session, {
         source,

@@ -4,11 +4,11 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type { Admin, Consumer } from 'kafkajs'
 import type pg from 'pg'
 import { applyReplica } from './apply.ts'
+import { applyChain } from './apply-chain.ts'
 import { type Catalog, readCatalog } from './catalog.ts'
 import { createCatalogWatch } from './catalog-watch.ts'
 import { createChangeConsumer, type NewestChange } from './change-consumer.ts'
 import { type Connector, createConnector } from './connect-rest.ts'
-import { prepareConnector } from './connector-history.ts'
 import { cdcErrors } from './errors.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
 import type { FeedHooks } from './feed-supervisor.ts'
@@ -16,8 +16,8 @@ import type { Invalidate } from './invalidate.ts'
 import { createKafkaClient } from './kafka-client.ts'
 import { createKafkaProgress, hasReached, type KafkaProgress, type Offsets } from './kafka-progress.ts'
 import { finishInitialSnapshot } from './kafka-snapshot.ts'
-import { applyKafkaTable, changeTopic, clickHouseGroup } from './kafka-table.ts'
-import { applyMessageViews } from './message-views.ts'
+import { clickHouseGroup } from './kafka-table.ts'
+import { readKnownTables } from './known-tables.ts'
 import type { KafkaConfig } from './options.ts'
 import { type Position, writePosition } from './positions.ts'
 import { connectSource } from './postgres-connection.ts'
@@ -32,6 +32,7 @@ const connectorIntervalMs = 1_000
 
 export type KafkaSessionOptions = FeedHooks & {
   config: KafkaConfig
+  /** Declared in code; what was added at run time comes beside them. */
   entries: readonly RegistryEntry[]
   warehouse: Warehouse
   invalidate: Invalidate
@@ -45,7 +46,7 @@ export type KafkaSessionOptions = FeedHooks & {
  * @throws always, what ended it
  */
 export async function runKafkaSession(options: KafkaSessionOptions): Promise<never> {
-  const { config, entries, warehouse, log, onState } = options
+  const { config, warehouse, log, onState } = options
   const ending = new AbortController()
   const signal = AbortSignal.any([options.signal, ending.signal])
   onState('starting')
@@ -60,27 +61,25 @@ export async function runKafkaSession(options: KafkaSessionOptions): Promise<nev
     retry: { retries: 3, restartOnFailure: async () => false },
   })
   try {
-    const catalog = await readCatalog(source, config.publicationName, entries)
-    for (const replica of catalog.replicas) await applyReplica(source, warehouse, replica, log)
-    await applyMessageViews(warehouse, log)
-    await applyKafkaTable(warehouse, config)
+    const readEntries = () => readKnownTables(warehouse, options.entries)
+    const catalog = await readCatalog(source, config.publicationName, await readEntries())
+    for (const { code, message } of catalog.problems) log.error({ error_code: code }, message)
+    // ClickHouse goes on reading while its tables are brought along.
+    for (const replica of catalog.replicas) {
+      await applyReplica(source, warehouse, replica, log, { runsAhead: true })
+    }
     await connectAdmin(admin)
-    const topics = catalog.replicas.map(({ source: table }) => changeTopic(config, table.qualifiedName))
-    await makeTopics(admin, topics, config.topicPartitions)
     const connector = createConnector(config.kafkaConnectUrl, config.slotName)
-    const prepared = await prepareConnector({ source, warehouse, connector, catalog, config, log })
+    const chain = await applyChain({ source, warehouse, admin, connector, catalog, config, log })
     const progress = createKafkaProgress({
       admin,
-      topics,
+      topics: chain.topics,
       clickHouseGroup: clickHouseGroup(config),
       signal,
     })
-    const watch = createCatalogWatch({ source, catalog, ...config, entries, signal })
+    const watch = createCatalogWatch({ source, catalog, ...config, readEntries, signal })
     return await Promise.race([
-      follow(
-        { ...options, signal },
-        { source, catalog, connector, consumer, progress, ...prepared, topics, watch },
-      ),
+      follow({ ...options, signal }, { source, catalog, connector, consumer, progress, ...chain, watch }),
       watch.run(),
       watchConnector(connector, config.kafkaConnectUrl, signal, log),
     ])
@@ -99,21 +98,6 @@ async function connectAdmin(admin: Admin): Promise<void> {
     await admin.connect()
   } catch (cause) {
     throw cdcErrors.kafkaUnavailable('No broker could be reached.', { cause })
-  }
-}
-
-/** Before the connector makes them, so that both who read them find them at once. */
-async function makeTopics(admin: Admin, topics: string[], partitions: number): Promise<void> {
-  try {
-    const existing = new Set(await admin.listTopics())
-    const missing = topics.filter((topic) => !existing.has(topic))
-    if (missing.length === 0) return
-    await admin.createTopics({
-      waitForLeaders: true,
-      topics: missing.map((topic) => ({ topic, numPartitions: partitions, replicationFactor: -1 })),
-    })
-  } catch (cause) {
-    throw cdcErrors.kafkaUnavailable('The change topics could not be made.', { cause })
   }
 }
 
@@ -167,8 +151,8 @@ async function follow(
     readSource: createSourceRows(() => connectSource(config.crmDatabaseUrl)),
     invalidate: session.invalidate,
     inKafka,
-    onUnknownColumn: (table, column) => {
-      const difference = `${catalog.fingerprint} ${table}.${column}`
+    onOtherShape: (what) => {
+      const difference = `${catalog.fingerprint} ${what}`
       if (explained.has(difference)) return
       explained.add(difference)
       watch.look()

@@ -1,3 +1,4 @@
+import type { TendonError } from '@tendon/platform/errors.ts'
 import type { ClientBase } from 'pg'
 import { z } from 'zod'
 import { cdcErrors } from './errors.ts'
@@ -120,6 +121,16 @@ export async function readSourceTables(
   client: ClientBase,
   entries: readonly RegistryEntry[],
 ): Promise<SourceTable[]> {
+  const { tables, problems } = await lookUpTables(client, entries)
+  if (problems[0]) throw problems[0]
+  return tables
+}
+
+/** The same, with what is wrong beside those of which nothing is: they can be carried all the same. */
+export async function lookUpTables(
+  client: ClientBase,
+  entries: readonly RegistryEntry[],
+): Promise<{ tables: SourceTable[]; problems: TendonError[] }> {
   const names = entries.map((entry) => splitTableName(entry.name))
   const tables = await rowsOf(client, tableRow, tablesSql, [
     names.map(({ schema }) => schema),
@@ -130,11 +141,16 @@ export async function readSourceTables(
     client,
     columns.map((column) => column.type_oid),
   )
-  return entries.map((entry) => {
-    const table = tables.find((found) => found.qualified_name === entry.name)
-    if (!table?.oid) throw cdcErrors.tableMissing(`There is no table ${entry.name}.`)
+  const problems: TendonError[] = []
+  const found = entries.flatMap((entry): SourceTable | never[] => {
+    const table = tables.find((row) => row.qualified_name === qualified(entry.name))
+    if (!table?.oid) {
+      problems.push(cdcErrors.tableMissing(`There is no table ${entry.name}.`))
+      return []
+    }
     if (table.key.length === 0 || table.replica_identity === 'n') {
-      throw cdcErrors.tableWithoutKey(`${entry.name} has no key to tell its rows apart by.`)
+      problems.push(cdcErrors.tableWithoutKey(`${entry.name} has no key to tell its rows apart by.`))
+      return []
     }
     const own = columns.filter((column) => column.table_oid === table.oid)
     // Generated columns are left out: pgoutput does not carry them before PostgreSQL 18, and virtual ones never.
@@ -143,7 +159,7 @@ export async function readSourceTables(
     const kept = own.filter(isKept)
     return {
       entry,
-      qualifiedName: entry.name,
+      qualifiedName: table.qualified_name,
       oid: table.oid,
       isPartitioned: table.kind === 'p',
       schema: table.schema,
@@ -161,7 +177,10 @@ export async function readSourceTables(
       domains: types.domainsOf(kept.map((column) => column.type_oid)),
     }
   })
+  return { tables: found, problems }
 }
+
+const qualified = (name: string) => (name.includes('.') ? name : `public.${name}`)
 
 /** The schema ends at the first dot; a name without one is in `public`. */
 function splitTableName(qualifiedName: string): { schema: string; name: string } {
