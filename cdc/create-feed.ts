@@ -1,8 +1,7 @@
-import { ConfigError } from '@tendon/platform/config.ts'
 import { createCdcFeed, type FeedParts } from './cdc-feed.ts'
 import type { CdcFeed } from './feed-supervisor.ts'
 import { createKafkaFeed } from './kafka-feed.ts'
-import type { CdcConfig } from './options.ts'
+import { type CdcConfig, kafkaConfigOf } from './options.ts'
 
 /**
  * The change feed that the configuration asks for: by Debezium and Kafka when it names brokers, read from the WAL in
@@ -10,10 +9,6 @@ import type { CdcConfig } from './options.ts'
  * @throws ConfigError when it names brokers and no Kafka Connect
  */
 export function createFeed(parts: FeedParts<CdcConfig>): CdcFeed {
-  const { kafkaBrokers, kafkaConnectUrl } = parts.config
-  if (!kafkaBrokers) return createCdcFeed(parts)
-  if (!kafkaConnectUrl) {
-    throw new ConfigError('cdc', ['KAFKA_BROKERS needs KAFKA_CONNECT_URL: the connector is made there'])
-  }
-  return createKafkaFeed({ ...parts, config: { ...parts.config, kafkaBrokers, kafkaConnectUrl } })
+  const kafka = kafkaConfigOf(parts.config)
+  return kafka ? createKafkaFeed({ ...parts, config: kafka }) : createCdcFeed(parts)
 }

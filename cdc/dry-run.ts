@@ -1,4 +1,5 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
+import type { Admin } from 'kafkajs'
 import type pg from 'pg'
 import type { Connector } from './connect-rest.ts'
 
@@ -6,6 +7,7 @@ import type { Connector } from './connect-rest.ts'
 export type DryRun = {
   source: pg.Client
   warehouse: Warehouse
+  admin: (admin: Admin) => Admin
   connector: (connector: Connector) => Connector
   steps: string[]
 }
@@ -38,6 +40,13 @@ export function createDryRun(source: pg.Client, warehouse: Warehouse): DryRun {
         note('ClickHouse', `INSERT INTO ${table}: ${JSON.stringify(rows)}`)
       },
     },
+    admin: (admin) => ({
+      ...admin,
+      async createTopics({ topics }) {
+        note('Kafka', `create the topics ${topics.map(({ topic }) => topic).join(', ')}`)
+        return true
+      },
+    }),
     connector: (connector) => ({
       ...connector,
       async put(config) {

@@ -1,4 +1,4 @@
-import { type Config, defineOptions, portOption, textOption, urlOption } from '@tendon/platform/config.ts'
+import { type Config, ConfigError, defineOptions, portOption, textOption, urlOption } from '@tendon/platform/config.ts'
 import { logLevels } from '@tendon/platform/log.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import { z } from 'zod'
@@ -66,6 +66,19 @@ export type CdcConfig = Config<typeof cdcOptions>
 export type SourceConfig = Pick<CdcConfig, 'crmDatabaseUrl' | 'slotName' | 'publicationName'>
 /** With brokers, changes come by Debezium and Kafka; without them the WAL is read in process. */
 export type KafkaConfig = CdcConfig & { kafkaBrokers: string[]; kafkaConnectUrl: string }
+
+/**
+ * @returns undefined when the WAL is read in process
+ * @throws ConfigError when there are brokers and no Kafka Connect
+ */
+export function kafkaConfigOf(config: CdcConfig): KafkaConfig | undefined {
+  const { kafkaBrokers, kafkaConnectUrl } = config
+  if (!kafkaBrokers) return undefined
+  if (!kafkaConnectUrl) {
+    throw new ConfigError('cdc', ['KAFKA_BROKERS needs KAFKA_CONNECT_URL: the connector is made there'])
+  }
+  return { ...config, kafkaBrokers, kafkaConnectUrl }
+}
 
 /** The feed with the addresses of the real parts. */
 export const serviceOptions = defineOptions({

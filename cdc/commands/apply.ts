@@ -1,22 +1,69 @@
+import { booleanOption, defineOptions } from '@tendon/platform/config.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'
 import { applyReplica } from '../apply.ts'
+import { applyChain } from '../apply-chain.ts'
 import { readCatalog } from '../catalog.ts'
+import { createConnector } from '../connect-rest.ts'
+import { createDryRun } from '../dry-run.ts'
+import { createKafkaClient } from '../kafka-client.ts'
+import { readKnownTables } from '../known-tables.ts'
+import { kafkaConfigOf } from '../options.ts'
 import { registry } from '../registry.ts'
 import { commandOptions, defineCommand, exitCodes, print } from './command.ts'
 
+const applyOptions = defineOptions({
+  ...commandOptions,
+  dryRun: {
+    env: 'CDC_DRY_RUN',
+    flag: 'dry-run',
+    type: booleanOption,
+    default: false,
+    help: 'Say what would be done, and do nothing',
+  },
+})
+
 export const apply = defineCommand({
   name: 'apply',
-  summary: 'Bring the publication, the replicas and their views to the registry and the catalog',
-  options: commandOptions,
+  summary: 'Bring the publication, the replicas, their views and the connector to the registry and the catalog',
+  options: applyOptions,
   async act(config, { source, warehouse }) {
     // Standard output carries the answer alone.
-    const log = createLog({ service: 'cdc' }, process.stderr)
-    await applyMigrations(warehouse)
-    const { replicas } = await readCatalog(source, config.publicationName, registry)
-    for (const replica of replicas) await applyReplica(source, warehouse, replica, log)
-    const names = replicas.map(({ source: table }) => table.qualifiedName)
-    print(config, { tables: names }, names.map((name) => `${name} is in place\n`).join(''))
+    const log = createLog({ service: 'cdc', level: config.dryRun ? 'warn' : 'info' }, process.stderr)
+    const run = createDryRun(source, warehouse)
+    const [crm, target] = config.dryRun ? [run.source, run.warehouse] : [source, warehouse]
+    await applyMigrations(target)
+    const entries = await readKnownTables(warehouse, registry)
+    const catalog = await readCatalog(crm, config.publicationName, entries)
+    for (const replica of catalog.replicas) await applyReplica(crm, target, replica, log)
+    const kafka = kafkaConfigOf(config)
+    if (kafka) {
+      const admin = createKafkaClient(kafka.kafkaBrokers, log).admin()
+      await admin.connect()
+      try {
+        const connector = createConnector(kafka.kafkaConnectUrl, kafka.slotName)
+        await applyChain({
+          source: crm,
+          warehouse: target,
+          admin: config.dryRun ? run.admin(admin) : admin,
+          connector: config.dryRun ? run.connector(connector) : connector,
+          catalog,
+          config: kafka,
+          log,
+        })
+      } finally {
+        await admin.disconnect()
+      }
+    }
+    const names = catalog.replicas.map(({ source: table }) => table.qualifiedName)
+    const problems = catalog.problems.map(({ code, message }) => ({ code, detail: message }))
+    const problemLines = problems.map(({ code, detail }) => `${code}: ${detail}\n`).join('')
+    if (config.dryRun) {
+      const text = run.steps.length > 0 ? run.steps.join('\n') : 'Everything is in place.'
+      print(config, { steps: run.steps, problems }, `${text}\n${problemLines}`)
+    } else {
+      print(config, { tables: names, problems }, `${names.map((name) => `${name} is in place\n`).join('')}${problemLines}`)
+    }
     return exitCodes.done
   },
 })
