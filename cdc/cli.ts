@@ -1,11 +1,12 @@
 import { ConfigError } from '@tendon/platform/config.ts'
 import { runProgram } from '@tendon/platform/process-config.ts'
+import { add } from './commands/add.ts'
 import { apply } from './commands/apply.ts'
 import { type Command, exitCodes } from './commands/command.ts'
 import { status } from './commands/status.ts'
 import { verify } from './commands/verify.ts'
 
-const commands: Command[] = [apply, status, verify]
+const commands: Command[] = [apply, add, status, verify]
 
 const [name, ...argv] = process.argv.slice(2)
 await runProgram(async () => {

@@ -122,7 +122,8 @@ async function beginHistory(options: {
   }
 }
 
-async function readIdentity(crmDatabaseUrl: string): Promise<SourceIdentity> {
+/** Which cluster the source is, and in which of its histories. */
+export async function readIdentity(crmDatabaseUrl: string): Promise<SourceIdentity> {
   const connection = await ReplicationConnection.open(crmDatabaseUrl)
   try {
     return await identifySystem(connection)

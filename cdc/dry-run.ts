@@ -1,4 +1,4 @@
-import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { clickHouseErrorCode, type Warehouse } from '@tendon/warehouse/client.ts'
 import type { Admin } from 'kafkajs'
 import type pg from 'pg'
 import type { Connector } from './connect-rest.ts'
@@ -33,6 +33,15 @@ export function createDryRun(source: pg.Client, warehouse: Warehouse): DryRun {
     }),
     warehouse: {
       ...warehouse,
+      async query(query, params) {
+        try {
+          return await warehouse.query(query, params)
+        } catch (error) {
+          // What would be made first is not there yet: UNKNOWN_TABLE, UNKNOWN_DATABASE.
+          if ([60, 81].includes(clickHouseErrorCode(error) ?? 0)) return []
+          throw error
+        }
+      },
       async command(sql) {
         note('ClickHouse', sql)
       },

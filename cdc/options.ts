@@ -1,4 +1,11 @@
-import { type Config, ConfigError, defineOptions, portOption, textOption, urlOption } from '@tendon/platform/config.ts'
+import {
+  type Config,
+  ConfigError,
+  defineOptions,
+  portOption,
+  textOption,
+  urlOption,
+} from '@tendon/platform/config.ts'
 import { logLevels } from '@tendon/platform/log.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import { z } from 'zod'

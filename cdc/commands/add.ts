@@ -26,7 +26,13 @@ const assignments = z
 
 const addOptions = defineOptions({
   ...commandOptions,
-  omit: { env: 'CDC_OMIT', flag: 'omit', type: list, optional: true, help: 'Columns that stay out, as in phone,email' },
+  omit: {
+    env: 'CDC_OMIT',
+    flag: 'omit',
+    type: list,
+    optional: true,
+    help: 'Columns that stay out, as in phone,email',
+  },
   types: {
     env: 'CDC_TYPES',
     flag: 'types',
@@ -57,7 +63,12 @@ export const add = defineCommand({
   options: addOptions,
   async act(config, { source, warehouse, operands }) {
     const name = operands[0]!.includes('.') ? operands[0]! : `public.${operands[0]}`
-    const entry = { name, omitColumns: config.omit ?? [], types: config.types ?? {}, users: config.users ?? '' }
+    const entry = {
+      name,
+      omitColumns: config.omit ?? [],
+      types: config.types ?? {},
+      users: config.users ?? '',
+    }
     // What cannot be carried as asked is refused before it is written down.
     const [table] = await readSourceTables(source, [entry])
     const [problem] = deriveReplica(table!).problems

@@ -25,7 +25,8 @@ const applyOptions = defineOptions({
 
 export const apply = defineCommand({
   name: 'apply',
-  summary: 'Bring the publication, the replicas, their views and the connector to the registry and the catalog',
+  summary:
+    'Bring the publication, the replicas, their views and the connector to the registry and the catalog',
   options: applyOptions,
   async act(config, { source, warehouse }) {
     // Standard output carries the answer alone.
@@ -33,7 +34,7 @@ export const apply = defineCommand({
     const run = createDryRun(source, warehouse)
     const [crm, target] = config.dryRun ? [run.source, run.warehouse] : [source, warehouse]
     await applyMigrations(target)
-    const entries = await readKnownTables(warehouse, registry)
+    const entries = await readKnownTables(target, registry)
     const catalog = await readCatalog(crm, config.publicationName, entries)
     for (const replica of catalog.replicas) await applyReplica(crm, target, replica, log)
     const kafka = kafkaConfigOf(config)
@@ -62,7 +63,11 @@ export const apply = defineCommand({
       const text = run.steps.length > 0 ? run.steps.join('\n') : 'Everything is in place.'
       print(config, { steps: run.steps, problems }, `${text}\n${problemLines}`)
     } else {
-      print(config, { tables: names, problems }, `${names.map((name) => `${name} is in place\n`).join('')}${problemLines}`)
+      print(
+        config,
+        { tables: names, problems },
+        `${names.map((name) => `${name} is in place\n`).join('')}${problemLines}`,
+      )
     }
     return exitCodes.done
   },
