@@ -49,6 +49,9 @@ const logoutClaims = z.object({
   events: z.object({ 'http://schemas.openid.net/event/backchannel-logout': z.object({}) }),
 })
 
+// Asymmetric only (RFC 8725 §3.1).
+const algorithms = ['RS256', 'PS256', 'ES256']
+
 const logoutTokenType = /^(application\/)?(logout\+)?jwt$/i
 
 /** How long a person waits for the provider. */
@@ -95,9 +98,6 @@ export function createOidcClient(options: {
       clientId,
       clientSecret,
       timeoutMs: tokenEndpointTimeoutMs,
-      // Signatures of ID tokens are checked although they come straight from the provider: the back channel may
-      // be plain HTTP (OpenID Connect Core 1.0 §3.1.3.7, 6).
-      execute: [oidc.enableNonRepudiationChecks],
     }).catch((err) => {
       discovered = undefined
       throw bffErrors.providerUnavailable('The identity provider could not be reached.', {
@@ -109,10 +109,27 @@ export function createOidcClient(options: {
     )
   }
 
-  function parseTokens(
+  /** The provider's keys; of a token whose key is not among them, they are fetched again. */
+  function providerKeys(config: oidc.Configuration): JWTVerifyGetKey {
+    keySet ??= createRemoteJWKSet(new URL(config.serverMetadata().jwks_uri ?? ''), {
+      [customFetch]: providerFetch,
+      timeoutDuration: providerTimeoutMs,
+      // A provider that rotates its keys must not cost anybody the session: the refresh token is spent by then.
+      cooldownDuration: 1_000,
+    })
+    return keySet
+  }
+
+  /**
+   * openid-client has checked the ID token's claims. Its signature is checked too, although it comes straight from the
+   * provider: the back channel may be plain HTTP (OpenID Connect Core 1.0 §3.1.3.7, 6).
+   */
+  async function parseTokens(
+    config: oidc.Configuration,
     response: oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers,
     previousRefreshToken?: string,
-  ): IssuedTokens {
+  ): Promise<IssuedTokens> {
+    if (response.id_token) await jwtVerify(response.id_token, providerKeys(config), { algorithms })
     const claims = response.claims()
     const lifetimeMs = (response.expires_in ?? defaultLifetimeSeconds) * 1000
     const expiresAtMs = now() + lifetimeMs
@@ -167,7 +184,7 @@ export function createOidcClient(options: {
         const response = await withinPatience(exchange, providerTimeoutMs, () =>
           bffErrors.providerUnavailable('The identity provider takes too long to answer.'),
         )
-        const tokens = parseTokens(response)
+        const tokens = await parseTokens(config, response)
         if (!tokens.identity || !tokens.refreshToken) throw new Error('no ID token or no refresh token')
         return { ...tokens, identity: tokens.identity }
       } catch (err) {
@@ -189,7 +206,7 @@ export function createOidcClient(options: {
       const config = await configuration()
       try {
         const response = await oidc.refreshTokenGrant(config, refreshToken)
-        return { refused: false, tokens: parseTokens(response, refreshToken) }
+        return { refused: false, tokens: await parseTokens(config, response, refreshToken) }
       } catch (err) {
         // Only this answer is about the token; others, as invalid_client, are about us and end nobody's session.
         if (err instanceof oidc.ResponseBodyError && err.error === 'invalid_grant') return { refused: true }
@@ -249,14 +266,12 @@ export function createOidcClient(options: {
 
     /** Checks a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6). */
     async verifyLogoutToken(token: string): Promise<z.infer<typeof logoutClaims>> {
-      const metadata = (await configuration()).serverMetadata()
-      keySet ??= createRemoteJWKSet(new URL(metadata.jwks_uri ?? ''), { [customFetch]: providerFetch })
+      const config = await configuration()
       try {
-        const { payload, protectedHeader } = await jwtVerify(token, keySet, {
-          issuer: metadata.issuer,
+        const { payload, protectedHeader } = await jwtVerify(token, providerKeys(config), {
+          issuer: config.serverMetadata().issuer,
           audience: clientId,
-          // Asymmetric only (RFC 8725 §3.1).
-          algorithms: ['RS256', 'PS256', 'ES256'],
+          algorithms,
           requiredClaims: ['iat', 'exp', 'jti'],
           maxTokenAge: '2m',
           clockTolerance: 5,

@@ -9,6 +9,7 @@ import type { KeyValue } from '@tendon/platform/key-value.ts'
 import { createMemoryKeyValue } from '@tendon/platform/key-value-memory.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { createMetrics, type Metrics } from '@tendon/platform/metrics.ts'
+import type { RedisClient } from '@tendon/platform/redis-connection.ts'
 import { type Bff, createBff } from './bff.ts'
 import { type GatewayRoute, gatewayRoutes } from './gateway/route-table.ts'
 import type { BffConfig } from './options.ts'
@@ -27,7 +28,6 @@ type UpstreamRequest = { url: string; method: string; headers: IncomingMessage['
 /** Awaited at these moments: for what is slow, or is held while something else happens. */
 type Hooks = {
   beforeProvider?: ((request: IncomingMessage) => unknown) | undefined
-  afterProvider?: ((request: IncomingMessage) => unknown) | undefined
   beforeUpstream?: (() => unknown) | undefined
   beforeWrite?: ((key: string) => unknown) | undefined
 }
@@ -35,6 +35,8 @@ type Hooks = {
 export type StackOptions = {
   /** A connection for each instance to the store that all share; memory unless told. */
   openKeyValue?: (() => KeyValue) | undefined
+  /** Where rate limits are counted; in each instance unless told. */
+  openRedis?: (() => RedisClient) | undefined
   /** The embedded one unless told. */
   openProvider?: (() => Promise<TestProvider>) | undefined
   /** When browsers know the provider by another origin than it listens on. */
@@ -92,7 +94,6 @@ async function startStack<Provider extends TestProvider>(
       })
       if (provider) await provider.handler(request, response)
       else response.writeHead(503).end()
-      await hooks.afterProvider?.(request)
     }),
     closers,
   )
@@ -132,6 +133,8 @@ async function startStack<Provider extends TestProvider>(
     )
     const url = options.publicUrl ?? bffs[0]?.url ?? server.url
     const keyValue = openKeyValue()
+    const redis = options.openRedis?.()
+    if (redis) await once(redis, 'ready')
     const metrics = createMetrics('bff')
     const config: BffConfig = {
       publicUrl: url,
@@ -155,6 +158,7 @@ async function startStack<Provider extends TestProvider>(
     const bff = createBff({
       config,
       keyValue: recordWrites(keyValue, written, hooks),
+      redis,
       log,
       metrics,
       webRoot: overrides.webRoot,
@@ -170,6 +174,7 @@ async function startStack<Provider extends TestProvider>(
       async () => {
         for (const key of written.keys()) await keyValue.delete(key)
         await keyValue.close()
+        redis?.disconnect()
       },
       () => bff.stop(),
       () => server.close(),

@@ -1,53 +1,20 @@
-import { execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { execFileSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { freePort } from './free-port.ts'
 import { keyValueSuite } from './key-value.suite.ts'
 import { createRedisKeyValue } from './key-value-redis.ts'
 import { createLog } from './log.ts'
+import { startRedisServer } from './test-redis-server.fixture.ts'
 
 const log = createLog({ service: 'test', level: 'fatal' })
-
-type Server = { port: number; kill(): Promise<void>; stop(): Promise<void> }
-
-/** A redis-server of a test's own, in a folder of its own, once it says that it is ready. */
-async function startRedis(options: { args?: string[]; sentinelOf?: number } = {}): Promise<Server> {
-  const folder = await mkdtemp(join(tmpdir(), 'tendon-redis-'))
-  const port = await freePort('127.0.0.1')
-  const file = join(folder, 'redis.conf')
-  const common = `bind 127.0.0.1\nport ${port}\ndir ${folder}\n`
-  await writeFile(
-    file,
-    options.sentinelOf === undefined
-      ? `${common}save ""\nappendonly no\n`
-      : `${common}sentinel monitor main 127.0.0.1 ${options.sentinelOf} 1\nsentinel down-after-milliseconds main 300\nsentinel failover-timeout main 1000\n`,
-  )
-  const args = [file, ...(options.sentinelOf === undefined ? [] : ['--sentinel']), ...(options.args ?? [])]
-  const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'ignore'] })
-  const exited = once(child, 'exit')
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (/Ready to accept connections|\+monitor/.test(line)) break
-  }
-  child.stdout.resume()
-  const end = async (signal: NodeJS.Signals) => {
-    child.kill(signal)
-    await exited
-    await rm(folder, { recursive: true, force: true })
-  }
-  return { port, kill: () => end('SIGKILL'), stop: () => end('SIGTERM') }
-}
 
 const cli = (port: number, ...args: string[]) =>
   execFileSync('redis-cli', ['-p', String(port), ...args], { encoding: 'utf8' })
 
 keyValueSuite('key-value in a Redis cluster', async () => {
   const busPort = await freePort('127.0.0.1')
-  const server = await startRedis({
+  const server = await startRedisServer({
     args: [
       '--cluster-enabled',
       'yes',
@@ -74,9 +41,9 @@ keyValueSuite('key-value in a Redis cluster', async () => {
 })
 
 test('with sentinels it goes on at the replica when the master is killed', async () => {
-  const master = await startRedis()
-  const replica = await startRedis({ args: ['--replicaof', '127.0.0.1', String(master.port)] })
-  const sentinel = await startRedis({ sentinelOf: master.port })
+  const master = await startRedisServer()
+  const replica = await startRedisServer({ args: ['--replicaof', '127.0.0.1', String(master.port)] })
+  const sentinel = await startRedisServer({ sentinelOf: master.port })
   const url = `redis+sentinel://127.0.0.1:${sentinel.port}/main`
   const keyValue = createRedisKeyValue({ url, log, commandTimeoutMs: 1_000 })
   onTestFinished(async () => {

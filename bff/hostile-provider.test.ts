@@ -1,0 +1,149 @@
+import { readConfig } from '@tendon/platform/config.ts'
+import { createMemoryKeyValue } from '@tendon/platform/key-value-memory.ts'
+import { createMetrics } from '@tendon/platform/metrics.ts'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { type Bff, createBff } from './bff.ts'
+import { startHostileProvider } from './hostile-provider.fixture.ts'
+import { bffOptions } from './options.ts'
+
+type Provider = Awaited<ReturnType<typeof startHostileProvider>>
+type Said = Parameters<Provider['say']>[0]
+
+let provider: Provider
+let bff: Bff
+const clock = { skewMs: 0 }
+beforeEach(async () => {
+  clock.skewMs = 0
+  provider = await startHostileProvider()
+  const env = {
+    PUBLIC_URL: 'http://localhost:8080',
+    OIDC_ISSUER: provider.issuer,
+    OIDC_CLIENT_SECRET: 'secret',
+    REPORTS_SERVICE_URL: 'http://127.0.0.1:1',
+    SESSION_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64')}`,
+  }
+  bff = createBff({
+    config: readConfig('bff', bffOptions, { env }),
+    keyValue: createMemoryKeyValue(),
+    log: provider.log,
+    metrics: createMetrics('bff'),
+    now: () => Date.now() + clock.skewMs,
+  })
+})
+afterEach(async () => {
+  await bff.stop()
+  await provider.stop()
+})
+
+const request = (path: string, init: RequestInit = {}) => bff.app.request(path, init)
+
+async function signIn(): Promise<{ status: number; text: string; cookie: string | undefined }> {
+  const begun = await request('/auth/login')
+  const cookie = begun.headers
+    .getSetCookie()
+    .map((line) => line.split(';')[0])
+    .join('; ')
+  const page = await request(provider.answer(begun.headers.get('location') ?? ''), { headers: { cookie } })
+  const session = page.headers.getSetCookie().find((line) => line.startsWith('session_id='))
+  return { status: page.status, text: await page.text(), cookie: session?.split(';')[0] }
+}
+
+const seconds = () => Math.floor(Date.now() / 1000)
+
+describe('ID tokens', () => {
+  test('a good one signs in', async () => {
+    const { status, cookie } = await signIn()
+    expect([status, cookie]).toEqual([303, expect.stringMatching(/^session_id=/)])
+    expect((await request('/auth/me', { headers: { cookie: cookie! } })).status).toBe(200)
+  })
+
+  test.each<[string, Said]>([
+    ['of another sign-in (nonce)', { claims: { nonce: 'another' } }],
+    ['without a nonce', { claims: { nonce: undefined } }],
+    ['for another client (aud)', { claims: { aud: 'another' } }],
+    ['for several clients without azp', { claims: { aud: ['bff', 'another'] } }],
+    ['that says another client got it (azp)', { claims: { aud: ['bff', 'another'], azp: 'another' } }],
+    ['of another issuer', { claims: { iss: 'https://evil.example' } }],
+    ['without an issuer', { claims: { iss: undefined } }],
+    ['without a subject', { claims: { sub: undefined } }],
+    ['that has expired', { claims: { exp: seconds() - 60 } }],
+    ['that never expires', { claims: { exp: undefined } }],
+    ['from the future', { claims: { nbf: seconds() + 3_600 } }],
+    ['that nobody has signed (alg none)', { by: 'nobody' }],
+    ['that somebody else has signed', { by: 'another key' }],
+    ['signed with the public key as a secret (HS256)', { header: { alg: 'HS256' } }],
+    ['whose roles are no list', { claims: { roles: 'report-admin' } }],
+    ['whose customer is not one', { claims: { customer_id: '../../etc' } }],
+  ])('one %s does not', async (_what, said) => {
+    provider.say(said)
+    const { status, text, cookie } = await signIn()
+    expect([status, cookie]).toEqual([502, undefined])
+    expect(text).toContain('TENDON-BFF-006')
+    expect(text).not.toMatch(/eyJ/)
+  })
+
+  test('keys may rotate between two sign-ins', async () => {
+    expect((await signIn()).status).toBe(303)
+    for (const keepOld of [true, false]) {
+      await provider.rotateKeys({ keepOld })
+      // Not more often than once a second are keys fetched, whatever keys tokens name.
+      await vi.waitFor(async () => expect((await signIn()).status).toBe(303), 10_000)
+    }
+  })
+})
+
+describe('logout tokens', () => {
+  const event = 'http://schemas.openid.net/event/backchannel-logout'
+  const good = () => ({ aud: 'bff', events: { [event]: {} }, jti: crypto.randomUUID() })
+  const send = async (token: string) => {
+    const response = await request('/auth/backchannel-logout', {
+      method: 'POST',
+      body: new URLSearchParams({ logout_token: token }),
+    })
+    return response.status
+  }
+
+  test('a good one ends the sessions of its subject, once', async () => {
+    const { cookie } = await signIn()
+    const token = await provider.sign({ claims: good(), header: { typ: 'logout+jwt' } })
+    expect(await send(token)).toBe(200)
+    expect((await request('/auth/me', { headers: { cookie: cookie! } })).status).toBe(401)
+    // Replayed, it would end the sessions that were begun since.
+    expect(await send(token)).toBe(400)
+  })
+
+  test.each<[string, () => Said]>([
+    ['for another client', () => ({ claims: { ...good(), aud: 'another' } })],
+    ['without an audience', () => ({ claims: { ...good(), aud: undefined } })],
+    ['of another issuer', () => ({ claims: { ...good(), iss: 'https://evil.example' } })],
+    ['without a time of issue', () => ({ claims: { ...good(), iat: undefined } })],
+    ['that is old', () => ({ claims: { ...good(), iat: seconds() - 600 } })],
+    ['from the future', () => ({ claims: { ...good(), iat: seconds() + 600, exp: seconds() + 900 } })],
+    ['that has expired', () => ({ claims: { ...good(), exp: seconds() - 60 } })],
+    ['without an id', () => ({ claims: { ...good(), jti: undefined } })],
+    ['without the event', () => ({ claims: { ...good(), events: undefined } })],
+    ['of another event', () => ({ claims: { ...good(), events: { 'https://evil.example': {} } } })],
+    ['whose event is no object', () => ({ claims: { ...good(), events: { [event]: 'x' } } })],
+    ['that is an ID token (nonce)', () => ({ claims: { ...good(), nonce: 'n' } })],
+    ['that names neither subject nor session', () => ({ claims: { ...good(), sub: undefined } })],
+    ['that is an access token by its type', () => ({ claims: good(), header: { typ: 'at+jwt' } })],
+    ['that nobody has signed', () => ({ claims: good(), by: 'nobody' })],
+    ['that somebody else has signed', () => ({ claims: good(), by: 'another key' })],
+    ['signed with the public key as a secret', () => ({ claims: good(), header: { alg: 'HS256' } })],
+  ])('one %s ends nothing', async (_what, said) => {
+    const { cookie } = await signIn()
+    expect(await send(await provider.sign(said()))).toBe(400)
+    expect((await request('/auth/me', { headers: { cookie: cookie! } })).status).toBe(200)
+  })
+
+  test('what is no token at all ends nothing', async () => {
+    for (const body of ['', 'logout_token=', 'logout_token=x.y.z', `logout_token=${'a'.repeat(20_000)}`]) {
+      const response = await request('/auth/backchannel-logout', {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body,
+      })
+      expect([400, 413]).toContain(response.status)
+    }
+  })
+})

@@ -1,0 +1,66 @@
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { TestBrowser } from './test-browser.fixture.ts'
+import { type StackOptions, startTestStack } from './test-stack.fixture.ts'
+
+/** Limits hold for all instances together. The clock is not turned: a minute is longer than the test. */
+export function rateLimitsSuite(
+  name: string,
+  options: Pick<StackOptions, 'openKeyValue' | 'openRedis'> & { isShared: boolean },
+): void {
+  describe(`rate limits: ${name}`, () => {
+    async function start(config: NonNullable<StackOptions['config']>) {
+      const stack = await startTestStack({ ...options, config })
+      onTestFinished(() => stack.stop())
+      return stack
+    }
+
+    test('who begins too many sign-ins is told when to try again, on a page', async () => {
+      const stack = await start({ loginsPerMinute: 5 })
+      const statuses: number[] = []
+      for (let count = 0; count < 7; count += 1)
+        statuses.push((await new TestBrowser().request(stack.loginUrl)).status)
+      expect(statuses).toEqual([303, 303, 303, 303, 303, 429, 429])
+      const page = await new TestBrowser().request(stack.loginUrl)
+      expect(Number(page.headers.get('retry-after'))).toBeGreaterThan(0)
+      expect(page.text).toContain('TENDON-BFF-016')
+      // Callbacks are counted apart, so that a flood of sign-ins does not lock out who has just given a password.
+      const callback = await new TestBrowser().request(`${stack.url}/callback?state=x`)
+      expect(callback.status).toBe(400)
+      const audited = stack.audited().filter(({ reason }) => reason === 'TENDON-BFF-016')
+      expect(audited[0]).toMatchObject({
+        action: 'sign_in',
+        outcome: 'refused',
+        from: { address: '127.0.0.1' },
+      })
+    })
+
+    test('a session that asks too much is slowed down, and nobody else', async () => {
+      const stack = await start({ apiRequestsPerMinute: 20 })
+      const second = await stack.startBff()
+      const [alice, bob] = [new TestBrowser(), new TestBrowser()]
+      await alice.signIn(stack.loginUrl, 'alice')
+      await bob.signIn(stack.loginUrl, 'bob')
+      const ask = async (who: TestBrowser, url: string) => {
+        const headers = { cookie: `session_id=${who.cookie('session_id')!.value}` }
+        return (await fetch(`${url}/api/reports`, { headers })).status
+      }
+      const statuses: number[] = []
+      for (let count = 0; count < 50; count += 1) {
+        const urls = [stack.bffs[0]!.server.url, second.server.url]
+        statuses.push(await ask(alice, urls[count % 2]!))
+      }
+      const passed = statuses.filter((status) => status === 200).length
+      expect(passed).toBe(options.isShared ? 20 : 40)
+      expect(statuses.at(-1)).toBe(429)
+      expect(await ask(bob, stack.url)).toBe(200)
+    })
+
+    test('an address that asks too much is slowed down before its cookie is looked at', async () => {
+      const stack = await start({ apiRequestsPerMinutePerAddress: 10 })
+      const statuses: number[] = []
+      for (let count = 0; count < 12; count += 1)
+        statuses.push((await fetch(`${stack.url}/api/reports`)).status)
+      expect(statuses).toEqual([...Array(10).fill(401), 429, 429])
+    })
+  })
+}

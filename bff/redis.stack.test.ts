@@ -1,0 +1,105 @@
+import { createRedisKeyValue } from '@tendon/platform/key-value-redis.ts'
+import { createLog } from '@tendon/platform/log.ts'
+import { openRedis } from '@tendon/platform/redis-connection.ts'
+import { startRedisServer } from '@tendon/platform/test-redis-server.fixture.ts'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { rateLimitsSuite } from './rate-limits.suite.ts'
+import { TestBrowser } from './test-browser.fixture.ts'
+import type { EmbeddedTestProvider } from './test-provider-embedded.fixture.ts'
+import { startTestStack, type TestStack } from './test-stack.fixture.ts'
+
+const log = createLog({ service: 'test', level: 'fatal' })
+let url: string
+let redis: Awaited<ReturnType<typeof startRedisServer>>
+beforeAll(async () => {
+  redis = await startRedisServer()
+  url = redis.url
+})
+afterAll(() => redis.stop())
+
+const store = {
+  openKeyValue: () => createRedisKeyValue({ url, log, commandTimeoutMs: 500 }),
+  openRedis: () => openRedis({ url, log, commandTimeoutMs: 500 }),
+}
+// Counted by address, and all tests have one: each needs a Redis that has counted nothing.
+rateLimitsSuite('all instances together, in Redis', {
+  openKeyValue: store.openKeyValue,
+  openRedis: () => {
+    const client = store.openRedis()
+    client.once('ready', () => void client.flushdb())
+    return client
+  },
+  isShared: true,
+})
+
+async function signedIn(stack: TestStack<EmbeddedTestProvider>): Promise<() => Promise<Response>> {
+  const browser = new TestBrowser()
+  const end = await browser.signIn(stack.loginUrl, 'alice')
+  const session = browser.cookie('session_id')
+  expect(session, end.text).toBeDefined()
+  return () => fetch(`${stack.url}/api/reports`, { headers: { cookie: `session_id=${session!.value}` } })
+}
+
+test('while Redis is away the answer is 503, and when it is back the session goes on without a restart', async () => {
+  const stack = await startTestStack(store)
+  try {
+    const ask = await signedIn(stack)
+    expect((await ask()).status).toBe(200)
+    await redis.pause()
+    const answer = await ask()
+    expect([answer.status, (await answer.json()).code]).toEqual([503, 'TENDON-PLATFORM-012'])
+    expect(answer.headers.get('retry-after')).toBe('2')
+    const page = await new TestBrowser().request(stack.loginUrl)
+    expect([page.status, page.headers.get('content-type')]).toEqual([
+      503,
+      expect.stringContaining('text/html'),
+    ])
+    await redis.resume()
+    await vi.waitFor(async () => expect((await ask()).status).toBe(200), 10_000)
+  } finally {
+    await stack.stop()
+  }
+})
+
+test('tokens that come while Redis is away are not lost', async () => {
+  const stack = await startTestStack({ ...store, refreshTiming: { leaseMs: 20_000, patienceMs: 300 } })
+  try {
+    const ask = await signedIn(stack)
+    stack.clock.skewMs = 301_000
+    stack.hooks.beforeWrite = async (key) => {
+      if (!key.startsWith('tendon:session:')) return
+      stack.hooks.beforeWrite = undefined
+      await redis.pause()
+    }
+    expect((await ask()).status).toBe(503)
+    await redis.resume()
+    await vi.waitFor(async () => expect((await ask()).status).toBe(200), { timeout: 20_000, interval: 300 })
+    expect([
+      stack.tokenCalls('issued', 'refresh_token'),
+      stack.tokenCalls('refused', 'refresh_token'),
+    ]).toEqual([1, 0])
+  } finally {
+    await stack.stop()
+  }
+})
+
+test('everything that is kept has an end', async () => {
+  const stack = await startTestStack(store)
+  try {
+    const ask = await signedIn(stack)
+    stack.clock.skewMs = 301_000
+    await ask()
+    await new TestBrowser().request(stack.loginUrl)
+    const client = openRedis({ url, log, commandTimeoutMs: 500 })
+    await vi.waitFor(() => expect(client.status).toBe('ready'))
+    const keys = await client.keys('*')
+    expect(keys.length).toBeGreaterThan(4)
+    for (const key of keys) {
+      expect(key).toMatch(/^tendon:/)
+      expect(await client.pttl(key), key).toBeGreaterThan(0)
+    }
+    client.disconnect()
+  } finally {
+    await stack.stop()
+  }
+})
