@@ -70,13 +70,13 @@ export function parseChangeMessage(
   const json = parseJson(value)
   const place = { topic, partition, offset: BigInt(message.offset), value }
   const change = row.safeParse(json).data
-  const key = message.key?.toString() ?? ''
+  const key = normalKey(message.key?.toString() ?? '')
   if (change && key.startsWith('{')) {
     return {
       ...place,
       table: `${change.__source_schema}.${change.__source_table}`,
       key,
-      formerKey: message.headers?.['__debezium.oldkey']?.toString() ?? key,
+      formerKey: normalKey(message.headers?.['__debezium.oldkey']?.toString() ?? key),
       op: change.__op,
       version: debeziumVersion({
         op: change.__op,
@@ -114,6 +114,18 @@ export function parseChangeMessage(
     columns: [],
     nulls: [],
   }
+}
+
+/**
+ * Jackson writes what lies beyond the Basic Multilingual Plane as two escapes (RFC 8259 §7); in the log it stands as
+ * itself, as the view of `message-views.ts` has it.
+ */
+function normalKey(json: string): string {
+  return json.replace(
+    /\\(?:u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|.)/gi,
+    (sequence, high?: string, low?: string) =>
+      high && low ? String.fromCharCode(Number.parseInt(high, 16), Number.parseInt(low, 16)) : sequence,
+  )
 }
 
 function parseJson(value: Buffer): unknown {

@@ -4,7 +4,13 @@ import fc from 'fast-check'
 import type pg from 'pg'
 import { afterAll, expect, test } from 'vitest'
 import type { CdcFeed } from './feed-supervisor.ts'
-import { randomEntries, randomTables, randomTransaction, type Transaction } from './random-changes.fixture.ts'
+import {
+  randomEntries,
+  randomTables,
+  randomTransaction,
+  runTransaction,
+  type Transaction,
+} from './random-changes.fixture.ts'
 import { createWorld, startServers, type World } from './replica-of-source.fixture.ts'
 
 const servers = await startServers()
@@ -20,12 +26,6 @@ const incident = fc.constantFrom(
 )
 
 const step = fc.oneof({ weight: 15, arbitrary: randomTransaction }, { weight: 1, arbitrary: incident })
-
-async function runTransaction(sql: pg.Client, { statements, commits }: Transaction): Promise<void> {
-  await sql.query('BEGIN')
-  for (const { sql: text, values } of statements) await sql.query(text, values)
-  await sql.query(commits ? 'COMMIT' : 'ROLLBACK')
-}
 
 /** A warehouse that can be made to lose an answer, or to take no more positions. */
 function withFaults(warehouse: Warehouse) {

@@ -32,8 +32,11 @@ const deletedRow = `concat(substring(key, 1, length(key) - 1), ',"__op":"d","__d
 
 const isChange = `m.__op IN ('c', 'u', 'd', 'r') AND m.__source_table != '' AND startsWith(key, '{')`
 
+/** Jackson writes what lies beyond the Basic Multilingual Plane as two escapes; a row has one key in the log. */
+const normalKey = `if(position(key, '\\\\uD') > 0, JSONExtractRaw(concat('{"k":', key, '}'), 'k'), key)`
+
 const parsed = `
-SELECT *, JSONExtract(value, ${chLiteral(metadata)}) AS m, JSONExtract(value, ${chLiteral(envelope)}) AS e
+SELECT topic, partition, offset, ${normalKey} AS key, value, error, JSONExtract(value, ${chLiteral(metadata)}) AS m, JSONExtract(value, ${chLiteral(envelope)}) AS e
 FROM cdc.messages`
 
 /**

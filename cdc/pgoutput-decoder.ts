@@ -129,7 +129,8 @@ export class PgOutputDecoder {
     if (formerKind === 0x4f) takeUnchanged(row, former)
     const keyChanged = codec.keyPlaces.some((place) => !row.sameText(place, former, message))
     if (keyChanged) this.#emit('d', codec, message, former)
-    this.#emit('u', codec, message, row, keyChanged ? former : undefined)
+    // As Debezium has it: a row under another key is a new row.
+    this.#emit(keyChanged ? 'c' : 'u', codec, message, row, keyChanged ? former : undefined)
   }
 
   #delete(message: Buffer, at: number): void {

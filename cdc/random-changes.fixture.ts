@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import type pg from 'pg'
 
 /** A statement, and whether it is one of a transaction that commits. */
 export type Statement = { sql: string; values?: unknown[] }
@@ -126,3 +127,9 @@ export const randomTransaction: fc.Arbitrary<Transaction> = fc.record({
     { weight: 1, arbitrary: fc.constant(false) },
   ),
 })
+
+export async function runTransaction(sql: pg.Client, { statements, commits }: Transaction): Promise<void> {
+  await sql.query('BEGIN')
+  for (const { sql: text, values } of statements) await sql.query(text, values)
+  await sql.query(commits ? 'COMMIT' : 'ROLLBACK')
+}

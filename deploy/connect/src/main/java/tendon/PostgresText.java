@@ -56,7 +56,7 @@ public class PostgresText implements CustomConverter<SchemaBuilder, RelationalCo
   public void converterFor(RelationalColumn column, ConverterRegistration<SchemaBuilder> registration) {
     String type = baseOf(column.typeName());
     switch (type) {
-      case "int2", "int4", "int8", "oid" ->
+      case "int2", "int4", "int8", "oid", "smallserial", "serial", "bigserial" ->
           register(registration, SchemaBuilder.int64(), value -> ((Number) value).longValue());
       case "float4" -> register(registration, SchemaBuilder.float32(), value -> ((Number) value).floatValue());
       case "float8" -> register(registration, SchemaBuilder.float64(), value -> ((Number) value).doubleValue());
