@@ -78,6 +78,25 @@ test('apply, status and verify, as people and as scripts read them', async () =>
   })
 })
 
+test('resync and replay rebuild a replica', async () => {
+  await world.warehouse.command('TRUNCATE TABLE crm.prosthesis_models')
+  const resynced = await cdc('resync', 'prosthesis_models', '--json')
+  expect(resynced).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining('✔ reading public.prosthesis_models'),
+  })
+  expect(JSON.parse(resynced.stdout)).toMatchObject({ table: 'public.prosthesis_models', rows: 1 })
+  expect(await cdc('replay', 'prosthesis_models')).toMatchObject({
+    code: 0,
+    stdout: 'public.prosthesis_models is rebuilt from the log: 1 rows\n',
+  })
+  await world.warehouse.command('TRUNCATE TABLE cdc.events')
+  expect(await cdc('replay', 'prosthesis_models')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('TENDON-CDC-021'),
+  })
+})
+
 test('--help, and wrong usage', async () => {
   expect(await cdc('--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('verify') })
   expect(await cdc('verify', '--help')).toMatchObject({

@@ -3,10 +3,12 @@ import { runProgram } from '@tendon/platform/process-config.ts'
 import { add } from './commands/add.ts'
 import { apply } from './commands/apply.ts'
 import { type Command, exitCodes } from './commands/command.ts'
+import { replay } from './commands/replay.ts'
+import { resync } from './commands/resync.ts'
 import { status } from './commands/status.ts'
 import { verify } from './commands/verify.ts'
 
-const commands: Command[] = [apply, add, status, verify]
+const commands: Command[] = [apply, add, status, verify, resync, replay]
 
 const [name, ...argv] = process.argv.slice(2)
 await runProgram(async () => {

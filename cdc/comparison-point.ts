@@ -1,5 +1,6 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type pg from 'pg'
+import type { ReplicaTable } from './derive-table.ts'
 import { type LogVisibility, logVisibility } from './log-visibility.ts'
 import { readNewestVersion, readPosition } from './positions.ts'
 import { endSnapshot, openSnapshot, type SourceSnapshot } from './source-snapshot.ts'
@@ -22,16 +23,20 @@ export type ComparisonPoint = {
   visibility: Promise<LogVisibility>
 }
 
-/** Runs with a moment of the source held, which lets no table be vacuumed of what that moment has seen. */
+/**
+ * Runs with a moment of the source held: until it ends, nothing that it has seen can be vacuumed away, and the table
+ * can neither be truncated nor altered.
+ */
 export async function atComparisonPoint<Result>(
   parts: ComparisonParts,
+  { source }: ReplicaTable,
   run: (point: ComparisonPoint) => Promise<Result>,
 ): Promise<Result> {
   const { warehouse, feed, caughtUp } = parts
   const client = await parts.connect()
   try {
     const newestVersion = await readNewestVersion(warehouse)
-    const snapshot = await openSnapshot(client)
+    const snapshot = await openSnapshot(client, source)
     const visibility = (async () => {
       await caughtUp(snapshot.lsnAfter)
       const versionOffset = (await readPosition(warehouse, feed))?.history.versionOffset ?? 0n

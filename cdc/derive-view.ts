@@ -19,18 +19,23 @@ export function deriveViews(replica: ReplicaTable): DerivedView[] {
   ]
 }
 
+/** What carries a table's events into a second table of its shape. */
+export function deriveShadowView(replica: ReplicaTable, target: string): DerivedView {
+  return namedView(replica, 'shadow', target, applySql(replica))
+}
+
+type Purpose = 'apply' | 'misfits' | 'shadow'
+
 /** Views of this table have this in front of their hash. */
-export function viewNamePrefix(replica: Pick<ReplicaTable, 'name'>, purpose: 'apply' | 'misfits'): string {
+export function viewNamePrefix(replica: Pick<ReplicaTable, 'name'>, purpose: Purpose): string {
   return `${purpose} ${replica.name} `
 }
 
-function namedView(
-  replica: ReplicaTable,
-  purpose: 'apply' | 'misfits',
-  target: string,
-  select: string,
-): DerivedView {
-  const hash = createHash('sha256').update(select).digest('hex').slice(0, 12)
+function namedView(replica: ReplicaTable, purpose: Purpose, target: string, select: string): DerivedView {
+  const hash = createHash('sha256')
+    .update(purpose === 'shadow' ? target : select)
+    .digest('hex')
+    .slice(0, 12)
   const name = viewNamePrefix(replica, purpose) + hash
   return {
     name,
@@ -77,13 +82,14 @@ function fitsSql(replica: ReplicaTable): string[] {
   return replica.columns.flatMap((column, index) => column.fits?.(extracted(index + 2)) ?? [])
 }
 
-function applySql(replica: ReplicaTable): string {
+/** @param where narrows the events further, as far as their columns go */
+export function applySql(replica: ReplicaTable, where = ''): string {
   return `
 SELECT
   ${valuesSql(replica).join(',\n  ')},
   __version AS _version,
   __deleted AS _deleted
-FROM (${parsedEvents(replica)}
+FROM (${parsedEvents(replica)}${where}
 )
 WHERE ${appliesSql(replica)}`
 }
@@ -114,8 +120,9 @@ export const keyJsonSettings =
 /**
  * One tombstone for every row of the replica that is older than a version: what a TRUNCATE leaves behind, and what
  * a new snapshot did not find any more. Binds: version, lsn, tx_id, committed_at (microseconds since 1970).
+ * @param except SQL of keys as in the log that get none
  */
-export function expandTombstonesSql(replica: ReplicaTable): string {
+export function expandTombstonesSql(replica: ReplicaTable, except?: string): string {
   const table = chLiteral(replica.source.qualifiedName)
   const end = chLiteral(
     `,"__op":"d","__deleted":"true","__source_table":${JSON.stringify(replica.source.name)}}`,
@@ -126,6 +133,6 @@ WITH ${keyMembersSql(replica)} AS __members
 SELECT ${table}, concat(__members, '}'), {version:UInt128}, {lsn:UInt64}, 'd', 1, concat(__members, ${end}),
   {tx_id:UInt64}, fromUnixTimestamp64Micro({committed_at:Int64}, 'UTC')
 FROM ${replicaTableName(replica)} FINAL
-WHERE _version < {version:UInt128}
+WHERE _version < {version:UInt128}${except ? ` AND concat(__members, '}') NOT IN ${except}` : ''}
 SETTINGS ${keyJsonSettings}`
 }

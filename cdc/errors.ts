@@ -115,4 +115,16 @@ export const cdcErrors = defineErrors('CDC', {
     title: 'Kafka cannot be reached',
     help: 'Check KAFKA_BROKERS and that the brokers run; the feed goes on by itself.',
   },
+  keyDeferrable: {
+    number: 20,
+    status: 503,
+    title: "A table's key may be violated within a transaction",
+    help: 'Make its primary key NOT DEFERRABLE: rows that swap their keys cannot be told apart by their changes.',
+  },
+  logIncomplete: {
+    number: 21,
+    status: 409,
+    title: 'The log does not hold all rows of a table any more',
+    help: 'Rebuild it from the source with `npm run cdc -- resync`, or leave these rows out with --force.',
+  },
 })

@@ -49,7 +49,8 @@ export function holdChange(
   }
 }
 
-function keyOf(codec: TableCodec, message: Buffer, fields: TupleFields): string {
+/** A row's key as in `cdc.events`. */
+export function keyOf(codec: TableCodec, message: Buffer, fields: TupleFields): string {
   const members = codec.keyPlaces.map(
     (place) => `${codec.columns[place]!.label}${jsonOf(codec, place, message, fields)}`,
   )

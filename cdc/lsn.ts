@@ -17,6 +17,11 @@ export function versionAt(lsn: bigint, index: number): bigint {
   return (lsn << 64n) | BigInt(index)
 }
 
+/** The two halves of a version, as an event's header has them. */
+export function versionHalves(version: bigint): { position: bigint; index: number } {
+  return { position: version >> 64n, index: Number(version & 0xffff_ffff_ffff_ffffn) }
+}
+
 export const snapshotTombstoneIndex = 0
 export const snapshotRowIndex = 1
 export const firstChangeIndex = 2

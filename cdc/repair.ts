@@ -6,6 +6,7 @@ import { type ReplicaTable, replicaTableName } from './derive-table.ts'
 import { isOfTableSql, keyJsonSettings, keyMembersSql } from './derive-view.ts'
 import { EventBatch, type EventHeader, eventColumns } from './event-batch.ts'
 import type { LogVisibility } from './log-visibility.ts'
+import { versionHalves } from './lsn.ts'
 import { rawText } from './postgres-connection.ts'
 import { replicaAtSnapshotSql } from './replica-at-snapshot.ts'
 import { jsonOfText } from './source-rows.ts'
@@ -47,8 +48,7 @@ export async function repairRows(options: {
   for (const { op, key, values } of rows) {
     const version = (versions.get(key) ?? -1n) + 1n
     const header: EventHeader = {
-      position: version >> 64n,
-      index: Number(version & 0xffff_ffff_ffff_ffffn),
+      ...versionHalves(version),
       lsn: Number(snapshot.lsnBefore),
       op,
       txId: 0,

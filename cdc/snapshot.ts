@@ -1,28 +1,20 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
-import { defineQuery } from '@tendon/warehouse/query.ts'
-import pg from 'pg'
-import { z } from 'zod'
-import type { BatchQueue } from './batch-queue.ts'
+import type pg from 'pg'
 import type { Catalog } from './catalog.ts'
-import { undecodedLetter } from './dead-letters.ts'
 import type { ReplicaTable } from './derive-table.ts'
 import { expandTombstonesSql } from './derive-view.ts'
 import type { EventHeader } from './event-batch.ts'
 import type { Pipeline } from './feed-pipeline.ts'
 import { snapshotRowIndex, snapshotTombstoneIndex, versionAt } from './lsn.ts'
 import { type Position, readNewestVersion } from './positions.ts'
+import { readTable } from './read-table.ts'
 import type { ReplicationConnection } from './replication-connection.ts'
 import { createSlotWithSnapshot, dropSlot } from './replication-slot.ts'
 import { retry } from './retry.ts'
+import { otherInsertsEnded } from './running-inserts.ts'
 import { recordSnapshot } from './snapshot-record.ts'
-import { pgRowsOf } from './sql-names.ts'
 import type { SourceIdentity } from './start-plan.ts'
-import { createTableCodec } from './table-codec.ts'
-import { TupleFields } from './tuple-fields.ts'
-
-const pollIntervalMs = 50
 
 /**
  * Makes the slot anew. The connection's transaction sees from then on what is committed before the slot's first
@@ -70,8 +62,16 @@ export async function takeSnapshot(options: {
 }): Promise<void> {
   const { connection, warehouse, catalog, pipeline, start, log, signal } = options
   const rows = new Map<string, number>()
+  const header: EventHeader = {
+    position: start.lsn + start.history.versionOffset,
+    index: snapshotRowIndex,
+    lsn: Number(start.lsn),
+    op: 'r',
+    txId: 0,
+    committedAt: start.committedAt,
+  }
   for (const replica of catalog.replicas) {
-    const count = await readTable(connection, replica, pipeline.queue, start)
+    const count = await readTable({ connection, replica, queue: pipeline.queue, headerOf: () => header })
     log.info({ table: replica.source.qualifiedName, rows: count }, 'read a table whole')
     rows.set(replica.source.qualifiedName, count)
   }
@@ -89,62 +89,6 @@ export async function takeSnapshot(options: {
     await retry('recording the snapshot', { signal, log }, () => recordSnapshot(warehouse, record))
   }
   pipeline.confirmation.addIdle(start.lsn)
-}
-
-const runningInserts = defineQuery({
-  name: 'running-inserts',
-  sql: `
-    SELECT toUInt32(count()) AS statements FROM system.processes
-    WHERE query LIKE '%INSERT INTO cdc.events%' AND query NOT LIKE '%system.processes%'`,
-  params: z.object({}),
-  row: z.object({ statements: z.int() }),
-})
-
-/**
- * What a feed that was killed has sent may still be on its way. It must be there when tombstones are made for what
- * has vanished, or it would come back after them.
- */
-async function otherInsertsEnded(warehouse: Warehouse, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    const [running] = await warehouse.query(runningInserts, {})
-    if (!running?.statements) return
-    await delay(pollIntervalMs, undefined, { signal })
-  }
-}
-
-/** @returns how many rows it has */
-async function readTable(
-  connection: ReplicationConnection,
-  replica: ReplicaTable,
-  queue: BatchQueue,
-  start: Position,
-): Promise<number> {
-  const names = replica.source.columns.map(({ name }) => name)
-  const codec = createTableCodec(replica, names)
-  const fields = new TupleFields()
-  const header: EventHeader = {
-    position: start.lsn + start.history.versionOffset,
-    index: snapshotRowIndex,
-    lsn: Number(start.lsn),
-    op: 'r',
-    txId: 0,
-    committedAt: start.committedAt,
-  }
-  let rows = 0
-  const columns = names.map((name) => pg.escapeIdentifier(name)).join(', ')
-  await connection.query(`SELECT ${columns} FROM ${pgRowsOf(replica.source)}`, (message, at, end) => {
-    fields.readDataRow(message, at)
-    try {
-      queue.current.append(header, codec, message, fields)
-    } catch (error) {
-      const row = message.subarray(at, end)
-      queue.current.deadLetters.push(undecodedLetter(header, codec.qualifiedName, row, error))
-    }
-    rows++
-    queue.sealIfFull()
-    queue.arrived()
-  })
-  return rows
 }
 
 /** Deletes from the replica what was put there before and this snapshot did not find. */

@@ -51,6 +51,7 @@ const tableRow = z.object({
   schema: z.string(),
   name: z.string(),
   replica_identity: z.string().nullable(),
+  key_deferrable: z.boolean(),
   key: z.array(z.string()),
 })
 
@@ -60,6 +61,10 @@ const tablesSql = `
 SELECT
   wanted.schema || '.' || wanted.name AS qualified_name, c.oid, c.relkind AS kind, wanted.schema, wanted.name,
   c.relreplident AS replica_identity,
+  EXISTS (
+    SELECT FROM pg_index i
+    WHERE i.indrelid = c.oid AND i.indisprimary AND NOT i.indimmediate AND c.relreplident <> 'i'
+  ) AS key_deferrable,
   ARRAY(
     SELECT a.attname::text
     FROM pg_index i
@@ -115,7 +120,7 @@ FROM used JOIN pg_type t ON t.oid = used.oid`
 
 /**
  * Reads the tables of the registry from the catalog.
- * @throws TENDON-CDC-007 for a table that is not there, -008 for one without a key
+ * @throws TENDON-CDC-007 for a table that is not there, -008 for one without a key, -020 for one whose key is deferrable
  */
 export async function readSourceTables(
   client: ClientBase,
@@ -150,6 +155,10 @@ export async function lookUpTables(
     }
     if (table.key.length === 0 || table.replica_identity === 'n') {
       problems.push(cdcErrors.tableWithoutKey(`${entry.name} has no key to tell its rows apart by.`))
+      return []
+    }
+    if (table.key_deferrable) {
+      problems.push(cdcErrors.keyDeferrable(`The primary key of ${entry.name} is DEFERRABLE.`))
       return []
     }
     const own = columns.filter((column) => column.table_oid === table.oid)

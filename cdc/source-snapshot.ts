@@ -1,7 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
 import { z } from 'zod'
 import { parseLsn } from './lsn.ts'
 import { rowsOf } from './source-catalog.ts'
+import { pgTableName } from './sql-names.ts'
 
 /** What one moment of the source has seen: a transaction of its own that reads nothing else. */
 export type SourceSnapshot = {
@@ -12,8 +14,9 @@ export type SourceSnapshot = {
   xmax: bigint
   /** Those between the two that were running. */
   running: bigint[]
-  /** Where the WAL ended before the snapshot was taken, and after. */
+  /** Where the WAL ended before the snapshot was taken. */
   lsnBefore: bigint
+  /** Everything that the snapshot has seen was committed below it. */
   lsnAfter: bigint
   /** When, by the source's clock, in microseconds since 1970. */
   takenAt: bigint
@@ -31,10 +34,19 @@ SELECT pg_snapshot_xmin(s)::text AS xmin, pg_snapshot_xmax(s)::text AS xmax,
   ARRAY(SELECT pg_snapshot_xip(s)::text) AS running
 FROM pg_current_snapshot() AS s`
 
-/** Begins a transaction that sees one moment of the source until it ends. */
-export async function openSnapshot(client: pg.Client): Promise<SourceSnapshot> {
+/**
+ * Begins a transaction that sees one moment of the source until it ends.
+ * @param table is kept from being truncated or rewritten until then: those who had not read it before would find it
+ *   empty (docs, "Caveats" of "Concurrency Control")
+ */
+export async function openSnapshot(
+  client: pg.Client,
+  table: { schema: string; name: string },
+): Promise<SourceSnapshot> {
   const [before] = await rowsOf(client, insertEnd, insertEndSql)
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+  // The snapshot is taken by the statement after it (docs, "LOCK").
+  await client.query(`LOCK TABLE ${pgTableName(table)} IN ACCESS SHARE MODE`)
   const [snapshot] = await rowsOf(client, snapshotRow, snapshotSql)
   const [after] = await rowsOf(client, insertEnd, insertEndSql)
   return {
@@ -43,7 +55,7 @@ export async function openSnapshot(client: pg.Client): Promise<SourceSnapshot> {
     xmax: BigInt(snapshot!.xmax),
     running: snapshot!.running.map(BigInt),
     lsnBefore: parseLsn(before!.lsn),
-    lsnAfter: reachable(parseLsn(after!.lsn)),
+    lsnAfter: await flushedEnd(client, reachable(parseLsn(after!.lsn))),
     takenAt: BigInt(after!.micros),
   }
 }
@@ -58,6 +70,29 @@ const longestPageHeaderBytes = 40n
 function reachable(insertLsn: bigint): bigint {
   const intoPage = insertLsn % walPageBytes
   return intoPage <= longestPageHeaderBytes ? insertLsn - intoPage : insertLsn
+}
+
+const flushed = z.object({ lsn: z.string(), writer_delay_ms: z.coerce.number() })
+
+const flushedSql = `
+SELECT pg_current_wal_flush_lsn()::text AS lsn, setting AS writer_delay_ms FROM pg_settings WHERE name = 'wal_writer_delay'`
+
+const pollIntervalMs = 20
+
+/**
+ * Where the WAL is flushed to, once all commits before its end are: a transaction that does not wait for that
+ * (synchronous_commit = off) is flushed within three times wal_writer_delay (docs, "Asynchronous Commit"). What still
+ * lies behind it then, as the cleaning of a page, may stay unflushed, and out of every feed's sight, for long.
+ */
+async function flushedEnd(client: pg.Client, end: bigint): Promise<bigint> {
+  const startedAt = performance.now()
+  for (;;) {
+    const [row] = await rowsOf(client, flushed, flushedSql)
+    const lsn = parseLsn(row!.lsn)
+    if (lsn >= end) return end
+    if (performance.now() - startedAt > 3 * row!.writer_delay_ms + pollIntervalMs) return lsn
+    await delay(pollIntervalMs)
+  }
 }
 
 export async function endSnapshot({ client }: SourceSnapshot): Promise<void> {

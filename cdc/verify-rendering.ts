@@ -154,9 +154,8 @@ export function renderColumn(replica: ReplicaTable, column: ColumnMapping): Colu
   return {
     name: column.name,
     sourceSql: `CASE WHEN ${source} IS NULL THEN 'N' ELSE 'V' || ${rendering.source(source)} END`,
-    replicaSql: column.columnType.includes('Nullable(')
-      ? `if(isNull(${target}), 'N', concat('V', ${rendering.replica(`assumeNotNull(${target})`)}))`
-      : `concat('V', ${rendering.replica(target)})`,
+    // Whatever the mapping says: a replica may hold more than the source has.
+    replicaSql: `if(isNull(${target}), 'N', concat('V', ${rendering.replica(`assumeNotNull(${target})`)}))`,
     ...(rendering === plain && { sourceType: type.name }),
   }
 }

@@ -61,7 +61,7 @@ const positionsAsked = 3
 export async function verifyTable(options: VerifyOptions): Promise<TableVerdict> {
   const { replica, repair = false, limit = defaultLimit } = options
   const compared = comparedColumns(replica)
-  return atComparisonPoint(options, async (point) => {
+  return atComparisonPoint(options, replica, async (point) => {
     const source = sourceSide(point.snapshot.client, replica, compared)
     const [left, visibility] = await Promise.all([
       readSource(point, source, replica, options.onProgress),
@@ -108,7 +108,7 @@ async function lookInto(
   const { replica, limit = defaultLimit } = options
   let keys = suspects
   for (let turn = 1; turn <= positionsAsked && keys.length > 0; turn++) {
-    keys = await atComparisonPoint(options, async (point) => {
+    keys = await atComparisonPoint(options, replica, async (point) => {
       const visibility = await point.visibility
       const [source, target] = await Promise.all([
         readRows(sourceSide(point.snapshot.client, replica, compared), isOneOfAtSource(compared, keys)),

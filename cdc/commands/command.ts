@@ -3,6 +3,7 @@ import {
   type Config,
   ConfigError,
   defineOptions,
+  millisecondsOption,
   type OptionTable,
   takeOperands,
 } from '@tendon/platform/config.ts'
@@ -10,9 +11,12 @@ import { exitCodes as programExitCodes, readProcessConfig } from '@tendon/platfo
 import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import type pg from 'pg'
+import { deriveReplica, type ReplicaTable } from '../derive-table.ts'
+import { readKnownTables } from '../known-tables.ts'
 import { cdcOptions } from '../options.ts'
 import { connectSource } from '../postgres-connection.ts'
 import { type RegistryEntry, registry } from '../registry.ts'
+import { readSourceTables } from '../source-catalog.ts'
 
 export const exitCodes = { ...programExitCodes, different: 3 } as const
 
@@ -33,6 +37,15 @@ export const commandOptions = defineOptions({
   ...warehouseOptions,
   json: { env: 'CDC_JSON', flag: 'json', type: booleanOption, default: false, help: 'Print JSON' },
 })
+
+/** For commands that wait for the feed. */
+export const timeoutOption = {
+  env: 'CDC_TIMEOUT_MS',
+  flag: 'timeout-ms',
+  type: millisecondsOption,
+  default: 60_000,
+  help: 'How long to wait for the feed to catch up',
+} as const
 
 /** What every command works with. */
 export type Parts = { source: pg.Client; warehouse: Warehouse; operands: string[] }
@@ -81,15 +94,25 @@ function refuseOtherThan(shape: string, name: string, operands: string[]): void 
 }
 
 /**
- * The registry's entry of a table, by its name with or without `public.`; all of them when none is named.
- * @throws ConfigError when it is not in the registry
+ * A table that is carried, by its name with or without `public.`; all of them when none is named.
+ * @throws ConfigError when it is not carried
  */
-export function entriesOf(name: string | undefined): readonly RegistryEntry[] {
-  if (name === undefined) return registry
-  const entry = registry.find((candidate) => candidate.name === name || candidate.name === `public.${name}`)
+export async function entriesOf(
+  warehouse: Warehouse,
+  name: string | undefined,
+): Promise<readonly RegistryEntry[]> {
+  const entries = await readKnownTables(warehouse, registry)
+  if (name === undefined) return entries
+  const entry = entries.find((candidate) => candidate.name === name || candidate.name === `public.${name}`)
   if (entry) return [entry]
-  const known = registry.map((candidate) => candidate.name).join(', ')
-  throw new ConfigError('cdc', [`"${name}" is not a table of the registry; there are: ${known}`])
+  const known = entries.map((candidate) => candidate.name).join(', ')
+  throw new ConfigError('cdc', [`"${name}" is not a table that is carried; there are: ${known}`])
+}
+
+/** The replica of one table, as the source has it now. */
+export async function replicaOf({ source, warehouse, operands }: Parts): Promise<ReplicaTable> {
+  const [table] = await readSourceTables(source, await entriesOf(warehouse, operands[0]))
+  return deriveReplica(table!)
 }
 
 /** The answer, on standard output: for scripts or for people. */

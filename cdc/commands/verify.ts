@@ -1,4 +1,4 @@
-import { booleanOption, defineOptions, millisecondsOption } from '@tendon/platform/config.ts'
+import { booleanOption, defineOptions } from '@tendon/platform/config.ts'
 import { createTerminalProgress } from '@tendon/platform/progress.ts'
 import { progressBar } from '@tendon/platform/progress-bar.ts'
 import { z } from 'zod'
@@ -7,7 +7,7 @@ import { connectSource } from '../postgres-connection.ts'
 import { readSourceTables } from '../source-catalog.ts'
 import { waitForPosition } from '../source-position.ts'
 import { isEqual, type TableVerdict, type VerifyOptions, verifyTable } from '../verify.ts'
-import { commandOptions, defineCommand, entriesOf, exitCodes, print } from './command.ts'
+import { commandOptions, defineCommand, entriesOf, exitCodes, print, timeoutOption } from './command.ts'
 
 const verifyOptions = defineOptions({
   ...commandOptions,
@@ -25,13 +25,7 @@ const verifyOptions = defineOptions({
     default: 20,
     help: 'How many differing keys are named in each table',
   },
-  timeoutMs: {
-    env: 'CDC_VERIFY_TIMEOUT_MS',
-    flag: 'timeout-ms',
-    type: millisecondsOption,
-    default: 60_000,
-    help: 'How long to wait for the feed to catch up',
-  },
+  timeoutMs: timeoutOption,
 })
 
 export const verify = defineCommand({
@@ -42,7 +36,7 @@ export const verify = defineCommand({
   async act(config, { source, warehouse, operands }) {
     const progress = createTerminalProgress(process.stderr, new AbortController().signal)
     const verdicts: TableVerdict[] = []
-    for (const table of await readSourceTables(source, entriesOf(operands[0]))) {
+    for (const table of await readSourceTables(source, await entriesOf(warehouse, operands[0]))) {
       const options: VerifyOptions = {
         warehouse,
         connect: () => connectSource(config.crmDatabaseUrl),

@@ -1,0 +1,50 @@
+import { booleanOption, defineOptions } from '@tendon/platform/config.ts'
+import { createTerminalProgress } from '@tendon/platform/progress.ts'
+import { progressBar } from '@tendon/platform/progress-bar.ts'
+import { replayTable } from '../replay.ts'
+import { readSlot } from '../replication-slot.ts'
+import { otherInsertsEnded } from '../running-inserts.ts'
+import { readWalEnd, waitForPosition } from '../source-position.ts'
+import { commandOptions, defineCommand, exitCodes, print, replicaOf, timeoutOption } from './command.ts'
+
+export const replay = defineCommand({
+  name: 'replay',
+  operands: '<table>',
+  summary: 'Rebuild a replica from the log alone beside the present one, which it replaces in one step',
+  options: defineOptions({
+    ...commandOptions,
+    timeoutMs: timeoutOption,
+    force: {
+      env: 'CDC_REPLAY_FORCE',
+      flag: 'force',
+      type: booleanOption,
+      default: false,
+      help: 'Leave out rows that the log does not hold any more',
+    },
+  }),
+  async act(config, parts) {
+    const { slotName, timeoutMs, force } = config
+    const { source, warehouse } = parts
+    const replica = await replicaOf(parts)
+    const { qualifiedName } = replica.source
+    const progress = createTerminalProgress(process.stderr, new AbortController().signal)
+    const text = `replaying ${qualifiedName}`
+    const { rows } = await progress.step(text, (update) =>
+      replayTable({
+        warehouse,
+        replica,
+        force,
+        // A feed that runs has stored what it was storing once its position has come by; one that does not run may
+        // have left a statement on its way.
+        async settled() {
+          const slot = await readSlot(source, slotName)
+          if (!slot?.isActive) return otherInsertsEnded(warehouse, AbortSignal.timeout(timeoutMs))
+          await waitForPosition(source, warehouse, slotName, await readWalEnd(source), timeoutMs)
+        },
+        onProgress: (part) => update(`${text} ${progressBar(part)}`),
+      }),
+    )
+    print(config, { table: qualifiedName, rows }, `${qualifiedName} is rebuilt from the log: ${rows} rows\n`)
+    return exitCodes.done
+  },
+})

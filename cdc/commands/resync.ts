@@ -1,0 +1,54 @@
+import { defineOptions } from '@tendon/platform/config.ts'
+import { createLog } from '@tendon/platform/log.ts'
+import { createTerminalProgress } from '@tendon/platform/progress.ts'
+import { progressBar } from '@tendon/platform/progress-bar.ts'
+import { z } from 'zod'
+import { connectSource } from '../postgres-connection.ts'
+import { resyncTable } from '../resync.ts'
+import { rowsOf } from '../source-catalog.ts'
+import { waitForPosition } from '../source-position.ts'
+import { commandOptions, defineCommand, exitCodes, print, replicaOf, timeoutOption } from './command.ts'
+
+export const resync = defineCommand({
+  name: 'resync',
+  operands: '<table>',
+  summary: 'Rebuild a replica from its source beside the present one, which it replaces in one step',
+  options: defineOptions({ ...commandOptions, timeoutMs: timeoutOption }),
+  async act(config, parts) {
+    const { source, warehouse } = parts
+    const replica = await replicaOf(parts)
+    const { oid, qualifiedName } = replica.source
+    const progress = createTerminalProgress(process.stderr, new AbortController().signal)
+    const text = `reading ${qualifiedName}`
+    const [estimate] = await rowsOf(
+      source,
+      z.object({ rows: z.coerce.number() }),
+      'SELECT reltuples AS rows FROM pg_class WHERE oid = $1',
+      [oid],
+    )
+    const { rows, position } = await progress.step(text, (update) =>
+      resyncTable({
+        warehouse,
+        connect: () => connectSource(config.crmDatabaseUrl),
+        crmDatabaseUrl: config.crmDatabaseUrl,
+        feed: config.slotName,
+        caughtUp: (lsn) => waitForPosition(source, warehouse, config.slotName, lsn, config.timeoutMs),
+        replica,
+        log: createLog({ service: 'cdc' }, process.stderr),
+        onRows: (read) => {
+          if (read % rowsBetweenUpdates === 0)
+            update(`${text} ${progressBar(read / Math.max(read, estimate!.rows))} ${read} rows`)
+        },
+      }),
+    )
+    const answer = { table: qualifiedName, rows, position }
+    print(
+      config,
+      answer,
+      `${qualifiedName} is rebuilt from the source as it was at ${position}: ${rows} rows\n`,
+    )
+    return exitCodes.done
+  },
+})
+
+const rowsBetweenUpdates = 1000

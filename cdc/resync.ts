@@ -1,0 +1,201 @@
+import type { Log } from '@tendon/platform/log.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
+import type pg from 'pg'
+import { z } from 'zod'
+import { BatchQueue, defaultLimits } from './batch-queue.ts'
+import { type ChangeWriter, createChangeWriter } from './change-writer.ts'
+import { atComparisonPoint, type ComparisonParts } from './comparison-point.ts'
+import type { ReplicaTable } from './derive-table.ts'
+import { applySql, expandTombstonesSql, isOfTableSql } from './derive-view.ts'
+import type { EventHeader } from './event-batch.ts'
+import type { LogVisibility } from './log-visibility.ts'
+import { formatLsn, versionHalves } from './lsn.ts'
+import { readTable } from './read-table.ts'
+import { ReplicationConnection } from './replication-connection.ts'
+import { type Shadow, withShadow } from './shadow.ts'
+import type { SourceSnapshot } from './source-snapshot.ts'
+import { chLiteral } from './sql-names.ts'
+
+export type ResyncOptions = ComparisonParts & {
+  crmDatabaseUrl: string
+  replica: ReplicaTable
+  log: Log
+  onRows?: (rows: number) => void
+  signal?: AbortSignal
+}
+
+/**
+ * Rebuilds a replica from the source while changes go on, and its readers see one whole table or the other: a second
+ * table is filled with the rows of one moment, gets every change that comes meanwhile, and takes the first one's place.
+ *
+ * The rows go through the log, as all do: it holds what the replica is made of, and tombstones for rows that the source
+ * does not have. They stand right above everything that the moment has seen, and below what came later.
+ * @returns the position of that moment
+ */
+export async function resyncTable(options: ResyncOptions): Promise<{ rows: number; position: string }> {
+  const { warehouse, replica } = options
+  return withShadow(warehouse, replica, (shadow) =>
+    atComparisonPoint(options, replica, async ({ snapshot, visibility }) => {
+      // The moment came after the shadow's view: once the log has what was committed before, no insert is on its
+      // way any more that would pass the view by.
+      const seen = await visibility
+      await fillWithLater(warehouse, replica, shadow, seen)
+      const places = await readPlaces(warehouse, replica, seen)
+      const rows = await readRows(options, snapshot, places)
+      if (shadow.shape !== undefined) await deleteVanished(warehouse, replica, snapshot, places)
+      return { rows, position: formatLsn(snapshot.lsnBefore) }
+    }),
+  )
+}
+
+/** What the moment has not seen, but came before the shadow's view. */
+async function fillWithLater(
+  warehouse: Warehouse,
+  replica: ReplicaTable,
+  shadow: Shadow,
+  { unseen, params }: LogVisibility,
+): Promise<void> {
+  const later = ` AND version >= {seenFrom:UInt128} AND ${unseen}`
+  await warehouse.command(`INSERT INTO ${shadow.name} ${applySql(replica, later)}`, params)
+}
+
+/** Versions for the rows of a moment. */
+type Places = {
+  /** Right above everything in the log that the moment has seen. */
+  version: bigint
+  /** Lower ones, of keys with changes below it that the moment has not seen: they win over its rows. */
+  ofKeys: Map<string, bigint>
+}
+
+const newestSeen = z.object({ newest: z.string().transform(BigInt) })
+
+async function readPlaces(
+  warehouse: Warehouse,
+  replica: ReplicaTable,
+  { seen, unseen, params }: LogVisibility,
+): Promise<Places> {
+  const binds = z.record(z.string(), z.unknown())
+  const table = `table = ${chLiteral(replica.source.qualifiedName)}`
+  const [all] = await warehouse.query(
+    defineQuery({
+      name: 'newest seen',
+      sql: `SELECT toString(max(version)) AS newest FROM cdc.events WHERE ${table} AND ${seen}`,
+      params: binds,
+      row: newestSeen,
+    }),
+    params,
+  )
+  const version = all!.newest + 1n
+  const low = `${isOfTableSql(replica)} AND version >= {seenFrom:UInt128} AND ${unseen} AND version <= {place:UInt128}`
+  const keys = await warehouse.query(
+    defineQuery({
+      name: 'newest seen of keys',
+      sql: `
+        SELECT key, toString(maxIf(version, ${seen})) AS newest FROM cdc.events
+        WHERE ${isOfTableSql(replica)} AND key IN (SELECT key FROM cdc.events WHERE ${low})
+        GROUP BY key`,
+      params: binds,
+      row: newestSeen.extend({ key: z.string() }),
+    }),
+    { ...params, place: version.toString() },
+  )
+  return { version, ofKeys: new Map(keys.map(({ key, newest }) => [key, newest + 1n])) }
+}
+
+/** Reads the table as the snapshot sees it, on a connection whose rows need not become objects. */
+async function readRows(options: ResyncOptions, snapshot: SourceSnapshot, places: Places): Promise<number> {
+  const { crmDatabaseUrl, warehouse, replica, log, onRows } = options
+  const ending = new AbortController()
+  const signal = options.signal ? AbortSignal.any([options.signal, ending.signal]) : ending.signal
+  const connection = await ReplicationConnection.open(crmDatabaseUrl)
+  try {
+    await connection.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+    await connection.query(`SET TRANSACTION SNAPSHOT '${await exportSnapshot(snapshot.client)}'`)
+    const queue = new BatchQueue(defaultLimits, connection)
+    const readSource = async () => new Map()
+    const writer = createChangeWriter({ warehouse, readSource, log, signal })
+    const writing = startWriting(queue, writer, signal)
+    const header = headerOf(snapshot)
+    const reading = readTable({
+      connection,
+      replica,
+      queue,
+      headerOf: (key) => {
+        const version = (places.ofKeys.size > 0 && places.ofKeys.get(key())) || places.version
+        return Object.assign(header, versionHalves(version))
+      },
+      ...(onRows && { onRows }),
+    })
+    const rows = await Promise.race([reading, writing.failed])
+    await Promise.race([writing.all(rows), writing.failed])
+    return rows
+  } finally {
+    ending.abort()
+    connection.destroy()
+  }
+}
+
+async function exportSnapshot(client: pg.Client): Promise<string> {
+  const { rows } = await client.query('SELECT pg_export_snapshot() AS id')
+  return z.object({ id: z.string().regex(/^[\w-]+$/) }).parse(rows[0]).id
+}
+
+const headerOf = (snapshot: SourceSnapshot): EventHeader => ({
+  position: 0n,
+  index: 0,
+  lsn: Number(snapshot.lsnBefore),
+  op: 'r',
+  txId: 0,
+  committedAt: snapshot.takenAt,
+})
+
+/** Writes what comes, until it fails; `all` resolves when that many rows are stored. */
+function startWriting(
+  queue: BatchQueue,
+  writer: ChangeWriter,
+  signal: AbortSignal,
+): { failed: Promise<never>; all(rows: number): Promise<void> } {
+  let stored = 0
+  let awaited: { rows: number; resolve: () => void } | undefined
+  const tell = () => {
+    if (awaited && stored >= awaited.rows) awaited.resolve()
+  }
+  const failed = (async (): Promise<never> => {
+    for (;;) {
+      const batch = await queue.next(signal)
+      const rows = batch.eventCount + batch.deadLetters.length
+      await writer.write(batch)
+      queue.recycle(batch)
+      stored += rows
+      tell()
+    }
+  })()
+  // Who awaits the rows learns of it.
+  failed.catch(() => {})
+  return {
+    failed,
+    all(rows) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      awaited = { rows, resolve }
+      tell()
+      return promise
+    },
+  }
+}
+
+/** Rows that the replica has and the moment has not: all that were there are above their place by now. */
+async function deleteVanished(
+  warehouse: Warehouse,
+  replica: ReplicaTable,
+  snapshot: SourceSnapshot,
+  { version, ofKeys }: Places,
+): Promise<void> {
+  await warehouse.command(expandTombstonesSql(replica, '{kept:Array(String)}'), {
+    version: version.toString(),
+    lsn: snapshot.lsnBefore.toString(),
+    tx_id: '0',
+    committed_at: snapshot.takenAt.toString(),
+    kept: [...ofKeys.keys()],
+  })
+}

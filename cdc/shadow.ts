@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
+import { z } from 'zod'
+import { createReplicaSql, type ReplicaTable, replicaTableName } from './derive-table.ts'
+import { deriveShadowView, viewNamePrefix } from './derive-view.ts'
+import { cdcErrors } from './errors.ts'
+import { chIdentifier } from './sql-names.ts'
+
+/**
+ * A second table of a replica's shape, beside it and out of its readers' sight. Every event that is stored from now on
+ * reaches both.
+ */
+export type Shadow = {
+  /** `crm.<table>__shadow_<run>`, quoted. */
+  name: string
+  view: string
+  /** The replica's shape when the shadow was made; undefined when there was no replica. */
+  shape: string | undefined
+}
+
+const shadowNames = defineQuery({
+  name: 'shadows',
+  sql: `
+    SELECT database, name FROM system.tables
+    WHERE database = 'cdc' AND startsWith(name, {view:String}) OR database = 'crm' AND startsWith(name, {table:String})`,
+  params: z.object({ view: z.string(), table: z.string() }),
+  row: z.object({ database: z.string(), name: z.string() }),
+})
+
+const replicaShape = defineQuery({
+  name: 'replica-shape',
+  sql: `
+    SELECT toJSONString(groupArray((name, type))) AS shape
+    FROM (SELECT name, type FROM system.columns WHERE database = 'crm' AND table = {table:String} ORDER BY position)
+    HAVING count() > 0`,
+  params: z.object({ table: z.string() }),
+  row: z.object({ shape: z.string() }),
+})
+
+const readShape = async (warehouse: Warehouse, { name }: ReplicaTable) =>
+  (await warehouse.query(replicaShape, { table: name }))[0]?.shape
+
+const tablePrefix = ({ name }: ReplicaTable) => `${name}__shadow_`
+
+/** Runs with a shadow, which takes the replica's place when it is done, or is removed when that fails. */
+export async function withShadow<Result>(
+  warehouse: Warehouse,
+  replica: ReplicaTable,
+  fill: (shadow: Shadow) => Promise<Result>,
+): Promise<Result> {
+  // Those of a run that died; one that is still going fails when it comes to the exchange.
+  await removeShadows(warehouse, replica)
+  const target = { ...replica, name: tablePrefix(replica) + randomBytes(4).toString('hex') }
+  const view = deriveShadowView(replica, replicaTableName(target))
+  const shadow = {
+    name: replicaTableName(target),
+    view: view.name,
+    shape: await readShape(warehouse, replica),
+  }
+  try {
+    await warehouse.command(createReplicaSql(target))
+    await warehouse.command(view.sql)
+    const result = await fill(shadow)
+    await takePlace(warehouse, replica, shadow)
+    return result
+  } finally {
+    // After the exchange, what has its name is the replica of before. What cannot be removed, the next run removes.
+    await dropShadow(warehouse, shadow).catch(() => {})
+  }
+}
+
+/** The view first: an event that found it without its table would be refused. */
+async function dropShadow(warehouse: Warehouse, { name, view }: Shadow): Promise<void> {
+  await warehouse.command(`DROP VIEW IF EXISTS cdc.${chIdentifier(view)} SYNC`)
+  await warehouse.command(`DROP TABLE IF EXISTS ${name} SYNC`)
+}
+
+async function takePlace(warehouse: Warehouse, replica: ReplicaTable, shadow: Shadow): Promise<void> {
+  if ((await readShape(warehouse, replica)) !== shadow.shape) {
+    throw cdcErrors.schemaChanged(
+      `${replica.source.qualifiedName} has changed its shape meanwhile; run it again.`,
+    )
+  }
+  const statement = shadow.shape === undefined ? 'RENAME TABLE' : 'EXCHANGE TABLES'
+  const word = shadow.shape === undefined ? 'TO' : 'AND'
+  await warehouse.command(`${statement} ${shadow.name} ${word} ${replicaTableName(replica)}`)
+}
+
+async function removeShadows(warehouse: Warehouse, replica: ReplicaTable): Promise<void> {
+  const [view, table] = [viewNamePrefix(replica, 'shadow'), tablePrefix(replica)]
+  const left = await warehouse.query(shadowNames, { view, table })
+  const named = (database: string, name: RegExp, prefix: string) =>
+    left.filter((one) => one.database === database && name.test(one.name.slice(prefix.length)))
+  for (const { name } of named('cdc', /^[0-9a-f]{12}$/, view)) {
+    await warehouse.command(`DROP VIEW IF EXISTS cdc.${chIdentifier(name)} SYNC`)
+  }
+  for (const { name } of named('crm', /^[0-9a-f]{8}$/, table)) {
+    await warehouse.command(`DROP TABLE IF EXISTS crm.${chIdentifier(name)} SYNC`)
+  }
+}
