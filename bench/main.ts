@@ -2,9 +2,12 @@ import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { createLog } from '@tendon/platform/log.ts'
 import type { BenchCase } from './bench-case.ts'
+import { cdnCase } from './cases/cdn.ts'
 import { etlCase } from './cases/etl.ts'
 import { feedCase } from './cases/feed.ts'
 import { latencyCase } from './cases/latency.ts'
+import { reportSelectCase } from './cases/report-select.ts'
+import { reportsCase } from './cases/reports.ts'
 import { startCase } from './cases/start.ts'
 import { renderText, writeReadme } from './render-results.ts'
 import { type CaseResult, writeResult } from './results.ts'
@@ -13,11 +16,11 @@ import { runCase } from './run-case.ts'
 const exitUsage = 64
 const exitInterrupted = 130
 
-const cases: BenchCase[] = [startCase, latencyCase, feedCase, etlCase]
+const cases: BenchCase[] = [startCase, latencyCase, feedCase, etlCase, reportsCase, cdnCase, reportSelectCase]
 const usage = `npm run bench [-- case ...] [--json] [--write]
 
 Measures the product on this machine. Without a name all cases run, one after the other:
-${cases.map(({ name, title }) => `  ${name.padEnd(10)}${title}`).join('\n')}
+${cases.map(({ name, title }) => `  ${name.padEnd(14)}${title}`).join('\n')}
 
   --json   print the results as JSON
   --write  keep the results in bench/results/ and show them in bench/README.md

@@ -49,12 +49,23 @@ function alignedTable({ measurements }: CaseResult): string[][] {
 /** What was measured and whether that is enough; all between them are figures. */
 const isText = (column: number) => column === 0 || column === 4
 
+const serverNames = {
+  postgresql: 'PostgreSQL',
+  clickhouse: 'ClickHouse',
+  nginx: 'nginx',
+  minio: 'MinIO',
+  redis: 'Redis',
+}
+
 /** Machine, versions and load: a number without them says nothing. */
 function describeRun({ machine, servers, load, started_at, duration_s }: CaseResult): string {
+  const versions = Object.entries(servers).map(
+    ([server, version]) => `${serverNames[server as keyof typeof serverNames]} ${version}`,
+  )
   return [
     `${started_at.slice(0, 16).replace('T', ' ')} UTC, ${duration_s} s`,
     `${machine.cores} cores (${machine.cpu}), ${machine.memory_gb} GB, Linux ${machine.kernel}`,
-    `Node ${machine.node}, PostgreSQL ${servers.postgresql}, ClickHouse ${servers.clickhouse}`,
+    [`Node ${machine.node}`, ...versions].join(', '),
     `load average ${load.load_average_before} before, at most ${load.load_average_max} during; ` +
       `other processes used ${load.cores_used_by_others} cores`,
   ].join('; ')

@@ -5,7 +5,20 @@ import { median, quantile } from './quantiles.ts'
 const measurement = z.object({
   what: z.string(),
   value: z.number(),
-  unit: z.enum(['s', 'ms', 'MB', 'rows/s', 'rows', 'CPU s', '×', '%', 'count']),
+  unit: z.enum([
+    's',
+    'ms',
+    'MB',
+    'rows/s',
+    'rows',
+    'CPU s',
+    'CPU µs',
+    'requests/s',
+    'bytes',
+    '×',
+    '%',
+    'count',
+  ]),
   /** Of several samples `value` is the median, unless `what` says otherwise; these are the extremes. */
   low: z.number().optional(),
   high: z.number().optional(),
@@ -17,7 +30,11 @@ const measurement = z.object({
 export type Measurement = z.infer<typeof measurement>
 type Target = Pick<Measurement, 'atMost' | 'atLeast'>
 
-const serverVersions = z.object({ postgresql: z.string(), clickhouse: z.string() })
+/** Those that took part. */
+const serverVersions = z.partialRecord(
+  z.enum(['postgresql', 'clickhouse', 'nginx', 'minio', 'redis']),
+  z.string(),
+)
 export type ServerVersions = z.infer<typeof serverVersions>
 
 const machine = z.object({
