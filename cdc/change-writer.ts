@@ -13,7 +13,8 @@ import { retry } from './retry.ts'
  */
 const valueErrors = new Set([6, 26, 27, 33, 38, 41, 53, 69, 70, 72, 117, 131, 321, 349, 376, 395, 407])
 
-const isValueError = (error: unknown) => valueErrors.has(clickHouseErrorCode(error) ?? 0)
+/** Whether ClickHouse refused a value, and would again. */
+export const isValueError = (error: unknown) => valueErrors.has(clickHouseErrorCode(error) ?? 0)
 
 export type ChangeWriter = {
   /** Stores a batch. When it resolves, everything in it is visible in the log and in the replicas. */

@@ -15,6 +15,9 @@ let env: Record<string, string>
 beforeAll(async () => {
   const schema = await readFile(new URL(import.meta.resolve('@tendon/sources/crm/schema.sql')), 'utf8')
   world = await createWorld(servers, schema, [...registry])
+  await world.sql.query(
+    `INSERT INTO prosthesis_models VALUES (1, 'one', 'hand', 1, 1.5, 2.50, '{}', '2024-01-01')`,
+  )
   feed = world.newFeed()
   env = {
     PATH: process.env.PATH ?? '',
@@ -41,7 +44,7 @@ async function cdc(...argv: string[]): Promise<Outcome> {
   )
 }
 
-test('apply, status and verify, as people and as scripts read them', async () => {
+test('apply and status, as people and as scripts read them', async () => {
   expect(await cdc('apply')).toMatchObject({
     code: 0,
     stdout: expect.stringContaining('public.customers is in place'),
@@ -51,18 +54,19 @@ test('apply, status and verify, as people and as scripts read them', async () =>
   expect(early).toMatchObject({ code: 1, stderr: expect.stringContaining('TENDON-CDC-014') })
 
   feed.start()
-  await world.sql.query(
-    `INSERT INTO prosthesis_models VALUES (1, 'one', 'hand', 1, 1.5, 2.50, '{}', '2024-01-01')`,
-  )
+  await expect.poll(() => feed.status().state).toBe('streaming')
+  const status = JSON.parse((await cdc('status', '--json')).stdout)
+  expect(status).toMatchObject({ slot: { active: true }, tables: [{ dead_letters: 0 }, {}, {}] })
+})
+
+test('verify proves equality, names what differs, and heals it', async () => {
+  feed.start()
+  await feed.caughtUp()
   const equal = await cdc('verify', '--json')
   expect(equal.code).toBe(0)
   expect(JSON.parse(equal.stdout).tables).toContainEqual(
     expect.objectContaining({ table: 'public.prosthesis_models', rows: 1, replica_rows: 1, differences: [] }),
   )
-  await expect.poll(() => feed.status().state).toBe('streaming')
-  const status = JSON.parse((await cdc('status', '--json')).stdout)
-  expect(status).toMatchObject({ slot: { active: true }, tables: [{ dead_letters: 0 }, {}, {}] })
-
   await world.warehouse.command(
     'ALTER TABLE crm.prosthesis_models UPDATE list_price = 9 WHERE 1 SETTINGS mutations_sync = 1',
   )
@@ -70,7 +74,6 @@ test('apply, status and verify, as people and as scripts read them', async () =>
     code: 3,
     stdout: expect.stringContaining('1 list_price: 2.50 at the source, 9.00 here'),
   })
-  expect(await cdc('verify', 'customers')).toMatchObject({ code: 0 })
   expect(await cdc('verify', 'prosthesis_models', '--repair')).toMatchObject({
     code: 0,
     stdout: expect.stringMatching(/^public.prosthesis_models: 1 rows at .*, all equal .*, 1 repaired/),
@@ -79,6 +82,8 @@ test('apply, status and verify, as people and as scripts read them', async () =>
 })
 
 test('resync and replay rebuild a replica', async () => {
+  feed.start()
+  await feed.caughtUp()
   await world.warehouse.command('TRUNCATE TABLE crm.prosthesis_models')
   const resynced = await cdc('resync', 'prosthesis_models', '--json')
   expect(resynced).toMatchObject({
@@ -94,6 +99,28 @@ test('resync and replay rebuild a replica', async () => {
   expect(await cdc('replay', 'prosthesis_models')).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('TENDON-CDC-021'),
+  })
+})
+
+test('dead letters are listed and applied again', async () => {
+  expect(await cdc('dead-letters', 'list')).toMatchObject({ code: 0, stdout: 'no dead letters\n' })
+  await world.warehouse.insertRows('cdc.dead_letters', [
+    {
+      table: 'public.customers',
+      version: 9,
+      op: 'u',
+      reason: 'not decoded',
+      encoding: 'hex',
+      message: '55aa',
+    },
+  ])
+  const listed = await cdc('dead-letters', 'list', 'customers', '--json')
+  expect(JSON.parse(listed.stdout)).toMatchObject({
+    dead_letters: [{ reason: 'not decoded', message: '55aa' }],
+  })
+  expect(await cdc('dead-letters', 'retry')).toMatchObject({
+    code: 3,
+    stdout: '0 applied, 0 failed again, 1 hold no row that could be applied: resync their tables\n',
   })
 })
 

@@ -3,12 +3,13 @@ import { runProgram } from '@tendon/platform/process-config.ts'
 import { add } from './commands/add.ts'
 import { apply } from './commands/apply.ts'
 import { type Command, exitCodes } from './commands/command.ts'
+import { deadLetters } from './commands/dead-letters.ts'
 import { replay } from './commands/replay.ts'
 import { resync } from './commands/resync.ts'
 import { status } from './commands/status.ts'
 import { verify } from './commands/verify.ts'
 
-const commands: Command[] = [apply, add, status, verify, resync, replay]
+const commands: Command[] = [apply, add, status, verify, resync, replay, deadLetters]
 
 const [name, ...argv] = process.argv.slice(2)
 await runProgram(async () => {
@@ -34,6 +35,6 @@ function usage(): string {
 Commands:
 ${list}Each has --help.
 
-Exit codes: 0 done, 1 failed, 3 a replica differs from its source, 64 wrong usage.
+Exit codes: 0 done, 1 failed, 3 a replica differs from its source or a dead letter is left, 64 wrong usage.
 `
 }

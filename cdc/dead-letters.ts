@@ -38,7 +38,12 @@ export function undecodedLetter(
 
 /** An event that ClickHouse would not take: its row, with ClickHouse's words. */
 export function refusedLetter(batch: EventBatch, event: number, error: unknown): DeadLetter {
+  return { ...batch.describe(event), reason: reasonOf(error), encoding: 'json' }
+}
+
+/** ClickHouse's number of an error and its words. */
+export function reasonOf(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined
   const words = cause instanceof Error ? cause.message : String(error)
-  return { ...batch.describe(event), reason: `${clickHouseErrorCode(error)}: ${words}`, encoding: 'json' }
+  return `${clickHouseErrorCode(error)}: ${words}`
 }

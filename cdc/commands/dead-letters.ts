@@ -1,0 +1,49 @@
+import { ConfigError, defineOptions } from '@tendon/platform/config.ts'
+import { createTerminalProgress } from '@tendon/platform/progress.ts'
+import { progressBar } from '@tendon/platform/progress-bar.ts'
+import { z } from 'zod'
+import { type KeptLetter, listDeadLetters, retryDeadLetters } from '../dead-letter-retry.ts'
+import { commandOptions, defineCommand, entriesOf, exitCodes, print } from './command.ts'
+
+export const deadLetters = defineCommand({
+  name: 'dead-letters',
+  operands: '<list|retry> [table]',
+  summary: 'List the changes that could not be applied, or apply them again',
+  options: defineOptions({
+    ...commandOptions,
+    limit: {
+      env: 'CDC_DEAD_LETTERS_LIMIT',
+      flag: 'limit',
+      type: z.coerce.number<string>().int().min(1).max(100_000),
+      default: 100,
+      help: 'How many are listed, the newest first',
+    },
+  }),
+  async act(config, { warehouse, operands: [what, name] }) {
+    const table = name === undefined ? undefined : (await entriesOf(warehouse, name))[0]!.name
+    if (what === 'list') {
+      const letters = await listDeadLetters(warehouse, table, config.limit)
+      print(config, { dead_letters: letters }, letters.map(describe).join('') || 'no dead letters\n')
+      return exitCodes.done
+    }
+    if (what !== 'retry')
+      throw new ConfigError('cdc dead-letters', [`it takes list or retry, and got "${what}"`])
+    const progress = createTerminalProgress(process.stderr, new AbortController().signal)
+    const text = 'applying dead letters again'
+    const outcome = await progress.step(text, (update) =>
+      retryDeadLetters({ warehouse, table, onProgress: (part) => update(`${text} ${progressBar(part)}`) }),
+    )
+    const { applied, failed_again, not_retried } = outcome
+    const left =
+      not_retried > 0 ? `, ${not_retried} hold no row that could be applied: resync their tables` : ''
+    print(config, outcome, `${applied} applied, ${failed_again} failed again${left}\n`)
+    return failed_again + not_retried > 0 ? exitCodes.different : exitCodes.done
+  },
+})
+
+const longestMessage = 200
+
+function describe({ table, key, op, encoding, reason, message, failed_at }: KeptLetter): string {
+  const shown = message.length > longestMessage ? `${message.slice(0, longestMessage)}…` : message
+  return `${failed_at} ${table} ${key} ${op}: ${reason}\n    ${encoding} ${shown}\n`
+}
