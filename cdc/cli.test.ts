@@ -54,7 +54,8 @@ test('apply and status, as people and as scripts read them', async () => {
   expect(early).toMatchObject({ code: 1, stderr: expect.stringContaining('TENDON-CDC-014') })
 
   feed.start()
-  await expect.poll(() => feed.status().state).toBe('streaming')
+  await feed.caughtUp()
+  await expect.poll(() => feed.status().state, { timeout: 20_000 }).toBe('streaming')
   const status = JSON.parse((await cdc('status', '--json')).stdout)
   expect(status).toMatchObject({ slot: { active: true }, tables: [{ dead_letters: 0 }, {}, {}] })
 })
