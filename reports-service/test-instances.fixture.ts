@@ -92,8 +92,8 @@ export async function startTestInstances() {
   }
 
   /** The report of any kind behind a link. */
-  async function stored(link: { url: string }): Promise<ReportEnvelope> {
-    const object = await store.get(objectName(link))
+  async function stored(link: { url: string }, from: ObjectStore = store): Promise<ReportEnvelope> {
+    const object = await from.get(objectName(link))
     if (object?.contentEncoding !== 'gzip') throw new Error(`not stored compressed: ${link.url}`)
     return reportEnvelope.parse(JSON.parse(gunzipSync(object.body).toString('utf8')))
   }
@@ -119,8 +119,11 @@ export async function startTestInstances() {
       return invalidateResponse.parse(await answer.json()).invalidated
     },
     /** The object behind a link. */
-    async object(link: { url: string }): Promise<ReportEnvelope & { data: ProsthesisDaily }> {
-      const envelope = await stored(link)
+    async object(
+      link: { url: string },
+      from?: ObjectStore,
+    ): Promise<ReportEnvelope & { data: ProsthesisDaily }> {
+      const envelope = await stored(link, from)
       return { ...envelope, data: prosthesisDaily.parse(envelope.data) }
     },
     stored,

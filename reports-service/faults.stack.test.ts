@@ -1,0 +1,186 @@
+import { randomUUID } from 'node:crypto'
+import { DeleteBucketCommand, S3Client } from '@aws-sdk/client-s3'
+import { problem } from '@tendon/contracts/problem.ts'
+import { reportLink } from '@tendon/contracts/reports-api.ts'
+import { createRedisKeyValue } from '@tendon/platform/key-value-redis.ts'
+import { createLog } from '@tendon/platform/log.ts'
+import type { ObjectStore } from '@tendon/platform/object-store.ts'
+import { createS3Store } from '@tendon/platform/object-store-s3.ts'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { z } from 'zod'
+import { generationKey } from './generations.ts'
+import { startDoor } from './test-door.fixture.ts'
+import {
+  daily,
+  objectName,
+  startTestInstances,
+  type TestInstance,
+  type TestInstances,
+} from './test-instances.fixture.ts'
+
+const environment = z.object({
+  REDIS_URL: z.string(),
+  S3_ENDPOINT: z.string(),
+  S3_ACCESS_KEY_ID: z.string(),
+  S3_SECRET_ACCESS_KEY: z.string(),
+})
+const log = createLog({ service: 'test', level: 'fatal' })
+const bucket = `tendon-test-${randomUUID()}`
+
+let shared: TestInstances
+let doors: Record<'redis' | 'minio', Awaited<ReturnType<typeof startDoor>>>
+let store: ObjectStore
+let instances: TestInstance[]
+const closers: (() => Promise<unknown>)[] = []
+
+beforeAll(async () => {
+  const env = environment.parse(process.env)
+  shared = await startTestInstances()
+  doors = {
+    redis: await startDoor(new URL(env.REDIS_URL)),
+    minio: await startDoor(new URL(env.S3_ENDPOINT)),
+  }
+  const s3 = {
+    region: 'us-east-1',
+    bucket,
+    accessKeyId: env.S3_ACCESS_KEY_ID,
+    secretAccessKey: env.S3_SECRET_ACCESS_KEY,
+    forcePathStyle: true,
+  }
+  store = createS3Store({ ...s3, endpoint: env.S3_ENDPOINT })
+  await store.check()
+  closers.push(async () => {
+    for await (const { key } of store.list('')) await store.delete(key)
+    const client = new S3Client({ ...s3, endpoint: env.S3_ENDPOINT, credentials: s3 })
+    await client.send(new DeleteBucketCommand({ Bucket: bucket }))
+    client.destroy()
+  })
+  const parts = () => {
+    const keyValue = createRedisKeyValue({ url: doors.redis.url, log })
+    closers.push(() => keyValue.close())
+    return { keyValue, store: createS3Store({ ...s3, endpoint: doors.minio.url }) }
+  }
+  instances = [await shared.instance(parts()), await shared.instance(parts())]
+})
+afterAll(async () => {
+  await shared?.close()
+  for (const close of closers.reverse()) await close()
+  for (const door of Object.values(doors ?? {})) await door.close()
+})
+
+/** The customer's name in the report behind a link: the test writes it as a number that only rises. */
+async function numberIn(link: { url: string }): Promise<number> {
+  return Number((await shared.object(link, store)).data.customer.full_name)
+}
+
+/**
+ * Asks, changes and invalidates without a pause while `fault` happens; whatever is answered meanwhile is a report that
+ * is not older than its user's last invalidation that was confirmed, or a 503 that says when to come back.
+ */
+async function underLoad(fault: () => Promise<void>): Promise<{ served: number; refused: number }> {
+  const user = await shared.addCustomer('0')
+  const token = await shared.identity.patient(user)
+  const invalidator = await shared.identity.invalidator()
+  let isOver = false
+  let confirmed = 0
+  const counts = { served: 0, refused: 0 }
+  let answered = Promise.withResolvers<void>()
+
+  async function change(): Promise<void> {
+    for (let n = 1; !isOver; n += 1) {
+      const stored = await shared.putCustomer(user, String(n)).then(
+        () => true,
+        () => false,
+      )
+      if (!stored) continue
+      const answer = await instances[n % 2]!.post('/invalidate', { user_id: user }, invalidator)
+      if (answer.status === 200) confirmed = n
+      else await expectRefusal(answer)
+      // The next one comes with an answer, in the middle of all other requests.
+      await answered.promise
+      answered = Promise.withResolvers()
+    }
+  }
+  async function ask(instance: TestInstance): Promise<void> {
+    while (!isOver) {
+      const atLeast = confirmed
+      const answer = await instance.get(daily, token)
+      if (answer.status === 200) {
+        counts.served += 1
+        answered.resolve()
+        expect(await numberIn(reportLink.parse(await answer.json()))).toBeGreaterThanOrEqual(atLeast)
+      } else {
+        counts.refused += 1
+        // One that changes overtook leaves the next change to those that were not.
+        if ((await expectRefusal(answer)) !== 'TENDON-REPORTS-008') answered.resolve()
+      }
+    }
+    answered.resolve()
+  }
+  const load = Promise.all([change(), ...Array.from({ length: 6 }, (_, n) => ask(instances[n % 2]!))])
+  try {
+    await Promise.race([fault(), load])
+    const served = counts.served
+    await vi.waitFor(() => expect(counts.served).toBeGreaterThan(served + 10), { timeout: 30_000 })
+  } finally {
+    isOver = true
+    await load
+  }
+  return counts
+}
+
+async function expectRefusal(answer: Response): Promise<string> {
+  const text = await answer.text()
+  expect(answer.status, text).toBe(503)
+  expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+  const { code } = problem.parse(JSON.parse(text))
+  expect(code).toMatch(/^TENDON-(?:PLATFORM-01[12]|REPORTS-0(?:07|08|11))$/)
+  expect(text).not.toMatch(/SELECT|ECONN|127\.0\.0\.1/)
+  return code
+}
+
+test.each(['redis', 'minio'] as const)(
+  '%s away and back under load',
+  async (name) => {
+    const refusals = await underLoad(async () => {
+      for (let times = 0; times < 2; times += 1) {
+        doors[name].shut()
+        await vi.waitFor(async () => {
+          const authorization = await shared.identity.patient(await shared.addCustomer('Newcomer'))
+          const answer = await instances[0]!.get(daily, authorization)
+          expect(answer.status).toBe(503)
+        }, 10_000)
+        doors[name].open()
+        await vi.waitFor(async () => {
+          const authorization = await shared.identity.patient(await shared.addCustomer('Newcomer'))
+          expect((await instances[0]!.get(daily, authorization)).status).toBe(200)
+        }, 20_000)
+      }
+    })
+    expect(refusals.refused).toBeGreaterThan(0)
+  },
+  120_000,
+)
+
+test('ClickHouse killed and back under load', async () => {
+  const refusals = await underLoad(async () => {
+    const restarted = shared.restarted()
+    process.kill(shared.server.pid() ?? 0, 'SIGKILL')
+    await restarted
+  })
+  expect(refusals.refused).toBeGreaterThan(0)
+}, 120_000)
+
+test('generations that are lost cost a computation, and never bring an old report back', async () => {
+  const user = await shared.addCustomer('1')
+  const token = await shared.identity.patient(user)
+  const before = await shared.link(instances[0]!, daily, token)
+  await shared.putCustomer(user, '2')
+  const redis = createRedisKeyValue({ url: environment.parse(process.env).REDIS_URL, log })
+  await redis.delete(generationKey(user))
+  await redis.close()
+  const after = await shared.link(instances[1]!, daily, token)
+  expect(after.cache).toBe('miss')
+  expect(objectName(after)).not.toBe(objectName(before))
+  expect(await numberIn(after)).toBe(2)
+})
