@@ -1,11 +1,8 @@
-import { execFile } from 'node:child_process'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
 import { type Story, startEtlWorld } from './etl-world.fixture.ts'
 import { createInvalidate } from './invalidate.ts'
-import { listRuns } from './run-records.ts'
 
 const world = await startEtlWorld()
 afterAll(() => world.stop())
@@ -53,39 +50,4 @@ test('users are invalidated over HTTP with the service token', async () => {
   expect(calls).toEqual([['POST', '/invalidate', 'Bearer service-token', { user_ids: [alice] }]])
   server.closeAllConnections()
   server.close()
-})
-
-test('the command line lists runs, helps, and says what is wrong', async () => {
-  await story.createEtl().runOnce()
-  const env = {
-    CLICKHOUSE_URL: world.clickHouse.url,
-    CLICKHOUSE_USER: world.clickHouse.username,
-    CLICKHOUSE_PASSWORD: world.clickHouse.password,
-  }
-  const cli = (...args: string[]) =>
-    promisify(execFile)(process.execPath, [new URL('./cli.ts', import.meta.url).pathname, ...args], {
-      env,
-    }).then(
-      ({ stdout }) => ({ code: 0, stdout, stderr: '' }),
-      (error: { code: number; stdout: string; stderr: string }) => error,
-    )
-  const [listed, listedJson, help, runHelp, unknown, unset] = await Promise.all([
-    cli('runs'),
-    cli('runs', '--json', '--limit', '1'),
-    cli('--help'),
-    cli('run', '--help'),
-    cli('walk'),
-    cli('run'),
-  ])
-  expect(listed.stdout).toMatch(
-    /^1 {2}2\S+ {2}succeeded {2}1 chip days, 1 rows written, 0 deleted, 1 users\n$/,
-  )
-  expect(JSON.parse(listedJson.stdout)).toEqual(await listRuns(world.warehouse, 1))
-  expect(help.stdout).toContain('Exit codes: 0 done, 1 failed, 3 ')
-  expect(runHelp.stdout).toContain('TELEMETRY_DATABASE_URL')
-  expect(unknown).toMatchObject({ code: 64, stderr: expect.stringContaining('unknown command "walk"') })
-  expect(unset).toMatchObject({
-    code: 64,
-    stderr: expect.stringContaining('TELEMETRY_DATABASE_URL is not set'),
-  })
 })

@@ -1,0 +1,134 @@
+import { execFile } from 'node:child_process'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { promisify } from 'node:util'
+import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
+import { type Story, startEtlWorld } from './etl-world.fixture.ts'
+import { listRuns } from './run-records.ts'
+
+const world = await startEtlWorld()
+/** An identity provider and a reports-service in one: what the job asks of each. */
+const others: Server = createServer((request, reply) => {
+  const { port } = others.address() as AddressInfo
+  const issuer = `http://127.0.0.1:${port}`
+  reply.setHeader('content-type', 'application/json')
+  if (request.url?.includes('.well-known')) {
+    reply.end(JSON.stringify({ issuer, token_endpoint: `${issuer}/token` }))
+  } else if (request.url === '/token') {
+    reply.end(JSON.stringify({ access_token: 'token', token_type: 'Bearer', expires_in: 300 }))
+  } else reply.end('{"invalidated":1}')
+})
+await new Promise<void>((resolve) => others.listen(0, '127.0.0.1', resolve))
+afterAll(async () => {
+  others.closeAllConnections()
+  others.close()
+  await world.stop()
+})
+
+const alice = '00000000-0000-4000-8000-00000000000a'
+let story: Story
+
+beforeEach(async () => {
+  story = await world.freshStory()
+  await story.live(alice, 'Europe/Vienna')
+  await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-01' })
+  await story.send([
+    { chip_id: 'c1', recorded_at: new Date('2026-01-02T10:00:00Z'), response_time_ms: 80 },
+    { chip_id: 'c1', recorded_at: new Date('2026-01-02T10:00:00Z'), response_time_ms: 80 },
+    { chip_id: 'c1', recorded_at: new Date('2026-01-02T23:30:00Z'), battery_percent: 50 },
+  ])
+})
+afterEach(() => story.end())
+
+type Answer = { code: number; stdout: string; stderr: string }
+
+async function etl(...args: string[]): Promise<Answer> {
+  const url = `http://127.0.0.1:${(others.address() as AddressInfo).port}`
+  const env = {
+    CLICKHOUSE_URL: world.clickHouse.url,
+    CLICKHOUSE_USER: world.clickHouse.username,
+    CLICKHOUSE_PASSWORD: world.clickHouse.password,
+    TELEMETRY_DATABASE_URL: story.telemetryUrl,
+    REPORTS_SERVICE_URL: url,
+    OIDC_ISSUER: url,
+    ETL_CLIENT_SECRET: 'secret',
+  }
+  const cli = new URL('./cli.ts', import.meta.url).pathname
+  return promisify(execFile)(process.execPath, [cli, ...args], { env }).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (error: Answer) => error,
+  )
+}
+
+test('plan, run, runs, explain, quarantine and backfill answer for people and for programs', async () => {
+  const planned = await etl('plan', '--json')
+  expect(planned.stderr).toBe('')
+  expect(JSON.parse(planned.stdout)).toMatchObject({
+    mode: 'full',
+    pairs: 2,
+    rows_written: 2,
+    rows_quarantined: 1,
+    users: 1,
+    sample: [
+      { user_id: alice, day: '2026-01-02', change: 'new', after: { events: 1 } },
+      { day: '2026-01-03', after: { battery_min_percent: 50 } },
+    ],
+  })
+  expect((await story.stats()).size).toBe(0)
+
+  const ran = await etl('run')
+  expect(ran).toMatchObject({ code: 0 })
+  expect(ran.stdout).toMatch(
+    /^1 .* succeeded {2}2 days measured of 3 rows, 2 rows written, 0 deleted, 1 users changed/,
+  )
+  expect(await story.stats()).toEqual(await story.expectedStats())
+
+  const [listed, explained, nobody, quarantined, again] = await Promise.all([
+    etl('runs', '--json', '--limit', '1'),
+    etl('explain', alice, '2026-01-02', '--json'),
+    etl('explain', alice, '2025-12-31'),
+    etl('quarantine', '--json', '--reason', 'duplicate'),
+    etl('plan'),
+  ])
+  expect(JSON.parse(listed.stdout)).toEqual(await listRuns(world.warehouse, 1))
+  expect(JSON.parse(explained.stdout)).toMatchObject([
+    {
+      chip_id: 'c1',
+      time_zone: 'Europe/Vienna',
+      from: '2026-01-01T23:00:00.000000Z',
+      to: '2026-01-02T23:00:00.000000Z',
+      standing: { events: 1, response_time_avg_ms: 80 },
+      computed: { events: 1 },
+      rows: [{ use: 'counted' }, { use: 'duplicate' }],
+    },
+  ])
+  expect(nobody).toMatchObject({ code: 4, stdout: 'no prosthesis on that day\n' })
+  expect(JSON.parse(quarantined.stdout)).toMatchObject({
+    counts: [{ reason: 'duplicate', rows: 1 }],
+    rows: [{ chipId: 'c1', day: 20455, reason: 'duplicate' }],
+  })
+  expect(again.stdout).toContain('0 rows to write, 0 to delete')
+
+  await story.client.query('ALTER TABLE telemetry_events DISABLE TRIGGER USER')
+  await story.client.query('DELETE FROM telemetry_events WHERE battery_percent = 50')
+  const filled = await etl('backfill', '--from', '2026-01-01', '--to', '2026-01-31', '--json')
+  expect(JSON.parse(filled.stdout)).toMatchObject({ days: 31, days_resumed: 0, rows_in: 2, rows_deleted: 1 })
+  expect(await story.stats()).toEqual(await story.expectedStats())
+})
+
+test('what is asked wrong is said', async () => {
+  const [unknown, noUser, noDay, wrongDay, help, unset] = await Promise.all([
+    etl('walk'),
+    etl('explain', 'alice', '2026-01-02'),
+    etl('backfill', '--from', '2026-01-01'),
+    etl('backfill', '--from', '2026-02-30', '--to', '2026-03-01'),
+    etl('--help'),
+    etl('backfill', '--help'),
+  ])
+  expect(unknown).toMatchObject({ code: 64, stderr: expect.stringContaining('unknown command "walk"') })
+  expect(noUser).toMatchObject({ code: 64, stderr: expect.stringContaining('not a UUID') })
+  expect(noDay).toMatchObject({ code: 64, stderr: expect.stringContaining('ETL_BACKFILL_TO is not set') })
+  expect(wrongDay).toMatchObject({ code: 64, stderr: expect.stringContaining('ETL_BACKFILL_FROM') })
+  expect(help.stdout).toContain('Exit codes: 0 done, 1 failed, 3 ')
+  expect(unset.stdout).toContain('--parallel')
+})

@@ -1,0 +1,52 @@
+import { defineOptions } from '@tendon/platform/config.ts'
+import { readProcessConfig } from '@tendon/platform/process-config.ts'
+import { z } from 'zod'
+import type { BackfillProgress, BackfillResult } from '../backfill.ts'
+import { type Command, exitCodes, jobOptions, print, withEtl } from './command.ts'
+
+const options = defineOptions({
+  ...jobOptions,
+  from: { env: 'ETL_BACKFILL_FROM', flag: 'from', type: z.iso.date(), help: 'First day, as in 2026-03-01' },
+  to: { env: 'ETL_BACKFILL_TO', flag: 'to', type: z.iso.date(), help: 'Last day' },
+  chips: {
+    env: 'ETL_BACKFILL_CHIPS',
+    flag: 'chips',
+    type: z.string().transform((text) => text.split(',').map((chip) => chip.trim())),
+    optional: true,
+    help: 'Only these chips, separated by commas',
+  },
+})
+
+export const backfill: Command = {
+  name: 'backfill',
+  operands: '',
+  summary: 'Measure days again; the same call goes on where the last one was stopped',
+  async run(argv) {
+    const usage = 'npm run etl -- backfill --from DAY --to DAY [--chips A,B] [--parallel N] [options]'
+    const config = readProcessConfig('etl backfill', usage, options, argv)
+    return withEtl(config, async (etl) => {
+      const { from, to, chips: chipIds } = config
+      const result = await etl.backfill({ from, to, chipIds }, process.stderr.isTTY ? drawBar : undefined)
+      if (process.stderr.isTTY) process.stderr.write('\n')
+      print(config.json, result, () => describe(result))
+      return exitCodes.done
+    })
+  },
+}
+
+const barLength = 30
+
+function drawBar({ days, daysDone, rowsPerSecond, secondsLeft }: BackfillProgress): void {
+  const filled = Math.round((barLength * daysDone) / days)
+  const bar = '█'.repeat(filled) + '░'.repeat(barLength - filled)
+  const rate = `${Math.round(rowsPerSecond).toLocaleString('en')} rows/s`
+  process.stderr.write(`\r${bar} ${daysDone}/${days} days, ${rate}, ${Math.ceil(secondsLeft)} s left\x1b[K`)
+}
+
+function describe(result: BackfillResult): string {
+  const resumed = result.days_resumed > 0 ? ` (${result.days_resumed} of them before)` : ''
+  return (
+    `${result.days} days${resumed}, ${result.rows_in} rows, ${result.rows_written} rows written, ` +
+    `${result.rows_deleted} deleted, ${result.users_changed} users changed\n`
+  )
+}

@@ -1,0 +1,85 @@
+import { booleanOption, defineOptions } from '@tendon/platform/config.ts'
+import { createLog } from '@tendon/platform/log.ts'
+import { exitCodes as commonExitCodes } from '@tendon/platform/process-config.ts'
+import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
+import { warehouseOptions } from '@tendon/warehouse/options.ts'
+import { z } from 'zod'
+import { createAttachedEtl } from '../attached-etl.ts'
+import type { Etl } from '../etl.ts'
+import { type AttachedConfig, attachedOptions } from '../options.ts'
+
+export const exitCodes = { ...commonExitCodes, skipped: 3, nothingFound: 4 } as const
+
+/** One word of the command line. */
+export type Command = {
+  name: string
+  /** What stands after the name, as in `<user> <day>`. */
+  operands: string
+  summary: string
+  /** @returns the exit code */
+  run(argv: string[]): Promise<number>
+}
+
+export const jsonOption = {
+  env: 'ETL_JSON',
+  flag: 'json',
+  type: booleanOption,
+  default: false,
+  help: 'Print JSON',
+} as const
+
+/** For commands that read telemetry. A person reads the answer; what else goes on is for who asks. */
+export const jobOptions = defineOptions({
+  ...attachedOptions,
+  json: jsonOption,
+  logLevel: { ...attachedOptions.logLevel, default: 'error' },
+})
+
+/** For commands that list what earlier runs have written. */
+export const listOptions = defineOptions({
+  ...warehouseOptions,
+  json: jsonOption,
+  limit: {
+    env: 'ETL_LIST_LIMIT',
+    flag: 'limit',
+    type: z.coerce.number<string>().int().min(1).max(10_000),
+    default: 20,
+    help: 'How many',
+  },
+})
+
+export async function withEtl(config: AttachedConfig, use: (etl: Etl) => Promise<number>): Promise<number> {
+  // Standard output carries the answer alone.
+  const log = createLog({ service: 'etl', level: config.logLevel }, process.stderr)
+  const { etl, warehouse } = createAttachedEtl(config, log)
+  const stop = () => void etl.stop()
+  process.once('SIGINT', stop)
+  process.once('SIGTERM', stop)
+  try {
+    return await use(etl)
+  } finally {
+    process.removeListener('SIGINT', stop)
+    process.removeListener('SIGTERM', stop)
+    await warehouse.close()
+  }
+}
+
+export async function withWarehouse(
+  config: { clickhouseUrl: string; clickhouseUser: string; clickhousePassword: string },
+  use: (warehouse: Warehouse) => Promise<number>,
+): Promise<number> {
+  const warehouse = createWarehouse({
+    url: config.clickhouseUrl,
+    username: config.clickhouseUser,
+    password: config.clickhousePassword,
+  })
+  try {
+    return await use(warehouse)
+  } finally {
+    await warehouse.close()
+  }
+}
+
+export function print(json: boolean, value: unknown, text: () => string): void {
+  process.stdout.write(json ? `${JSON.stringify(value)}\n` : text())
+}

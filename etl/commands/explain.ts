@@ -1,0 +1,58 @@
+import { ConfigError, takeOperands } from '@tendon/platform/config.ts'
+import { readProcessConfig } from '@tendon/platform/process-config.ts'
+import { z } from 'zod'
+import type { ExplainedDay } from '../explain.ts'
+import { type Command, exitCodes, jobOptions, print, withEtl } from './command.ts'
+
+const operands = z.object({
+  userId: z.uuid('the user is not a UUID'),
+  day: z.iso.date('the day is not a date'),
+})
+
+export const explain: Command = {
+  name: 'explain',
+  operands: '<user> <day>',
+  summary: 'Say which telemetry rows the numbers of a user’s day come from',
+  async run(argv) {
+    const { operands: given, flags } = takeOperands(jobOptions, argv)
+    const usage = 'npm run etl -- explain <user> <day> [options]'
+    const config = readProcessConfig('etl explain', usage, jobOptions, flags)
+    const parsed = operands.safeParse({ userId: given[0], day: given[1] })
+    if (!parsed.success || given.length > 2) {
+      throw new ConfigError('etl explain', parsed.error?.issues.map(({ message }) => message) ?? [usage])
+    }
+    return withEtl(config, async (etl) => {
+      const explained = await etl.explain(parsed.data)
+      print(config.json, explained, () => explained.map(describe).join('\n') || 'no prosthesis on that day\n')
+      return explained.length > 0 ? exitCodes.done : exitCodes.nothingFound
+    })
+  },
+}
+
+function describe({
+  prosthesis_id,
+  chip_id,
+  time_zone,
+  from,
+  to,
+  standing,
+  computed,
+  rows,
+}: ExplainedDay): string {
+  const numbers = Object.keys(computed ?? standing ?? {}).map((name) => {
+    const [stands, comes] = [standing?.[name], computed?.[name]]
+    return `  ${name.padEnd(22)} ${stands ?? '-'}${stands === comes ? '' : `   (now ${comes ?? '-'})`}\n`
+  })
+  const lines = rows.map((row) => {
+    const values = [
+      `response ${row.response_time_ms ?? '-'}`,
+      `battery ${row.battery_percent ?? '-'}`,
+      `error ${row.error_code ?? '-'}`,
+      `movements ${row.movement_count ?? '-'}`,
+      `active ${row.active_ms ?? '-'}`,
+    ].join(', ')
+    return `  ${row.use.padEnd(9)}  row ${row.id}  ${row.recorded_at}  ${row.signal}  ${values}\n`
+  })
+  const head = `prosthesis ${prosthesis_id}, chip ${chip_id}, ${from} to ${to} (${time_zone}), ${rows.length} rows\n`
+  return head + numbers.join('') + lines.join('')
+}

@@ -1,0 +1,39 @@
+import { readProcessConfig } from '@tendon/platform/process-config.ts'
+import type { Plan, PlannedChange } from '../plan.ts'
+import { type Command, exitCodes, jobOptions, print, withEtl } from './command.ts'
+
+export const plan: Command = {
+  name: 'plan',
+  operands: '',
+  summary: 'Say what a run would do now, and do nothing',
+  async run(argv) {
+    const config = readProcessConfig('etl plan', 'npm run etl -- plan [options]', jobOptions, argv)
+    return withEtl(config, async (etl) => {
+      const planned = await etl.plan()
+      print(config.json, planned, () => describePlan(planned))
+      return exitCodes.done
+    })
+  },
+}
+
+function describePlan(planned: Plan): string {
+  const reason = planned.full_reason ? `: ${planned.full_reason}` : ''
+  return [
+    `${planned.mode}${reason}`,
+    `${planned.pairs} days to measure, of ${planned.rows_in} rows (${planned.rows_quarantined} to quarantine, ${planned.rows_unowned} of nobody)`,
+    `${planned.rows_written} rows to write, ${planned.rows_deleted} to delete, ${planned.rows_unchanged} stay as they are`,
+    `${planned.users} users to invalidate`,
+    ...planned.problems.map(({ kind, subject, detail }) => `problem  ${kind}  ${subject}  ${detail}`),
+    ...planned.sample.map(describeChange),
+    '',
+  ].join('\n')
+}
+
+function describeChange({ change, user_id, prosthesis_id, day, before, after }: PlannedChange): string {
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])]
+  const values = names.map((name) => {
+    const is = name in after ? String(after[name]) : ''
+    return name in before ? `${name} ${before[name]} → ${is || 'gone'}` : `${name} ${is}`
+  })
+  return `${change}  user ${user_id}  prosthesis ${prosthesis_id}  ${day}\n    ${values.join(', ')}`
+}

@@ -1,0 +1,45 @@
+import { defineOptions, textOption } from '@tendon/platform/config.ts'
+import { readProcessConfig } from '@tendon/platform/process-config.ts'
+import { countQuarantine, listQuarantine } from '../quarantine.ts'
+import { type Command, exitCodes, listOptions, print, withWarehouse } from './command.ts'
+
+const options = defineOptions({
+  ...listOptions,
+  reason: {
+    env: 'ETL_QUARANTINE_REASON',
+    flag: 'reason',
+    type: textOption,
+    optional: true,
+    help: 'Only rows that are there for this reason',
+  },
+  chip: {
+    env: 'ETL_QUARANTINE_CHIP',
+    flag: 'chip',
+    type: textOption,
+    optional: true,
+    help: 'Only rows of this chip',
+  },
+})
+
+export const quarantine: Command = {
+  name: 'quarantine',
+  operands: '',
+  summary: 'List telemetry rows that no number is made from, and why',
+  async run(argv) {
+    const config = readProcessConfig('etl quarantine', 'npm run etl -- quarantine [options]', options, argv)
+    return withWarehouse(config, async (warehouse) => {
+      const [counts, rows] = await Promise.all([
+        countQuarantine(warehouse),
+        listQuarantine(warehouse, config),
+      ])
+      print(config.json, { counts, rows }, () => {
+        const total = counts.map(({ reason, rows: count }) => `${reason}: ${count}`).join(', ') || 'nothing'
+        const lines = rows.map((row) =>
+          [row.chipId || '(no chip)', `row ${row.rowId}`, row.recordedAt, row.reason, row.detail].join('  '),
+        )
+        return [`in quarantine: ${total}`, ...lines, ''].join('\n')
+      })
+      return exitCodes.done
+    })
+  },
+}

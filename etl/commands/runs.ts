@@ -1,0 +1,18 @@
+import { readProcessConfig } from '@tendon/platform/process-config.ts'
+import { listRuns } from '../run-records.ts'
+import { type Command, exitCodes, listOptions, print, withWarehouse } from './command.ts'
+import { describeRun } from './run-text.ts'
+
+export const runs: Command = {
+  name: 'runs',
+  operands: '',
+  summary: 'List the newest runs',
+  async run(argv) {
+    const config = readProcessConfig('etl runs', 'npm run etl -- runs [options]', listOptions, argv)
+    return withWarehouse(config, async (warehouse) => {
+      const found = await listRuns(warehouse, config.limit)
+      print(config.json, found, () => found.map(describeRun).join(''))
+      return exitCodes.done
+    })
+  },
+}
