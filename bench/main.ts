@@ -4,6 +4,7 @@ import { createLog } from '@tendon/platform/log.ts'
 import type { BenchCase } from './bench-case.ts'
 import { cdnCase } from './cases/cdn.ts'
 import { etlCase } from './cases/etl.ts'
+import { etlPeersCase } from './cases/etl-peers.ts'
 import { feedCase } from './cases/feed.ts'
 import { latencyCase } from './cases/latency.ts'
 import { reportSelectCase } from './cases/report-select.ts'
@@ -16,7 +17,16 @@ import { runCase } from './run-case.ts'
 const exitUsage = 64
 const exitInterrupted = 130
 
-const cases: BenchCase[] = [startCase, latencyCase, feedCase, etlCase, reportsCase, cdnCase, reportSelectCase]
+const cases: BenchCase[] = [
+  startCase,
+  latencyCase,
+  feedCase,
+  etlCase,
+  etlPeersCase,
+  reportsCase,
+  cdnCase,
+  reportSelectCase,
+]
 const usage = `npm run bench [-- case ...] [--json] [--write]
 
 Measures the product on this machine. Without a name all cases run, one after the other:

@@ -1,8 +1,8 @@
 import { dayText, instantText } from './instants.ts'
 import { type DayFacts, metrics } from './metrics.ts'
 import type { Ownership, OwnershipInTime } from './ownership.ts'
-import { type ChipRows, createPackedRowReader, isNull, packedRowLength, showRow } from './packed-rows.ts'
-import { brokenRule, type JudgedRow } from './row-rules.ts'
+import { type ChipRows, createPackedRowReader, nullInt16, nullInt32, packedRowLength } from './packed-rows.ts'
+import { brokenRule } from './row-rules.ts'
 import type { TimeBounds } from './telemetry.ts'
 import { createUserDaysBuilder, type UserDays } from './user-days.ts'
 
@@ -65,15 +65,6 @@ export function createChipMeasurer(
   firmwareOn: (prosthesisId: string, day: number) => string,
 ): ChipMeasurer {
   const reader = createPackedRowReader()
-  const judged: JudgedRow = {
-    instantUs: 0,
-    responseTimeMs: 0,
-    hasResponseTime: false,
-    batteryPercent: undefined,
-    activeMs: undefined,
-    movements: undefined,
-    isAhead: false,
-  }
   const values = new Float64Array(metrics.length)
   const groups: Group[] = []
   let groupsUsed = 0
@@ -102,10 +93,9 @@ export function createChipMeasurer(
 
   /** Whether a row counts; one that does not is put into quarantine. */
   function accept(chipId: string, rows: ChipRows, row: number, lastAccepted: number, day: number): boolean {
-    showRow(rows, row, judged)
-    const rule = brokenRule(judged)
+    const rule = brokenRule(rows, row)
     if (rule) {
-      quarantine(chipId, rows, row, day, rule.name, rule.detail(judged))
+      quarantine(chipId, rows, row, day, rule.name, rule.detail(rows, row))
       return false
     }
     if (lastAccepted >= 0 && isSameMessage(rows, lastAccepted, row)) {
@@ -132,12 +122,11 @@ export function createChipMeasurer(
     groups[groupsUsed] ??= { owner, day, facts: noFacts(), responses: new Float32Array(64), responseCount: 0 }
     const group = groups[groupsUsed]!
     groupsUsed += 1
-    return Object.assign(group, {
-      owner,
-      day,
-      facts: Object.assign(group.facts, noFacts()),
-      responseCount: 0,
-    })
+    group.owner = owner
+    group.day = day
+    group.responseCount = 0
+    forget(group.facts)
+    return group
   }
 
   function measure(group: Group): void {
@@ -239,15 +228,15 @@ function collect(group: Group, rows: ChipRows, row: number): void {
     group.responses[group.responseCount++] = rows.responseTimeMs[row]!
   }
   const battery = rows.batteryPercent[row]!
-  if (!isNull.int16(battery)) {
+  if (battery !== nullInt16) {
     facts.batteryRows += 1
     facts.sumOfBatteryPercent += battery
-    facts.lowestBatteryPercent = Math.min(facts.lowestBatteryPercent, battery)
+    if (battery < facts.lowestBatteryPercent) facts.lowestBatteryPercent = battery
   }
   const active = rows.activeMs[row]!
-  if (!isNull.int32(active)) facts.activeMs += active
+  if (active !== nullInt32) facts.activeMs += active
   const movements = rows.movements[row]!
-  if (!isNull.int32(movements)) facts.movements += movements
+  if (movements !== nullInt32) facts.movements += movements
 }
 
 const everything = { fromUs: Number.NEGATIVE_INFINITY, toUs: Number.POSITIVE_INFINITY }
@@ -265,6 +254,17 @@ function noFacts(): DayFacts {
     activeMs: 0,
     movements: 0,
   }
+}
+
+function forget(facts: DayFacts): void {
+  facts.rows = 0
+  facts.rowsWithError = 0
+  facts.responseTimesMs = noResponses
+  facts.batteryRows = 0
+  facts.lowestBatteryPercent = Number.POSITIVE_INFINITY
+  facts.sumOfBatteryPercent = 0
+  facts.activeMs = 0
+  facts.movements = 0
 }
 
 /** Calling the engine's sort costs more than sorting a few values: 0.3 s for 290,000 days. */

@@ -25,33 +25,52 @@ export async function readCopyBinary(
 ): Promise<number> {
   let pending: Buffer = Buffer.alloc(0)
   let rows = 0
-  let state: 'header' | 'rows' | 'ended' = 'header'
+  let state = 'header' as 'header' | 'rows' | 'ended'
 
-  for await (const chunk of chunks) {
-    pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk])
+  /** Reads what is whole, `most` rows at most. @returns where it stopped */
+  function readRows(bytes: Buffer, most: number): number {
     let offset = 0
     if (state === 'header') {
-      const end = readHeader(pending)
-      if (end === undefined) continue
+      const end = readHeader(bytes)
+      if (end === undefined) return 0
       offset = end
       state = 'rows'
     }
-    while (state === 'rows' && pending.length - offset >= 2) {
-      if (pending.readInt16BE(offset) === trailer) {
+    for (let read = 0; read < most && bytes.length - offset >= 2; read++) {
+      if (bytes.readInt16BE(offset) === trailer) {
         state = 'ended'
         break
       }
-      const end = rowEnd(pending, offset, columns.length)
+      const end = rowEnd(bytes, offset, columns.length)
       if (end === undefined) break
-      readRow(pending, offset, columns)
+      readRow(bytes, offset, columns)
       rows += 1
       offset = end
     }
-    pending = pending.subarray(offset)
+    return offset
+  }
+
+  for await (const chunk of chunks) {
+    if (state === 'ended') continue
+    let rest = chunk
+    if (pending.length > 0) {
+      // The row that was cut is put together with the little it lacks: joining whole chunks copied everything once more.
+      const joined = Buffer.concat([pending, chunk.subarray(0, joinedBytes)])
+      const end = readRows(joined, 1)
+      if (end <= pending.length) {
+        pending = chunk.length > joinedBytes ? Buffer.concat([pending, chunk]) : joined
+        pending = pending.subarray(readRows(pending, Number.POSITIVE_INFINITY))
+        continue
+      }
+      rest = chunk.subarray(end - pending.length)
+    }
+    pending = rest.subarray(readRows(rest, Number.POSITIVE_INFINITY))
   }
   if (state !== 'ended') throw new Error(`The COPY stream ended after ${rows} rows without its trailer`)
   return rows
 }
+
+const joinedBytes = 16_384
 
 /** Where the rows begin; undefined while the header is not all there. */
 function readHeader(bytes: Buffer): number | undefined {

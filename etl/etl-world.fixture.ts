@@ -236,8 +236,8 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
       return byKey(await warehouse.query(standing, {}))
     },
     /** What should stand, computed slowly from every row of the telemetry that is committed. */
-    async expectedStats(): Promise<Map<string, StandingRow>> {
-      const { rows } = await client.query<StoredRow>('SELECT * FROM telemetry_events')
+    async expectedStats(through = client): Promise<Map<string, StandingRow>> {
+      const { rows } = await through.query<StoredRow>('SELECT * FROM telemetry_events')
       return byKey(computeStats(accepted(rows), [...prostheses.values()], timeZones))
     },
     /** The rows in quarantine, but for those without a chip, which are seen only when they come. */

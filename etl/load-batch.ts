@@ -26,7 +26,11 @@ export async function loadBatch(session: RunSession, batch: Batch, users: Set<st
   await step('load', async () => {
     const mark = { version: record.run_seq, deleted: false }
     await session.assertLock()
-    await keepInvalidations(warehouse, record.run_seq, changes.userIds)
+    await keepInvalidations(
+      warehouse,
+      record.run_seq,
+      changes.userIds.filter((user) => !users.has(user)),
+    )
     await loadRemodelled(warehouse, changes.remodelled, record.run_seq)
     await loadStats(warehouse, changes.changed, mark)
     // Over what a run that died may still be writing, with a higher version.

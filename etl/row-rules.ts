@@ -1,18 +1,5 @@
 import { instantText } from './instants.ts'
-
-/** A telemetry row as it is judged. One object is used again and again. */
-export type JudgedRow = {
-  instantUs: number
-  /** NaN when it is null as well as when it is NaN; `hasResponseTime` tells. */
-  responseTimeMs: number
-  hasResponseTime: boolean
-  /** Undefined is null, of these three. */
-  batteryPercent: number | undefined
-  activeMs: number | undefined
-  movements: number | undefined
-  /** Recorded more than `clockAheadMinutes` after it was stored. */
-  isAhead: boolean
-}
+import { type ChipRows, nullInt16, nullInt32 } from './packed-rows.ts'
 
 export const clockAheadMinutes = 60
 
@@ -23,58 +10,64 @@ const mostMovements = 100_000
 export type RowRule = {
   name: string
   what: string
-  breaks(row: JudgedRow): boolean
+  breaks(rows: ChipRows, row: number): boolean
   /** What the row holds instead. */
-  detail(row: JudgedRow): string
+  detail(rows: ChipRows, row: number): string
 }
 
 /**
  * What a row must not be. A row that breaks one is put into quarantine by the first it breaks, and no number is made
  * of it. Rules look at the row alone, and never at the time of the run: a row judged again is judged alike.
- * Three reasons are not here, since they are not of one row with a chip and a day: `no_chip`, `no_day` and
- * `duplicate`.
+ * Some reasons are not here, since they are not of one row with a chip and a day: `no_chip`, `no_day`,
+ * `before_first_day` and `duplicate`.
  */
 export const rowRules: readonly RowRule[] = [
   {
     name: 'clock_ahead',
     what: `recorded more than ${clockAheadMinutes} minutes after it was stored`,
-    breaks: (row) => row.isAhead,
-    detail: (row) => `recorded_at ${instantText(row.instantUs)}`,
+    breaks: (rows, row) => rows.isAhead[row]! > 0,
+    detail: (rows, row) => `recorded_at ${instantText(rows.instantUs[row]!)}`,
   },
   {
     name: 'negative_duration',
     what: 'response time or active time below 0',
-    breaks: (row) => row.responseTimeMs < 0 || (row.activeMs !== undefined && row.activeMs < 0),
-    detail: (row) => `response_time_ms ${row.responseTimeMs}, active_ms ${row.activeMs}`,
+    breaks: (rows, row) =>
+      rows.responseTimeMs[row]! < 0 || (rows.activeMs[row]! < 0 && rows.activeMs[row] !== nullInt32),
+    detail: (rows, row) => `response_time_ms ${rows.responseTimeMs[row]}, active_ms ${rows.activeMs[row]}`,
   },
   {
     name: 'absurd_response_time',
     what: `response time above ${longestResponseMs} ms, infinite or not a number`,
-    breaks: (row) => row.hasResponseTime && !(row.responseTimeMs <= longestResponseMs),
-    detail: (row) => `response_time_ms ${row.responseTimeMs}`,
+    // Not above, said so that a NaN is too.
+    breaks: (rows, row) =>
+      !(rows.responseTimeMs[row]! <= longestResponseMs) && rows.hasResponseTime[row] === 1,
+    detail: (rows, row) => `response_time_ms ${rows.responseTimeMs[row]}`,
   },
   {
     name: 'absurd_active_time',
     what: 'active for more than a day',
-    breaks: (row) => row.activeMs !== undefined && row.activeMs > longestActiveMs,
-    detail: (row) => `active_ms ${row.activeMs}`,
+    breaks: (rows, row) => rows.activeMs[row]! > longestActiveMs,
+    detail: (rows, row) => `active_ms ${rows.activeMs[row]}`,
   },
   {
     name: 'absurd_battery',
     what: 'charge outside of 0 to 100 %',
-    breaks: (row) => row.batteryPercent !== undefined && (row.batteryPercent < 0 || row.batteryPercent > 100),
-    detail: (row) => `battery_percent ${row.batteryPercent}`,
+    breaks: (rows, row) =>
+      rows.batteryPercent[row]! > 100 ||
+      (rows.batteryPercent[row]! < 0 && rows.batteryPercent[row] !== nullInt16),
+    detail: (rows, row) => `battery_percent ${rows.batteryPercent[row]}`,
   },
   {
     name: 'absurd_movements',
     what: `movements below 0 or above ${mostMovements}`,
-    breaks: (row) => row.movements !== undefined && (row.movements < 0 || row.movements > mostMovements),
-    detail: (row) => `movement_count ${row.movements}`,
+    breaks: (rows, row) =>
+      rows.movements[row]! > mostMovements || (rows.movements[row]! < 0 && rows.movements[row] !== nullInt32),
+    detail: (rows, row) => `movement_count ${rows.movements[row]}`,
   },
 ]
 
 /** The first rule that a row breaks. */
-export function brokenRule(row: JudgedRow): RowRule | undefined {
-  for (const rule of rowRules) if (rule.breaks(row)) return rule
+export function brokenRule(rows: ChipRows, row: number): RowRule | undefined {
+  for (let i = 0; i < rowRules.length; i++) if (rowRules[i]!.breaks(rows, row)) return rowRules[i]
   return undefined
 }

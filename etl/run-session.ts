@@ -75,15 +75,12 @@ export function runUnderLock(
   const runId = randomUUID()
   return traceRun(runId, request.kind, async () => {
     const connections = createConnections(parts.telemetry)
-    const timeLimit = AbortSignal.timeout(parts.config.runTimeoutMinutes * 60_000)
-    const outOfTime = new AbortController()
-    timeLimit.addEventListener('abort', () => {
+    const timeLimit = setTimeout(() => {
       const limit = `${parts.config.runTimeoutMinutes} minutes`
-      outOfTime.abort(etlErrors.runTookTooLong(`The run has gone on for ${limit} and is ended.`))
       // A query that hangs does not look at signals.
-      connections.breakAll()
-    })
-    const signal = AbortSignal.any([stop, connections.broken, outOfTime.signal])
+      connections.breakAll(etlErrors.runTookTooLong(`The run has gone on for ${limit} and is ended.`))
+    }, parts.config.runTimeoutMinutes * 60_000)
+    const signal = AbortSignal.any([stop, connections.broken])
     const log = parts.log.child({ run_id: runId })
     const startedAt = parts.now()
     const entry: NewRun = {
@@ -106,6 +103,7 @@ export function runUnderLock(
         work,
       )
     } finally {
+      clearTimeout(timeLimit)
       // Ends the snapshots and frees the lock.
       await connections.endAll()
     }
@@ -208,7 +206,8 @@ export function createConnections(url: string) {
       open.push(client)
       return client
     },
-    breakAll() {
+    breakAll(reason: Error) {
+      broke.abort(reason)
       for (const client of open) client.connection.stream.destroy()
     },
     async endAll() {

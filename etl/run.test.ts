@@ -168,6 +168,31 @@ describe('one run at a time', () => {
     expect(await story.createEtl().runOnce()).toMatchObject({ watermark_from: '0', rows_written: 0 })
   })
 
+  test('a run that takes too long is ended, and one that cannot end itself is ended by the next', async () => {
+    await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-01' })
+    await story.send([{ chip_id: 'c1', recorded_at: at('2026-01-02T10:00:00Z') }])
+    const blocker = await story.connect()
+    await blocker.query('BEGIN; LOCK TABLE telemetry_events IN ACCESS EXCLUSIVE MODE')
+    const slow = story.createEtl({ config: { runTimeoutMinutes: 0.02 } })
+    await expect(slow.runOnce()).rejects.toMatchObject({ code: 'TENDON-ETL-001' })
+    expect(await listRuns(world.warehouse, 1)).toMatchObject([
+      { state: 'failed', error: expect.stringContaining('TENDON-ETL-009') },
+    ])
+    await blocker.query('ROLLBACK')
+
+    // As a machine that is suspended: it holds the lock, and does nothing.
+    const asleep = await story.connect()
+    await asleep.query("SELECT pg_advisory_lock(hashtextextended('tendon.etl.run', 0))")
+    const ended = new Promise((resolve) => asleep.on('error', resolve))
+    expect(await story.createEtl().runOnce()).toEqual({ state: 'skipped' })
+    const next = story.createEtl({ config: { runTimeoutMinutes: 0.05 } })
+    await expect
+      .poll(() => next.runOnce(), { timeout: 30_000 })
+      .toMatchObject({ state: 'succeeded', rows_written: 1 })
+    expect(await ended).toBeInstanceOf(Error)
+    await blocker.end()
+  })
+
   test('a run that cannot begin leaves a record, and never in the place of another', async () => {
     const [telemetryAway, bookAway] = [
       story.createEtl({ telemetry: 'postgresql://postgres@127.0.0.1:1/telemetry' }),

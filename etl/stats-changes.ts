@@ -33,7 +33,7 @@ export function compareStats(computed: UserDays, standing: UserDays): StatsChang
     }
     days?.delete(computed.day[row]!)
   }
-  const vanishedRows = [...standingRows.values()].flatMap((days) => [...days.values()])
+  const vanishedRows = [...standingRows.values()].flatMap((days) => [...days.values()]).sort((a, b) => a - b)
 
   const changed = takeUserDays(computed, changedRows)
   const vanished = takeUserDays(standing, vanishedRows)

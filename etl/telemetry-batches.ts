@@ -15,7 +15,7 @@ const behindUs = 12 * hourUs
  * Rows of one slice: what comes in and waits in this process is 36 bytes a row, and PostgreSQL holds as much while it
  * packs them by chip.
  */
-const targetRows = 400_000
+const targetRows = 250_000
 const mostDaysOfSlice = 64
 
 /**

@@ -8,6 +8,7 @@ import {
 } from './copy-binary.ts'
 import { literal, readStatement, type SqlText } from './copy-statement.ts'
 import type { SourceTraits } from './source-traits.ts'
+import { readExtent } from './telemetry-extent.ts'
 
 const packedRow: SqlText = { sql: readStatement('packed-row.sql')({}) }
 const touchedWindowsSql = readStatement<'since' | 'from' | 'to' | 'corrections' | 'chips'>(
@@ -41,7 +42,7 @@ export type TelemetryView = {
   touched(since: Since, chipIds: readonly string[], bounds: TimeBounds): Promise<Windows>
   /** First and last time of these chips' rows, by chip and UTC day, within the bounds. */
   windowsOf(chipIds: readonly string[], bounds: TimeBounds): Promise<Windows>
-  /** First and last time of a row within the bounds; undefined when there is none. */
+  /** A stretch of time that holds every row within the bounds; undefined when there is none. */
   extent(bounds: TimeBounds): Promise<TimeBounds | undefined>
   hasRows(time: TimeBounds): Promise<boolean>
   /** Rows outside of the bounds, and those without a chip unless everything is read, which finds them elsewhere. */
@@ -125,16 +126,7 @@ function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
         corrections: { sql: '' },
         chips: allOf(chipIds, bounds),
       }),
-    async extent({ fromUs, toUs }) {
-      const { rows } = await client.query<{ first: string | null; last: string | null }>(
-        `SELECT (extract(epoch FROM min(recorded_at)) * 1000000)::bigint::text AS first,
-                (extract(epoch FROM max(recorded_at)) * 1000000)::bigint::text AS last
-         FROM telemetry_events WHERE recorded_at >= to_timestamp($1) AND recorded_at < to_timestamp($2)`,
-        [fromUs / 1e6, toUs / 1e6],
-      )
-      const { first, last } = rows[0]!
-      return first === null ? undefined : { fromUs: Number(first), toUs: Number(last) + 1 }
-    },
+    extent: (bounds) => readExtent(client, traits, bounds),
     async hasRows({ fromUs, toUs }) {
       const { rows } = await client.query<{ found: boolean }>(
         `SELECT EXISTS (

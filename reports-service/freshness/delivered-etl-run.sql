@@ -5,7 +5,7 @@ SELECT
     run_id,
     finished_at
 FROM reports.etl_runs
-WHERE state = 'succeeded'
+WHERE state = 'succeeded' AND kind = 'run'
     AND run_seq < (
         SELECT ifNull(minOrNull(run_seq), {newest:UInt64} + 1)
         FROM reports.etl_invalidations FINAL

@@ -5,7 +5,7 @@ SELECT
     run_id,
     finished_at
 FROM reports.etl_runs
-WHERE state = 'succeeded'
+WHERE state = 'succeeded' AND kind = 'run'
 ORDER BY run_seq DESC
 LIMIT 1
 SETTINGS max_execution_time = 10, max_memory_usage = 100000000

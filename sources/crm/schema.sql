@@ -75,8 +75,8 @@ COMMENT ON COLUMN prostheses.model_id IS 'Which model it is.';
 COMMENT ON COLUMN prostheses.side IS 'left or right.';
 COMMENT ON COLUMN prostheses.firmware_version IS 'Firmware on the device, major.minor.patch.';
 COMMENT ON COLUMN prostheses.settings IS 'How the orthopaedist tuned it: {"grip_force_percent", "sensitivity_percent", "modes": […], …}, by kind.';
-COMMENT ON COLUMN prostheses.issued_at IS 'First day with this customer (a UTC day).';
-COMMENT ON COLUMN prostheses.returned_at IS 'First day no longer with this customer (a UTC day); absent while they have it.';
+COMMENT ON COLUMN prostheses.issued_at IS 'First day with this customer, where they live.';
+COMMENT ON COLUMN prostheses.returned_at IS 'First day no longer with this customer, where they live; absent while they have it.';
 
 CREATE OR REPLACE FUNCTION set_updated_at() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -7,9 +7,9 @@ export function AboutData({ report, freshness }: { report: DailyReport; freshnes
     <details className="about-data">
       <summary>About this data</summary>
       <p>
-        Days are UTC days. The mean is that of the other days among the last 30; “as usual” is within one
-        standard deviation of it, and a number is marked beyond two. Of 100 responses, 95 took no longer than
-        the 95th percentile.
+        Days go from midnight to midnight where the patient lives. The mean is that of the other days among
+        the last 30; “as usual” is within one standard deviation of it, and a number is marked beyond two. Of
+        100 responses, 95 took no longer than the 95th percentile.
       </p>
       <dl>
         <dt>Customer id</dt>

@@ -1,0 +1,190 @@
+import { readFile } from 'node:fs/promises'
+import { applyTelemetrySchema } from '@tendon/sources/apply-schema.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { crmReplicas } from '@tendon/warehouse/crm-replicas.fixture.ts'
+import type pg from 'pg'
+import type { BenchCase, BenchContext } from '../bench-case.ts'
+import { openPostgres, openWarehouse, readServerVersions } from '../embedded-servers.ts'
+import { installPeers, type ProcessReport, runJob, runPython } from '../peers.ts'
+import { treeCpuSeconds } from '../processes.ts'
+import { type Measurement, measured, measuredRepeatedly } from '../results.ts'
+
+const chips = 3_222
+const days = 90
+const repetitions = 3
+
+export const etlPeersCase: BenchCase = {
+  name: 'etl-peers',
+  title: 'one whole ETL run over 5,000,000 rows beside the same by pandas, DuckDB and Polars, each a process',
+  timeoutMs: 1_200_000,
+  run: comparePeers,
+}
+
+type Contender = {
+  name: string
+  run(env: Record<string, string>): Promise<ProcessReport>
+  /** Times in seconds and memory in MB, a sample for each repetition. */
+  samples: { wall: number[]; cpu: number[]; memory: number[] }
+}
+
+const contender = (name: string, run: Contender['run']): Contender => ({
+  name,
+  run,
+  samples: { wall: [], cpu: [], memory: [] },
+})
+
+async function comparePeers(context: BenchContext) {
+  const { say, scope } = context
+  await installPeers(context)
+  say('starting PostgreSQL and ClickHouse, making the telemetry')
+  const [telemetry, { warehouse, engine }] = await Promise.all([
+    openPostgres(context, 'telemetry', {
+      ...{ wal_level: 'minimal', max_wal_senders: '0', max_wal_size: '4GB', shared_buffers: '512MB' },
+    }),
+    openWarehouse(context),
+  ])
+  const client = await scope.connect(telemetry.url)
+  await makeTelemetry(client)
+  await makeCrm(warehouse)
+  const rows = Number((await client.query('SELECT count(*) AS count FROM telemetry_events')).rows[0].count)
+
+  const job = contender('the job', runJob)
+  const common = contender('pandas + SQLAlchemy', (env) => runPython('pandas_sqlalchemy.py', env))
+  const tuned = contender('pandas + SQLAlchemy, work_mem 256MB', (env) =>
+    runPython('pandas_sqlalchemy.py', { ...env, BENCH_WORK_MEM: '256MB' }),
+  )
+  const duckdb = contender('DuckDB over ADBC', (env) => runPython('duckdb_adbc.py', env))
+  const polars = contender('Polars over connectorx', (env) => runPython('polars_connectorx.py', env))
+  const contenders = [job, common, tuned, duckdb, polars]
+  const limits = { common: [] as number[], tuned: [] as number[] }
+  const env = {
+    TELEMETRY_DATABASE_URL: telemetry.url,
+    CLICKHOUSE_URL: engine.url,
+    CLICKHOUSE_USER: engine.username,
+    CLICKHOUSE_PASSWORD: engine.password,
+    BENCH_TABLE: 'bench.stats',
+  }
+  const serverCpu = async () =>
+    (await treeCpuSeconds(telemetry.server.pid)) + (await treeCpuSeconds(engine.pid()!))
+  const limitSql = await readSql('etl-limit.sql')
+
+  let statsRows = 0
+  for (let repetition = 0; repetition < repetitions; repetition++) {
+    for (const [name, workMem] of [
+      ['common', '4MB'],
+      ['tuned', '256MB'],
+    ] as const) {
+      await client.query(`SET work_mem = '${workMem}'`)
+      limits[name].push(await seconds(() => client.query(limitSql, [new Date(0)])))
+    }
+    for (const { name, run, samples } of contenders) {
+      await forgetRuns(warehouse)
+      const before = await serverCpu()
+      const report = await run(env)
+      samples.wall.push(report.wallSeconds)
+      samples.cpu.push(report.cpu_seconds + (await serverCpu()) - before)
+      samples.memory.push(report.max_rss_mb)
+      say(`${name}: ${JSON.stringify(report)}`)
+      if (statsRows > 0 && report.rows !== statsRows) throw new Error(`${name} wrote ${report.rows} rows`)
+      statsRows = report.rows
+    }
+  }
+
+  const ratios =
+    (of: number[], to: number[], target = {}) =>
+    (what: string) =>
+      measuredRepeatedly(
+        what,
+        of.map((value, i) => value / to[i]!),
+        '×',
+        target,
+      )
+  return {
+    measurements: [
+      measured('telemetry rows', rows, 'rows'),
+      measured('rows of statistics', statsRows, 'rows'),
+      ...contenders.flatMap(describe),
+      measuredRepeatedly('GROUP BY alone, default work_mem', limits.common, 's'),
+      measuredRepeatedly('GROUP BY alone, work_mem 256MB', limits.tuned, 's'),
+      ratios(common.samples.wall, job.samples.wall, { atLeast: 3 })(
+        'the job is faster than pandas + SQLAlchemy',
+      ),
+      ratios(job.samples.wall, limits.tuned, { atMost: 1.4 })('the job takes, of the tuned GROUP BY'),
+      ...[tuned, duckdb, polars].map((peer) =>
+        ratios(peer.samples.wall, job.samples.wall, { atLeast: 1 })(`the job is faster than ${peer.name}`),
+      ),
+      measuredRepeatedly('the job: memory', job.samples.memory, 'MB', { atMost: 300 }),
+    ],
+    servers: await readServerVersions(client, warehouse),
+  }
+}
+
+function describe({ name, samples }: Contender): Measurement[] {
+  return [
+    measuredRepeatedly(`${name}: whole process`, samples.wall, 's'),
+    measuredRepeatedly(`${name}: CPU of it and both servers`, samples.cpu, 'CPU s'),
+    measuredRepeatedly(`${name}: largest memory`, samples.memory, 'MB'),
+  ]
+}
+
+async function makeTelemetry(client: pg.Client): Promise<void> {
+  await applyTelemetrySchema(client)
+  await client.query(
+    "SELECT ensure_telemetry_partitions((now() AT TIME ZONE 'UTC')::date - $1::integer, (now() AT TIME ZONE 'UTC')::date + 1)",
+    [days],
+  )
+  await client.query(await readSql('etl-five-million.sql'), [chips, days])
+  await client.query('VACUUM (ANALYZE) telemetry_events')
+}
+
+/** A prosthesis for each chip, all of them with customers of their own, and the table that the peers write. */
+async function makeCrm(warehouse: Warehouse): Promise<void> {
+  for (const replica of crmReplicas) await warehouse.command(replica)
+  await warehouse.command(
+    `INSERT INTO crm.customers (id, time_zone, _version, _deleted)
+     SELECT toUUID(concat('00000000-0000-4000-8000-', leftPad(hex(number), 12, '0'))), 'UTC', 1, 0
+     FROM numbers(1, {chips:UInt32})`,
+    { chips },
+  )
+  await warehouse.command(
+    `INSERT INTO crm.prostheses (id, chip_id, customer_id, model_id, issued_at, firmware_version, _version, _deleted)
+     SELECT
+       toUUID(concat('00000000-0000-4000-9000-', leftPad(hex(number), 12, '0'))),
+       concat('chip-', leftPad(lower(hex(toUInt32(number))), 8, '0')),
+       toUUID(concat('00000000-0000-4000-8000-', leftPad(hex(number), 12, '0'))),
+       101, toDate32('2020-01-01'), '1.0.0', 1, 0
+     FROM numbers(1, {chips:UInt32})`,
+    { chips },
+  )
+  await warehouse.command('CREATE DATABASE IF NOT EXISTS bench ENGINE = Atomic')
+  await warehouse.command(
+    `CREATE TABLE bench.stats AS reports.user_prosthesis_stats
+     ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY (user_id, prosthesis_id, day)`,
+  )
+}
+
+const written = [
+  'user_prosthesis_stats',
+  'model_days',
+  'stats_by_day',
+  'etl_runs',
+  'etl_invalidations',
+  'etl_ownership',
+]
+
+/** As if nobody had ever run: the next run measures everything, and every peer writes into an empty table. */
+async function forgetRuns(warehouse: Warehouse): Promise<void> {
+  for (const table of [...written.map((name) => `reports.${name}`), 'bench.stats']) {
+    await warehouse.command(`TRUNCATE TABLE ${table}`)
+  }
+}
+
+async function seconds(work: () => Promise<unknown>): Promise<number> {
+  const startedAt = performance.now()
+  await work()
+  return (performance.now() - startedAt) / 1000
+}
+
+function readSql(name: string): Promise<string> {
+  return readFile(new URL(name, import.meta.url), 'utf8')
+}

@@ -1,0 +1,170 @@
+import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
+import { type Story, startEtlWorld } from './etl-world.fixture.ts'
+import { countQuarantine, listQuarantine } from './quarantine.ts'
+import type { EtlRun } from './run-records.ts'
+
+const world = await startEtlWorld()
+afterAll(() => world.stop())
+
+const alice = '00000000-0000-4000-8000-00000000000a'
+const bob = '00000000-0000-4000-8000-00000000000b'
+const at = (text: string) => new Date(text)
+let story: Story
+
+beforeEach(async () => {
+  story = await world.freshStory()
+})
+afterEach(() => story.end())
+
+async function run(options: { acceptChecks?: boolean } = {}): Promise<EtlRun> {
+  const ended = await story.createEtl().runOnce(options)
+  if (ended.state === 'skipped') throw new Error('skipped')
+  return ended
+}
+
+test('a day is the patient’s day, also when the clock is put forward and when they move', async () => {
+  await story.live(alice, 'Europe/Vienna')
+  await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-01' })
+  await story.send([
+    { chip_id: 'c1', recorded_at: at('2026-03-28T22:59:59.999Z') },
+    { chip_id: 'c1', recorded_at: at('2026-03-28T23:00:00Z') },
+    { chip_id: 'c1', recorded_at: at('2026-03-29T21:59:59.999Z') },
+    { chip_id: 'c1', recorded_at: at('2026-03-29T22:00:00Z') },
+  ])
+  await run()
+  const days = async () => [...(await story.stats()).values()].map(({ day, events }) => [day, events])
+  expect(await days()).toEqual([
+    ['2026-03-28', 1],
+    ['2026-03-29', 2],
+    ['2026-03-30', 1],
+  ])
+  await story.live(alice, 'Asia/Tokyo')
+  expect(await run()).toMatchObject({ mode: 'increment', users_changed: 1 })
+  expect(await days()).toEqual([
+    ['2026-03-29', 2],
+    ['2026-03-30', 2],
+  ])
+  expect(await story.stats()).toEqual(await story.expectedStats())
+})
+
+test('who has it on a day is decided where they live, also when it goes around the world', async () => {
+  await story.live(alice, 'Pacific/Kiritimati')
+  await story.live(bob, 'America/Los_Angeles')
+  await story.issue({ chip_id: 'c1', customer_id: bob, issued_at: '2026-01-01', returned_at: '2026-01-10' })
+  await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-10' })
+  await story.send(
+    Array.from({ length: 96 }, (_, hour) => ({
+      chip_id: 'c1',
+      recorded_at: new Date(Date.parse('2026-01-08T00:30Z') + hour * 3_600_000),
+    })),
+  )
+  await run()
+  expect(await story.stats()).toEqual(await story.expectedStats())
+})
+
+test('bad input is put into quarantine, by reason, and comes out when it is mended', async () => {
+  await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2020-01-01' })
+  const good = { chip_id: 'c1', recorded_at: at('2026-01-02T10:00:00Z') }
+  const second = (n: number) => ({ ...good, recorded_at: new Date(good.recorded_at.getTime() + n * 1000) })
+  await story.send([
+    good,
+    { ...good, error_code: 'E1' },
+    { ...second(1), ingested_at: at('2026-01-02T08:00:00Z') },
+    { ...second(2), active_ms: -1 },
+    { ...second(3), response_time_ms: 60_001 },
+    { ...second(4), active_ms: 86_400_001 },
+    { ...second(5), battery_percent: 101 },
+    { ...second(6), movement_count: -1 },
+    { ...good, recorded_at: at('1999-06-01T00:00:00Z') },
+    { ...good, chip_id: '' },
+  ])
+  await story.client.query(
+    "INSERT INTO telemetry_events (signal, chip_id, recorded_at) VALUES ('status', NULL, '2026-01-02Z'), ('status', 'c1', 'infinity'), ('status', 'c1', '2999-01-01Z')",
+  )
+  expect(await run()).toMatchObject({ rows_written: 1, rows_quarantined: 12 })
+  expect(await countQuarantine(world.warehouse)).toEqual([
+    { reason: 'absurd_active_time', rows: 1 },
+    { reason: 'absurd_battery', rows: 1 },
+    { reason: 'absurd_movements', rows: 1 },
+    { reason: 'absurd_response_time', rows: 1 },
+    { reason: 'before_first_day', rows: 1 },
+    { reason: 'clock_ahead', rows: 3 },
+    { reason: 'duplicate', rows: 1 },
+    { reason: 'negative_duration', rows: 1 },
+    { reason: 'no_chip', rows: 2 },
+  ])
+  expect(await story.stats()).toEqual(await story.expectedStats())
+  expect(await listQuarantine(world.warehouse, { reason: 'absurd_battery', limit: 9 })).toMatchObject([
+    { chipId: 'c1', recordedAt: '2026-01-02T10:00:05.000000Z', detail: 'battery_percent 101' },
+  ])
+
+  await story.client.query('UPDATE telemetry_events SET battery_percent = 50 WHERE battery_percent = 101')
+  await story.client.query(
+    "UPDATE telemetry_events SET recorded_at = '2026-01-03Z' WHERE recorded_at = 'infinity'",
+  )
+  await run()
+  const reasons = (await countQuarantine(world.warehouse)).map(({ reason }) => reason)
+  expect(reasons).not.toContain('absurd_battery')
+  expect(await story.quarantine()).toEqual(await story.expectedQuarantine())
+  expect(await story.stats()).toEqual(await story.expectedStats())
+})
+
+test('what is wrong with ownership is said and measured all the same', async () => {
+  await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-01' })
+  await story.issue({ chip_id: 'c1', customer_id: bob, issued_at: '2026-01-05' })
+  await story.issue({ chip_id: 'c2', customer_id: bob, issued_at: '2026-01-05', returned_at: '2026-01-03' })
+  await story.live(bob, 'Europe/Nowhere')
+  await story.send([
+    { chip_id: 'c1', recorded_at: at('2026-01-06T10:00Z') },
+    { chip_id: 'c2', recorded_at: at('2026-01-06T10:00Z') },
+    { chip_id: 'stray', recorded_at: at('2026-01-06T10:00Z') },
+  ])
+  const { problems, rows_unowned } = await run()
+  const kinds = problems.map(({ kind, subject }) => `${kind} ${subject}`).sort()
+  expect(kinds).toEqual([
+    'overlapping_ownership c1',
+    'returned_before_issued c2',
+    'telemetry_without_owner c2',
+    'unknown_chip stray',
+    'unknown_customer ',
+    'unknown_model 1',
+    'unknown_time_zone Europe/Nowhere',
+    'warning_check freshness',
+  ])
+  expect(rows_unowned).toBe(2)
+  expect(await story.stats()).toEqual(await story.expectedStats())
+})
+
+test('a check that blocks keeps what stands, until it is accepted', async () => {
+  for (let n = 0; n < 12; n++) {
+    await story.issue({ chip_id: `c${n}`, customer_id: alice, issued_at: '2026-01-01' })
+    await story.send([{ chip_id: `c${n}`, recorded_at: at('2026-01-02T10:00Z') }])
+  }
+  await run()
+  for (const id of [...story.prostheses.keys()]) await story.remove(id)
+  const failure = await run().catch((error: Error) => error)
+  expect(failure).toMatchObject({ message: expect.stringContaining('TENDON-ETL-008') })
+  expect((await story.stats()).size).toBe(12)
+  expect(await run({ acceptChecks: true })).toMatchObject({
+    rows_deleted: 12,
+    problems: expect.arrayContaining([
+      { kind: 'failed_check', subject: 'prostheses_gone', detail: expect.any(String) },
+    ]),
+  })
+})
+
+test('a day has the firmware that was seen on it', async () => {
+  const { id } = await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2020-01-01' })
+  const now = new Date()
+  const yesterday = new Date(now.getTime() - 86_400_000)
+  await story.send([
+    { chip_id: 'c1', recorded_at: now },
+    { chip_id: 'c1', recorded_at: yesterday },
+  ])
+  const firmware = async () => [...(await story.stats()).values()].map((row) => row.firmware_version)
+  await run()
+  expect(await firmware()).toEqual(['', '1.0.0'])
+  await story.change(id, { firmware_version: '1.0.1' })
+  await run()
+  expect(await firmware()).toEqual(['', '1.0.1'])
+})
