@@ -114,7 +114,7 @@ test('plan, run, runs, explain, quarantine and backfill answer for people and fo
   const filled = await etl('backfill', '--from', '2026-01-01', '--to', '2026-01-31', '--json')
   expect(JSON.parse(filled.stdout)).toMatchObject({ days: 31, days_resumed: 0, rows_in: 2, rows_deleted: 1 })
   expect(await story.stats()).toEqual(await story.expectedStats())
-})
+}, 300_000)
 
 test('what is asked wrong is said', async () => {
   const [unknown, noUser, noDay, wrongDay, help, unset] = await Promise.all([
