@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto'
-import { DeleteBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { problem } from '@tendon/contracts/problem.ts'
 import { reportLink } from '@tendon/contracts/reports-api.ts'
 import { createRedisKeyValue } from '@tendon/platform/key-value-redis.ts'
@@ -25,7 +23,7 @@ const environment = z.object({
   S3_SECRET_ACCESS_KEY: z.string(),
 })
 const log = createLog({ service: 'test', level: 'fatal' })
-const bucket = `tendon-test-${randomUUID()}`
+const users: string[] = []
 
 let shared: TestInstances
 let doors: Record<'redis' | 'minio', Awaited<ReturnType<typeof startDoor>>>
@@ -42,7 +40,7 @@ beforeAll(async () => {
   }
   const s3 = {
     region: 'us-east-1',
-    bucket,
+    bucket: 'tendon',
     accessKeyId: env.S3_ACCESS_KEY_ID,
     secretAccessKey: env.S3_SECRET_ACCESS_KEY,
     forcePathStyle: true,
@@ -50,10 +48,9 @@ beforeAll(async () => {
   store = createS3Store({ ...s3, endpoint: env.S3_ENDPOINT })
   await store.check()
   closers.push(async () => {
-    for await (const { key } of store.list('')) await store.delete(key)
-    const client = new S3Client({ ...s3, endpoint: env.S3_ENDPOINT, credentials: s3 })
-    await client.send(new DeleteBucketCommand({ Bucket: bucket }))
-    client.destroy()
+    for (const user of users) {
+      for await (const { key } of store.list(`reports/prosthesis-daily/${user}/`)) await store.delete(key)
+    }
   })
   const parts = () => {
     const keyValue = createRedisKeyValue({ url: doors.redis.url, log })
@@ -68,6 +65,12 @@ afterAll(async () => {
   for (const door of Object.values(doors ?? {})) await door.close()
 })
 
+async function addCustomer(fullName: string): Promise<string> {
+  const user = await shared.addCustomer(fullName)
+  users.push(user)
+  return user
+}
+
 /** The customer's name in the report behind a link: the test writes it as a number that only rises. */
 async function numberIn(link: { url: string }): Promise<number> {
   return Number((await shared.object(link, store)).data.customer.full_name)
@@ -78,7 +81,7 @@ async function numberIn(link: { url: string }): Promise<number> {
  * is not older than its user's last invalidation that was confirmed, or a 503 that says when to come back.
  */
 async function underLoad(fault: () => Promise<void>): Promise<{ served: number; refused: number }> {
-  const user = await shared.addCustomer('0')
+  const user = await addCustomer('0')
   const token = await shared.identity.patient(user)
   const invalidator = await shared.identity.invalidator()
   let isOver = false
@@ -146,13 +149,13 @@ test.each(['redis', 'minio'] as const)(
       for (let times = 0; times < 2; times += 1) {
         doors[name].shut()
         await vi.waitFor(async () => {
-          const authorization = await shared.identity.patient(await shared.addCustomer('Newcomer'))
+          const authorization = await shared.identity.patient(await addCustomer('Newcomer'))
           const answer = await instances[0]!.get(daily, authorization)
           expect(answer.status).toBe(503)
         }, 10_000)
         doors[name].open()
         await vi.waitFor(async () => {
-          const authorization = await shared.identity.patient(await shared.addCustomer('Newcomer'))
+          const authorization = await shared.identity.patient(await addCustomer('Newcomer'))
           expect((await instances[0]!.get(daily, authorization)).status).toBe(200)
         }, 20_000)
       }
@@ -172,7 +175,7 @@ test('ClickHouse killed and back under load', async () => {
 }, 120_000)
 
 test('generations that are lost cost a computation, and never bring an old report back', async () => {
-  const user = await shared.addCustomer('1')
+  const user = await addCustomer('1')
   const token = await shared.identity.patient(user)
   const before = await shared.link(instances[0]!, daily, token)
   await shared.putCustomer(user, '2')
