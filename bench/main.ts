@@ -6,6 +6,7 @@ import { cdnCase } from './cases/cdn.ts'
 import { etlCase } from './cases/etl.ts'
 import { etlPeersCase } from './cases/etl-peers.ts'
 import { feedCase } from './cases/feed.ts'
+import { gatewayCase } from './cases/gateway.ts'
 import { latencyCase } from './cases/latency.ts'
 import { reportSelectCase } from './cases/report-select.ts'
 import { reportsCase } from './cases/reports.ts'
@@ -26,6 +27,7 @@ const cases: BenchCase[] = [
   reportsCase,
   cdnCase,
   reportSelectCase,
+  gatewayCase,
 ]
 const usage = `npm run bench [-- case ...] [--json] [--write]
 

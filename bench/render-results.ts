@@ -53,6 +53,7 @@ const serverNames = {
   postgresql: 'PostgreSQL',
   clickhouse: 'ClickHouse',
   nginx: 'nginx',
+  'oauth2-proxy': 'oauth2-proxy',
   minio: 'MinIO',
   redis: 'Redis',
 }

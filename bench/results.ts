@@ -14,6 +14,7 @@ const measurement = z.object({
     'CPU s',
     'CPU µs',
     'requests/s',
+    'sign-ins/s',
     'bytes',
     '×',
     '%',
@@ -32,7 +33,7 @@ type Target = Pick<Measurement, 'atMost' | 'atLeast'>
 
 /** Those that took part. */
 const serverVersions = z.partialRecord(
-  z.enum(['postgresql', 'clickhouse', 'nginx', 'minio', 'redis']),
+  z.enum(['postgresql', 'clickhouse', 'nginx', 'minio', 'redis', 'oauth2-proxy']),
   z.string(),
 )
 export type ServerVersions = z.infer<typeof serverVersions>
