@@ -138,7 +138,6 @@ async function openProvider(
 ): Promise<string> {
   const late: { handler?: RequestListener } = {}
   const { url } = await listen(scope, (request, response) => late.handler?.(request, response))
-  const { alice } = demoPeople
   const provider = createIdentityProvider({
     issuer: `${url}/idp`,
     dataPath,
@@ -156,16 +155,14 @@ async function openProvider(
         postLogoutRedirectUris: [],
       },
     ],
-    people: [
-      {
-        username: 'alice',
-        password: 'alice',
-        name: alice.fullName,
-        email: alice.email,
-        customerId: alice.customerId,
-        roles: ['patient'],
-      },
-    ],
+    people: (['alice', 'bob'] as const).map((username) => ({
+      username,
+      password: username,
+      name: demoPeople[username].fullName,
+      email: demoPeople[username].email,
+      customerId: demoPeople[username].customerId,
+      roles: ['patient'],
+    })),
     log: createLog({ service: 'bench', level: 'fatal' }),
     demoPasswordsShown: false,
   })

@@ -10,6 +10,7 @@ import { createGateway } from './gateway/gateway.ts'
 import { type GatewayRoute, gatewayRoutes } from './gateway/route-table.ts'
 import { createInvalidationHub } from './invalidation-hub.ts'
 import { createOidcClient } from './oidc-client.ts'
+import { openApiRoute } from './openapi.ts'
 import type { BffConfig } from './options.ts'
 import { createRateLimits } from './rate-limits.ts'
 import { createRefreshTokens, type RefreshTiming } from './refresh-tokens.ts'
@@ -122,6 +123,7 @@ export function createBff(options: {
   app.route('/', sessionRoutes({ ...parts, homeUrl, log }))
   app.route('/', sessionListRoutes(parts))
   app.route('/', backchannelLogoutRoute({ ...parts, keyValue }))
+  app.route('/', openApiRoute())
   app.route('/', events.app)
   app.route('/', gateway.app)
   app.route('/', staticFiles.app)

@@ -28,7 +28,7 @@ export async function listen(
 ): Promise<HttpServer> {
   const { host = '127.0.0.1', log } = options
   const server = await new Promise<Server>((resolve, reject) => {
-    const starting = serve({ fetch: app.fetch, hostname: host, port: options.port }, () =>
+    const starting = serve({ fetch: refusingTrace(app.fetch), hostname: host, port: options.port }, () =>
       resolve(starting),
     ) as Server
     starting.once('error', (err: NodeJS.ErrnoException) => {
@@ -55,4 +55,12 @@ export async function listen(
       clearTimeout(cut)
     },
   }
+}
+
+/** TRACE would answer a browser with its own cookies (RFC 9110 §9.3.8), and the Fetch API has no requests of it. */
+function refusingTrace(answer: HttpApp['fetch']): HttpApp['fetch'] {
+  return (request, ...rest) =>
+    request.method === 'TRACE'
+      ? new Response(null, { status: 405, headers: { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE' } })
+      : answer(request, ...rest)
 }

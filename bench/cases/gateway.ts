@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { IssuedTokens } from '@tendon/bff/oidc-client.ts'
@@ -65,12 +67,14 @@ async function measureGateway(context: BenchContext) {
 type Round = { requestsPerSecond: number; cpuSeconds: number; p50Ms: number; p99Ms: number }
 
 /** In turns, so that whatever else the machine does meets both. */
-async function comparePeers({ say }: BenchContext, gateways: Gateway[]): Promise<Measurement[]> {
+async function comparePeers({ scope, say }: BenchContext, gateways: Gateway[]): Promise<Measurement[]> {
+  const script = join(scope.temporaryFolder(), 'reports.lua')
+  await writeFile(script, differentReports)
   const results = new Map<string, Round[]>(gateways.map(({ name }) => [name, []]))
-  for (const gateway of gateways) await load(gateway, 2)
+  for (const gateway of gateways) await load(gateway, script, 4)
   for (let round = 0; round < rounds; round += 1) {
     for (const gateway of round % 2 ? gateways.toReversed() : gateways) {
-      const result = await load(gateway, roundSeconds)
+      const result = await load(gateway, script, roundSeconds)
       results.get(gateway.name)!.push(result)
       say(
         `${gateway.name}: ${Math.round(result.requestsPerSecond)} requests/s, ${result.cpuSeconds.toFixed(2)} CPU s, p99 ${result.p99Ms} ms`,
@@ -100,8 +104,17 @@ function describe(name: string, results: Round[]): Measurement[] {
   ]
 }
 
+/** Another report each time: what is asked for at the same time by the same session, the bff would ask for once. */
+const differentReports = `
+local count = 0
+request = function()
+  count = count + 1
+  return wrk.format('GET', '/api/reports/report-' .. (count % 512) .. '/2026-01-01')
+end
+`
+
 /** wrk in one thread; it prints its latencies with `--latency`. */
-async function load({ pid, url, cookie }: Gateway, seconds: number): Promise<Round> {
+async function load({ pid, url, cookie }: Gateway, script: string, seconds: number): Promise<Round> {
   const headers = Object.entries({ ...browserHeaders, cookie }).flatMap(([name, value]) => [
     '-H',
     `${name}: ${value}`,
@@ -110,7 +123,8 @@ async function load({ pid, url, cookie }: Gateway, seconds: number): Promise<Rou
   const { stdout } = await promisify(execFile)('wrk', [
     ...['-t', '1', '-c', String(connections), '-d', `${seconds}s`, '--latency'],
     ...headers,
-    `${url}/api/reports`,
+    ...['-s', script],
+    url,
   ])
   const cpuSeconds = (await treeCpuSeconds(pid)) - before
   const requests = Number(/(\d+) requests in/.exec(stdout)?.[1])
@@ -140,7 +154,7 @@ async function measureSignIns({ say }: BenchContext, { pid, url }: Gateway): Pro
     Array.from({ length: 4 }, async () => {
       while (begun++ < signIns) {
         const browser = new TestBrowser()
-        await browser.signIn(`${url}/auth/login`, 'alice', `${url}/never`)
+        await browser.signIn(`${url}/auth/login`, 'bob', `${url}/never`)
         if (!browser.cookie('session_id')) throw new Error('a sign-in failed')
       }
     }),

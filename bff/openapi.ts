@@ -1,0 +1,249 @@
+import { problem } from '@tendon/contracts/problem.ts'
+import { reportLink, reportList } from '@tendon/contracts/reports-api.ts'
+import { ownSessions, revokedSessions, sessionUser } from '@tendon/contracts/session-api.ts'
+import type { TendonError } from '@tendon/platform/errors.ts'
+import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
+import { platformErrors } from '@tendon/platform/platform-errors.ts'
+import { Hono } from 'hono'
+import { z } from 'zod'
+import { bffErrors } from './errors.ts'
+
+type ErrorFactory = { code: string; definition: TendonError['definition'] }
+
+const session = [bffErrors.notSignedIn, bffErrors.sessionEnded, platformErrors.keyValueUnavailable]
+const changing = [bffErrors.crossSiteRefused]
+/** What the gateway itself may answer; the service behind it has a description of its own. */
+const gateway = [
+  ...session,
+  bffErrors.requestInvalid,
+  bffErrors.pathRefused,
+  bffErrors.audienceMissing,
+  platformErrors.notFound,
+  bffErrors.tooManyRequests,
+  bffErrors.upstreamUnavailable,
+  bffErrors.upstreamTimeout,
+  bffErrors.providerUnavailable,
+]
+/** What the reports service may answer beside, in the same form. */
+const reportsStatuses = { 409: 'The report was made anew meanwhile', 503: 'A part is away; try again' }
+
+const csrf = {
+  name: 'x-tendon-csrf',
+  in: 'header',
+  required: true,
+  description: 'Shows that no form of another site sends this.',
+  schema: { type: 'string', const: '1' },
+}
+const parameter = (name: string, place: 'path' | 'query', schema: object) => ({
+  name,
+  in: place,
+  required: place === 'path',
+  schema,
+})
+const returnTo = parameter('return_to', 'query', { type: 'string', pattern: '^/', maxLength: 2048 })
+const userId = parameter('user_id', 'query', { type: 'string', format: 'uuid' })
+const date = parameter('date', 'path', { type: 'string', format: 'date' })
+
+/** The description of what a browser may ask for (OpenAPI 3.1), made from the schemas and errors that the code runs on. */
+export function openApiDocument(): Record<string, unknown> {
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Tendon bff',
+      version: '1',
+      description: 'Sign-in, sessions, and the reports behind them.',
+    },
+    security: [{ session: [] }],
+    paths: {
+      '/auth/login': {
+        get: {
+          operationId: 'beginSignIn',
+          security: [],
+          parameters: [returnTo],
+          responses: {
+            303: { description: 'To the identity provider' },
+            ...pages(
+              bffErrors.returnToRefused,
+              bffErrors.requestInvalid,
+              bffErrors.tooManyRequests,
+              bffErrors.providerUnavailable,
+              platformErrors.keyValueUnavailable,
+            ),
+          },
+        },
+      },
+      '/callback': {
+        get: {
+          operationId: 'endSignIn',
+          security: [],
+          parameters: ['state', 'code', 'iss', 'error', 'error_description'].map((name) =>
+            parameter(name, 'query', { type: 'string' }),
+          ),
+          responses: {
+            303: { description: 'To where the sign-in was begun' },
+            ...pages(
+              bffErrors.sessionEnded,
+              bffErrors.signInExpired,
+              bffErrors.signInRefused,
+              bffErrors.signInFailed,
+              bffErrors.tooManyRequests,
+              bffErrors.providerUnavailable,
+            ),
+          },
+        },
+      },
+      '/auth/me': { get: operation('me', json('SessionUser'), session) },
+      '/auth/logout': {
+        post: {
+          ...operation('signOut', json('SignedOut'), [...changing, platformErrors.keyValueUnavailable]),
+          parameters: [csrf],
+        },
+      },
+      '/auth/sessions': {
+        get: operation('listSessions', json('OwnSessions'), session),
+        delete: {
+          ...operation('endAllSessions', json('RevokedSessions'), [...session, ...changing]),
+          parameters: [csrf],
+        },
+      },
+      '/auth/sessions/{id}': {
+        delete: {
+          ...operation('endSession', { 204: { description: 'Ended' } }, [
+            ...session,
+            ...changing,
+            bffErrors.sessionUnknown,
+            platformErrors.notFound,
+          ]),
+          parameters: [csrf, parameter('id', 'path', { type: 'string', minLength: 1 })],
+        },
+      },
+      '/auth/users/{username}/sessions': {
+        delete: {
+          ...operation('endSessionsOf', json('RevokedSessions'), [
+            ...session,
+            bffErrors.notAllowed,
+            ...changing,
+            bffErrors.providerUnavailable,
+            platformErrors.notFound,
+          ]),
+          parameters: [csrf, parameter('username', 'path', { type: 'string', minLength: 1 })],
+        },
+      },
+      '/auth/backchannel-logout': {
+        post: {
+          ...operation('endSessionsByProvider', { 200: { description: 'Ended' } }, [
+            bffErrors.logoutTokenRefused,
+            platformErrors.bodyTooLarge,
+            bffErrors.providerUnavailable,
+            platformErrors.keyValueUnavailable,
+          ]),
+          security: [],
+          requestBody: {
+            required: true,
+            content: {
+              'application/x-www-form-urlencoded': {
+                schema: {
+                  type: 'object',
+                  required: ['logout_token'],
+                  properties: { logout_token: { type: 'string' } },
+                },
+              },
+            },
+          },
+        },
+      },
+      '/api/reports': { get: { ...throughGateway('listReports', 'ReportList'), parameters: [userId] } },
+      '/api/reports/cdn/{date}': {
+        get: { ...throughGateway('linkDailyReport', 'ReportLink'), parameters: [date, userId] },
+      },
+      '/api/reports/{report}/{date}': {
+        get: {
+          ...throughGateway('linkReport', 'ReportLink'),
+          parameters: [
+            parameter('report', 'path', { type: 'string', pattern: '^[a-z0-9][a-z0-9-]{0,63}$' }),
+            date,
+            userId,
+          ],
+        },
+      },
+      '/api/events': {
+        get: {
+          ...operation(
+            'events',
+            { 200: { description: 'Server-Sent Events', content: { 'text/event-stream': {} } } },
+            [...session, bffErrors.requestInvalid, bffErrors.eventsRefused, bffErrors.tooManyStreams],
+          ),
+          parameters: [userId],
+        },
+      },
+      '/openapi.json': {
+        get: {
+          operationId: 'describe',
+          security: [],
+          responses: { 200: { description: 'OpenAPI 3.1', content: { 'application/json': {} } } },
+        },
+      },
+    },
+    components: {
+      securitySchemes: { session: { type: 'apiKey', in: 'cookie', name: 'session_id' } },
+      schemas: {
+        SessionUser: jsonSchema(sessionUser),
+        OwnSessions: jsonSchema(ownSessions),
+        RevokedSessions: jsonSchema(revokedSessions),
+        SignedOut: jsonSchema(z.object({ logout_url: z.url() })),
+        ReportList: jsonSchema(reportList),
+        ReportLink: jsonSchema(reportLink),
+        Problem: jsonSchema(problem),
+      },
+    },
+  }
+}
+
+/** `GET /openapi.json`. */
+export function openApiRoute(): HttpApp {
+  const document = openApiDocument()
+  return new Hono<HttpEnv>().get('/openapi.json', (c) => c.json(document))
+}
+
+function operation(operationId: string, answers: object, errors: ErrorFactory[]) {
+  return { operationId, responses: { ...answers, ...problems('application/problem+json', errors) } }
+}
+
+function throughGateway(operationId: string, schema: string) {
+  const content = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } }
+  const behind = Object.fromEntries(
+    Object.entries(reportsStatuses).map(([status, description]) => [status, { description, content }]),
+  )
+  const { responses } = operation(operationId, json(schema), gateway)
+  return { operationId, responses: { ...behind, ...responses } }
+}
+
+const json = (schema: string) => ({
+  200: {
+    description: schema,
+    content: { 'application/json': { schema: { $ref: `#/components/schemas/${schema}` } } },
+  },
+})
+
+/** Errors that a person sees, as pages. */
+const pages = (...errors: ErrorFactory[]) => problems('text/html', errors)
+
+/** One response a status, which names the codes it may carry. */
+function problems(type: string, errors: ErrorFactory[]) {
+  const content = { [type]: type === 'text/html' ? {} : { schema: { $ref: '#/components/schemas/Problem' } } }
+  const byStatus = Map.groupBy(errors, ({ definition }) => definition.status)
+  return Object.fromEntries(
+    [...byStatus].map(([status, group]) => [
+      status,
+      {
+        description: group.map(({ code, definition }) => `${code}: ${definition.title}`).join('. '),
+        content,
+      },
+    ]),
+  )
+}
+
+function jsonSchema(schema: z.ZodType) {
+  const { $schema, ...described } = z.toJSONSchema(schema, { io: 'output' })
+  return described
+}
