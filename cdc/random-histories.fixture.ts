@@ -1,0 +1,39 @@
+import fc from 'fast-check'
+import { expect } from 'vitest'
+import { createModel, type History, randomHistory, statementsOf } from './random-history.fixture.ts'
+import { createWorld, type Servers } from './replica-of-source.fixture.ts'
+
+const operationsPerHistory = 2000
+/** The feed looks at the catalog that often, where nothing in the stream tells of a change. */
+const catalogIntervalMs = 10_000
+
+/**
+ * Lives through histories until they have had that many operations, and holds the replicas against the source after
+ * each. A failure prints what repeats it: the seed, and the path to the history.
+ */
+export async function liveThroughHistories(servers: Servers, operations: number): Promise<void> {
+  await fc.assert(
+    fc.asyncProperty(randomHistory(operationsPerHistory), (history) => liveThrough(servers, history)),
+    { numRuns: Math.ceil(operations / operationsPerHistory), endOnFailure: true },
+  )
+}
+
+async function liveThrough(servers: Servers, history: History): Promise<void> {
+  const model = createModel(history)
+  const entries = model.names.map((name) => ({ name, users: `SELECT '' AS user_id WHERE false` }))
+  const world = await createWorld(servers, model.ddl, entries)
+  try {
+    const feed = world.newFeed()
+    feed.start()
+    await feed.caughtUp()
+    for (const transaction of history.transactions) {
+      for (const statement of statementsOf(model, transaction)) await world.sql.query(statement)
+    }
+    await expect
+      .poll(() => world.differences(feed), { timeout: 3 * catalogIntervalMs, interval: 100 })
+      .toEqual([])
+    expect(await world.rows('SELECT table, reason FROM cdc.dead_letters FINAL')).toEqual([])
+  } finally {
+    await world.close()
+  }
+}
