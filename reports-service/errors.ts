@@ -11,7 +11,7 @@ export const reportsErrors = defineErrors('REPORTS', {
     number: 2,
     status: 400,
     title: 'Date in the future',
-    help: 'Ask for today (UTC) or a day before it.',
+    help: 'Ask for today or a day before it, as it is where the customer lives.',
   },
   reportUnknown: {
     number: 3,

@@ -92,7 +92,7 @@ function linkOperation(reports: readonly Report[]) {
         name: 'date',
         in: 'path',
         required: true,
-        description: 'A UTC day, today or before.',
+        description: 'A day where the customer lives, today or before.',
         schema: { type: 'string', format: 'date' },
       },
       userIdParameter,

@@ -57,7 +57,9 @@ async function link(service: ServiceProcess, authorization: string) {
 test('two processes that share Redis run one SELECT for 1,000 first requests', async () => {
   const token = await patient()
   const before = proxy.count(select)
-  const links = await Promise.all(Array.from({ length: 1_000 }, (_, n) => link(n % 2 ? first : second, token)))
+  const links = await Promise.all(
+    Array.from({ length: 1_000 }, (_, n) => link(n % 2 ? first : second, token)),
+  )
   expect(proxy.count(select) - before).toBe(1)
   expect(new Set(links.map(({ url }) => new URL(url).pathname)).size).toBe(1)
 })

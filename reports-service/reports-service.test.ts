@@ -185,7 +185,7 @@ describe('GET /reports/:report/:date', () => {
     ['a malformed date', '/reports/prosthesis-daily/2026-3-14', 400, 'TENDON-REPORTS-001'],
     ['no day of any month', '/reports/prosthesis-daily/2026-02-30', 400, 'TENDON-REPORTS-001'],
     ['a day before all days', '/reports/prosthesis-daily/1969-12-31', 400, 'TENDON-REPORTS-001'],
-    ['tomorrow', '/reports/prosthesis-daily/2026-03-15', 400, 'TENDON-REPORTS-002'],
+    ['a day that has begun nowhere', '/reports/prosthesis-daily/2026-03-16', 400, 'TENDON-REPORTS-002'],
     ['an unknown report', `/reports/constructor/${today}`, 404, 'TENDON-REPORTS-003'],
     ['somebody else', `${daily}?user_id=${randomUUID()}`, 403, 'TENDON-REPORTS-004'],
     ['not an id', `${daily}?user_id=me`, 400, 'TENDON-REPORTS-009'],
@@ -194,6 +194,11 @@ describe('GET /reports/:report/:date', () => {
     const answer = await service.get(path, await shared.identity.patient(randomUUID()))
     expect(answer.headers.get('content-type')).toBe('application/problem+json')
     expect(await answer.json()).toMatchObject({ status, code })
+  })
+
+  test('the day that has begun in the east of the world is no day in the future', async () => {
+    const token = await shared.identity.patient(await shared.addCustomer('Early'))
+    expect((await service.get('/reports/prosthesis-daily/2026-03-15', token)).status).toBe(200)
   })
 
   test('refuses who is nobody, no customer, without the role, or has a token for another service', async () => {

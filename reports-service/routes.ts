@@ -14,6 +14,8 @@ import type { ReportLinks } from './report-links.ts'
 // 100,000 ids of 39 bytes, and as much again for white space.
 const maxBodyBytes = 8 * 1024 * 1024
 const earliestDay = '1970-01-01'
+/** A day is the patient's, and begins first in the zone UTC+14. */
+const firstZoneMs = 14 * 3_600_000
 const userId = z.uuid().toLowerCase()
 
 export type RouteOptions = {
@@ -108,14 +110,14 @@ function chosenParameters(report: LoadedReport, given: Record<string, string>): 
   throw reportsErrors.requestInvalid(`${report.name} does not take these parameters.`)
 }
 
-/** A day is a UTC day. @throws TENDON-REPORTS-001 (not a day), -002 (in the future) */
+/** @throws TENDON-REPORTS-001 (not a day), -002 (in the future) */
 function parseDay(text: string, nowMs: number): string {
   const parsed = z.iso.date().safeParse(text)
   if (!parsed.success || parsed.data < earliestDay) {
     throw reportsErrors.dateMalformed('The address does not end in a day.')
   }
-  if (parsed.data > new Date(nowMs).toISOString().slice(0, 10)) {
-    throw reportsErrors.dateInFuture(`${parsed.data} has not begun yet.`)
+  if (parsed.data > new Date(nowMs + firstZoneMs).toISOString().slice(0, 10)) {
+    throw reportsErrors.dateInFuture(`${parsed.data} has not begun anywhere yet.`)
   }
   return parsed.data
 }
