@@ -16,5 +16,7 @@ export type BenchCase = {
   title: string
   /** After this long the case is ended, and counts as failed. */
   timeoutMs: number
+  /** Variables that say where its servers are; without them it runs only when it is asked for by name. */
+  needs?: readonly string[]
   run(context: BenchContext): Promise<{ measurements: Measurement[]; servers: ServerVersions }>
 }

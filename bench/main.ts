@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { createLog } from '@tendon/platform/log.ts'
 import type { BenchCase } from './bench-case.ts'
 import { cdnCase } from './cases/cdn.ts'
+import { chainCase } from './cases/chain.ts'
 import { etlCase } from './cases/etl.ts'
 import { etlPeersCase } from './cases/etl-peers.ts'
 import { feedCase } from './cases/feed.ts'
@@ -22,6 +23,7 @@ const cases: BenchCase[] = [
   startCase,
   latencyCase,
   feedCase,
+  chainCase,
   etlCase,
   etlPeersCase,
   reportsCase,
@@ -66,7 +68,9 @@ function readArguments(args: string[]): { chosen: BenchCase[]; json: boolean; wr
     const unknown = positionals.filter((name) => !cases.some((bench) => bench.name === name))
     if (unknown.length > 0) throw new Error(`There is no case called ${unknown.join(', ')}.`)
     if (!existsSync('/proc/self/smaps_rollup')) throw new Error("The measurements need Linux's /proc.")
-    const chosen = cases.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
+    const isChosen = ({ name, needs = [] }: BenchCase) =>
+      positionals.length === 0 ? needs.every((variable) => process.env[variable]) : positionals.includes(name)
+    const chosen = cases.filter(isChosen)
     return { chosen, json: values.json, write: values.write }
   } catch (error) {
     say(`${error instanceof Error ? error.message : error}\n\n${usage}`)
