@@ -28,8 +28,10 @@ export type Connector = {
   /** undefined when there is no such connector */
   config(): Promise<ConnectorConfig | undefined>
   status(): Promise<ConnectorStatus | undefined>
-  /** Makes it or changes it. */
-  put(config: ConnectorConfig): Promise<void>
+  /** Makes it. */
+  create(config: ConnectorConfig): Promise<void>
+  /** Changes it; when this resolves, nothing runs any more as it was before. */
+  change(config: ConnectorConfig): Promise<void>
   /** Whether its initial snapshot is over and everything of it is in Kafka. */
   isStreaming(): Promise<boolean>
   restart(): Promise<void>
@@ -97,8 +99,14 @@ export function createConnector(connectUrl: string, name: string): Connector {
   return {
     config: () => call('GET', '/config', configBody),
     status,
-    async put(config) {
+    async create(config) {
       await call('PUT', '/config', z.unknown(), config)
+    },
+    async change(config) {
+      await call('PUT', '/stop', z.unknown())
+      await untilStopped()
+      await call('PUT', '/config', z.unknown(), config)
+      await call('PUT', '/resume', z.unknown())
     },
     async isStreaming() {
       const answer = await call('GET', '/offsets', offsetsBody)

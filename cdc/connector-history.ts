@@ -4,7 +4,7 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type pg from 'pg'
 import type { Catalog } from './catalog.ts'
 import type { Connector, ConnectorConfig } from './connect-rest.ts'
-import { type ConnectorHistory, deriveConnector, historyOf } from './derive-connector.ts'
+import { type ConnectorHistory, deriveConnector, historyOf, snapshotTables } from './derive-connector.ts'
 import { versionAt } from './lsn.ts'
 import type { KafkaConfig } from './options.ts'
 import { type Position, readNewestVersion, readPosition, writePosition } from './positions.ts'
@@ -20,6 +20,8 @@ export type PreparedConnector = {
   base: bigint
   /** Its initial snapshot is still to be seen through. */
   isInitial: boolean
+  /** Tables that were added or made anew since: they are read while the stream goes on. */
+  unread: string[]
 }
 
 /**
@@ -51,14 +53,16 @@ export async function prepareConnector(options: {
       .map(({ source: { qualifiedName } }) => qualifiedName)
       .filter((table) => finished.get(table) !== catalog.memberships.get(table))
     const slot = await readSlot(source, config.slotName)
-    const reason = reasonToBeginAnew({ identity, stored, slot, config, isStreaming, unrecorded })
+    const reason = reasonToBeginAnew({ identity, stored, slot, config, isStreaming })
     if (!reason) {
       const wanted = derive(history)
       if (!isSame(existing, wanted)) {
-        await connector.put(wanted)
+        await connector.change(wanted)
         log.info({ connector: config.slotName }, 'changed the connector')
       }
-      return { position: stored, base: history.base, isInitial: unrecorded.length > 0 }
+      return isStreaming
+        ? { position: stored, base: history.base, isInitial: false, unread: unrecorded }
+        : { position: stored, base: history.base, isInitial: true, unread: [] }
     }
     log.warn(
       { error_code: reason.code, reason: reason.message },
@@ -69,9 +73,9 @@ export async function prepareConnector(options: {
   for (const { source: table } of catalog.replicas) await forgetSnapshot(warehouse, table.qualifiedName)
   await writePosition(warehouse, config.slotName, position)
   const base = position.version >> 64n
-  await connector.put(derive({ base, offset: position.history.versionOffset }))
+  await connector.create(derive({ base, offset: position.history.versionOffset }))
   log.info({ connector: config.slotName }, 'made the connector')
-  return { position, base, isInitial: true }
+  return { position, base, isInitial: true, unread: [] }
 }
 
 function reasonToBeginAnew(state: {
@@ -80,9 +84,8 @@ function reasonToBeginAnew(state: {
   slot: Awaited<ReturnType<typeof readSlot>>
   config: KafkaConfig
   isStreaming: boolean
-  unrecorded: string[]
 }): TendonError | undefined {
-  const { identity, stored, slot, config, isStreaming, unrecorded } = state
+  const { identity, stored, slot, config, isStreaming } = state
   const plan = planStart({
     identity,
     stored,
@@ -92,7 +95,7 @@ function reasonToBeginAnew(state: {
       slot || isStreaming
         ? slot && { ...slot, confirmedLsn: 0n }
         : { confirmedLsn: 0n, isLost: false, isActive: false },
-    unrecorded: isStreaming ? unrecorded : [],
+    unrecorded: [],
   })
   return plan.kind === 'snapshot' ? plan.reason : undefined
 }
@@ -133,9 +136,8 @@ export async function readIdentity(crmDatabaseUrl: string): Promise<SourceIdenti
 }
 
 /** Connect adds the connector's name to its configuration. */
-function isSame({ name: _, ...existing }: ConnectorConfig, wanted: ConnectorConfig): boolean {
-  const names = Object.keys(wanted)
-  return (
-    Object.keys(existing).length === names.length && names.every((name) => existing[name] === wanted[name])
-  )
+function isSame(existing: ConnectorConfig, wanted: ConnectorConfig): boolean {
+  const counts = (name: string) => name !== 'name' && name !== snapshotTables
+  const names = new Set([...Object.keys(existing), ...Object.keys(wanted)].filter(counts))
+  return [...names].every((name) => existing[name] === wanted[name])
 }

@@ -8,6 +8,9 @@ export const unavailableValue = '__debezium_unavailable_value'
 /** How often an idle source is given something to read, so that its WAL is let go (docs/slot-care.md). */
 const heartbeatIntervalMs = 1_000
 
+/** The tables of the initial snapshot; later it has no meaning any more. */
+export const snapshotTables = 'snapshot.include.collection.list'
+
 /** One line of connectors' lives: versions of what it streams are above `base << 64`. */
 export type ConnectorHistory = { base: bigint; offset: bigint }
 
@@ -61,7 +64,8 @@ export function deriveConnector(
     'topic.prefix': config.topicPrefix,
     'topic.creation.default.partitions': String(config.topicPartitions),
     'topic.creation.default.replication.factor': '-1',
-    'table.include.list': tables.map(({ source }) => exactly(source.qualifiedName)).join(','),
+    // Which tables are streamed is the publication's to say, so that one more needs no restart.
+    [snapshotTables]: tables.map(({ source }) => exactly(source.qualifiedName)).join(','),
     ...(omitted.length > 0 && { 'column.exclude.list': omitted.join(',') }),
     ...(otherKeys.length > 0 && { 'message.key.columns': otherKeys.join(';') }),
 

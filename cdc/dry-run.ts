@@ -1,7 +1,7 @@
 import { clickHouseErrorCode, type Warehouse } from '@tendon/warehouse/client.ts'
 import type { Admin } from 'kafkajs'
 import type pg from 'pg'
-import type { Connector } from './connect-rest.ts'
+import type { Connector, ConnectorConfig } from './connect-rest.ts'
 
 /** Databases and a connector that read as ever, and write down what they were told to change. */
 export type DryRun = {
@@ -16,6 +16,11 @@ export function createDryRun(source: pg.Client, warehouse: Warehouse): DryRun {
   const steps: string[] = []
   const note = (where: string, what: string) => {
     steps.push(`${where}: ${what.trim().replace(/\s+/g, ' ')}`)
+  }
+  async function noteConnector(connector: Connector, config: ConnectorConfig): Promise<void> {
+    const existing = (await connector.config()) ?? {}
+    const changed = Object.entries(config).filter(([key, value]) => existing[key] !== value)
+    note('Kafka Connect', `connector with ${changed.map(([key, value]) => `${key} = ${value}`).join('; ')}`)
   }
   return {
     steps,
@@ -58,14 +63,8 @@ export function createDryRun(source: pg.Client, warehouse: Warehouse): DryRun {
     }),
     connector: (connector) => ({
       ...connector,
-      async put(config) {
-        const existing = (await connector.config()) ?? {}
-        const changed = Object.entries(config).filter(([key, value]) => existing[key] !== value)
-        note(
-          'Kafka Connect',
-          `connector with ${changed.map(([key, value]) => `${key} = ${value}`).join('; ')}`,
-        )
-      },
+      create: (config) => noteConnector(connector, config),
+      change: (config) => noteConnector(connector, config),
       async remove() {
         if (await connector.status()) note('Kafka Connect', 'remove the connector with its offsets')
       },

@@ -17,6 +17,7 @@ import { createKafkaClient } from './kafka-client.ts'
 import { createKafkaProgress, hasReached, type KafkaProgress, type Offsets } from './kafka-progress.ts'
 import { finishInitialSnapshot } from './kafka-snapshot.ts'
 import { clickHouseGroup } from './kafka-table.ts'
+import { readUnread } from './kafka-unread.ts'
 import { readKnownTables } from './known-tables.ts'
 import type { KafkaConfig } from './options.ts'
 import { type Position, writePosition } from './positions.ts'
@@ -112,6 +113,7 @@ async function follow(
     position: Position
     base: bigint
     isInitial: boolean
+    unread: string[]
     topics: string[]
     watch: { look(): void }
   },
@@ -120,6 +122,7 @@ async function follow(
   const { source, catalog, connector, consumer, progress, isInitial, watch } = parts
   let position = parts.position
   let confirmed = 0n
+  let isReading = false
   let urged = Promise.withResolvers<void>()
   session.onUrge(() => urged.resolve())
 
@@ -182,7 +185,7 @@ async function follow(
         if (!hasReached(dealtWith(), ends)) before = await progress.committed(workerGroup(config))
       }
       if (lsn > position.lsn) {
-        const isDue = isAwaited() || performance.now() - writtenAt > idlePositionIntervalMs
+        const isDue = isAwaited() || isReading || performance.now() - writtenAt > idlePositionIntervalMs
         if (isDue) {
           await store({ lsn })
           writtenAt = performance.now()
@@ -210,8 +213,27 @@ async function follow(
       metrics.snapshotTaken()
     }
     onState('streaming')
-    return moveOn()
+    const reading = readAll(parts.unread)
+    const [never] = await Promise.all([moveOn(), reading])
+    return never
   }
+
+  async function readAll(tables: string[]): Promise<void> {
+    isReading = tables.length > 0
+    const { crmDatabaseUrl, slotName: feed } = config
+    await readUnread({
+      tables,
+      catalog,
+      warehouse,
+      crmDatabaseUrl,
+      feed,
+      position: () => position,
+      log,
+      signal,
+    })
+    isReading = false
+  }
+
   return Promise.race([changes.run(), snapshotFirst()])
 }
 

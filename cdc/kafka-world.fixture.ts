@@ -22,12 +22,15 @@ const address = (name: string): string => {
   return value
 }
 
+/** With the environment of a process that works on it. */
+export type KafkaWorld = World & { settings: Record<string, string> }
+
 /** A database, a connector, topics and a ClickHouse of its own, on the servers of the stack. */
 export async function createKafkaWorld(
   ddl: string,
   entries: RegistryEntry[],
   over: Partial<KafkaConfig> = {},
-): Promise<World> {
+): Promise<KafkaWorld> {
   const slotName = newSlotName()
   const admin = new pg.Client({ connectionString: address('CRM_DATABASE_URL') })
   await admin.connect()
@@ -47,7 +50,7 @@ export async function createKafkaWorld(
     ...over,
   }
   const config = { crmDatabaseUrl: url.href, slotName, publicationName: 'test_publication', ...kafka }
-  return worldOver({
+  const world = await worldOver({
     url: url.href,
     slotName,
     warehouse,
@@ -67,6 +70,18 @@ export async function createKafkaWorld(
       await rm(folder, { recursive: true, force: true })
     },
   })
+  const settings = {
+    CRM_DATABASE_URL: url.href,
+    CDC_SLOT: slotName,
+    CDC_PUBLICATION: config.publicationName,
+    CDC_TOPIC_PREFIX: kafka.topicPrefix,
+    KAFKA_BROKERS: kafka.kafkaBrokers.join(','),
+    KAFKA_CONNECT_URL: kafka.kafkaConnectUrl,
+    CLICKHOUSE_URL: clickHouse.url,
+    CLICKHOUSE_USER: clickHouse.username,
+    CLICKHOUSE_PASSWORD: clickHouse.password,
+  }
+  return Object.assign(world, { settings })
 }
 
 const grants = `

@@ -1,0 +1,90 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+import { createKafkaWorld, type KafkaWorld } from './kafka-world.fixture.ts'
+
+type Outcome = { code: number; stdout: string; stderr: string }
+
+async function cdc(world: KafkaWorld, ...argv: string[]): Promise<Outcome> {
+  const env = { PATH: process.env.PATH ?? '', ...world.settings }
+  const run = promisify(execFile)(process.execPath, [join(import.meta.dirname, 'cli.ts'), ...argv], { env })
+  return run.then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (failure: Outcome) => failure,
+  )
+}
+
+const nobody = `SELECT '' AS user_id WHERE false`
+
+test('a table is added by its name while the stream goes on, and its history comes without a restart of the connector', async () => {
+  const world = await createKafkaWorld(
+    `CREATE TABLE items (id integer PRIMARY KEY, v text);
+     CREATE TABLE parts (id integer, lot text, n numeric, PRIMARY KEY (lot, id));
+     CREATE TABLE keyless (v text);
+     INSERT INTO parts SELECT n, 'a', n FROM generate_series(1, 5000) n`,
+    [{ name: 'public.items', users: nobody }],
+  )
+  const feed = world.newFeed()
+  feed.start()
+  await feed.caughtUp()
+  let isWriting = true
+  const writing = (async () => {
+    for (let n = 1; isWriting; n++) {
+      await world.sql.query(
+        `INSERT INTO items VALUES ($1, 'x'); UPDATE parts SET n = n + 1 WHERE id % 50 = $1 % 50`.replaceAll(
+          '$1',
+          String(n),
+        ),
+      )
+      await world.sql.query(
+        `DELETE FROM parts WHERE id = ${n}; INSERT INTO parts VALUES (${n + 10_000}, 'b', ${n})`,
+      )
+    }
+  })()
+  const added = await cdc(world, 'add', 'parts', '--timeout-ms', '150000')
+  isWriting = false
+  await writing
+  expect(added).toMatchObject({ code: 0, stdout: 'public.parts is carried\n' })
+  const both = [...world.entries, { name: 'public.parts', users: nobody }]
+  expect(await world.differences(feed, both)).toEqual([])
+  expect(await cdc(world, 'add', 'parts')).toMatchObject({
+    code: 0,
+    stdout: 'public.parts is carried already\n',
+  })
+  expect(await cdc(world, 'add', 'keyless')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('TENDON-CDC-008'),
+  })
+  const report = JSON.parse((await cdc(world, 'status', '--json')).stdout)
+  expect(report).toMatchObject({
+    slot: { active: true },
+    kafka: { connector: { state: 'RUNNING', task: 'RUNNING' } },
+    tables: [{ table: 'public.parts', dead_letters: 0, rows: expect.any(Number) }],
+  })
+  expect(report.kafka.lag).toHaveLength(1)
+  await world.close()
+}, 240_000)
+
+test('apply says beforehand what it will do, does it, and has nothing to do then', async () => {
+  const world = await createKafkaWorld('CREATE TABLE customers (id integer PRIMARY KEY)', [])
+  await world.sql.query(`
+    CREATE TABLE prosthesis_models (id integer PRIMARY KEY, weight_grams numeric, list_price numeric, features text[] NOT NULL);
+    CREATE TABLE prostheses (id integer PRIMARY KEY, customer_id uuid)`)
+  const planned = JSON.parse((await cdc(world, 'apply', '--dry-run', '--json')).stdout)
+  expect(planned.steps.join('\n')).toMatch(
+    /CREATE PUBLICATION[\s\S]*CREATE TABLE[\s\S]*ENGINE = Kafka[\s\S]*connector with/,
+  )
+  const { rows } = await world.sql.query('SELECT FROM pg_publication')
+  expect(rows).toEqual([])
+  expect(await cdc(world, 'apply')).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('public.customers is in place'),
+  })
+  const feed = world.newFeed()
+  feed.start()
+  await feed.caughtUp()
+  const again = await cdc(world, 'apply', '--dry-run')
+  expect(again.stdout).not.toMatch(/CREATE PUBLICATION|connector with|remove the connector/)
+  await world.close()
+}, 120_000)
