@@ -42,8 +42,13 @@ export async function readFirmwareHistory(
     seen.set(prosthesisId, [...history.filter((entry) => entry.sinceDay < sinceDay), change])
   }
   return {
-    on: (prosthesisId, day) =>
-      seen.get(prosthesisId)?.findLast(({ sinceDay }) => sinceDay <= day)?.firmwareVersion ?? '',
+    on(prosthesisId, day) {
+      const history = seen.get(prosthesisId)
+      for (let i = (history?.length ?? 0) - 1; i >= 0; i--) {
+        if (history![i]!.sinceDay <= day) return history![i]!.firmwareVersion
+      }
+      return ''
+    },
     news,
   }
 }

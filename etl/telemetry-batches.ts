@@ -1,5 +1,6 @@
 import type { ChipMeasurer, Measured } from './chip-measurer.ts'
 import { dayUs, hourUs } from './instants.ts'
+import { packedRowLength } from './packed-rows.ts'
 import { type Scope, scopeOfDays } from './scope.ts'
 import type { TelemetryView } from './telemetry.ts'
 import type { TouchedPart } from './touched-parts.ts'
@@ -15,7 +16,7 @@ const behindUs = 12 * hourUs
  * Rows of one slice: what comes in and waits in this process is 36 bytes a row, and PostgreSQL holds as much while it
  * packs them by chip.
  */
-const targetRows = 250_000
+const targetRows = 200_000
 const mostDaysOfSlice = 64
 
 /**
@@ -45,7 +46,7 @@ export async function* measureDays(
       if (rest) after.set(chipId, rest)
     }
     await view.rowsOfTime({ fromUs, toUs }, (chipId, bytes) => {
-      rows += bytes.length / 36
+      rows += bytes.length / packedRowLength
       const kept = before.get(chipId)
       before.delete(chipId)
       add(chipId, kept ? Buffer.concat([kept, bytes]) : bytes)
