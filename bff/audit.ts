@@ -10,10 +10,8 @@ type AuditedAction =
   | 'sign_out'
   | 'provider_sign_out'
   | 'session_revocation'
-  | 'session_expiry'
   | 'token_refresh'
   | 'cross_site_request'
-  | 'rate_limit'
 
 export type AuditEvent = {
   action: AuditedAction

@@ -27,8 +27,9 @@ export function backchannelLogoutRoute(options: {
   const app = new Hono<HttpEnv>()
 
   app.post(backchannelLogoutPath, bodyLimit({ maxSize: maxLogoutTokenBytes }), async (c) => {
-    const { logout_token: token } = await c.req.parseBody()
-    if (typeof token !== 'string') throw bffErrors.logoutTokenRefused('There is no logout_token in the body.')
+    // A form, and no other kind of body (§2.5); whatever else is there has no such field.
+    const token = new URLSearchParams(await c.req.text()).get('logout_token')
+    if (!token) throw bffErrors.logoutTokenRefused('There is no logout_token in the body.')
     const { sub, sid } = await verify(token).catch((err) => {
       c.get('log').warn({ err }, 'logout token refused')
       const { code: reason } = bffErrors.logoutTokenRefused

@@ -91,7 +91,7 @@ export function createBff(options: {
     timing: options.refreshTiming,
   })
   const signedIn = createSignedIn({ sessions, cookies })
-  const freshen = createFreshen({ sessions, refreshTokens, clientAddress })
+  const freshen = createFreshen({ sessions, refreshTokens, clientAddress, audit })
   const gateway = createGateway({
     routes,
     sessions,

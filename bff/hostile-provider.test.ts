@@ -145,5 +145,12 @@ describe('logout tokens', () => {
       })
       expect([400, 413]).toContain(response.status)
     }
+    // As a fuzzer found: what says that it is multipart and is not.
+    const malformed = await request('/auth/backchannel-logout', {
+      method: 'POST',
+      headers: { 'content-type': 'multipart/form-data; boundary=x' },
+      body: 'logout_token',
+    })
+    expect(malformed.status).toBe(400)
   })
 })

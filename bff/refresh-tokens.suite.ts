@@ -161,6 +161,9 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
       expect((await fetch(`${stack.url}/auth/me`, { headers: theirs })).status).toBe(401)
       // Nobody else is.
       expect((await reports()).status).toBe(200)
+      expect(stack.audited().filter(({ action }) => action === 'token_refresh')).toMatchObject([
+        { outcome: 'refused', who: { username }, reason: 'TENDON-BFF-002' },
+      ])
     })
 
     test('a role that is taken away in the directory is gone at the next refresh', async () => {

@@ -1,5 +1,7 @@
+import { TendonError } from '@tendon/platform/errors.ts'
 import type { HttpEnv } from '@tendon/platform/http-app.ts'
 import type { Context } from 'hono'
+import type { Audit } from './audit.ts'
 import type { Cookies } from './cookies.ts'
 import { bffErrors } from './errors.ts'
 import type { RefreshTokens } from './refresh-tokens.ts'
@@ -29,10 +31,17 @@ export function createFreshen(options: {
   sessions: SessionStore
   refreshTokens: RefreshTokens
   clientAddress: ClientAddress
+  audit: Audit
 }): Freshen {
-  const { sessions, refreshTokens, clientAddress } = options
+  const { sessions, refreshTokens, clientAddress, audit } = options
   return async (c, loaded) => {
-    const fresh = await refreshTokens.fresh(loaded)
+    const fresh = await refreshTokens.fresh(loaded).catch((err) => {
+      const { code: reason } = bffErrors.sessionEnded
+      if (err instanceof TendonError && err.code === reason) {
+        audit(c, { action: 'token_refresh', outcome: 'refused', who: loaded.session, reason })
+      }
+      throw err
+    })
     if (sessions.isNoted(fresh) || c.req.header(backgroundHeader)) return fresh
     return sessions.use(fresh, visitOf(c, clientAddress))
   }
