@@ -44,14 +44,14 @@ export type RunningProduct = {
  */
 export async function startProduct(
   scope: Scope,
-  options: { dataPath: string; simulator: boolean },
+  options: { dataPath: string; simulator: boolean; env?: Record<string, string> },
 ): Promise<RunningProduct> {
-  const { dataPath, simulator } = options
+  const { dataPath, simulator, env } = options
   const startedAt = performance.now()
   const args = [mainFile, '--port', '0', '--data', dataPath, ...(simulator ? [] : ['--no-simulator'])]
   // A process group of its own: Ctrl-C in the terminal reaches the benchmark alone, which then stops it.
   const child = spawn(process.execPath, args, {
-    env: environmentWithoutAddresses(),
+    env: { ...environmentWithoutAddresses(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })
