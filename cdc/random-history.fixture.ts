@@ -188,8 +188,9 @@ function changeOfShape(table: Table, { kind, column, value }: Operation): string
   const others = table.columns.filter(({ isKey }) => !isKey)
   const chosen = others.length > 0 ? oneOf(others, column) : undefined
   const alter = `ALTER TABLE ${table.name}`
+  const key = quoted(table.columns.find(({ isKey }) => isKey)!.name)
   // The stream tells of a new shape with the next change of a row.
-  const touch = `UPDATE ${table.name} SET ${quoted(table.columns.find(({ isKey }) => isKey)!.name)} = ${quoted(table.columns.find(({ isKey }) => isKey)!.name)}`
+  const touch = `UPDATE ${table.name} SET ${key} = ${key}`
   const kinds = chosen ? 4 : 1
   switch (kind % kinds) {
     case 1: {

@@ -9,10 +9,9 @@ import { pgTableName } from './sql-names.ts'
 export type SourceSnapshot = {
   /** The transaction's connection; whoever opened it ends it. */
   client: pg.Client
-  /** Oldest transaction still running, and the first that had no id yet (64 bits: epoch and xid). */
-  xmin: bigint
+  /** The first transaction that had no id yet (64 bits: epoch and xid). */
   xmax: bigint
-  /** Those between the two that were running. */
+  /** Those before it that were running. */
   running: bigint[]
   /** Where the WAL ended before the snapshot was taken. */
   lsnBefore: bigint
@@ -27,10 +26,10 @@ const insertEnd = z.object({ lsn: z.string(), micros: z.string() })
 const insertEndSql = `
 SELECT pg_current_wal_insert_lsn()::text AS lsn, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text AS micros`
 
-const snapshotRow = z.object({ xmin: z.string(), xmax: z.string(), running: z.array(z.string()) })
+const snapshotRow = z.object({ xmax: z.string(), running: z.array(z.string()) })
 
 const snapshotSql = `
-SELECT pg_snapshot_xmin(s)::text AS xmin, pg_snapshot_xmax(s)::text AS xmax,
+SELECT pg_snapshot_xmax(s)::text AS xmax,
   ARRAY(SELECT pg_snapshot_xip(s)::text) AS running
 FROM pg_current_snapshot() AS s`
 
@@ -51,7 +50,6 @@ export async function openSnapshot(
   const [after] = await rowsOf(client, insertEnd, insertEndSql)
   return {
     client,
-    xmin: BigInt(snapshot!.xmin),
     xmax: BigInt(snapshot!.xmax),
     running: snapshot!.running.map(BigInt),
     lsnBefore: parseLsn(before!.lsn),
