@@ -27,6 +27,7 @@ export function createCdcFeed(options: FeedParts<SourceConfig>): CdcFeed {
   return superviseFeed({
     crmDatabaseUrl: config.crmDatabaseUrl,
     log,
+    onInterrupted: metrics.interrupted,
     runSession: (hooks) => runSession({ config, entries, warehouse, invalidate, log, metrics, ...hooks }),
   })
 }

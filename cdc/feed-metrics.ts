@@ -14,7 +14,10 @@ export function createFeedMetrics(metrics: Metrics) {
     ['table'],
   )
   const walBehind = metrics.gauge('wal_behind_bytes', 'WAL that the source keeps for the feed')
-  const behind = metrics.gauge('behind_seconds', 'Age of the oldest change that is not dealt with yet, or 0')
+  const positionAge = metrics.gauge(
+    'position_age_seconds',
+    'Time since the position moved on; it does every 2 s also while nothing changes',
+  )
   const snapshots = metrics.counter('snapshots_total', 'Snapshots taken')
   const sessions = metrics.counter('interruptions_total', 'Times the feed had to connect anew', ['code'])
 
@@ -55,8 +58,8 @@ export function createFeedMetrics(metrics: Metrics) {
     walBehind(bytes: bigint): void {
       walBehind.set(Number(bytes))
     },
-    behind(seconds: number): void {
-      behind.set(seconds)
+    positionAge(seconds: number): void {
+      positionAge.set(seconds)
     },
     snapshotTaken(): void {
       snapshots.inc()

@@ -5,6 +5,7 @@ import { applyReplica } from './apply.ts'
 import { type Catalog, readCatalog } from './catalog.ts'
 import { type CatalogWatch, createCatalogWatch } from './catalog-watch.ts'
 import { createCodecSource } from './codec-source.ts'
+import { keepGauges } from './feed-gauges.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
 import { type Pipeline, startPipeline } from './feed-pipeline.ts'
 import type { FeedHooks } from './feed-supervisor.ts'
@@ -69,6 +70,7 @@ export async function runSession(options: SessionOptions): Promise<never> {
       }),
       connection.ended,
       watch.run(),
+      keepGauges({ ...session, source, slotName: config.slotName }),
     ])
   } finally {
     ending.abort()

@@ -55,8 +55,10 @@ export function superviseFeed(options: {
   crmDatabaseUrl: string
   log: Log
   runSession: (hooks: FeedHooks) => Promise<never>
+  /** A session has ended with this error, and another one follows. */
+  onInterrupted: (code: string) => void
 }): CdcFeed {
-  const { crmDatabaseUrl, log, runSession } = options
+  const { crmDatabaseUrl, log, runSession, onInterrupted } = options
   const stopping = new AbortController()
   const explained = new Set<string>()
   let state: FeedState = 'stopped'
@@ -96,6 +98,7 @@ export function superviseFeed(options: {
           continue
         }
         problem = problemOf(err)
+        onInterrupted(problem.code)
         state = 'waiting'
         log.warn({ err, attempt }, 'the feed was interrupted, connecting anew')
       }

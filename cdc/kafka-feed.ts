@@ -15,6 +15,7 @@ export function createKafkaFeed(options: FeedParts<KafkaConfig>): CdcFeed {
   return superviseFeed({
     crmDatabaseUrl: config.crmDatabaseUrl,
     log,
+    onInterrupted: metrics.interrupted,
     runSession: (hooks) =>
       runKafkaSession({ config, entries, warehouse, invalidate, log, metrics, ...hooks }),
   })

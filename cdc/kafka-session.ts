@@ -10,6 +10,7 @@ import { createCatalogWatch } from './catalog-watch.ts'
 import { createChangeConsumer, type NewestChange } from './change-consumer.ts'
 import { type Connector, createConnector } from './connect-rest.ts'
 import { cdcErrors } from './errors.ts'
+import { keepGauges } from './feed-gauges.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
 import type { FeedHooks } from './feed-supervisor.ts'
 import type { Invalidate } from './invalidate.ts'
@@ -26,7 +27,8 @@ import type { RegistryEntry } from './registry.ts'
 import { readSlot } from './replication-slot.ts'
 import { createSourceRows } from './source-rows.ts'
 
-const progressIntervalMs = 100
+/** A change need not wait for it: it is only how soon the position follows. */
+const progressIntervalMs = 250
 /** How often the position is written while nothing changes. */
 const idlePositionIntervalMs = 2_000
 const connectorIntervalMs = 1_000
@@ -82,6 +84,7 @@ export async function runKafkaSession(options: KafkaSessionOptions): Promise<nev
     return await Promise.race([
       follow({ ...options, signal }, { source, catalog, connector, consumer, progress, ...chain, watch }),
       watch.run(),
+      keepGauges({ ...options, source, slotName: config.slotName, signal }),
       watchConnector(connector, config.kafkaConnectUrl, signal, log),
     ])
   } finally {

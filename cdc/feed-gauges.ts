@@ -1,0 +1,56 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Log } from '@tendon/platform/log.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
+import type pg from 'pg'
+import { z } from 'zod'
+import type { FeedMetrics } from './feed-metrics.ts'
+import { rowsOf } from './source-catalog.ts'
+
+const intervalMs = 10_000
+
+const slotBehind = z.object({ behind_bytes: z.coerce.number().nullable() })
+const slotBehindSql = `
+SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn) AS behind_bytes
+FROM pg_replication_slots WHERE slot_name = $1`
+
+const standing = defineQuery({
+  name: 'feed-gauges',
+  sql: `
+    SELECT
+      ifNull((SELECT dateDiff('millisecond', stored_at, now64(6)) / 1000 FROM cdc.positions FINAL WHERE feed = {feed:String}), 0)
+        AS position_age_seconds,
+      (SELECT groupArray((table, toFloat64(n)))
+       FROM (SELECT table, count() AS n FROM cdc.dead_letters FINAL GROUP BY table)) AS dead_letters`,
+  params: z.object({ feed: z.string() }),
+  row: z.object({
+    position_age_seconds: z.number(),
+    dead_letters: z.array(z.tuple([z.string(), z.number()])),
+  }),
+})
+
+/** What is measured now and then, by asking both databases. Ends with the signal alone: an unanswered question is no failure. */
+export async function keepGauges(options: {
+  source: pg.Client
+  warehouse: Warehouse
+  slotName: string
+  metrics: FeedMetrics
+  log: Log
+  signal: AbortSignal
+}): Promise<never> {
+  const { source, warehouse, slotName, metrics, log, signal } = options
+  for (;;) {
+    try {
+      const [slot] = await rowsOf(source, slotBehind, slotBehindSql, [slotName])
+      metrics.walBehind(BigInt(Math.max(0, slot?.behind_bytes ?? 0)))
+      const [now] = await warehouse.query(standing, { feed: slotName })
+      if (now) {
+        metrics.positionAge(now.position_age_seconds)
+        metrics.deadLetters(new Map(now.dead_letters))
+      }
+    } catch (err) {
+      log.debug({ err }, 'the gauges were not read')
+    }
+    await delay(intervalMs, undefined, { signal })
+  }
+}
