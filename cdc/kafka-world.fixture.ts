@@ -1,11 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startChdbServer } from '@tendon/chdb-server/start-chdb-server.ts'
+import { type ChdbServer, startChdbServer } from '@tendon/chdb-server/start-chdb-server.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { createWarehouse } from '@tendon/warehouse/client.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'
-import pg from 'pg'
 import { createConnector } from './connect-rest.ts'
 import { createKafkaClient } from './kafka-client.ts'
 import { createKafkaFeed } from './kafka-feed.ts'
@@ -13,7 +12,7 @@ import { workerGroup } from './kafka-session.ts'
 import { changeTopic, clickHouseGroup } from './kafka-table.ts'
 import type { KafkaConfig } from './options.ts'
 import type { RegistryEntry } from './registry.ts'
-import { newSlotName, type World, worldOver } from './replica-of-source.fixture.ts'
+import { newSlotName, type World, withConnection, worldOver } from './replica-of-source.fixture.ts'
 
 const address = (name: string): string => {
   const value = process.env[name]
@@ -22,8 +21,12 @@ const address = (name: string): string => {
   return value
 }
 
-/** With the environment of a process that works on it. */
-export type KafkaWorld = World & { settings: Record<string, string> }
+/** With its ClickHouse, and the environment of a process that works on it. */
+export type KafkaWorld = World & {
+  clickHouse: ChdbServer
+  config: KafkaConfig
+  settings: Record<string, string>
+}
 
 /** A database, a connector, topics and a ClickHouse of its own, on the servers of the stack. */
 export async function createKafkaWorld(
@@ -32,10 +35,9 @@ export async function createKafkaWorld(
   over: Partial<KafkaConfig> = {},
 ): Promise<KafkaWorld> {
   const slotName = newSlotName()
-  const admin = new pg.Client({ connectionString: address('CRM_DATABASE_URL') })
-  await admin.connect()
-  await admin.query(`CREATE DATABASE ${slotName}`)
-  const url = new URL(address('CRM_DATABASE_URL'))
+  const server = address('CRM_DATABASE_URL')
+  await withConnection(server, (admin) => admin.query(`CREATE DATABASE ${slotName}`))
+  const url = new URL(server)
   url.pathname = `/${slotName}`
   const folder = await mkdtemp(join(tmpdir(), 'tendon-kafka-'))
   const clickHouse = await startChdbServer({ dataPath: folder })
@@ -62,11 +64,12 @@ export async function createKafkaWorld(
       await createConnector(config.kafkaConnectUrl, slotName).remove()
       await clickHouse.stop()
       await removeTopics(config, entries)
-      await admin.query(
-        `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '${slotName}'`,
-      )
-      await admin.query(`DROP DATABASE ${slotName} WITH (FORCE)`)
-      await admin.end()
+      await withConnection(server, async (admin) => {
+        await admin.query(
+          `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '${slotName}'`,
+        )
+        await admin.query(`DROP DATABASE ${slotName} WITH (FORCE)`)
+      })
       await rm(folder, { recursive: true, force: true })
     },
   })
@@ -81,7 +84,7 @@ export async function createKafkaWorld(
     CLICKHOUSE_USER: clickHouse.username,
     CLICKHOUSE_PASSWORD: clickHouse.password,
   }
-  return Object.assign(world, { settings })
+  return Object.assign(world, { clickHouse, config, settings })
 }
 
 const grants = `

@@ -50,7 +50,7 @@ export type World = {
   url: string
   slotName: string
   publicationName: string
-  sql: pg.Client
+  readonly sql: pg.Client
   warehouse: Warehouse
   entries: RegistryEntry[]
   /** Users invalidated so far, one list a call. */
@@ -64,6 +64,8 @@ export type World = {
   /** All differences between the tables and their replicas, once the feed has caught up. */
   differences(feed: CdcFeed, entries?: RegistryEntry[]): Promise<Difference[]>
   rows(sql: string): Promise<Record<string, unknown>[]>
+  /** Makes `sql` anew, after the server was away. */
+  reconnect(): Promise<void>
   close(): Promise<void>
 }
 
@@ -98,7 +100,7 @@ export async function createWorld(
 
 export async function worldOver(options: WorldOptions): Promise<World> {
   const { url, slotName, warehouse, ddl, entries, makeFeed } = options
-  const sql = await connectSource(url)
+  let sql = await connectSource(url)
   await sql.query(ddl)
   const log = createLog({ service: 'cdc', level: process.env.CDC_TEST_LOG === '1' ? 'debug' : 'fatal' })
   const invalidated: string[][] = []
@@ -114,7 +116,13 @@ export async function worldOver(options: WorldOptions): Promise<World> {
     url,
     slotName,
     publicationName,
-    sql,
+    get sql() {
+      return sql
+    },
+    async reconnect() {
+      await sql.end().catch(() => {})
+      sql = await connectSource(url)
+    },
     warehouse,
     entries,
     invalidated,

@@ -1,0 +1,60 @@
+import { execFile } from 'node:child_process'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseEnv, promisify } from 'node:util'
+
+const program = fileURLToPath(new URL('../deploy/native/stack.ts', import.meta.url))
+const run = promisify(execFile)
+
+type PartName = 'crm' | 'kafka' | 'connect'
+
+export type NativeStack = {
+  /** `kill -9`. */
+  kill(part: PartName): Promise<void>
+  /** Starts what is down, and waits until it serves. */
+  up(): Promise<void>
+  /** Breaks every TCP connection to a part, from both sides at once. */
+  cutConnections(part: PartName): Promise<void>
+  remove(): Promise<void>
+}
+
+/**
+ * PostgreSQL, Kafka and Kafka Connect for one test file, which may kill them: the stack that others use stays as it is.
+ * Their addresses go into the environment, where `createKafkaWorld` looks for them.
+ * @param portOffset of its own for each file
+ */
+export async function startNativeStack(portOffset: number): Promise<NativeStack> {
+  const folder = join(tmpdir(), `tendon-torture-${portOffset}`)
+  const env = { ...process.env, TENDON_STACK_PORT_OFFSET: String(portOffset), TENDON_STACK_DIR: folder }
+  const stack = async (...args: string[]) => (await run(process.execPath, [program, ...args], { env })).stdout
+  const parts: PartName[] = ['crm', 'kafka', 'connect']
+
+  async function find(part: PartName): Promise<{ pid: number; port: string }> {
+    const line = (await stack('status')).split('\n').find((text) => text.startsWith(`${part} `))
+    const found = /pid (\d+), 127\.0\.0\.1:(\d+)/.exec(line ?? '')
+    if (!found) throw new Error(`${part} does not run: ${line}`)
+    return { pid: Number(found[1]), port: found[2]! }
+  }
+
+  // A run that was killed may have left its own.
+  await stack('down')
+  await stack('up', ...parts)
+  const exported = (await stack('env', ...parts)).replaceAll(/^export /gm, '')
+  Object.assign(process.env, parseEnv(exported))
+  return {
+    async kill(part) {
+      process.kill((await find(part)).pid, 'SIGKILL')
+    },
+    async up() {
+      await stack('up', ...parts)
+    },
+    async cutConnections(part) {
+      const { port } = await find(part)
+      await run('ss', ['--kill', '--tcp', 'state', 'established', `( sport = :${port} or dport = :${port} )`])
+    },
+    async remove() {
+      await stack('down')
+    },
+  }
+}
