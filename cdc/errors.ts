@@ -127,4 +127,10 @@ export const cdcErrors = defineErrors('CDC', {
     title: 'The log does not hold all rows of a table any more',
     help: 'Rebuild it from the source with `npm run cdc -- resync`, or leave these rows out with --force.',
   },
+  partitionsRaised: {
+    number: 22,
+    status: 503,
+    title: 'A change topic was given more partitions',
+    help: 'Nothing to do: the feed begins to read them. Choose CDC_TOPIC_PARTITIONS before the topics are made instead.',
+  },
 })

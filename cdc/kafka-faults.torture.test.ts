@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { CdcFeed } from './feed-supervisor.ts'
 import { hammerEntries, hammerTables, startHammer } from './hammer.fixture.ts'
 import { createKafkaWorld, type KafkaWorld } from './kafka-world.fixture.ts'
 import { startNativeStack } from './native-stack.fixture.ts'
-import type { CdcFeed } from './feed-supervisor.ts'
 
 /** How often each fault strikes; the load goes on meanwhile. */
 const strikes = Number(process.env.TENDON_STRIKES ?? 1)
@@ -41,28 +41,32 @@ const faults: Record<string, () => Promise<void>> = {
   'all connections to Kafka Connect cut': () => stack.cutConnections('connect'),
 }
 
-test.each(Object.entries(faults))('%s under load: nothing is lost, every replica equals its source', async (name, strike) => {
-  for (let nth = 0; nth < strikes; nth++) {
-    const hammer = startHammer(world.url, { pauseMs: 50 })
-    try {
-      await expect.poll(() => hammer.commits(), { timeout: 60_000 }).toBeGreaterThan(200)
-      const before = hammer.commits()
-      const struckAt = performance.now()
-      await strike()
-      const upAt = performance.now()
-      await feed.caughtUp()
-      const recoveredAt = performance.now()
-      await hammer.stop()
-      process.stdout.write(
-        `${name}: servers up after ${seconds(upAt - struckAt)}, caught up after ${seconds(recoveredAt - struckAt)}, ` +
-          `${hammer.commits() - before} transactions meanwhile\n`,
-      )
-    } finally {
-      await hammer.stop()
+test.each(Object.entries(faults))(
+  '%s under load: nothing is lost, every replica equals its source',
+  async (name, strike) => {
+    for (let nth = 0; nth < strikes; nth++) {
+      const hammer = startHammer(world.url, { pauseMs: 50 })
+      try {
+        await expect.poll(() => hammer.commits(), { timeout: 60_000 }).toBeGreaterThan(200)
+        const before = hammer.commits()
+        const struckAt = performance.now()
+        await strike()
+        const upAt = performance.now()
+        await feed.caughtUp()
+        const recoveredAt = performance.now()
+        await hammer.stop()
+        process.stdout.write(
+          `${name}: servers up after ${seconds(upAt - struckAt)}, caught up after ${seconds(recoveredAt - struckAt)}, ` +
+            `${hammer.commits() - before} transactions meanwhile\n`,
+        )
+      } finally {
+        await hammer.stop()
+      }
+      expect(await world.differences(feed)).toEqual([])
     }
-    expect(await world.differences(feed)).toEqual([])
-  }
-  expect(await world.rows('SELECT topic, reason FROM cdc.dead_letters')).toEqual([])
-}, 240_000 * strikes)
+    expect(await world.rows('SELECT topic, reason FROM cdc.dead_letters')).toEqual([])
+  },
+  240_000 * strikes,
+)
 
 const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`

@@ -3,11 +3,19 @@ import type { Admin } from 'kafkajs'
 import { cdcErrors } from './errors.ts'
 
 const pollIntervalMs = 10
+const partitionsIntervalMs = 1_000
 
 /** `topic/partition` → offset */
 export type Offsets = Map<string, bigint>
 
 export const partitionId = (topic: string, partition: number) => `${topic}/${partition}`
+
+/** The higher offset of each: a partition moves from worker to worker, and what one has reached stays reached. */
+export function furthest(one: Offsets, other: Offsets): Offsets {
+  const merged = new Map(one)
+  for (const [id, offset] of other) merged.set(id, max(offset, merged.get(id) ?? 0n))
+  return merged
+}
 
 /** Whether everything below `wanted` lies below `reached`. */
 export function hasReached(reached: Offsets, wanted: Offsets): boolean {
@@ -15,7 +23,10 @@ export function hasReached(reached: Offsets, wanted: Offsets): boolean {
 }
 
 export type KafkaProgress = {
-  /** What each change topic's next message will have as offset. */
+  /**
+   * What each change topic's next message will have as offset.
+   * @throws TENDON-CDC-022 when a topic was given more partitions
+   */
   ends(): Promise<Offsets>
   /** What a consumer group has committed. */
   committed(groupId: string): Promise<Offsets>
@@ -34,6 +45,8 @@ export function createKafkaProgress(options: {
   signal: AbortSignal
 }): KafkaProgress {
   const { admin, topics, clickHouseGroup, signal } = options
+  let partitionsDueAt = 0
+  let partitionsKnown: number | undefined
   let reached: Offsets = new Map()
   let polling: Promise<void> | undefined
 
@@ -58,6 +71,21 @@ export function createKafkaProgress(options: {
     return polling
   }
 
+  /**
+   * ClickHouse reads new partitions at once; the client asks for them every five minutes only, and so does the worker's
+   * consumer, which begins to read them with the next session.
+   */
+  async function checkPartitions(ends: Offsets): Promise<void> {
+    partitionsKnown ??= ends.size
+    if (performance.now() > partitionsDueAt) {
+      partitionsDueAt = performance.now() + partitionsIntervalMs
+      const metadata = await asking(() => admin.fetchTopicMetadata({ topics }))
+      const found = metadata.topics.reduce((sum, { partitions }) => sum + partitions.length, 0)
+      if (found > partitionsKnown) throw cdcErrors.partitionsRaised('A change topic has more partitions now.')
+    }
+    if (ends.size > partitionsKnown) throw cdcErrors.partitionsRaised('A change topic has more partitions now.')
+  }
+
   return {
     committed,
     async ends() {
@@ -70,7 +98,9 @@ export function createKafkaProgress(options: {
           ])
         }),
       )
-      return new Map(ends.flat())
+      const offsets = new Map(ends.flat())
+      await checkPartitions(offsets)
+      return offsets
     },
     async visible(wanted, onWait) {
       for (;;) {

@@ -15,7 +15,13 @@ import type { FeedMetrics } from './feed-metrics.ts'
 import type { FeedHooks } from './feed-supervisor.ts'
 import type { Invalidate } from './invalidate.ts'
 import { createKafkaClient } from './kafka-client.ts'
-import { createKafkaProgress, hasReached, type KafkaProgress, type Offsets } from './kafka-progress.ts'
+import {
+  createKafkaProgress,
+  furthest,
+  hasReached,
+  type KafkaProgress,
+  type Offsets,
+} from './kafka-progress.ts'
 import { finishInitialSnapshot } from './kafka-snapshot.ts'
 import { clickHouseGroup } from './kafka-table.ts'
 import { readUnread } from './kafka-unread.ts'
@@ -173,7 +179,7 @@ async function follow(
 
   /** What the worker has dealt with: in this life, or in one before. */
   let before: Offsets = await progress.committed(workerGroup(config))
-  const dealtWith = (): Offsets => new Map([...before, ...changes.handled()])
+  const dealtWith = (): Offsets => furthest(before, changes.handled())
 
   /** Moves the position on, to where everything confirmed by Debezium has been dealt with. */
   async function moveOn(): Promise<never> {

@@ -1,0 +1,118 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { createLog } from '@tendon/platform/log.ts'
+import { afterAll, expect, test } from 'vitest'
+import { hammerEntries, hammerTables, startHammer } from './hammer.fixture.ts'
+import { createKafkaClient } from './kafka-client.ts'
+import { changeTopic } from './kafka-table.ts'
+import { createKafkaWorld, type KafkaWorld } from './kafka-world.fixture.ts'
+import { startNativeStack } from './native-stack.fixture.ts'
+
+const stack = await startNativeStack(4_000)
+afterAll(() => stack.remove())
+
+const kafkaOf = ({ config }: KafkaWorld) =>
+  createKafkaClient(config.kafkaBrokers, createLog({ service: 'cdc', level: 'fatal' }))
+
+const nobody = `SELECT '' AS user_id WHERE false`
+
+async function send(
+  world: KafkaWorld,
+  topic: string,
+  key: string | null,
+  value: string | Buffer,
+): Promise<void> {
+  const producer = kafkaOf(world).producer()
+  await producer.connect()
+  await producer.send({ topic, messages: [{ key, value }] })
+  await producer.disconnect()
+}
+
+test('messages that are no changes are kept whole, and the stream goes on', async () => {
+  const world = await createKafkaWorld('CREATE TABLE notes (id integer PRIMARY KEY, body text)', [
+    { name: 'public.notes', users: nobody },
+  ])
+  const feed = world.newFeed()
+  feed.start()
+  await world.sql.query(`INSERT INTO notes VALUES (1, 'before')`)
+  await feed.caughtUp()
+  const topic = changeTopic(world.config, 'public.notes')
+  const poison = [
+    '{"id": 1, "body": ',
+    'not JSON at all',
+    '{"id":1,"body":"no change event"}',
+    '42',
+    '[{"__op":"c"}]',
+    '{"id":7,"__op":"c","__source_table":"notes","__source_schema":"public"}',
+    `{"id":123456789012345678901234567890,"__op":"x","quote":"\\"'\\\\"}`,
+  ]
+  for (const value of poison) await send(world, topic, null, value)
+  await world.sql.query(`INSERT INTO notes VALUES (2, 'after')`)
+
+  expect(await world.differences(feed)).toEqual([])
+  const letters = await world.rows(
+    `SELECT topic, partition, toInt32(offset) AS offset, message, reason != '' AS has_reason
+     FROM cdc.dead_letters FINAL ORDER BY offset`,
+  )
+  expect(letters).toEqual(
+    poison.map((message, place) => ({
+      topic,
+      partition: 0,
+      offset: place + 1,
+      message,
+      has_reason: expect.toBeOneOf([1, true]),
+    })),
+  )
+  await world.close()
+})
+
+test('partitions that a topic is given later are read, and it is said that they were made', async () => {
+  const world = await createKafkaWorld(hammerTables, hammerEntries)
+  const feed = world.newFeed()
+  feed.start()
+  await feed.caughtUp()
+  const hammer = startHammer(world.url, { pauseMs: 100 })
+  const admin = kafkaOf(world).admin()
+  await admin.connect()
+  const topic = changeTopic(world.config, 'public.journal')
+  await admin.createPartitions({ topicPartitions: [{ topic, count: 4 }] })
+  // The connector's producer learns of them when it starts.
+  const connector = `${world.config.kafkaConnectUrl}/connectors/${world.slotName}`
+  await fetch(`${connector}/restart?includeTasks=true`, { method: 'POST' })
+  const problems = new Set<string | undefined>()
+  const watching = setInterval(() => problems.add(feed.status().problem?.code), 20)
+  await expect.poll(() => hammer.commits(), { timeout: 60_000 }).toBeGreaterThan(300)
+  await hammer.stop()
+  expect(await world.differences(feed)).toEqual([])
+  clearInterval(watching)
+  expect(problems).toContain('TENDON-CDC-022')
+  const [row] = await world.rows(`SELECT uniqExact(partition) AS n FROM cdc.events WHERE topic = '${topic}'`)
+  expect(Number(row!.n)).toBe(4)
+  await feed.ready()
+  await admin.disconnect()
+  await world.close()
+}, 240_000)
+
+test('any schema that pgbench makes is carried under load, the table without a key refused', async () => {
+  const tables = ['accounts', 'branches', 'tellers', 'history'].map((name) => `public.pgbench_${name}`)
+  const world = await createKafkaWorld(
+    '',
+    tables.slice(0, 3).map((name) => ({ name, users: nobody })),
+  )
+  const pgbench = (...args: string[]) => promisify(execFile)('pgbench', [...args, world.url])
+  await pgbench('--initialize', '--scale=1', '--quiet', '--foreign-keys')
+  await world.sql.query('GRANT SELECT ON ALL TABLES IN SCHEMA public TO tendon_cdc')
+  const feed = world.newFeed()
+  feed.start()
+  const load = pgbench('--no-vacuum', '--client=4', '--time=10', '--rate=200')
+  await feed.caughtUp()
+  await load
+  expect(await world.differences(feed)).toEqual([])
+  await feed.stop()
+
+  const withHistory = world.newFeed({ entries: tables.map((name) => ({ name, users: nobody })) })
+  withHistory.start()
+  await withHistory.caughtUp()
+  expect(await world.differences(withHistory)).toEqual([])
+  await world.close()
+}, 240_000)
