@@ -17,7 +17,7 @@ beforeAll(async () => {
   feed = world.newFeed()
   feed.start()
   await feed.caughtUp()
-})
+}, 180_000)
 afterAll(() => world.close())
 
 const restarted = (part: 'crm' | 'kafka' | 'connect') => async () => {

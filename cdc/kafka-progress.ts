@@ -83,7 +83,8 @@ export function createKafkaProgress(options: {
       const found = metadata.topics.reduce((sum, { partitions }) => sum + partitions.length, 0)
       if (found > partitionsKnown) throw cdcErrors.partitionsRaised('A change topic has more partitions now.')
     }
-    if (ends.size > partitionsKnown) throw cdcErrors.partitionsRaised('A change topic has more partitions now.')
+    if (ends.size > partitionsKnown)
+      throw cdcErrors.partitionsRaised('A change topic has more partitions now.')
   }
 
   return {

@@ -20,7 +20,7 @@ const topicPattern = ({ topicPrefix }: KafkaConfig) => `^${topicPrefix}[.].+`
  * nothing here: its topic is found within a second.
  *
  * A flush every 20 ms instead of every 7.5 s: commit to visible takes some 60 ms (measured; ClickHouse's defaults: 5.5 s).
- * Messages that cannot be parsed come with `_error` and go to the dead letters by a view.
+ * A message is taken as it came (RawBLOB): JSONAsString would take an array apart, and a dead letter has to be whole.
  */
 export async function applyKafkaTable(warehouse: Warehouse, config: KafkaConfig): Promise<void> {
   const group = clickHouseGroup(config)
@@ -40,7 +40,7 @@ export async function applyKafkaTable(warehouse: Warehouse, config: KafkaConfig)
     CREATE TABLE IF NOT EXISTS cdc.kafka (value String)
     ENGINE = Kafka(tendon_kafka)
     SETTINGS kafka_topic_list = ${chLiteral(topicPattern(config))}, kafka_group_name = ${chLiteral(group)},
-      kafka_format = 'JSONAsString', kafka_handle_error_mode = 'stream', kafka_num_consumers = 1,
+      kafka_format = 'RawBLOB', kafka_handle_error_mode = 'stream', kafka_num_consumers = 1,
       kafka_thread_per_consumer = 1, kafka_poll_timeout_ms = 20, kafka_flush_interval_ms = 20,
       kafka_consumer_reschedule_ms = 10, kafka_max_block_size = 65536, kafka_poll_max_batch_size = 65536
     COMMENT 'Change topics of Kafka, all of one connector'`)

@@ -7,6 +7,7 @@ import { createKafkaClient } from './kafka-client.ts'
 import { changeTopic } from './kafka-table.ts'
 import { createKafkaWorld, type KafkaWorld } from './kafka-world.fixture.ts'
 import { startNativeStack } from './native-stack.fixture.ts'
+import { lookUpTables } from './source-catalog.ts'
 
 const stack = await startNativeStack(4_000)
 afterAll(() => stack.remove())
@@ -110,7 +111,10 @@ test('any schema that pgbench makes is carried under load, the table without a k
   expect(await world.differences(feed)).toEqual([])
   await feed.stop()
 
-  const withHistory = world.newFeed({ entries: tables.map((name) => ({ name, users: nobody })) })
+  const all = tables.map((name) => ({ name, users: nobody }))
+  const { problems } = await lookUpTables(world.sql, all)
+  expect(problems.map(({ code }) => code)).toEqual(['TENDON-CDC-008'])
+  const withHistory = world.newFeed({ entries: all })
   withHistory.start()
   await withHistory.caughtUp()
   expect(await world.differences(withHistory)).toEqual([])
