@@ -222,7 +222,7 @@ async function makeUsers(warehouse: Warehouse, count: number): Promise<string[]>
   await warehouse.command(
     `INSERT INTO reports.user_prosthesis_stats (user_id, prosthesis_id, day, model_id, events, error_rate, active_minutes, movements, _version)
      SELECT id, id, toDate('${date}') - toUInt16(number), 1, 200, 0.01, 300, 4000, 1
-     FROM crm.customers CROSS JOIN numbers(90)`,
+     FROM crm.customers CROSS JOIN numbers(90) AS ages`,
   )
   return users
 }
