@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { parseEnv } from 'node:util'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ownEnvironment } from './own-environment.ts'
 
 const kills = Number(process.env.TENDON_KILLS ?? 10)
 const repository = fileURLToPath(new URL('..', import.meta.url))
@@ -23,7 +24,7 @@ afterAll(async () => {
   await rm(dataPath, { recursive: true, force: true })
 })
 
-const env = { ...process.env, PORT: '0', TENDON_DATA: '', TENDON_DEMO_DAYS: '5', LOG_LEVEL: 'info' }
+const env = { ...ownEnvironment(), PORT: '0', TENDON_DATA: '', TENDON_DEMO_DAYS: '5', LOG_LEVEL: 'info' }
 
 /** The product as `npm start` runs it, the simulator included. */
 function start(...flags: string[]): ChildProcess {

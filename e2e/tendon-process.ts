@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { ownEnvironment } from './own-environment.ts'
 
 const repository = fileURLToPath(new URL('..', import.meta.url))
 
@@ -18,7 +19,7 @@ export type TendonProcess = {
 export function startProcess(options: { env: Record<string, string>; flags?: string[] }): TendonProcess {
   const child = spawn(process.execPath, ['embedded/main.ts', ...(options.flags ?? [])], {
     cwd: repository,
-    env: { ...process.env, PORT: '0', TENDON_DEMO_DAYS: '1', ...options.env },
+    env: { ...ownEnvironment(), PORT: '0', TENDON_DEMO_DAYS: '1', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const lines: string[] = []

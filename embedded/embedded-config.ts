@@ -4,6 +4,8 @@ import { serviceOptionProblems } from './service-configs.ts'
 
 /** What goes only together with an address that is set. */
 const companions: Partial<Record<keyof EmbeddedConfig, (keyof EmbeddedConfig)[]>> = {
+  // Kafka Connect reads the CRM, and cannot reach one that is a child of this process at a port of its own.
+  kafkaBrokers: ['kafkaConnectUrl', 'crmDatabaseUrl'],
   s3Endpoint: ['s3AccessKeyId', 's3SecretAccessKey'],
   oidcIssuer: ['oidcBffSecret', 'oidcCdcSecret', 'oidcEtlSecret'],
   cdnBaseUrl: ['cdnSigningKeys'],

@@ -1,3 +1,4 @@
+import { cdcOptions } from '@tendon/cdc/options.ts'
 import {
   booleanOption,
   type Config,
@@ -96,6 +97,9 @@ export const embeddedOptions = defineOptions({
     optional: true,
     help: 'ClickHouse over HTTP (with CLICKHOUSE_USER, CLICKHOUSE_PASSWORD).',
   },
+  kafkaBrokers: cdcOptions.kafkaBrokers,
+  kafkaConnectUrl: cdcOptions.kafkaConnectUrl,
+  clickhouseKafkaBrokers: cdcOptions.clickhouseKafkaBrokers,
   redisUrl: {
     env: 'REDIS_URL',
     type: redisUrlOption,

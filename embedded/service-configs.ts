@@ -54,6 +54,9 @@ function placeholders() {
     oidcBffSecret: undefined,
     oidcCdcSecret: undefined,
     oidcEtlSecret: undefined,
+    kafkaBrokers: undefined,
+    kafkaConnectUrl: undefined,
+    clickhouseKafkaBrokers: undefined,
   }
   const addresses = { publicUrl: url, loopbackUrl: url, reportsServiceUrl: url }
   return serviceSettings(nothingAttached, databases, makeSecrets(), addresses)

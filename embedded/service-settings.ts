@@ -9,7 +9,15 @@ export type ServiceSettings = ReturnType<typeof serviceSettings>
 /** The parts of the configuration that say what a service is told. */
 type Attached = Pick<
   EmbeddedConfig,
-  'cdnBaseUrl' | 'cdnSigningKeys' | 'oidcIssuer' | 'oidcBffSecret' | 'oidcCdcSecret' | 'oidcEtlSecret'
+  | 'cdnBaseUrl'
+  | 'cdnSigningKeys'
+  | 'oidcIssuer'
+  | 'oidcBffSecret'
+  | 'oidcCdcSecret'
+  | 'oidcEtlSecret'
+  | 'kafkaBrokers'
+  | 'kafkaConnectUrl'
+  | 'clickhouseKafkaBrokers'
 >
 
 /**
@@ -30,6 +38,10 @@ export function serviceSettings(
     CLICKHOUSE_URL: databases.clickhouse.url,
     CLICKHOUSE_USER: databases.clickhouse.username,
     CLICKHOUSE_PASSWORD: databases.clickhouse.password,
+    // Empty is not set: what the process itself inherited does not count.
+    KAFKA_BROKERS: config.kafkaBrokers?.join(',') ?? '',
+    KAFKA_CONNECT_URL: config.kafkaConnectUrl ?? '',
+    CLICKHOUSE_KAFKA_BROKERS: config.clickhouseKafkaBrokers ?? '',
     PUBLIC_URL: publicUrl,
     REPORTS_SERVICE_URL: reportsServiceUrl,
     CDN_BASE_URL: config.cdnBaseUrl ?? publicUrl + publicPaths.cdn,
