@@ -17,13 +17,17 @@ export type Catalog = {
   fingerprint: string
 }
 
-/** Reads the catalog, and sees to it that the publication carries all of its tables. */
+/**
+ * Reads the catalog, and sees to it that the publication carries all of its tables.
+ * @throws the first problem when there is no table that can be carried
+ */
 export async function readCatalog(
   client: ClientBase,
   publicationName: string,
   entries: readonly RegistryEntry[],
 ): Promise<Catalog> {
   const { tables, problems } = await lookUpTables(client, entries)
+  if (tables.length === 0 && problems[0]) throw problems[0]
   const memberships = await applyPublication(client, publicationName, tables)
   const replicas = tables.map(deriveReplica)
   return {

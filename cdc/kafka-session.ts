@@ -138,6 +138,8 @@ async function follow(
   async function readConfirmed(): Promise<bigint> {
     const slot = await readSlot(source, config.slotName)
     if (slot?.isLost) throw cdcErrors.slotLost(`The replication slot ${config.slotName} has lost its WAL.`)
+    // The connector makes it when it begins. It would make another one in its place, and say nothing of the gap.
+    if (!slot && confirmed > 0n) throw cdcErrors.slotLost(`The replication slot ${config.slotName} is gone.`)
     confirmed = slot?.confirmedLsn ?? 0n
     return confirmed
   }

@@ -52,7 +52,8 @@ const rows = fc.array(
       .map((day) => new Date(day * 86_400_000).toISOString().slice(0, 10)),
     at: time,
     events: fc.integer({ min: -(2 ** 40), max: 2 ** 40 }),
-    rate: fc.option(fc.double({ noNaN: true, noDefaultInfinity: true })),
+    // JSON's rows have no negative zero.
+    rate: fc.option(fc.double({ noNaN: true, noDefaultInfinity: true }).map((rate) => rate + 0)),
     side: fc.option(fc.constantFrom('left' as const, 'right' as const)),
   }),
   { maxLength: 20 },
@@ -75,9 +76,7 @@ test('ClickHouse reads from the Parquet file the very rows that went in, with th
       const numbered = given.map((values, n) => ({ n, ...values }))
       const file = toParquet(envelopeOf(numbered), [{ name: 'n', type: 'integer' }, ...columns])
       await warehouse.insertLines('default.read_back', Buffer.from(file), 'Parquet')
-      expect(await warehouse.query(readBack, {})).toEqual(
-        given.map((values) => ({ ...values, rate: values.rate === null ? null : values.rate + 0 })),
-      )
+      expect(await warehouse.query(readBack, {})).toEqual(given)
     }),
     { numRuns: 40 },
   )
