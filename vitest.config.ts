@@ -23,7 +23,13 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'torture', include: ['**/*.torture.test.ts'], exclude: ['**/node_modules/**'] },
+        test: {
+          name: 'torture',
+          include: ['**/*.torture.test.ts'],
+          exclude: ['**/node_modules/**'],
+          // Each kills servers of its own and measures how long they take to be back.
+          fileParallelism: false,
+        },
       },
     ],
   },

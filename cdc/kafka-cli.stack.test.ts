@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { createKafkaWorld, type KafkaWorld } from './kafka-world.fixture.ts'
+import { registry } from './registry.ts'
 
 type Outcome = { code: number; stdout: string; stderr: string }
 
@@ -81,7 +82,7 @@ test('apply says beforehand what it will do, does it, and has nothing to do then
     code: 0,
     stdout: expect.stringContaining('public.customers is in place'),
   })
-  const feed = world.newFeed()
+  const feed = world.newFeed({ entries: [...registry] })
   feed.start()
   await feed.caughtUp()
   const again = await cdc(world, 'apply', '--dry-run')

@@ -44,7 +44,7 @@ test.each([1, 4])(
   async (topicPartitions) => {
     const world = await createKafkaWorld(hammerTables, hammerEntries, { topicPartitions })
     // The slot is made while many transactions are open, some of which began before its consistent point.
-    const hammer = startHammer(world.url, { sessions: 12 })
+    const hammer = startHammer(world.url, { sessions: 12, pauseMs: 40 })
     try {
       await expect.poll(() => hammer.commits(), { timeout: 60_000 }).toBeGreaterThan(200)
       const feed = world.newFeed()
@@ -66,7 +66,7 @@ test.each([1, 4])(
     )
     await world.close()
   },
-  240_000,
+  400_000,
 )
 
 test('two workers share the topics, and one that goes leaves its part to the other: everybody concerned is told', async () => {

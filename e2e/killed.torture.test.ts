@@ -90,7 +90,7 @@ async function verify(): Promise<{ code: number | null; output: string }> {
   const child = spawn(
     process.execPath,
     [`--env-file=${join(dataPath, 'connections.env')}`, 'cdc/cli.ts', 'verify'],
-    { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] },
+    { cwd: repository, env: ownEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] },
   )
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))

@@ -13,6 +13,8 @@ export type Part = {
   prepare(): Promise<Command> | Command
   /** Whether it serves; a part without it is ready when its port accepts connections. */
   ready?(): Promise<boolean>
+  /** A new one dies at once as long as what a killed one has left behind has not ended: it is tried again for this long. */
+  lingersMs?: number
   /** What it takes at most to be ready, once its program is there. */
   startTimeoutMs?: number
   /** Once, after it has become ready: databases, buckets, users. Safe to repeat. */

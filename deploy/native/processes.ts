@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -46,33 +46,45 @@ export async function start(part: Part): Promise<void> {
   if (runningPid(part) !== undefined) return
   if (await accepts(part.port))
     throw new Error(`port ${part.port} of ${part.name} is taken by another program`)
+  const startedAt = performance.now()
+  const retryUntil = startedAt + (part.lingersMs ?? 0)
+  for (;;) {
+    await spawnPart(part)
+    if (await becomesReady(part)) break
+    if (performance.now() > retryUntil)
+      throw new Error(`${part.name} did not start: see ${logFile(part.name)}`)
+    await delay(200)
+  }
+  await part.initialize?.()
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
+  say(`${part.name} is up on 127.0.0.1:${part.port} after ${seconds} s`)
+}
+
+async function spawnPart(part: Part): Promise<void> {
   const { program, args, env, ...where } = await part.prepare()
   const log = openSync(logFile(part.name), 'a')
-  const startedAt = performance.now()
   const child = spawn(program, args, {
     ...where,
     detached: true,
     stdio: ['ignore', log, log],
     env: { ...process.env, ...env },
   })
+  closeSync(log)
   child.unref()
   if (child.pid === undefined) throw new Error(`${part.name} cannot be started: there is no ${program}`)
   writeFileSync(pidFile(part), JSON.stringify({ pid: child.pid, startTicks: startTicksOf(child.pid) }))
-  await untilReady(part)
-  await part.initialize?.()
-  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
-  say(`${part.name} is up on 127.0.0.1:${part.port} after ${seconds} s`)
 }
 
-async function untilReady(part: Part): Promise<void> {
+/** @returns false when it has ended instead */
+async function becomesReady(part: Part): Promise<boolean> {
   const deadline = Date.now() + (part.startTimeoutMs ?? defaultStartTimeoutMs)
   const isReady = part.ready ?? (() => accepts(part.port))
   while (!(await isReady())) {
-    if (runningPid(part) === undefined || Date.now() > deadline) {
-      throw new Error(`${part.name} did not start: see ${logFile(part.name)}`)
-    }
+    if (runningPid(part) === undefined) return false
+    if (Date.now() > deadline) throw new Error(`${part.name} is not ready: see ${logFile(part.name)}`)
     await delay(50)
   }
+  return true
 }
 
 export async function stop(part: Part): Promise<void> {

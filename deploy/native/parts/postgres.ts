@@ -37,6 +37,8 @@ function postgres(name: 'crm' | 'telemetry', port: number): Part {
         env: { TZ: 'UTC', LC_ALL: 'C' },
       }
     },
+    // The backends of a killed postmaster hold its shared memory for a moment.
+    lingersMs: 20_000,
     ready: () => canQuery(urlOf('postgres')),
     initialize: () => createDatabase(name, urlOf),
     exports: () => ({ [`${name.toUpperCase()}_DATABASE_URL`]: urlOf(name) }),
