@@ -70,11 +70,6 @@ export function deriveConnector(
     ...(otherKeys.length > 0 && { 'message.key.columns': otherKeys.join(';') }),
 
     'snapshot.mode': 'initial',
-    'signal.enabled.channels': 'kafka',
-    'signal.kafka.topic': `${config.topicPrefix}-signals`,
-    'signal.kafka.bootstrap.servers': `\${env:CONNECT_BOOTSTRAP_SERVERS}`,
-    // Incremental snapshots without writing into the source.
-    'read.only': 'true',
 
     'heartbeat.interval.ms': String(heartbeatIntervalMs),
     'heartbeat.action.query': `SELECT pg_logical_emit_message(true, 'tendon-heartbeat', '')`,

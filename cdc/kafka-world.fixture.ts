@@ -103,7 +103,6 @@ async function removeTopics(config: KafkaConfig, entries: RegistryEntry[]): Prom
   const own = new Set([
     ...entries.map(({ name }) => changeTopic(config, name)),
     `__debezium-heartbeat.${config.topicPrefix}`,
-    `${config.topicPrefix}-signals`,
   ])
   const topics = (await admin.listTopics()).filter((topic) => own.has(topic))
   await admin.deleteTopics({ topics })
