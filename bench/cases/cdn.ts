@@ -28,6 +28,7 @@ const keys: SigningKeys = [{ id: 'bench', secret: 'a-secret-of-the-benchmark-012
 export const cdnCase: BenchCase = {
   name: 'cdn',
   title: 'signed hits of nginx as the CDN against nginx serving the same bytes as static files',
+  needs: ['S3_ENDPOINT'],
   timeoutMs: 600_000,
   run: measureCdn,
 }
