@@ -130,7 +130,7 @@ async function readChanges(
       ...createCodecSource(catalog, explained),
       onDescribedAgain: () => watch.look(),
     })
-    stream = new WalStream({ connection, pipeline, decoder, from: start.lsn, isAwaited, metrics, log })
+    stream = new WalStream({ connection, pipeline, decoder, from: start.lsn, isAwaited, log })
     await stream.start(config.slotName, config.publicationName)
     log.info({ from: formatLsn(start.lsn) }, 'streaming')
     onUrge(() => stream?.askPosition())

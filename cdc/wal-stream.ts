@@ -1,7 +1,6 @@
 import type { Log } from '@tendon/platform/log.ts'
 import pg from 'pg'
 import { cdcErrors } from './errors.ts'
-import type { FeedMetrics } from './feed-metrics.ts'
 import type { Pipeline } from './feed-pipeline.ts'
 import { formatLsn } from './lsn.ts'
 import type { PgOutputDecoder } from './pgoutput-decoder.ts'
@@ -25,7 +24,6 @@ export class WalStream {
   readonly #pipeline: Pipeline
   readonly #decoder: PgOutputDecoder
   readonly #isAwaited: () => boolean
-  readonly #metrics: FeedMetrics
   readonly #log: Log
   #timer: NodeJS.Timeout | undefined
   #acknowledged: bigint
@@ -40,14 +38,12 @@ export class WalStream {
     from: bigint
     /** Somebody waits for the feed to catch up. */
     isAwaited: () => boolean
-    metrics: FeedMetrics
     log: Log
   }) {
     this.#connection = options.connection
     this.#pipeline = options.pipeline
     this.#decoder = options.decoder
     this.#isAwaited = options.isAwaited
-    this.#metrics = options.metrics
     this.#log = options.log
     this.#acknowledged = options.from
     this.#received = options.from
@@ -77,7 +73,6 @@ export class WalStream {
   /** Tells the server that everything committed below a position need not be sent again. */
   acknowledge(lsn: bigint): void {
     if (lsn > this.#acknowledged) this.#acknowledged = lsn
-    this.#metrics.walBehind(this.#received > lsn ? this.#received - lsn : 0n)
     this.#sendStatus(false)
   }
 
