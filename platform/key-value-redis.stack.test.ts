@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { keyValueSuite } from './key-value.suite.ts'
+import { elapseInRedis, keyValueSuite } from './key-value.suite.ts'
 import { createRedisKeyValue } from './key-value-redis.ts'
 import { createLog } from './log.ts'
 
@@ -17,8 +16,7 @@ keyValueSuite('key-value in Redis', async () => {
     keyValue,
     elsewhere,
     prefix,
-    // The time to live is Redis's own: there is no event to wait for, and no clock to turn.
-    elapse: (ms) => sleep(ms),
+    elapse: elapseInRedis,
     async close() {
       await Promise.all([keyValue.close(), elsewhere.close(), deleteKeys(url, prefix)])
     },

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { KeyValue } from './key-value.ts'
 
@@ -10,6 +11,16 @@ type OpenedKeyValue = {
   /** Lets time go by for the store, really or by its injected clock. */
   elapse(ms: number): Promise<void>
   close(): Promise<void>
+}
+
+/**
+ * Lets `ms` go by for a Redis: the time to live is its own, there is no event to wait for and no clock to turn.
+ *
+ * Longer by a margin, since a timer may fire a millisecond early, and Redis drops a key only after the millisecond
+ * in which it ends.
+ */
+export function elapseInRedis(ms: number): Promise<void> {
+  return sleep(ms + 20)
 }
 
 /**

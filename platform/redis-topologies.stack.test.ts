@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { freePort } from './free-port.ts'
-import { keyValueSuite } from './key-value.suite.ts'
+import { elapseInRedis, keyValueSuite } from './key-value.suite.ts'
 import { createRedisKeyValue } from './key-value-redis.ts'
 import { createLog } from './log.ts'
 import { startRedisServer } from './test-redis-server.fixture.ts'
@@ -32,7 +31,7 @@ keyValueSuite('key-value in a Redis cluster', async () => {
     keyValue,
     elsewhere,
     prefix: 'tendon:test:',
-    elapse: (ms) => sleep(ms),
+    elapse: elapseInRedis,
     async close() {
       await Promise.all([keyValue.close(), elsewhere.close()])
       await server.stop()
