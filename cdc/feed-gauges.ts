@@ -18,13 +18,13 @@ const standing = defineQuery({
   name: 'feed-gauges',
   sql: `
     SELECT
-      ifNull((SELECT dateDiff('millisecond', stored_at, now64(6)) / 1000 FROM cdc.positions FINAL WHERE feed = {feed:String}), 0)
-        AS position_age_seconds,
+      (SELECT groupArray((toString(lsn), toUnixTimestamp64Micro(stored_at) / 1e6))
+       FROM cdc.positions FINAL WHERE feed = {feed:String}) AS positions,
       (SELECT groupArray((table, toFloat64(n)))
        FROM (SELECT table, count() AS n FROM cdc.dead_letters FINAL GROUP BY table)) AS dead_letters`,
   params: z.object({ feed: z.string() }),
   row: z.object({
-    position_age_seconds: z.number(),
+    positions: z.array(z.tuple([z.string(), z.number()])),
     dead_letters: z.array(z.tuple([z.string(), z.number()])),
   }),
 })
@@ -39,13 +39,19 @@ export async function keepGauges(options: {
   signal: AbortSignal
 }): Promise<never> {
   const { source, warehouse, slotName, metrics, log, signal } = options
+  let seenLsn: string | undefined
   for (;;) {
     try {
       const [slot] = await rowsOf(source, slotBehind, slotBehindSql, [slotName])
       metrics.walBehind(BigInt(Math.max(0, slot?.behind_bytes ?? 0)))
       const [now] = await warehouse.query(standing, { feed: slotName })
       if (now) {
-        metrics.positionAge(now.position_age_seconds)
+        const [lsn, storedAt] = now.positions[0] ?? []
+        // It is also written anew as it was, with a newer change that is visible and nobody has been told of.
+        if (storedAt !== undefined && lsn !== seenLsn) {
+          seenLsn = lsn
+          metrics.positionMoved(storedAt)
+        }
         metrics.deadLetters(new Map(now.dead_letters))
       }
     } catch (err) {

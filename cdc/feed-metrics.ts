@@ -14,9 +14,10 @@ export function createFeedMetrics(metrics: Metrics) {
     ['table'],
   )
   const walBehind = metrics.gauge('wal_behind_bytes', 'WAL that the source keeps for the feed')
-  const positionAge = metrics.gauge(
-    'position_age_seconds',
-    'Time since the position moved on; it does every 2 s also while nothing changes',
+  // The time and not the age, which would stand still together with the feed that measures it.
+  const positionMoved = metrics.gauge(
+    'position_timestamp_seconds',
+    'When the position last moved on, which it does every 2 s also while nothing changes; 0 until it is known',
   )
   const snapshots = metrics.counter('snapshots_total', 'Snapshots taken')
   const sessions = metrics.counter('interruptions_total', 'Times the feed had to connect anew', ['code'])
@@ -58,8 +59,9 @@ export function createFeedMetrics(metrics: Metrics) {
     walBehind(bytes: bigint): void {
       walBehind.set(Number(bytes))
     },
-    positionAge(seconds: number): void {
-      positionAge.set(seconds)
+    /** @param unixSeconds by ClickHouse's clock */
+    positionMoved(unixSeconds: number): void {
+      positionMoved.set(unixSeconds)
     },
     snapshotTaken(): void {
       snapshots.inc()

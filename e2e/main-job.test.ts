@@ -1,6 +1,7 @@
 import { demoPeople } from '@tendon/sources/demo-people.ts'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { askedMetrics, exposedMetrics } from './asked-metrics.fixture.ts'
 import { descendants, isLoopback, listeningAddresses } from './listening-sockets.fixture.ts'
 import { objectOf, signIn, startTestTendon, type TestTendon, today } from './test-tendon.fixture.ts'
 
@@ -124,6 +125,23 @@ test('nothing of this process, or of what it started, listens beyond loopback', 
   const listening = (await Promise.all(pids.map(listeningAddresses))).flat()
   expect(listening.length).toBeGreaterThanOrEqual(5)
   expect(listening.filter((address) => !isLoopback(address))).toEqual([])
+})
+
+test('every metric that an alert or a dashboard asks for is there, and the position is fresh', async () => {
+  const page = async () => (await fetch(`${tendon.operationsUrl}/metrics`)).text()
+  const exposed = exposedMetrics(await page())
+  for (const [file, asked] of askedMetrics()) {
+    expect(asked.size, file).toBeGreaterThan(4)
+    expect(
+      [...asked].filter((name) => !exposed.has(name)),
+      file,
+    ).toEqual([])
+  }
+  const positionAgeS = async () => {
+    const stored = /^tendon_cdc_position_timestamp_seconds (\S+)$/m.exec(await page())
+    return Date.now() / 1000 - Number(stored?.[1])
+  }
+  await expect.poll(positionAgeS, { timeout: 15_000 }).toBeLessThan(60)
 })
 
 test('staff read a report by customer, and have none of their own', async () => {
