@@ -6,7 +6,8 @@ import type { Catalog } from './catalog.ts'
 import type { Connector } from './connect-rest.ts'
 import { type PreparedConnector, prepareConnector } from './connector-history.ts'
 import { cdcErrors } from './errors.ts'
-import { applyKafkaTable, changeTopic } from './kafka-table.ts'
+import { readCommits } from './kafka-progress.ts'
+import { applyKafkaTable, changeTopic, workerGroup } from './kafka-table.ts'
 import { applyMessageViews } from './message-views.ts'
 import type { KafkaConfig } from './options.ts'
 
@@ -25,7 +26,8 @@ export async function applyChain(options: {
   await applyKafkaTable(warehouse, config)
   const topics = catalog.replicas.map(({ source: table }) => changeTopic(config, table.qualifiedName))
   await makeTopics(admin, topics, config.topicPartitions)
-  return { ...(await prepareConnector(options)), topics }
+  const commits = await readCommits(admin, workerGroup(config))
+  return { ...(await prepareConnector({ ...options, commits })), topics }
 }
 
 /** Before the connector makes them, so that both who read them find them at once. */

@@ -1,11 +1,10 @@
 import type { Config } from '@tendon/platform/config.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import { createMetrics, type Metrics } from '@tendon/platform/metrics.ts'
-import { createServiceTokenSource } from '@tendon/platform/service-token.ts'
 import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
 import { createFeed } from './create-feed.ts'
 import type { CdcFeed } from './feed-supervisor.ts'
-import { createInvalidate } from './invalidate.ts'
+import { createAttachedInvalidate } from './invalidate.ts'
 import type { serviceOptions } from './options.ts'
 
 /** The feed with its parts at the addresses of the configuration. The warehouse is the caller's to close. */
@@ -18,17 +17,11 @@ export function createAttachedFeed(
     username: config.clickhouseUser,
     password: config.clickhousePassword,
   })
-  const token = createServiceTokenSource({
-    issuer: config.oidcIssuer,
-    clientId: config.oidcClientId,
-    clientSecret: config.oidcClientSecret,
-    internalUrl: config.oidcInternalUrl,
-  })
   const metrics = createMetrics('cdc', { processMetrics: true })
   const feed = createFeed({
     config,
     warehouse,
-    invalidate: createInvalidate(config.reportsServiceUrl, token),
+    invalidate: createAttachedInvalidate(config),
     log,
     metrics,
   })

@@ -6,14 +6,16 @@ import type { Catalog } from './catalog.ts'
 import { type ChangeMessage, parseChangeMessage } from './change-message.ts'
 import type { SourceRows } from './complete-changes.ts'
 import { completeMessages } from './complete-messages.ts'
-import { addKey, findConcernedUsers, type TableChanges } from './concerned-users.ts'
+import { addKey, type TableChanges } from './concerned-users.ts'
 import type { ReplicaTable } from './derive-table.ts'
 import { expandTombstonesSql } from './derive-view.ts'
 import { cdcErrors } from './errors.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
-import { type Invalidate, inCalls } from './invalidate.ts'
-import { type KafkaProgress, type Offsets, partitionId } from './kafka-progress.ts'
+import type { Invalidate } from './invalidate.ts'
+import { commitMetadata, type KafkaProgress, type Offsets, partitionId } from './kafka-progress.ts'
 import { retry } from './retry.ts'
+import type { SourceTable } from './source-catalog.ts'
+import { tellUsers } from './tell-users.ts'
 
 /** Batches of other partitions go on while one waits. */
 const partitionsAtOnce = 4
@@ -34,6 +36,7 @@ export type ChangeConsumer = {
  */
 export function createChangeConsumer(options: {
   consumer: Consumer
+  groupId: string
   topics: string[]
   progress: KafkaProgress
   catalog: Catalog
@@ -46,14 +49,17 @@ export function createChangeConsumer(options: {
   onOtherShape: (what: string) => void
   /** Called before anybody is told to look again: the reports they get say which changes they have seen. */
   onVisible: (newest: NewestChange) => Promise<void>
+  /** Version of the newest change that is stored as visible. */
+  newestVisible: () => bigint
   log: Log
   metrics: FeedMetrics
   signal: AbortSignal
 }): ChangeConsumer {
   const { consumer, topics, progress, catalog, warehouse, readSource, invalidate, log, metrics, signal } =
     options
-  const { inKafka, onOtherShape, onVisible } = options
+  const { groupId, inKafka, onOtherShape, onVisible, newestVisible } = options
   const replicas = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, replica]))
+  const shapes = new Map(catalog.replicas.map(({ source }) => [source.qualifiedName, shapeOf(source)]))
   const handled: Offsets = new Map()
   const again = { signal, log }
 
@@ -71,11 +77,12 @@ export function createChangeConsumer(options: {
     const newest = newestOf(messages)
     if (newest) {
       await onVisible(newest)
-      await tellUsers(messages, heartbeat)
+      await tell(messages, heartbeat)
     }
     metrics.received(messages)
     if (!isRunning() || isStale()) return
-    await consumer.commitOffsets([{ topic, partition, offset: end.toString() }])
+    const metadata = commitMetadata(newestVisible())
+    await consumer.commitOffsets([{ topic, partition, offset: end.toString(), metadata }])
     handled.set(partitionId(topic, partition), end)
   }
 
@@ -87,21 +94,15 @@ export function createChangeConsumer(options: {
       const group = groups.get(replica)
       if (group) group.push(message)
       else groups.set(replica, [message])
-      compareShape(replica, message)
+      compareShape(message)
     }
     return groups
   }
 
-  function compareShape({ source }: ReplicaTable, { table, columns, nulls }: ChangeMessage): void {
-    for (const name of columns) {
-      const isKnown = source.columns.some((column) => column.name === name) || source.omitted.includes(name)
-      if (!isKnown) onOtherShape(`${table}.${name} is new`)
-    }
-    for (const name of nulls) {
-      if (source.columns.some((column) => column.name === name && column.notNull)) {
-        onOtherShape(`${table}.${name} may be NULL now`)
-      }
-    }
+  function compareShape({ table, columns, nulls }: ChangeMessage): void {
+    const { known, notNull } = shapes.get(table)!
+    for (const name of columns) if (!known.has(name)) onOtherShape(`${table}.${name} is new`)
+    for (const name of nulls) if (notNull.has(name)) onOtherShape(`${table}.${name} may be NULL now`)
   }
 
   /**
@@ -112,7 +113,7 @@ export function createChangeConsumer(options: {
     const replica = replicas.get(message.table)
     if (!replica) return
     await whileBeating(heartbeat, inKafka(BigInt(message.lsn)))
-    await progress.visible(await progress.ends(), heartbeat)
+    await progress.visible((await progress.bounds()).ends, heartbeat)
     await retry('truncating a replica', again, () =>
       warehouse.command(expandTombstonesSql(replica), {
         version: message.version.toString(),
@@ -123,7 +124,7 @@ export function createChangeConsumer(options: {
     )
   }
 
-  async function tellUsers(messages: ChangeMessage[], heartbeat: () => Promise<void>): Promise<void> {
+  async function tell(messages: ChangeMessage[], heartbeat: () => Promise<void>): Promise<void> {
     const tables = new Map<string, TableChanges>()
     let [from, to] = [messages[0]!.version, messages[0]!.version]
     for (const { table, key, op, version } of messages) {
@@ -136,15 +137,29 @@ export function createChangeConsumer(options: {
       if (version < from) from = version
       if (version > to) to = version
     }
-    const users = await retry('finding the users concerned', again, () =>
-      findConcernedUsers(warehouse, tables.values(), { from, to }),
+    await whileBeating(
+      heartbeat,
+      retry('telling whose reports have changed', again, () =>
+        tellUsers({ warehouse, changes: tables.values(), versions: { from, to }, invalidate, signal }),
+      ),
     )
-    for (const call of inCalls([...users])) {
-      await whileBeating(
-        heartbeat,
-        retry('invalidating reports', again, () => invalidate(call, signal)),
-      )
-    }
+  }
+
+  /**
+   * Of an empty partition too there is a commit from the beginning: the broker forgets it with the topic, which tells a
+   * topic that was made anew from one that nobody has written to.
+   */
+  async function commitEmpty(assignment: Record<string, number[]>): Promise<void> {
+    const [{ begins, ends }, committed] = await Promise.all([progress.bounds(), progress.committed(groupId)])
+    const empty = Object.entries(assignment).flatMap(([topic, partitions]) =>
+      partitions.flatMap((partition) => {
+        const id = partitionId(topic, partition)
+        const end = ends.get(id)
+        if (committed.has(id) || end === undefined || begins.get(id) !== end) return []
+        return [{ topic, partition, offset: end.toString() }]
+      }),
+    )
+    if (empty.length > 0) await consumer.commitOffsets(empty)
   }
 
   return {
@@ -153,6 +168,9 @@ export function createChangeConsumer(options: {
       const { promise: ended, reject } = Promise.withResolvers<never>()
       consumer.on(consumer.events.CRASH, ({ payload }) => {
         reject(cdcErrors.kafkaUnavailable('Reading the change topics failed.', { cause: payload.error }))
+      })
+      consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+        commitEmpty(payload.memberAssignment).catch(reject)
       })
       await consumer.connect()
       await consumer.subscribe({ topics, fromBeginning: true })
@@ -164,6 +182,13 @@ export function createChangeConsumer(options: {
       })
       return ended
     },
+  }
+}
+
+function shapeOf({ columns, omitted }: SourceTable): { known: Set<string>; notNull: Set<string> } {
+  return {
+    known: new Set([...columns.map(({ name }) => name), ...omitted]),
+    notNull: new Set(columns.filter((column) => column.notNull).map(({ name }) => name)),
   }
 }
 

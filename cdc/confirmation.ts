@@ -1,12 +1,13 @@
 import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
-import { addKey, findConcernedUsers, type TableChanges } from './concerned-users.ts'
+import { addKey, type TableChanges } from './concerned-users.ts'
 import type { EventBatch } from './event-batch.ts'
-import { type Invalidate, inCalls } from './invalidate.ts'
+import type { Invalidate } from './invalidate.ts'
 import { type Position, type SourceHistory, writePosition } from './positions.ts'
 import type { RegistryEntry } from './registry.ts'
 import { retry } from './retry.ts'
 import type { TableCodec } from './table-codec.ts'
+import { tellUsers } from './tell-users.ts'
 
 export type Confirmation = {
   /** Takes on a batch that is visible. */
@@ -87,12 +88,9 @@ export function createConfirmation(options: {
     }
     // Before anybody is told to look again: the reports they get say which changes they have seen.
     if (newest) await store(newest)
-    const users = await retry('finding the users concerned', again, () =>
-      findConcernedUsers(warehouse, tables.values(), { from, to }),
+    await retry('telling whose reports have changed', again, () =>
+      tellUsers({ warehouse, changes: tables.values(), versions: { from, to }, invalidate, signal }),
     )
-    for (const call of inCalls([...users])) {
-      await retry('invalidating reports', again, () => invalidate(call, signal))
-    }
     if (endLsn === undefined) return
     await store({ lsn: endLsn })
     acknowledge(endLsn)

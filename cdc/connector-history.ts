@@ -3,8 +3,10 @@ import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type pg from 'pg'
 import type { Catalog } from './catalog.ts'
-import type { Connector, ConnectorConfig } from './connect-rest.ts'
+import type { Connector, ConnectorConfig, ConnectorStatus } from './connect-rest.ts'
 import { type ConnectorHistory, deriveConnector, historyOf, snapshotTables } from './derive-connector.ts'
+import { cdcErrors } from './errors.ts'
+import type { Commits } from './kafka-progress.ts'
 import { versionAt } from './lsn.ts'
 import type { KafkaConfig } from './options.ts'
 import { type Position, readNewestVersion, readPosition, writePosition } from './positions.ts'
@@ -35,9 +37,11 @@ export async function prepareConnector(options: {
   connector: Connector
   catalog: Catalog
   config: KafkaConfig
+  /** Of the worker, to see whether the warehouse still has what was told. */
+  commits: Commits
   log: Log
 }): Promise<PreparedConnector> {
-  const { source, warehouse, connector, catalog, config, log } = options
+  const { source, warehouse, connector, catalog, config, commits, log } = options
   const identity = await readIdentity(config.crmDatabaseUrl)
   const stored = await readPosition(warehouse, config.slotName)
   const existing = await connector.config()
@@ -53,7 +57,10 @@ export async function prepareConnector(options: {
       .map(({ source: { qualifiedName } }) => qualifiedName)
       .filter((table) => finished.get(table) !== catalog.memberships.get(table))
     const slot = await readSlot(source, config.slotName)
-    const reason = reasonToBeginAnew({ identity, stored, slot, config, isStreaming })
+    const reason =
+      lostSlotOf(await connector.status()) ??
+      (await lostByWarehouse(warehouse, stored, commits)) ??
+      reasonToBeginAnew({ identity, stored, slot, config, isStreaming })
     if (!reason) {
       const wanted = derive(history)
       if (!isSame(existing, wanted)) {
@@ -76,6 +83,27 @@ export async function prepareConnector(options: {
   await connector.create(derive({ base, offset: position.history.versionOffset }))
   log.info({ connector: config.slotName }, 'made the connector')
   return { position, base, isInitial: true, unread: [] }
+}
+
+/**
+ * The connector refuses to start where its slot does not go back to what it has read (deploy/connect, InitialOrNothing):
+ * by itself Debezium would make another slot and go on behind the gap.
+ */
+export function lostSlotOf(status: ConnectorStatus | undefined): TendonError | undefined {
+  if (status?.task?.state !== 'FAILED' || !status.task.trace?.includes(cdcErrors.slotLost.code))
+    return undefined
+  return cdcErrors.slotLost('The replication slot does not go back to what the connector has read.')
+}
+
+/** ClickHouse's own offsets are Kafka's to keep: a warehouse that was restored would go on behind the gap. */
+async function lostByWarehouse(
+  warehouse: Warehouse,
+  stored: Position,
+  { newestVersion }: Commits,
+): Promise<TendonError | undefined> {
+  if (newestVersion <= stored.version || newestVersion <= (await readNewestVersion(warehouse)))
+    return undefined
+  return cdcErrors.warehouseBehindSlot('The warehouse lacks changes that were visible in it before.')
 }
 
 function reasonToBeginAnew(state: {

@@ -95,6 +95,21 @@ const forget = `
   WHERE ${id} IN {ids:Array(String)} AND failed_at < toDateTime64({before:String}, 6, 'UTC')
   SETTINGS mutations_sync = 2`
 
+const triedKey = z.object({ table: z.string(), key: z.string() })
+export type TriedKey = z.infer<typeof triedKey>
+
+/** A message's table and key stand in the event that was made of it; a row's in the letter. */
+const triedKeys = defineQuery({
+  name: 'dead-letters-tried',
+  sql: `
+    SELECT table, key ${chosen} AND encoding = 'json'
+    UNION DISTINCT
+    SELECT table, key FROM cdc.events
+    WHERE (topic, partition, offset) IN (SELECT topic, partition, offset ${chosen} AND encoding = 'kafka')`,
+  params: z.object({ ids: z.array(z.string()) }),
+  row: triedKey,
+})
+
 const lettersAtOnce = 1000
 
 /**
@@ -106,8 +121,10 @@ export async function retryDeadLetters(options: {
   /** All of them when it is undefined. */
   table?: string | undefined
   onProgress?: (part: number) => void
+  /** Called with keys as in the log, of letters that were tried. */
+  onTried?: (tried: TriedKey[]) => Promise<void>
 }): Promise<{ applied: number; failed_again: number; not_retried: number }> {
-  const { warehouse, table = '', onProgress } = options
+  const { warehouse, table = '', onProgress, onTried } = options
   const params = { table, unavailable: unavailableValue }
   const [start] = await warehouse.query(begin, params)
   const { now: before, retried, others } = start!
@@ -119,6 +136,7 @@ export async function retryDeadLetters(options: {
       const ids = letters.filter((one) => one.encoding === encoding).map((one) => one.id)
       if (ids.length > 0) await apply(warehouse, encoding, ids)
     }
+    await onTried?.(await warehouse.query(triedKeys, { ids: letters.map((one) => one.id) }))
     await warehouse.command(forget, { ids: letters.map((one) => one.id), before })
     tried += letters.length
     onProgress?.(tried / retried)

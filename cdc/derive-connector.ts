@@ -69,7 +69,9 @@ export function deriveConnector(
     ...(omitted.length > 0 && { 'column.exclude.list': omitted.join(',') }),
     ...(otherKeys.length > 0 && { 'message.key.columns': otherKeys.join(';') }),
 
-    'snapshot.mode': 'initial',
+    // As `initial`, but for a slot that has lost what was not read yet (deploy/connect).
+    'snapshot.mode': 'custom',
+    'snapshot.mode.custom.name': 'tendon',
 
     'heartbeat.interval.ms': String(heartbeatIntervalMs),
     'heartbeat.action.query': `SELECT pg_logical_emit_message(true, 'tendon-heartbeat', '')`,

@@ -133,4 +133,10 @@ export const cdcErrors = defineErrors('CDC', {
     title: 'A change topic was given more partitions',
     help: 'Nothing to do: the feed begins to read them. Choose CDC_TOPIC_PARTITIONS before the topics are made instead.',
   },
+  topicBroken: {
+    number: 23,
+    status: 503,
+    title: 'A change topic has lost messages that were not read yet',
+    help: 'Nothing to do: its table is read again. Was the topic deleted, or its retention shorter than an outage?',
+  },
 })

@@ -1,6 +1,8 @@
 import { invalidateResponse } from '@tendon/contracts/reports-api.ts'
+import type { Config } from '@tendon/platform/config.ts'
 import { postJson } from '@tendon/platform/post-json.ts'
-import type { ServiceTokenSource } from '@tendon/platform/service-token.ts'
+import { createServiceTokenSource, type ServiceTokenSource } from '@tendon/platform/service-token.ts'
+import type { reportsOptions } from './options.ts'
 
 /** Tells that the reports of these users are out of date. Rejects unless they are so from now on. */
 export type Invalidate = (userIds: string[], signal: AbortSignal) => Promise<void>
@@ -25,4 +27,15 @@ export function createInvalidate(reportsServiceUrl: string, token: ServiceTokenS
   return async (userIds, signal) => {
     await postJson({ url, token, body: { user_ids: userIds }, response: invalidateResponse, retry, signal })
   }
+}
+
+/** The same with the addresses of the configuration. */
+export function createAttachedInvalidate(config: Config<typeof reportsOptions>): Invalidate {
+  const token = createServiceTokenSource({
+    issuer: config.oidcIssuer,
+    clientId: config.oidcClientId,
+    clientSecret: config.oidcClientSecret,
+    internalUrl: config.oidcInternalUrl,
+  })
+  return createInvalidate(config.reportsServiceUrl, token)
 }

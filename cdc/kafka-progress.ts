@@ -8,7 +8,12 @@ const partitionsIntervalMs = 1_000
 /** `topic/partition` → offset */
 export type Offsets = Map<string, bigint>
 
+/** Offsets of each partition's first message that is still there, and of its next one. */
+export type Bounds = { begins: Offsets; ends: Offsets }
+
 export const partitionId = (topic: string, partition: number) => `${topic}/${partition}`
+
+export const topicOf = (id: string) => id.slice(0, id.lastIndexOf('/'))
 
 /** The higher offset of each: a partition moves from worker to worker, and what one has reached stays reached. */
 export function furthest(one: Offsets, other: Offsets): Offsets {
@@ -17,17 +22,68 @@ export function furthest(one: Offsets, other: Offsets): Offsets {
   return merged
 }
 
+/**
+ * Topics that miss messages which were never read: they were deleted (and what their readers had committed with them),
+ * made anew, or their retention was over before everything was read.
+ * @param expected topics of which readers have committed something
+ */
+export function brokenTopics(
+  expected: Iterable<string>,
+  read: Offsets,
+  { begins, ends }: Bounds,
+): Set<string> {
+  const broken = new Set(expected)
+  for (const id of read.keys()) broken.delete(topicOf(id))
+  for (const [id, offset] of read) {
+    const [begin = 0n, end = offset] = [begins.get(id), ends.get(id)]
+    if (offset < begin || offset > end) broken.add(topicOf(id))
+  }
+  return broken
+}
+
 /** Whether everything below `wanted` lies below `reached`. */
 export function hasReached(reached: Offsets, wanted: Offsets): boolean {
   return [...wanted].every(([id, offset]) => offset === 0n || (reached.get(id) ?? 0n) >= offset)
 }
 
+/** What a consumer group has committed. */
+export type Commits = {
+  offsets: Offsets
+  /** Version of the newest change that could be read in the warehouse at the time of a commit; 0 when none says so. */
+  newestVersion: bigint
+}
+
+export async function readCommits(admin: Admin, groupId: string): Promise<Commits> {
+  const groups = await asking(() => admin.fetchOffsets({ groupId }))
+  const commits = groups
+    .flatMap(({ topic, partitions }) =>
+      partitions.map(({ partition, offset, metadata }) => ({
+        id: partitionId(topic, partition),
+        offset: BigInt(offset),
+        version: parseCommitMetadata(metadata),
+      })),
+    )
+    // Negative ones say where a reader would begin, and that it has read nothing.
+    .filter(({ offset }) => offset >= 0n)
+  return {
+    offsets: new Map(commits.map(({ id, offset }) => [id, offset])),
+    newestVersion: commits.reduce((newest, { version }) => max(newest, version), 0n),
+  }
+}
+
+/** What a commit says beside its offset, so that a warehouse that went back is noticed. */
+export const commitMetadata = (version: bigint) => `version=${version}`
+
+function parseCommitMetadata(metadata: string | null): bigint {
+  return BigInt(/^version=(\d+)$/.exec(metadata ?? '')?.[1] ?? 0)
+}
+
 export type KafkaProgress = {
   /**
-   * What each change topic's next message will have as offset.
+   * What the change topics hold.
    * @throws TENDON-CDC-022 when a topic was given more partitions
    */
-  ends(): Promise<Offsets>
+  bounds(): Promise<Bounds>
   /** What a consumer group has committed. */
   committed(groupId: string): Promise<Offsets>
   /** Resolves when ClickHouse has put everything below these offsets through all of its views. */
@@ -50,14 +106,7 @@ export function createKafkaProgress(options: {
   let reached: Offsets = new Map()
   let polling: Promise<void> | undefined
 
-  async function committed(groupId: string): Promise<Offsets> {
-    const groups = await asking(() => admin.fetchOffsets({ groupId }))
-    return new Map(
-      groups.flatMap(({ topic, partitions }) =>
-        partitions.map(({ partition, offset }) => [partitionId(topic, partition), max(BigInt(offset), 0n)]),
-      ),
-    )
-  }
+  const committed = async (groupId: string) => (await readCommits(admin, groupId)).offsets
 
   /** One question at a time, however many wait. */
   function poll(): Promise<void> {
@@ -89,19 +138,21 @@ export function createKafkaProgress(options: {
 
   return {
     committed,
-    async ends() {
-      const ends = await Promise.all(
+    async bounds() {
+      const all = await Promise.all(
         topics.map(async (topic) => {
           const partitions = await asking(() => admin.fetchTopicOffsets(topic))
-          return partitions.map(({ partition, high }): [string, bigint] => [
-            partitionId(topic, partition),
-            BigInt(high),
-          ])
+          return partitions.map(({ partition, low, high }) => ({
+            id: partitionId(topic, partition),
+            low,
+            high,
+          }))
         }),
       )
-      const offsets = new Map(ends.flat())
-      await checkPartitions(offsets)
-      return offsets
+      const partitions = all.flat()
+      const ends = new Map(partitions.map(({ id, high }) => [id, BigInt(high)]))
+      await checkPartitions(ends)
+      return { begins: new Map(partitions.map(({ id, low }) => [id, BigInt(low)])), ends }
     },
     async visible(wanted, onWait) {
       for (;;) {

@@ -1,9 +1,8 @@
 import type { Log } from '@tendon/platform/log.ts'
 import { type ConnectorStatus, createConnector } from './connect-rest.ts'
 import { createKafkaClient } from './kafka-client.ts'
-import { createKafkaProgress, type Offsets } from './kafka-progress.ts'
-import { workerGroup } from './kafka-session.ts'
-import { changeTopic, clickHouseGroup } from './kafka-table.ts'
+import { createKafkaProgress, type Offsets, topicOf } from './kafka-progress.ts'
+import { changeTopic, clickHouseGroup, workerGroup } from './kafka-table.ts'
 import type { KafkaConfig } from './options.ts'
 
 export type KafkaReport = {
@@ -25,7 +24,7 @@ export async function readKafkaReport(config: KafkaConfig, tables: string[], log
       clickHouseGroup: clickHouseGroup(config),
       signal: new AbortController().signal,
     })
-    const ends = await progress.ends()
+    const { ends } = await progress.bounds()
     const shown = await progress.committed(clickHouseGroup(config))
     const told = await progress.committed(workerGroup(config))
     const status = await createConnector(config.kafkaConnectUrl, config.slotName).status()
@@ -49,7 +48,7 @@ function describe({ state, task }: ConnectorStatus): KafkaReport['connector'] {
 function missing(topic: string, ends: Offsets, reached: Offsets): number {
   let messages = 0n
   for (const [id, end] of ends) {
-    if (id.slice(0, id.lastIndexOf('/')) === topic) messages += end - (reached.get(id) ?? 0n)
+    if (topicOf(id) === topic) messages += end - (reached.get(id) ?? 0n)
   }
   return Number(messages)
 }

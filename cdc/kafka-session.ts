@@ -9,6 +9,7 @@ import { type Catalog, readCatalog } from './catalog.ts'
 import { createCatalogWatch } from './catalog-watch.ts'
 import { createChangeConsumer, type NewestChange } from './change-consumer.ts'
 import { type Connector, createConnector } from './connect-rest.ts'
+import { lostSlotOf } from './connector-history.ts'
 import { cdcErrors } from './errors.ts'
 import { keepGauges } from './feed-gauges.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
@@ -16,14 +17,17 @@ import type { FeedHooks } from './feed-supervisor.ts'
 import type { Invalidate } from './invalidate.ts'
 import { createKafkaClient } from './kafka-client.ts'
 import {
+  type Bounds,
+  brokenTopics,
   createKafkaProgress,
   furthest,
   hasReached,
   type KafkaProgress,
   type Offsets,
+  topicOf,
 } from './kafka-progress.ts'
 import { finishInitialSnapshot } from './kafka-snapshot.ts'
-import { clickHouseGroup } from './kafka-table.ts'
+import { changeTopic, clickHouseGroup, workerGroup } from './kafka-table.ts'
 import { readUnread } from './kafka-unread.ts'
 import { readKnownTables } from './known-tables.ts'
 import type { KafkaConfig } from './options.ts'
@@ -31,6 +35,7 @@ import { type Position, writePosition } from './positions.ts'
 import { connectSource } from './postgres-connection.ts'
 import type { RegistryEntry } from './registry.ts'
 import { readSlot } from './replication-slot.ts'
+import { forgetSnapshot } from './snapshot-record.ts'
 import { createSourceRows } from './source-rows.ts'
 
 /** A change need not wait for it: it is only how soon the position follows. */
@@ -70,6 +75,7 @@ export async function runKafkaSession(options: KafkaSessionOptions): Promise<nev
     retry: { retries: 3, restartOnFailure: async () => false },
   })
   try {
+    await lockApplying(source, config.slotName)
     const readEntries = () => readKnownTables(warehouse, options.entries)
     const catalog = await readCatalog(source, config.publicationName, await readEntries())
     for (const { code, message } of catalog.problems) log.error({ error_code: code }, message)
@@ -86,9 +92,14 @@ export async function runKafkaSession(options: KafkaSessionOptions): Promise<nev
       clickHouseGroup: clickHouseGroup(config),
       signal,
     })
+    const before = await readBefore({ catalog, warehouse, config, progress, ...chain, log })
+    await unlockApplying(source, config.slotName)
     const watch = createCatalogWatch({ source, catalog, ...config, readEntries, signal })
     return await Promise.race([
-      follow({ ...options, signal }, { source, catalog, connector, consumer, progress, ...chain, watch }),
+      follow(
+        { ...options, signal },
+        { source, catalog, connector, consumer, progress, ...chain, ...before, watch },
+      ),
       watch.run(),
       keepGauges({ ...options, source, slotName: config.slotName, signal }),
       watchConnector(connector, config.kafkaConnectUrl, signal, log),
@@ -100,8 +111,49 @@ export async function runKafkaSession(options: KafkaSessionOptions): Promise<nev
   }
 }
 
-/** The consumer group of the worker: however many workers run, each partition is with one of them. */
-export const workerGroup = ({ topicPrefix }: KafkaConfig) => `${topicPrefix}-worker`
+/** Workers that start at once make the connector and the tables one after the other. */
+async function lockApplying(source: pg.Client, slotName: string): Promise<void> {
+  await source.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [`tendon ${slotName}`])
+}
+
+async function unlockApplying(source: pg.Client, slotName: string): Promise<void> {
+  await source.query('SELECT pg_advisory_unlock(hashtextextended($1, 0))', [`tendon ${slotName}`])
+}
+
+/**
+ * What workers have dealt with before, and the tables that have to be read whole because their topics miss something that
+ * they have not.
+ */
+async function readBefore(parts: {
+  catalog: Catalog
+  warehouse: Warehouse
+  config: KafkaConfig
+  progress: KafkaProgress
+  isInitial: boolean
+  unread: string[]
+  log: Log
+}): Promise<{ before: Offsets; unread: string[] }> {
+  const { catalog, warehouse, config, progress, isInitial, unread, log } = parts
+  const committed = await progress.committed(workerGroup(config))
+  if (isInitial) return { before: committed, unread }
+  const known = tableNames(catalog).filter((table) => !unread.includes(table))
+  const topics = known.map((table) => changeTopic(config, table))
+  const broken = brokenTopics(topics, committed, await progress.bounds())
+  const missing = known.filter((table) => broken.has(changeTopic(config, table)))
+  for (const table of missing) {
+    await forgetSnapshot(warehouse, table)
+    log.error(
+      { error_code: cdcErrors.topicBroken.code, table },
+      'reading a table again: its topic misses messages',
+    )
+  }
+  return { before: withoutTopics(committed, broken), unread: [...unread, ...missing] }
+}
+
+const tableNames = ({ replicas }: Catalog) => replicas.map(({ source }) => source.qualifiedName)
+
+const withoutTopics = (offsets: Offsets, topics: Set<string>): Offsets =>
+  new Map([...offsets].filter(([id]) => !topics.has(topicOf(id))))
 
 async function connectAdmin(admin: Admin): Promise<void> {
   try {
@@ -124,6 +176,7 @@ async function follow(
     isInitial: boolean
     unread: string[]
     topics: string[]
+    before: Offsets
     watch: { look(): void }
   },
 ): Promise<never> {
@@ -158,6 +211,7 @@ async function follow(
 
   const changes = createChangeConsumer({
     consumer,
+    groupId: workerGroup(config),
     topics: parts.topics,
     progress,
     catalog,
@@ -174,21 +228,32 @@ async function follow(
     onVisible: async (newest: NewestChange) => {
       if (newest.version > position.version) await store(newest)
     },
+    newestVisible: () => position.version,
     log,
     metrics,
     signal,
   })
 
   /** What the worker has dealt with: in this life, or in one before. */
-  let before: Offsets = await progress.committed(workerGroup(config))
+  let { before } = parts
   const dealtWith = (): Offsets => furthest(before, changes.handled())
+
+  /** A topic that misses messages while they are read: its table is read again by the next session. */
+  async function refuseBroken(bounds: Bounds): Promise<void> {
+    const broken = brokenTopics([], dealtWith(), bounds)
+    const tables = tableNames(catalog).filter((table) => broken.has(changeTopic(config, table)))
+    for (const table of tables) await forgetSnapshot(warehouse, table)
+    if (tables.length > 0) throw cdcErrors.topicBroken(`The topic of ${tables.join(', ')} misses messages.`)
+  }
 
   /** Moves the position on, to where everything confirmed by Debezium has been dealt with. */
   async function moveOn(): Promise<never> {
     let writtenAt = 0
     for (;;) {
       const lsn = await readConfirmed()
-      const ends = await progress.ends()
+      const bounds = await progress.bounds()
+      await refuseBroken(bounds)
+      const { ends } = bounds
       while (!hasReached(dealtWith(), ends)) {
         await progress.visible(ends)
         await delay(10, undefined, { signal })
@@ -218,6 +283,7 @@ async function follow(
         progress,
         base: parts.base,
         dealtWith,
+        invalidate: session.invalidate,
         log,
         signal,
       })
@@ -239,6 +305,7 @@ async function follow(
       crmDatabaseUrl,
       feed,
       position: () => position,
+      invalidate: session.invalidate,
       log,
       signal,
     })
@@ -261,6 +328,8 @@ async function watchConnector(
       log.warn({ err, connect_url: connectUrl }, 'Kafka Connect does not answer')
       return undefined
     })
+    const lost = lostSlotOf(status)
+    if (lost) throw lost
     if (status?.state === 'FAILED' || status?.task?.state === 'FAILED') {
       log.error(
         { error_code: cdcErrors.connectorFailed.code, trace: status.task?.trace?.split('\n').slice(0, 8) },

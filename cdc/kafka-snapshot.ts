@@ -4,10 +4,12 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type { Catalog } from './catalog.ts'
 import type { Connector } from './connect-rest.ts'
 import { expandTombstonesSql } from './derive-view.ts'
+import type { Invalidate } from './invalidate.ts'
 import { hasReached, type KafkaProgress, type Offsets } from './kafka-progress.ts'
 import { snapshotTombstoneIndex, versionAt } from './lsn.ts'
 import { retry } from './retry.ts'
 import { recordSnapshot } from './snapshot-record.ts'
+import { changesInLog, tellUsers } from './tell-users.ts'
 
 const pollIntervalMs = 100
 
@@ -24,14 +26,15 @@ export async function finishInitialSnapshot(options: {
   /** Upper half of the versions of its rows. */
   base: bigint
   dealtWith: () => Offsets
+  invalidate: Invalidate
   log: Log
   signal: AbortSignal
 }): Promise<void> {
-  const { connector, warehouse, catalog, progress, base, dealtWith, log, signal } = options
+  const { connector, warehouse, catalog, progress, base, dealtWith, invalidate, log, signal } = options
   const again = { signal, log }
   const isStreaming = () => retry('asking for the snapshot', again, () => connector.isStreaming())
   while (!(await isStreaming())) await delay(pollIntervalMs, undefined, { signal })
-  const ends = await progress.ends()
+  const { ends } = await progress.bounds()
   await progress.visible(ends)
   while (!hasReached(dealtWith(), ends)) await delay(pollIntervalMs, undefined, { signal })
   const version = versionAt(base, snapshotTombstoneIndex)
@@ -43,6 +46,15 @@ export async function finishInitialSnapshot(options: {
         lsn: '0',
         tx_id: '0',
         committed_at: (BigInt(Date.now()) * 1000n).toString(),
+      }),
+    )
+    await retry('telling whose reports have changed', again, () =>
+      tellUsers({
+        warehouse,
+        changes: [changesInLog(replica.source.entry)],
+        versions: { from: version, to: version },
+        invalidate,
+        signal,
       }),
     )
     const membership = catalog.memberships.get(table) ?? ''

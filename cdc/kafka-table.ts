@@ -7,6 +7,9 @@ export function clickHouseGroup({ topicPrefix }: KafkaConfig): string {
   return `${topicPrefix}-clickhouse`
 }
 
+/** The consumer group of the worker: however many workers run, each partition is with one of them. */
+export const workerGroup = ({ topicPrefix }: KafkaConfig) => `${topicPrefix}-worker`
+
 /** Topic of a table, as Debezium names it: what a topic's name may not hold is an underscore. */
 export function changeTopic({ topicPrefix }: KafkaConfig, qualifiedName: string): string {
   return `${topicPrefix}.${qualifiedName}`.replace(/[^A-Za-z0-9._-]/g, '_')

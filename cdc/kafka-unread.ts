@@ -2,11 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type { Catalog } from './catalog.ts'
+import type { Invalidate } from './invalidate.ts'
 import type { Position } from './positions.ts'
 import { connectSource } from './postgres-connection.ts'
 import { resyncTable } from './resync.ts'
 import { retry } from './retry.ts'
 import { recordSnapshot } from './snapshot-record.ts'
+import { changesInLog, tellUsers } from './tell-users.ts'
 
 const pollIntervalMs = 50
 
@@ -21,14 +23,15 @@ export async function readUnread(options: {
   crmDatabaseUrl: string
   feed: string
   position: () => Position
+  invalidate: Invalidate
   log: Log
   signal: AbortSignal
 }): Promise<void> {
-  const { tables, catalog, warehouse, crmDatabaseUrl, feed, position, log, signal } = options
+  const { tables, catalog, warehouse, crmDatabaseUrl, feed, position, invalidate, log, signal } = options
   for (const replica of catalog.replicas) {
     const table = replica.source.qualifiedName
     if (!tables.includes(table)) continue
-    const { rows } = await retry('reading a table', { signal, log }, () =>
+    const { rows, versions } = await retry('reading a table', { signal, log }, () =>
       resyncTable({
         warehouse,
         connect: () => connectSource(crmDatabaseUrl),
@@ -41,6 +44,9 @@ export async function readUnread(options: {
         log,
         signal,
       }),
+    )
+    await retry('telling whose reports have changed', { signal, log }, () =>
+      tellUsers({ warehouse, changes: [changesInLog(replica.source.entry)], versions, invalidate, signal }),
     )
     const membership = catalog.memberships.get(table) ?? ''
     const { version } = position()

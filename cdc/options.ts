@@ -87,10 +87,8 @@ export function kafkaConfigOf(config: CdcConfig): KafkaConfig | undefined {
   return { ...config, kafkaBrokers, kafkaConnectUrl }
 }
 
-/** The feed with the addresses of the real parts. */
-export const serviceOptions = defineOptions({
-  ...cdcOptions,
-  ...warehouseOptions,
+/** Who is told whose reports have changed, and as whom. */
+export const reportsOptions = defineOptions({
   reportsServiceUrl: {
     env: 'REPORTS_SERVICE_URL',
     type: urlOption,
@@ -110,6 +108,13 @@ export const serviceOptions = defineOptions({
     help: 'Service account of the feed at the issuer',
   },
   oidcClientSecret: { env: 'CDC_CLIENT_SECRET', type: textOption, help: 'Its secret' },
+})
+
+/** The feed with the addresses of the real parts. */
+export const serviceOptions = defineOptions({
+  ...cdcOptions,
+  ...warehouseOptions,
+  ...reportsOptions,
   logLevel: {
     env: 'LOG_LEVEL',
     type: z.enum(logLevels),

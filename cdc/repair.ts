@@ -24,6 +24,7 @@ type Restored = { op: 'r' | 'd'; key: string; values: (Buffer | undefined)[] }
  * Writes rows into the log as the source's snapshot has them, and tombstones for those that it has not: the log
  * stays what the replica is made of. Each stands right above what the snapshot has seen of its key, and so below
  * every change that comes later.
+ * @returns their keys as in the log
  */
 export async function repairRows(options: {
   warehouse: Warehouse
@@ -33,7 +34,7 @@ export async function repairRows(options: {
   visibility: LogVisibility
   /** Their columns' renderings. */
   keys: string[][]
-}): Promise<void> {
+}): Promise<string[]> {
   const { warehouse, replica, snapshot, compared, keys, visibility } = options
   const codec = createTableCodec(
     replica,
@@ -57,6 +58,7 @@ export async function repairRows(options: {
     batch.appendJson(header, codec, values)
   }
   await warehouse.insertLines('cdc.events', batch.bytes.subarray(0, batch.length), 'RowBinary', eventColumns)
+  return rows.map(({ key }) => key)
 }
 
 async function readSourceRows(

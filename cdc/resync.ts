@@ -16,6 +16,7 @@ import { ReplicationConnection } from './replication-connection.ts'
 import { type Shadow, withShadow } from './shadow.ts'
 import type { SourceSnapshot } from './source-snapshot.ts'
 import { chLiteral } from './sql-names.ts'
+import type { Versions } from './tell-users.ts'
 
 export type ResyncOptions = ComparisonParts & {
   crmDatabaseUrl: string
@@ -31,9 +32,11 @@ export type ResyncOptions = ComparisonParts & {
  *
  * The rows go through the log, as all do: it holds what the replica is made of, and tombstones for rows that the source
  * does not have. They stand right above everything that the moment has seen, and below what came later.
- * @returns the position of that moment
+ * @returns the position of that moment, and the versions of the rows
  */
-export async function resyncTable(options: ResyncOptions): Promise<{ rows: number; position: string }> {
+export async function resyncTable(
+  options: ResyncOptions,
+): Promise<{ rows: number; position: string; versions: Versions }> {
   const { warehouse, replica } = options
   return withShadow(warehouse, replica, (shadow) =>
     atComparisonPoint(options, replica, async ({ snapshot, visibility }) => {
@@ -44,7 +47,7 @@ export async function resyncTable(options: ResyncOptions): Promise<{ rows: numbe
       const places = await readPlaces(warehouse, replica, seen)
       const rows = await readRows(options, snapshot, places)
       if (shadow.shape !== undefined) await deleteVanished(warehouse, replica, snapshot, places)
-      return { rows, position: formatLsn(snapshot.lsnBefore) }
+      return { rows, position: formatLsn(snapshot.lsnBefore), versions: versionsOf(places) }
     }),
   )
 }
@@ -66,6 +69,11 @@ type Places = {
   version: bigint
   /** Lower ones, of keys with changes below it that the moment has not seen: they win over its rows. */
   ofKeys: Map<string, bigint>
+}
+
+function versionsOf({ version, ofKeys }: Places): Versions {
+  const lowest = [...ofKeys.values()].reduce((least, one) => (one < least ? one : least), version)
+  return { from: lowest, to: version }
 }
 
 const newestSeen = z.object({ newest: z.string().transform(BigInt) })

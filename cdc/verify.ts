@@ -40,6 +40,8 @@ export type VerifyOptions = ComparisonParts & {
   limit?: number
   /** Whether differing rows are written into the log as the source has them. */
   repair?: boolean
+  /** Called with keys as in the log, once their rows are written. */
+  onRepaired?: (keys: string[]) => Promise<void>
   /** Called with the part of the source that is read, from 0 to 1. */
   onProgress?: (part: number) => void
 }
@@ -123,7 +125,14 @@ async function lookInto(
       verdict.differences.push(...differencesOf(compared, shown, source, target))
       verdict.differing_keys += differing.length
       if (options.repair) {
-        await repairRows({ ...options, compared, snapshot: point.snapshot, visibility, keys: differing })
+        const keysInLog = await repairRows({
+          ...options,
+          compared,
+          snapshot: point.snapshot,
+          visibility,
+          keys: differing,
+        })
+        await options.onRepaired?.(keysInLog)
         verdict.repaired_keys += differing.length
       }
       return differing

@@ -47,6 +47,14 @@ export function defineOptions<const Table extends OptionTable>(table: Table): Ta
   return table
 }
 
+/** The same options, none of them required. */
+export function optionalOptions<const Table extends OptionTable>(
+  table: Table,
+): { [Name in keyof Table]: Table[Name] & { optional: true } } {
+  const entries = Object.entries(table).map(([name, option]) => [name, { ...option, optional: true }])
+  return Object.fromEntries(entries)
+}
+
 /**
  * Reads a configuration: flag before environment before default.
  * @param source `argv` without the program's own name; leave it out where flags are not taken

@@ -2,8 +2,12 @@ import { ConfigError, defineOptions } from '@tendon/platform/config.ts'
 import { createTerminalProgress } from '@tendon/platform/progress.ts'
 import { progressBar } from '@tendon/platform/progress-bar.ts'
 import { z } from 'zod'
-import { type KeptLetter, listDeadLetters, retryDeadLetters } from '../dead-letter-retry.ts'
+import type { TableChanges } from '../concerned-users.ts'
+import { type KeptLetter, listDeadLetters, retryDeadLetters, type TriedKey } from '../dead-letter-retry.ts'
+import type { RegistryEntry } from '../registry.ts'
+import { changesOf, wholeLog } from '../tell-users.ts'
 import { commandOptions, defineCommand, entriesOf, exitCodes, print } from './command.ts'
+import { createTelling, tellingOptions } from './telling.ts'
 
 export const deadLetters = defineCommand({
   name: 'dead-letters',
@@ -11,6 +15,7 @@ export const deadLetters = defineCommand({
   summary: 'List the changes that could not be applied, or apply them again',
   options: defineOptions({
     ...commandOptions,
+    ...tellingOptions,
     limit: {
       env: 'CDC_DEAD_LETTERS_LIMIT',
       flag: 'limit',
@@ -30,16 +35,30 @@ export const deadLetters = defineCommand({
       throw new ConfigError('cdc dead-letters', [`it takes list or retry, and got "${what}"`])
     const progress = createTerminalProgress(process.stderr, new AbortController().signal)
     const text = 'applying dead letters again'
+    const telling = createTelling(config, warehouse)
+    const entries = await entriesOf(warehouse, undefined)
     const outcome = await progress.step(text, (update) =>
-      retryDeadLetters({ warehouse, table, onProgress: (part) => update(`${text} ${progressBar(part)}`) }),
+      retryDeadLetters({
+        warehouse,
+        table,
+        onProgress: (part) => update(`${text} ${progressBar(part)}`),
+        onTried: (keys) => telling.tell(byTable(entries, keys), wholeLog),
+      }),
     )
     const { applied, failed_again, not_retried } = outcome
     const left =
       not_retried > 0 ? `, ${not_retried} hold no row that could be applied: resync their tables` : ''
-    print(config, outcome, `${applied} applied, ${failed_again} failed again${left}\n`)
+    print(config, outcome, `${applied} applied, ${failed_again} failed again${left}\n${telling.said()}\n`)
     return failed_again + not_retried > 0 ? exitCodes.different : exitCodes.done
   },
 })
+
+function byTable(entries: readonly RegistryEntry[], tried: TriedKey[]): TableChanges[] {
+  return entries.flatMap((entry) => {
+    const keys = tried.filter(({ table }) => table === entry.name).map(({ key }) => key)
+    return keys.length > 0 ? [changesOf(entry, keys)] : []
+  })
+}
 
 const longestMessage = 200
 

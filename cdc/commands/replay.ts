@@ -5,7 +5,9 @@ import { replayTable } from '../replay.ts'
 import { readSlot } from '../replication-slot.ts'
 import { otherInsertsEnded } from '../running-inserts.ts'
 import { readWalEnd, waitForPosition } from '../source-position.ts'
+import { changesInLog, wholeLog } from '../tell-users.ts'
 import { commandOptions, defineCommand, exitCodes, print, replicaOf, timeoutOption } from './command.ts'
+import { createTelling, tellingOptions } from './telling.ts'
 
 export const replay = defineCommand({
   name: 'replay',
@@ -13,6 +15,7 @@ export const replay = defineCommand({
   summary: 'Rebuild a replica from the log alone beside the present one, which it replaces in one step',
   options: defineOptions({
     ...commandOptions,
+    ...tellingOptions,
     timeoutMs: timeoutOption,
     force: {
       env: 'CDC_REPLAY_FORCE',
@@ -29,6 +32,7 @@ export const replay = defineCommand({
     const { qualifiedName } = replica.source
     const progress = createTerminalProgress(process.stderr, new AbortController().signal)
     const text = `replaying ${qualifiedName}`
+    const telling = createTelling(config, warehouse)
     const { rows } = await progress.step(text, (update) =>
       replayTable({
         warehouse,
@@ -44,7 +48,9 @@ export const replay = defineCommand({
         onProgress: (part) => update(`${text} ${progressBar(part)}`),
       }),
     )
-    print(config, { table: qualifiedName, rows }, `${qualifiedName} is rebuilt from the log: ${rows} rows\n`)
+    await telling.tell([changesInLog(replica.source.entry)], wholeLog)
+    const done = `${qualifiedName} is rebuilt from the log: ${rows} rows\n${telling.said()}\n`
+    print(config, { table: qualifiedName, rows }, done)
     return exitCodes.done
   },
 })

@@ -7,13 +7,15 @@ import { connectSource } from '../postgres-connection.ts'
 import { resyncTable } from '../resync.ts'
 import { rowsOf } from '../source-catalog.ts'
 import { waitForPosition } from '../source-position.ts'
+import { changesInLog } from '../tell-users.ts'
 import { commandOptions, defineCommand, exitCodes, print, replicaOf, timeoutOption } from './command.ts'
+import { createTelling, tellingOptions } from './telling.ts'
 
 export const resync = defineCommand({
   name: 'resync',
   operands: '<table>',
   summary: 'Rebuild a replica from its source beside the present one, which it replaces in one step',
-  options: defineOptions({ ...commandOptions, timeoutMs: timeoutOption }),
+  options: defineOptions({ ...commandOptions, ...tellingOptions, timeoutMs: timeoutOption }),
   async act(config, parts) {
     const { source, warehouse } = parts
     const replica = await replicaOf(parts)
@@ -26,7 +28,8 @@ export const resync = defineCommand({
       'SELECT reltuples AS rows FROM pg_class WHERE oid = $1',
       [oid],
     )
-    const { rows, position } = await progress.step(text, (update) =>
+    const telling = createTelling(config, warehouse)
+    const { rows, position, versions } = await progress.step(text, (update) =>
       resyncTable({
         warehouse,
         connect: () => connectSource(config.crmDatabaseUrl),
@@ -41,11 +44,12 @@ export const resync = defineCommand({
         },
       }),
     )
+    await telling.tell([changesInLog(replica.source.entry)], versions)
     const answer = { table: qualifiedName, rows, position }
     print(
       config,
       answer,
-      `${qualifiedName} is rebuilt from the source as it was at ${position}: ${rows} rows\n`,
+      `${qualifiedName} is rebuilt from the source as it was at ${position}: ${rows} rows\n${telling.said()}\n`,
     )
     return exitCodes.done
   },

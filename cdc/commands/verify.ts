@@ -6,11 +6,14 @@ import { deriveReplica } from '../derive-table.ts'
 import { connectSource } from '../postgres-connection.ts'
 import { readSourceTables } from '../source-catalog.ts'
 import { waitForPosition } from '../source-position.ts'
+import { changesOf, wholeLog } from '../tell-users.ts'
 import { isEqual, type TableVerdict, type VerifyOptions, verifyTable } from '../verify.ts'
 import { commandOptions, defineCommand, entriesOf, exitCodes, print, timeoutOption } from './command.ts'
+import { createTelling, tellingOptions } from './telling.ts'
 
 const verifyOptions = defineOptions({
   ...commandOptions,
+  ...tellingOptions,
   repair: {
     env: 'CDC_VERIFY_REPAIR',
     flag: 'repair',
@@ -35,6 +38,7 @@ export const verify = defineCommand({
   options: verifyOptions,
   async act(config, { source, warehouse, operands }) {
     const progress = createTerminalProgress(process.stderr, new AbortController().signal)
+    const telling = createTelling(config, warehouse)
     const verdicts: TableVerdict[] = []
     for (const table of await readSourceTables(source, await entriesOf(warehouse, operands[0]))) {
       const options: VerifyOptions = {
@@ -45,6 +49,7 @@ export const verify = defineCommand({
         replica: deriveReplica(table),
         limit: config.limit,
         repair: config.repair,
+        onRepaired: (keys) => telling.tell([changesOf(table.entry, keys)], wholeLog),
       }
       const text = `comparing ${table.qualifiedName}`
       const found = await progress.step(text, (update) =>
@@ -57,7 +62,8 @@ export const verify = defineCommand({
       )
       verdicts.splice(-1, 1, { ...again, repaired_keys: found.repaired_keys })
     }
-    print(config, { tables: verdicts }, verdicts.map(describeVerdict).join(''))
+    const said = verdicts.some((verdict) => verdict.repaired_keys > 0) ? `${telling.said()}\n` : ''
+    print(config, { tables: verdicts }, verdicts.map(describeVerdict).join('') + said)
     return isEqual(verdicts) ? exitCodes.done : exitCodes.different
   },
 })

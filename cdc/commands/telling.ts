@@ -1,0 +1,50 @@
+import { type Config, ConfigError, optionalOptions } from '@tendon/platform/config.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import type { TableChanges } from '../concerned-users.ts'
+import { createAttachedInvalidate } from '../invalidate.ts'
+import { reportsOptions } from '../options.ts'
+import { tellUsers, type Versions } from '../tell-users.ts'
+
+/** For commands that change what reports show. Without reports-service nobody is told, which they say. */
+export const tellingOptions = optionalOptions(reportsOptions)
+
+type Telling = {
+  tell(changes: Iterable<TableChanges>, versions: Versions): Promise<void>
+  /** For people: how many users were told, or that nobody was. */
+  said(): string
+}
+
+/** @throws ConfigError when there is a reports-service and no account to log in with */
+export function createTelling(config: Config<typeof tellingOptions>, warehouse: Warehouse): Telling {
+  const {
+    reportsServiceUrl,
+    oidcIssuer,
+    oidcClientId = 'tendon-cdc',
+    oidcClientSecret,
+    oidcInternalUrl,
+  } = config
+  if (!reportsServiceUrl) {
+    return {
+      tell: async () => {},
+      said: () => 'nobody was told whose reports have changed: REPORTS_SERVICE_URL is not set',
+    }
+  }
+  if (!oidcIssuer || !oidcClientSecret) {
+    throw new ConfigError('cdc', ['REPORTS_SERVICE_URL needs OIDC_ISSUER and CDC_CLIENT_SECRET'])
+  }
+  const invalidate = createAttachedInvalidate({
+    reportsServiceUrl,
+    oidcIssuer,
+    oidcClientId,
+    oidcClientSecret,
+    oidcInternalUrl,
+  })
+  const { signal } = new AbortController()
+  let told = 0
+  return {
+    async tell(changes, versions) {
+      told += await tellUsers({ warehouse, changes, versions, invalidate, signal })
+    },
+    said: () => `${told} users were told that their reports have changed`,
+  }
+}
