@@ -1,4 +1,8 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { demoPeople } from '@tendon/sources/demo-people.ts'
+import { createWarehouse } from '@tendon/warehouse/client.ts'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { askedMetrics, exposedMetrics } from './asked-metrics.fixture.ts'
@@ -23,6 +27,22 @@ async function inDatabase(url: string, sql: string, values: unknown[] = []) {
   }
 }
 const inCrm = (sql: string, values?: unknown[]) => inDatabase(tendon.settings.CRM_DATABASE_URL, sql, values)
+
+type Outcome = { code: number; stdout: string; stderr: string }
+
+/** A command, with the addresses of this Tendon. */
+function cdc(...argv: string[]): Promise<Outcome> {
+  const env = { PATH: process.env.PATH ?? '', ...tendon.settings }
+  const program = fileURLToPath(new URL('../cdc/cli.ts', import.meta.url))
+  return promisify(execFile)(process.execPath, [program, ...argv], { env }).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (failure: Outcome) => failure,
+  )
+}
+
+async function objectOfBob(): Promise<string> {
+  return objectOf((await (await signIn(tendon, 'bob')).report()).url)
+}
 
 test('a change of the CRM reaches its patient within five seconds, and nobody else', async () => {
   const [alicesBrowser, bobsBrowser] = await Promise.all([signIn(tendon, 'alice'), signIn(tendon, 'bob')])
@@ -78,6 +98,33 @@ test("new telemetry changes its owner's numbers with the next ETL run, and nobod
   // Running again finds nothing to do, and leaves every report where it is.
   expect(await tendon.etl.runOnce()).toMatchObject({ state: 'succeeded', users_invalidated: 0 })
   expect(objectOf((await alicesBrowser.report()).url)).toBe(objectOf(after.url))
+})
+
+test('a replica that went wrong is wrong in a report until it is repaired, and then its patient is told', async () => {
+  const alicesBrowser = await signIn(tendon, 'alice')
+  const before = await alicesBrowser.report()
+  const warehouse = createWarehouse({
+    url: tendon.settings.CLICKHOUSE_URL,
+    username: tendon.settings.CLICKHOUSE_USER,
+    password: tendon.settings.CLICKHOUSE_PASSWORD,
+  })
+  await warehouse.command(
+    `ALTER TABLE crm.customers UPDATE full_name = 'Mallory' WHERE id = '${alice.customerId}' SETTINGS mutations_sync = 2`,
+  )
+  await warehouse.close()
+  expect(await cdc('verify', 'customers')).toMatchObject({ code: 3 })
+  expect(await cdc('verify', 'customers', '--repair')).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining('have changed: 1\n'),
+  })
+  const after = await alicesBrowser.report()
+  expect(objectOf(after.url)).not.toBe(objectOf(before.url))
+  expect(after.data.customer).toEqual(before.data.customer)
+
+  const [rebuilt, bobBefore] = [await cdc('resync', 'customers'), await objectOfBob()]
+  expect(rebuilt).toMatchObject({ code: 0, stderr: expect.stringMatching(/have changed: \d+/) })
+  expect(await cdc('replay', 'customers')).toMatchObject({ code: 0 })
+  expect(await objectOfBob()).not.toBe(bobBefore)
 })
 
 test("alice's cookie never yields bob's report, by any address", async () => {

@@ -48,7 +48,8 @@ export const deadLetters = defineCommand({
     const { applied, failed_again, not_retried } = outcome
     const left =
       not_retried > 0 ? `, ${not_retried} hold no row that could be applied: resync their tables` : ''
-    print(config, outcome, `${applied} applied, ${failed_again} failed again${left}\n${telling.said()}\n`)
+    print(config, outcome, `${applied} applied, ${failed_again} failed again${left}\n`)
+    telling.report()
     return failed_again + not_retried > 0 ? exitCodes.different : exitCodes.done
   },
 })

@@ -49,8 +49,9 @@ export const replay = defineCommand({
       }),
     )
     await telling.tell([changesInLog(replica.source.entry)], wholeLog)
-    const done = `${qualifiedName} is rebuilt from the log: ${rows} rows\n${telling.said()}\n`
+    const done = `${qualifiedName} is rebuilt from the log: ${rows} rows\n`
     print(config, { table: qualifiedName, rows }, done)
+    telling.report()
     return exitCodes.done
   },
 })

@@ -49,8 +49,9 @@ export const resync = defineCommand({
     print(
       config,
       answer,
-      `${qualifiedName} is rebuilt from the source as it was at ${position}: ${rows} rows\n${telling.said()}\n`,
+      `${qualifiedName} is rebuilt from the source as it was at ${position}: ${rows} rows\n`,
     )
+    telling.report()
     return exitCodes.done
   },
 })

@@ -10,8 +10,8 @@ export const tellingOptions = optionalOptions(reportsOptions)
 
 type Telling = {
   tell(changes: Iterable<TableChanges>, versions: Versions): Promise<void>
-  /** For people: how many users were told, or that nobody was. */
-  said(): string
+  /** Says on standard error how many users were told, or that nobody was. */
+  report(): void
 }
 
 /** @throws ConfigError when there is a reports-service and no account to log in with */
@@ -26,7 +26,7 @@ export function createTelling(config: Config<typeof tellingOptions>, warehouse: 
   if (!reportsServiceUrl) {
     return {
       tell: async () => {},
-      said: () => 'nobody was told whose reports have changed: REPORTS_SERVICE_URL is not set',
+      report: () => say('nobody was told whose reports have changed: REPORTS_SERVICE_URL is not set'),
     }
   }
   if (!oidcIssuer || !oidcClientSecret) {
@@ -45,6 +45,10 @@ export function createTelling(config: Config<typeof tellingOptions>, warehouse: 
     async tell(changes, versions) {
       told += await tellUsers({ warehouse, changes, versions, invalidate, signal })
     },
-    said: () => `${told} users were told that their reports have changed`,
+    report: () => say(`users told that their reports have changed: ${told}`),
   }
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`)
 }

@@ -62,8 +62,8 @@ export const verify = defineCommand({
       )
       verdicts.splice(-1, 1, { ...again, repaired_keys: found.repaired_keys })
     }
-    const said = verdicts.some((verdict) => verdict.repaired_keys > 0) ? `${telling.said()}\n` : ''
-    print(config, { tables: verdicts }, verdicts.map(describeVerdict).join('') + said)
+    print(config, { tables: verdicts }, verdicts.map(describeVerdict).join(''))
+    if (verdicts.some((verdict) => verdict.repaired_keys > 0)) telling.report()
     return isEqual(verdicts) ? exitCodes.done : exitCodes.different
   },
 })
