@@ -1,9 +1,10 @@
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   cpSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -11,7 +12,9 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { cache } from './part.ts'
 
 export function say(line: string): void {
@@ -64,17 +67,31 @@ function isInstalled(name: string): boolean {
   }
 }
 
-/** A program of a Go module, built once. @returns its path */
-export function goProgram(program: string, module: string, version: string): string {
+/**
+ * A program of a Go module, built once.
+ * @param source the package of its `main`
+ * @returns its path
+ */
+export async function goProgram(program: string, source: string, version: string): Promise<string> {
   const folder = join(cache, 'go', `${program}-${version}`)
   const path = join(folder, program)
   if (existsSync(path)) return path
   say(`building ${program} ${version} (some minutes, once)`)
-  execFileSync('go', ['install', `${module}@${version}`], {
-    stdio: 'inherit',
-    env: { ...process.env, GOBIN: folder, CGO_ENABLED: '0' },
-  })
+  // As a dependency: `go install` refuses a module that replaces or excludes others, as compose's does.
+  const module = mkdtempSync(join(tmpdir(), 'tendon-go-'))
+  try {
+    await go(module, 'mod', 'init', 'tendon.invalid/program')
+    await go(module, 'get', `${source}@${version}`)
+    await go(module, 'build', '-o', path, source)
+  } finally {
+    rmSync(module, { recursive: true, force: true })
+  }
   return path
+}
+
+/** @throws with what it printed; it is silent otherwise, and fetching is what it tells most about */
+async function go(cwd: string, ...args: string[]): Promise<void> {
+  await promisify(execFile)('go', args, { cwd, env: { ...process.env, CGO_ENABLED: '0' }, maxBuffer: 1e8 })
 }
 
 /**

@@ -1,8 +1,7 @@
 import { request } from 'node:http'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { debianProgram } from '../install.ts'
-import { type Part, portOf, runFolder } from '../part.ts'
+import { deployFile, type Part, portOf, runFolder } from '../part.ts'
 import { minio } from './minio.ts'
 
 const port = portOf(18_090)
@@ -19,7 +18,7 @@ export const cdn: Part = {
     const modules = ['ndk', 'set-misc', 'js'].map((name) => `libnginx-mod-http-${name}`)
     debianProgram('nginx', 'nginx-light', ...modules)
     return {
-      program: fileURLToPath(new URL('../../../cdn/nginx/start.sh', import.meta.url)),
+      program: deployFile('../cdn/nginx/start.sh'),
       args: [],
       env: {
         ...minio.exports(),

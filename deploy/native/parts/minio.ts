@@ -13,9 +13,9 @@ export const readOnly = { CDN_S3_ACCESS_KEY_ID: 'cdn-reader', CDN_S3_SECRET_ACCE
 export const minio: Part = {
   name: 'minio',
   port,
-  prepare: () => ({
+  prepare: async () => ({
     // The newest version the module proxy has; the upstream repository is archived.
-    program: goProgram('minio', 'github.com/minio/minio', 'v0.0.0-20260212201848-7aac2a2c5b7c'),
+    program: await goProgram('minio', 'github.com/minio/minio', 'v0.0.0-20260212201848-7aac2a2c5b7c'),
     args: [
       'server',
       join(runFolder, 'minio'),
@@ -39,7 +39,7 @@ export const minio: Part = {
       env: {
         ...process.env,
         ...readOnly,
-        MC: goProgram('mc', 'github.com/minio/mc', 'v0.0.0-20250313080218-cf909e1063a9'),
+        MC: await goProgram('mc', 'github.com/minio/mc', 'v0.0.0-20250313080218-cf909e1063a9'),
         MC_CONFIG: join(runFolder, 'mc'),
         MC_HOST_store: `http://${user}:${password}@127.0.0.1:${port}`,
       },
