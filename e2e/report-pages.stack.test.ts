@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { demoPeople } from '@tendon/sources/demo-people.ts'
 import pg from 'pg'
-import { type Browser, chromium } from 'playwright-core'
+import { type Browser, chromium, type Request } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { signInPage } from './signed-in-page.fixture.ts'
 import { startTestTendon, type TestTendon, today } from './test-tendon.fixture.ts'
@@ -61,11 +61,13 @@ test('with events, a page that is open asks seldom and still shows a change at o
   await page.getByTestId('customer-name').waitFor()
   // Twice a poll without events would take this long; the first one after the stream stood is past then.
   await page.waitForResponse((response) => response.url().includes('/api/reports/cdn/'))
-  const asked: string[] = []
-  page.on('request', (request) => request.url().includes('/api/reports/cdn/') && asked.push(request.url()))
+  const asked: Request[] = []
+  page.on('request', (request) => request.url().includes('/api/reports/cdn/') && asked.push(request))
   await inCrm("UPDATE customers SET full_name = 'Alice at Once' WHERE id = $1")
   await page.getByText('Alice at Once').first().waitFor({ timeout: 5_000 })
   expect(asked.length).toBeLessThanOrEqual(3)
+  // Nobody touched the page meanwhile: what it asks by itself keeps no session alive.
+  for (const request of asked) expect(request.headers()['x-tendon-background']).toBe('1')
   expect(problems()).toEqual([])
 })
 

@@ -19,14 +19,22 @@ export class ApiError extends Error {
   }
 }
 
+/** `isBackground`: asked by the page itself, which keeps no session alive that nobody uses. */
+type Asking = { signal: AbortSignal; isBackground?: boolean }
+
+const toBff = ({ signal, isBackground }: Asking): RequestInit & { signal: AbortSignal } => ({
+  signal,
+  ...(isBackground && { headers: { 'x-tendon-background': '1' } }),
+})
+
 /** Who is signed in. */
-export function getSession(signal: AbortSignal): Promise<SessionUser> {
-  return getJson('/auth/me', sessionUser, signal)
+export function getSession(asking: Asking): Promise<SessionUser> {
+  return getJson('/auth/me', sessionUser, toBff(asking))
 }
 
 /** The reports that can be read, and the days that have data. */
-export function getReportList(userId: string | null, signal: AbortSignal): Promise<ReportList> {
-  return getJson(`/api/reports${userQuery(userId)}`, reportList, signal)
+export function getReportList(userId: string | null, asking: Asking): Promise<ReportList> {
+  return getJson(`/api/reports${userQuery(userId)}`, reportList, toBff(asking))
 }
 
 /** What a report is asked by. */
@@ -41,7 +49,7 @@ export type ReportQuery = {
 /** Where a report lies now. */
 export function getReportLink(
   { name, date, userId, chosen }: ReportQuery,
-  signal: AbortSignal,
+  asking: Asking,
   format: ReportFormat = 'json',
 ): Promise<ReportLink> {
   // The day's own report has the short address.
@@ -51,7 +59,11 @@ export function getReportLink(
     ...chosen,
     ...(format !== 'json' && { format }),
   })
-  return getJson(`/api/reports/${path}/${date}${query.size > 0 ? `?${query}` : ''}`, reportLink, signal)
+  return getJson(
+    `/api/reports/${path}/${date}${query.size > 0 ? `?${query}` : ''}`,
+    reportLink,
+    toBff(asking),
+  )
 }
 
 /** At a signed address, which may be on another origin: nothing of the session goes there. */
@@ -63,7 +75,7 @@ export function getReport<Report>(
   schema: z.ZodType<Report>,
   signal: AbortSignal,
 ): Promise<Report> {
-  return getJson(url, schema, signal, toCdn)
+  return getJson(url, schema, { ...toCdn, signal })
 }
 
 /** The file behind a signed address. */
@@ -88,10 +100,9 @@ export function problemOf(error: unknown): Problem {
 async function getJson<T>(
   url: string,
   schema: z.ZodType<T>,
-  signal: AbortSignal,
-  init: RequestInit = {},
+  init: RequestInit & { signal: AbortSignal },
 ): Promise<T> {
-  const answer = await request(url, { ...init, signal })
+  const answer = await request(url, init)
   const parsed = schema.safeParse(await answer.json().catch(() => undefined))
   if (parsed.success) return parsed.data
   throw asApiError(webErrors.unreadableAnswer('The answer does not have the form this page knows.'))

@@ -40,6 +40,17 @@ test('asks nothing while the page is hidden, and at once when it is seen again',
   controller.abort()
 })
 
+test('says what a person began or came back to, and what it does by itself', async () => {
+  const { backgrounds, page, controller } = startPolling()
+  await vi.advanceTimersByTimeAsync(2_000)
+  page.show(false)
+  await vi.advanceTimersByTimeAsync(10_000)
+  page.show(true)
+  await vi.advanceTimersByTimeAsync(2_000)
+  expect(backgrounds).toEqual([false, true, false, true])
+  controller.abort()
+})
+
 test('after failures it waits longer each time, and after a success as before', async () => {
   let isDown = true
   const { calls, controller } = startPolling(() => isDown)
@@ -72,17 +83,20 @@ test('the delay doubles up to 30 s and is spread over its upper half', () => {
 /** Polls every 2 s with a task that fails when `fails` says so. */
 function startPolling(fails: () => boolean = () => false, retryAfterMs = 0) {
   let count = 0
+  const backgrounds: boolean[] = []
   const page = new TestPage()
   const controller = new AbortController()
   const ended = pollWhileVisible({
-    task: async () => {
+    task: async (_signal, isBackground) => {
       count += 1
+      backgrounds.push(isBackground)
       if (fails()) throw new Error('down')
     },
+    isBackground: false,
     onError: () => retryAfterMs,
     intervalMs: 2_000,
     page,
     signal: controller.signal,
   })
-  return { calls: () => count, page, controller, ended }
+  return { calls: () => count, backgrounds, page, controller, ended }
 }

@@ -6,22 +6,26 @@ const longestRetryDelayMs = 30_000
 /**
  * Runs a task at once and then at an interval for as long as the page is visible; coming back to the page
  * runs it without waiting. After failures it waits longer each time.
+ * @param task is told whether it runs by itself, rather than because a person began it or came back to the page
+ * @param isBackground whether that is so of the first run already
  * @param onError is told of each failure and says how long the service asked to be left alone, in ms
  */
 export async function pollWhileVisible(options: {
-  task: (signal: AbortSignal) => Promise<void>
+  task: (signal: AbortSignal, isBackground: boolean) => Promise<void>
+  isBackground: boolean
   onError: (error: unknown) => number
   intervalMs: number
   page: Page
   signal: AbortSignal
 }): Promise<void> {
   const { task, onError, intervalMs, page, signal } = options
+  let { isBackground } = options
   let failures = 0
   while (!signal.aborted) {
     let pauseMs = intervalMs
     if (!page.hidden) {
       try {
-        await task(signal)
+        await task(signal, isBackground)
         failures = 0
       } catch (error) {
         if (signal.aborted) return
@@ -29,7 +33,8 @@ export async function pollWhileVisible(options: {
         pauseMs = Math.max(onError(error), retryDelayMs(failures, intervalMs, Math.random()))
       }
     }
-    await pause(page.hidden ? Number.POSITIVE_INFINITY : pauseMs, page, signal)
+    const isSeenAgain = await pause(page.hidden ? Number.POSITIVE_INFINITY : pauseMs, page, signal)
+    isBackground = !isSeenAgain
   }
 }
 
@@ -43,21 +48,22 @@ export function retryDelayMs(failures: number, intervalMs: number, random: numbe
   return ceilingMs * (0.5 + random / 2)
 }
 
-/** Ends after a time, when the page becomes visible, or when the signal aborts. */
-function pause(durationMs: number, page: Page, signal: AbortSignal): Promise<void> {
+/** Ends after a time, when the page becomes visible (true), or when the signal aborts. */
+function pause(durationMs: number, page: Page, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
-    const timer = Number.isFinite(durationMs) ? setTimeout(end, durationMs) : undefined
-    function end() {
+    const endInTime = () => end(false)
+    const timer = Number.isFinite(durationMs) ? setTimeout(endInTime, durationMs) : undefined
+    function end(isSeenAgain: boolean) {
       clearTimeout(timer)
       page.removeEventListener('visibilitychange', endWhenVisible)
-      signal.removeEventListener('abort', end)
-      resolve()
+      signal.removeEventListener('abort', endInTime)
+      resolve(isSeenAgain)
     }
     function endWhenVisible() {
-      if (!page.hidden) end()
+      if (!page.hidden) end(true)
     }
     page.addEventListener('visibilitychange', endWhenVisible)
-    signal.addEventListener('abort', end)
-    if (signal.aborted) end()
+    signal.addEventListener('abort', endInTime)
+    if (signal.aborted) endInTime()
   })
 }

@@ -15,7 +15,7 @@ export function Downloads({ query }: { query: ReportQuery }) {
   async function save(format: ReportFormat) {
     setState('busy')
     try {
-      const { url } = await getReportLink(query, new AbortController().signal, format)
+      const { url } = await getReportLink(query, { signal: new AbortController().signal }, format)
       // Through a blob: a link to another origin would be opened and not saved, and under the object's long name.
       const address = URL.createObjectURL(await getFile(url))
       const link = document.createElement('a')

@@ -34,10 +34,11 @@ export function useLiveReport<Report extends ShownReport>(options: {
   const shownPath = useRef<string | null>(null)
 
   usePolling({
-    subject: date && JSON.stringify([date, query, attempt, events.changes]),
+    subject: date && JSON.stringify([date, query, attempt]),
+    changes: events.changes,
     intervalMs: events.isConnected ? intervalsMs.withEvents : intervalsMs.alone,
-    task: async (signal) => {
-      const link = await getReportLink({ ...query, name: kind.name, date: date! }, signal)
+    task: async (signal, isBackground) => {
+      const link = await getReportLink({ ...query, name: kind.name, date: date! }, { signal, isBackground })
       const path = objectPath(link.url)
       if (path !== shownPath.current) {
         const report = await getReport(link.url, kind.schema, signal)

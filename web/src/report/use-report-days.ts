@@ -23,8 +23,8 @@ export function useReportDays(
   usePolling({
     subject: `attempt ${attempt}`,
     intervalMs,
-    task: async (signal) => {
-      const { reports } = await getReportList(userId, signal)
+    task: async (signal, isBackground) => {
+      const { reports } = await getReportList(userId, { signal, isBackground })
       const listed = reports.find((report) => report.name === name)
       const { from = null, to = null, latest_date: latest = null } = listed ?? {}
       setDays({ from, to, latest, isKnown: true, problem: null })

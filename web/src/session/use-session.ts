@@ -23,8 +23,8 @@ export function useSession() {
   usePolling({
     subject: session.state === 'signed-out' ? null : `attempt ${attempt}`,
     intervalMs,
-    task: async (signal) => {
-      const user = await getSession(signal)
+    task: async (signal, isBackground) => {
+      const user = await getSession({ signal, isBackground })
       setSession({ state: 'signed-in', user })
     },
     onError: (error) => {
