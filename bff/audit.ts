@@ -12,6 +12,7 @@ type AuditedAction =
   | 'session_revocation'
   | 'token_refresh'
   | 'cross_site_request'
+  | 'api_request'
 
 export type AuditEvent = {
   action: AuditedAction

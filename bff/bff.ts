@@ -99,6 +99,7 @@ export function createBff(options: {
     freshen,
     limits,
     clientAddress,
+    audit,
     answerHeaders: dataHeaders({ https }),
     now,
     log,

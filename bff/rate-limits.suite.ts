@@ -53,6 +53,12 @@ export function rateLimitsSuite(
       expect(passed).toBe(options.isShared ? 20 : 40)
       expect(statuses.at(-1)).toBe(429)
       expect(await ask(bob, stack.url)).toBe(200)
+      // Once a minute and instance, however many there were.
+      const refused = { action: 'api_request', outcome: 'refused', reason: 'TENDON-BFF-016' }
+      const audited = stack.audited().filter(({ action }) => action === 'api_request')
+      expect(audited).toMatchObject(
+        Array(2).fill({ ...refused, who: { username: 'alice' }, from: { address: '127.0.0.1' } }),
+      )
     })
 
     test('an address that asks too much is slowed down before its cookie is looked at', async () => {
@@ -61,6 +67,9 @@ export function rateLimitsSuite(
       for (let count = 0; count < 12; count += 1)
         statuses.push((await fetch(`${stack.url}/api/reports`)).status)
       expect(statuses).toEqual([...Array(10).fill(401), 429, 429])
+      const audited = stack.audited().filter(({ action }) => action === 'api_request')
+      expect(audited).toMatchObject([{ outcome: 'refused', from: { address: '127.0.0.1' } }])
+      expect(audited[0].who).toBeUndefined()
     })
   })
 }

@@ -6,14 +6,19 @@ import { bffErrors } from './errors.ts'
 export type RatesPerMinute = { login: number; callback: number; apiAddress: number; apiSession: number }
 
 export type RateLimits = {
-  /** Counts a request. @throws TENDON-BFF-016 when there were too many in this minute */
-  take(kind: keyof RatesPerMinute, key: string): Promise<void>
+  /**
+   * Counts a request.
+   * @param onFirstRefusal called for the first of a minute's refusals: the others would only fill a log
+   * @throws TENDON-BFF-016 when there were too many in this minute
+   */
+  take(kind: keyof RatesPerMinute, key: string, onFirstRefusal?: () => void): Promise<void>
 }
 
 const minuteSeconds = 60
 /** Requests are counted in the store so many at a time: the limit is exact to this part of itself an instance. */
 const batchesPerLimit = 50
-const maxPrepaid = 20_000
+/** Addresses and sessions of which something is remembered. */
+const maxRemembered = 20_000
 
 type Prepaid = { left: number; untilMs: number }
 
@@ -31,6 +36,8 @@ export function createRateLimits(options: {
   )
   /** What was counted in the store and not yet used. */
   const prepaid = new Map<string, Prepaid>()
+  /** Whose refusal was told, until when. */
+  const told = new Map<string, number>()
 
   function usePrepaid(name: string): boolean {
     const paid = prepaid.get(name)
@@ -39,18 +46,26 @@ export function createRateLimits(options: {
     return true
   }
 
+  function isFirst(name: string, untilMs: number): boolean {
+    if ((told.get(name) ?? 0) > performance.now()) return false
+    if (told.size >= maxRemembered) told.clear()
+    told.set(name, untilMs)
+    return true
+  }
+
   return {
-    async take(kind, key) {
+    async take(kind, key, onFirstRefusal) {
       const name = `${kind}:${key}`
       if (usePrepaid(name)) return
       const batch = Math.max(1, Math.floor(perMinute[kind] / batchesPerLimit))
       const { msBeforeNext } = await limiters[kind]!.consume(key, batch).catch((refusal) => {
         if (!(refusal instanceof RateLimiterRes)) throw refusal
+        if (isFirst(name, performance.now() + refusal.msBeforeNext)) onFirstRefusal?.()
         throw bffErrors.tooManyRequests('There were too many requests from here in the last minute.', {
           retryAfterSeconds: Math.max(1, Math.ceil(refusal.msBeforeNext / 1000)),
         })
       })
-      if (prepaid.size >= maxPrepaid) prepaid.clear()
+      if (prepaid.size >= maxRemembered) prepaid.clear()
       prepaid.set(name, { left: batch - 1, untilMs: performance.now() + msBeforeNext })
     },
   }

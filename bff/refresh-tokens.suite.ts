@@ -151,11 +151,14 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
       expect((await inFlight).status).toBe(401)
     })
 
-    test('an account that is disabled in the directory has ended at the next refresh', async () => {
+    test.each([
+      ['disabled', 'disablePerson'],
+      ['deleted', 'deletePerson'],
+    ] as const)('an account that is %s in the directory has ended at the next refresh', async (_how, end) => {
       const username = await stack.provider.createPerson(['patient'])
       const theirs = await signIn(username)
       expect((await reports(stack.url, theirs)).status).toBe(200)
-      await stack.provider.disablePerson(username)
+      await stack.provider[end](username)
       stack.clock.skewMs = expired
       expect(await answerOf(await reports(stack.url, theirs))).toEqual([401, 'TENDON-BFF-002'])
       expect((await fetch(`${stack.url}/auth/me`, { headers: theirs })).status).toBe(401)

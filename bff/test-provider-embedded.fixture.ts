@@ -69,6 +69,11 @@ export async function openEmbeddedTestProvider(origin: string, log: Log): Promis
   }
   const stop = async () => provider?.stop()
 
+  async function removePerson(username: string): Promise<void> {
+    const at = people.findIndex((person) => person.username === username)
+    people.splice(at, 1)
+  }
+
   return {
     issuer,
     clientId: 'bff',
@@ -100,10 +105,9 @@ export async function openEmbeddedTestProvider(origin: string, log: Log): Promis
       })
       return username
     },
-    async disablePerson(username) {
-      const at = people.findIndex((person) => person.username === username)
-      people.splice(at, 1)
-    },
+    // Its people have no other way to be disabled.
+    disablePerson: removePerson,
+    deletePerson: removePerson,
     async removeRole(username, role) {
       const person = people.find((candidate) => candidate.username === username)!
       person.roles = person.roles.filter((candidate) => candidate !== role)

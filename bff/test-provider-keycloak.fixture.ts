@@ -28,12 +28,20 @@ export async function openKeycloakTestProvider(): Promise<TestProvider> {
   const admin = await openAdmin(origin, env)
   const directory = new Client({ url: env.LDAP_URL })
   await directory.bind(`cn=directory,ou=services,${base}`, env.LDAP_DIRECTORY_PASSWORD)
-  const made: string[] = []
+  const made = new Set<string>()
   let isAway = false
 
   async function changeGroup(role: string, operation: 'add' | 'delete', username: string): Promise<void> {
     const modification = new Attribute({ type: 'member', values: [personName(username)] })
     await directory.modify(groupName(role), new Change({ operation, modification }))
+  }
+
+  async function deletePerson(username: string): Promise<void> {
+    // OpenLDAP leaves members in its groups that are no more.
+    for (const role of ['patient', 'report-admin'])
+      await changeGroup(role, 'delete', username).catch(() => {})
+    await directory.del(personName(username))
+    made.delete(username)
   }
 
   return {
@@ -88,7 +96,7 @@ export async function openKeycloakTestProvider(): Promise<TestProvider> {
         businessCategory: 'TRUE',
         userPassword: username,
       })
-      made.push(username)
+      made.add(username)
       for (const role of roles) await changeGroup(role, 'add', username)
       return username
     },
@@ -96,15 +104,12 @@ export async function openKeycloakTestProvider(): Promise<TestProvider> {
       const modification = new Attribute({ type: 'businessCategory', values: ['FALSE'] })
       await directory.modify(personName(username), new Change({ operation: 'replace', modification }))
     },
+    deletePerson,
     removeRole: (username, role) => changeGroup(role, 'delete', username),
     signOutPage: `${issuer}/protocol/openid-connect/logout?client_id=${clientId}`,
     async close() {
       await admin.deleteClient(clientId)
-      for (const username of made) {
-        for (const role of ['patient', 'report-admin'])
-          await changeGroup(role, 'delete', username).catch(() => {})
-        await directory.del(personName(username))
-      }
+      for (const username of made) await deletePerson(username)
       await directory.unbind()
     },
   }

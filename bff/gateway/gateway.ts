@@ -7,6 +7,7 @@ import type { Metrics } from '@tendon/platform/metrics.ts'
 import { platformErrors } from '@tendon/platform/platform-errors.ts'
 import { type Context, Hono } from 'hono'
 import { errors } from 'undici'
+import type { Audit, AuditEvent } from '../audit.ts'
 import { bffErrors } from '../errors.ts'
 import type { RateLimits } from '../rate-limits.ts'
 import type { LoadedSession } from '../session.ts'
@@ -34,13 +35,14 @@ export function createGateway(options: {
   freshen: Freshen
   limits: RateLimits
   clientAddress: ClientAddress
+  audit: Audit
   answerHeaders: Record<string, string>
   now: () => number
   log: Log
   metrics: Metrics
 }): { app: HttpApp; close(): Promise<unknown> } {
-  const { routes, sessions, signedIn, freshen, limits, clientAddress, answerHeaders, now, log, metrics } =
-    options
+  const { routes, sessions, signedIn, freshen, limits, clientAddress, audit, answerHeaders } = options
+  const { now, log, metrics } = options
   const upstreams = new Map<GatewayRoute, Upstream>(
     routes.map((route) => [route, createUpstream({ origins: route.upstreams, now, log })]),
   )
@@ -49,7 +51,7 @@ export function createGateway(options: {
   const app = new Hono<HttpEnv>()
 
   app.all('/api/*', async (c) => {
-    await limits.take('apiAddress', clientAddress(c))
+    await limits.take('apiAddress', clientAddress(c), () => audit(c, tooMany))
     const matched = matchRoute(routes, c.env.incoming.url ?? '')
     if (!matched) throw platformErrors.notFound('No route of the gateway has this address.')
     const { methods, audience } = matched.route
@@ -59,7 +61,7 @@ export function createGateway(options: {
       })
     }
     const session = await signedIn(c)
-    await limits.take('apiSession', session.hash)
+    await limits.take('apiSession', session.hash, () => audit(c, { ...tooMany, who: session.session }))
     const loaded = await freshen(c, session)
     if (!loaded.session.audiences.includes(audience)) {
       throw bffErrors.audienceMissing(`The access token is not for ${audience}.`)
@@ -150,6 +152,12 @@ export function createGateway(options: {
   }
 
   return { app, close: () => Promise.all([...upstreams.values()].map((upstream) => upstream.close())) }
+}
+
+const tooMany: AuditEvent = {
+  action: 'api_request',
+  outcome: 'refused',
+  reason: bffErrors.tooManyRequests.code,
 }
 
 /** What answers to one session may differ by. */
