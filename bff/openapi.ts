@@ -173,7 +173,7 @@ export function openApiDocument(): Record<string, unknown> {
             { 200: { description: 'Server-Sent Events', content: { 'text/event-stream': {} } } },
             [...session, bffErrors.requestInvalid, bffErrors.eventsRefused, bffErrors.tooManyStreams],
           ),
-          parameters: [userId],
+          parameters: [userId, { name: 'last-event-id', in: 'header', schema: { type: 'string' } }],
         },
       },
       '/openapi.json': {

@@ -6,6 +6,7 @@ import pg from 'pg'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { startTestTendon, type TestTendon } from './test-tendon.fixture.ts'
+import { userToken } from './user-token.fixture.ts'
 
 let provider: TestProvider
 let tendon: TestTendon
@@ -80,6 +81,18 @@ test('from a cold browser through the form of Keycloak to the report, its change
   // Signed out at Keycloak too: it asks for the password again.
   await page.getByRole('link', { name: /sign in/i }).click()
   await page.locator('#password').waitFor()
+})
+
+test('the token that Keycloak gives for a person reads their reports, and may not invalidate', async () => {
+  const { REPORTS_SERVICE_URL: service } = tendon.settings
+  const authorization = await userToken(tendon, 'alice', provider.clientId)
+  expect((await fetch(`${service}/reports`, { headers: { authorization } })).status).toBe(200)
+  const answer = await fetch(`${service}/invalidate`, {
+    method: 'POST',
+    headers: { authorization, 'content-type': 'application/json' },
+    body: JSON.stringify({ user_id: demoPeople.alice.customerId }),
+  })
+  expect([answer.status, (await answer.json()).code]).toEqual([403, 'TENDON-REPORTS-006'])
 })
 
 test.each([

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { askedMetrics, exposedMetrics } from './asked-metrics.fixture.ts'
 import { descendants, isLoopback, listeningAddresses } from './listening-sockets.fixture.ts'
 import { objectOf, signIn, startTestTendon, type TestTendon, today } from './test-tendon.fixture.ts'
+import { userToken } from './user-token.fixture.ts'
 
 const { alice, bob } = demoPeople
 let tendon: TestTendon
@@ -217,5 +218,20 @@ test('behind the public port, nothing answers without credentials', async () => 
     const anonymous = new URL(address)
     anonymous.password = 'guessed'
     await expect(inDatabase(anonymous.href, 'SELECT 1')).rejects.toThrow(/password authentication failed/)
+  }
+})
+
+test('a person may not invalidate, not even the staff, with the very token that their reports are read by', async () => {
+  const { REPORTS_SERVICE_URL: service } = tendon.settings
+  for (const username of ['alice', 'staff']) {
+    const authorization = await userToken(tendon, username)
+    const of = `?user_id=${alice.customerId}`
+    expect((await fetch(`${service}/reports${of}`, { headers: { authorization } })).status).toBe(200)
+    const answer = await fetch(`${service}/invalidate`, {
+      method: 'POST',
+      headers: { authorization, 'content-type': 'application/json' },
+      body: JSON.stringify({ user_id: alice.customerId }),
+    })
+    expect([answer.status, (await answer.json()).code]).toEqual([403, 'TENDON-REPORTS-006'])
   }
 })

@@ -37,13 +37,16 @@ const checks =
 export function fuzz(options: {
   url: string
   headers: Record<string, string>
-  exclude: string[]
+  /** Paths as the description has them; all unless told. */
+  only?: string[]
+  exclude?: string[]
 }): Promise<string> {
-  const { url, headers, exclude } = options
+  const { url, headers, only = [], exclude = [] } = options
   const args = [
     ...['run', `${url}/openapi.json`, '--checks', checks, '--seed', '1', '--max-examples', '15'],
     ...['--generation-database', 'none', '--phases', 'examples,coverage,fuzzing', '--no-color'],
     ...Object.entries(headers).flatMap(([name, value]) => ['--header', `${name}: ${value}`]),
+    ...only.flatMap((path) => ['--include-path', path]),
     ...exclude.flatMap((path) => ['--exclude-path', path]),
   ]
   // It keeps what it found in the folder where it runs.

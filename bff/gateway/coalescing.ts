@@ -5,43 +5,65 @@ const maxKeptBytes = 1_048_576
 
 export type Recording = Head & { body: Buffer }
 
-/** Either one goes and asks, or waits for what the one who asks gets: undefined when it must ask by itself. */
+/**
+ * Either one asks, as soon as the question before it is answered, or waits for what the one who asks gets: undefined
+ * when it must ask by itself.
+ */
 type Turn =
-  | { asks: true; recorder: Recorder; done(isWhole: boolean): void }
+  | { asks: true; begins: Promise<unknown> | undefined; recorder: Recorder; done(): void }
   | { asks: false; recording: Promise<Recording | undefined> }
 
+type Question = { recording: Promise<Recording | undefined>; next?: Question }
+
 /**
- * Requests for the same thing at the same time become one: whoever comes while one is under way gets a copy of its
- * answer. The key must hold everything that the answer depends on, who asks above all.
+ * Requests for the same thing at the same time become few: while one is under way, all that come wait for it to end and
+ * are then asked as one. The key must hold everything that the answer depends on, who asks above all.
+ *
+ * Nobody is given an answer that was asked for before they came: it may have been made before something that they know
+ * of, as that a report was invalidated.
  */
 export function createCoalescing() {
-  const underWay = new Map<string, Promise<Recording | undefined>>()
+  const underWay = new Map<string, Question>()
 
   return (key: string): Turn => {
-    const known = underWay.get(key)
-    if (known) return { asks: false, recording: known }
+    const current = underWay.get(key)
+    if (current?.next) return { asks: false, recording: current.next.recording }
     const { promise, resolve } = Promise.withResolvers<Recording | undefined>()
-    underWay.set(key, promise)
-    let head: Head | undefined
-    let chunks: Buffer[] = []
-    let bytes = 0
+    const own: Question = { recording: promise }
+    if (current) current.next = own
+    else underWay.set(key, own)
+    const recorder = createRecorder()
     return {
       asks: true,
-      recorder: {
-        head(told) {
-          head = told
-        },
-        chunk(chunk) {
-          bytes += chunk.length
-          if (bytes <= maxKeptBytes) chunks.push(chunk)
-          else chunks = []
-        },
-      },
-      done(isWhole) {
-        underWay.delete(key)
-        const isKept = isWhole && head && bytes <= maxKeptBytes
-        resolve(isKept && head ? { ...head, body: Buffer.concat(chunks) } : undefined)
+      begins: current?.recording,
+      recorder,
+      done() {
+        if (own.next) underWay.set(key, own.next)
+        else underWay.delete(key)
+        resolve(recorder.recording())
       },
     }
+  }
+}
+
+function createRecorder(): Recorder & { recording(): Recording | undefined } {
+  let head: Head | undefined
+  let chunks: Buffer[] = []
+  let bytes = 0
+  let isWhole = false
+  return {
+    head(told) {
+      head = told
+    },
+    chunk(chunk) {
+      bytes += chunk.length
+      if (bytes <= maxKeptBytes) chunks.push(chunk)
+      else chunks = []
+    },
+    end() {
+      isWhole = true
+    },
+    recording: () =>
+      head && isWhole && bytes <= maxKeptBytes ? { ...head, body: Buffer.concat(chunks) } : undefined,
   }
 }

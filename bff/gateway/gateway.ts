@@ -82,12 +82,11 @@ export function createGateway(options: {
       const recording = await turn.recording
       return recording ? repeat(exchange, recording) : ask(exchange)
     }
-    let isWhole = false
     try {
+      await turn.begins
       await ask(exchange, turn.recorder)
-      isWhole = true
     } finally {
-      turn.done(isWhole)
+      turn.done()
     }
   }
 

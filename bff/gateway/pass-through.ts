@@ -9,8 +9,8 @@ export type Head = { status: number; headers: Record<string, string> }
 /** Nobody waits for the answer any more. */
 export class ClientGone extends Error {}
 
-/** A copy of an answer as it passes; `undefined` when it did not end well. */
-export type Recorder = { head(head: Head): void; chunk(chunk: Buffer): void }
+/** Takes a copy of an answer as it passes; `end` tells that it was whole. */
+export type Recorder = { head(head: Head): void; chunk(chunk: Buffer): void; end(): void }
 
 export type Answer = {
   outgoing: ServerResponse
@@ -81,6 +81,7 @@ export function passThrough(
       // With the last chunk in hand, head and body leave in one write.
       if (lastChunk) outgoing.end(lastChunk)
       else outgoing.end()
+      recorder?.end()
       resolve()
     }
 
