@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { request as httpsRequest } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import type { ObjectAttributes } from '@tendon/platform/object-store.ts'
@@ -11,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 export const webOrigin = 'https://reports.example.org'
 
 type CdnUnderTest = {
-  /** `http://127.0.0.1:8080` or `http://127.0.0.1:8080/cdn`. */
+  /** `http://127.0.0.1:8080` or `http://127.0.0.1:8080/cdn`; with https, a certificate that need not be trusted. */
   baseUrl: string
   /** At least two that the CDN knows, the signing one first. */
   keys: SigningKeys
@@ -310,8 +311,9 @@ export function askRaw(
 ): Promise<Answer> {
   const base = new URL(baseUrl)
   return new Promise((resolve, reject) => {
-    const request = httpRequest(
+    const request = (base.protocol === 'https:' ? httpsRequest : httpRequest)(
       {
+        rejectUnauthorized: false,
         host: base.hostname,
         port: base.port,
         path: base.pathname.replace(/\/$/, '') + target,

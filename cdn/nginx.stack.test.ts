@@ -1,15 +1,65 @@
 import { randomUUID } from 'node:crypto'
-import { readdir, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createS3Store } from '@tendon/platform/object-store-s3.ts'
 import { signPath } from '@tendon/platform/url-signature.ts'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { askRaw, cdnConformanceSuite } from './cdn-conformance.suite.ts'
-import { fromEnvironment, startTestNginx } from './test-nginx.fixture.ts'
+import { makeCertificate } from './test-certificate.fixture.ts'
+import { fromEnvironment, signingKeysText, startTestNginx } from './test-nginx.fixture.ts'
 
 cdnConformanceSuite('nginx in front of MinIO', () => startTestNginx())
+
+cdnConformanceSuite('nginx with TLS in front of MinIO', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'tendon-cdn-tls-'))
+  const { certificate, key } = await makeCertificate(folder)
+  const nginx = await startTestNginx({ CDN_TLS_CERTIFICATE: certificate, CDN_TLS_KEY: key })
+  return {
+    ...nginx,
+    async close() {
+      await nginx.close()
+      await rm(folder, { recursive: true })
+    },
+  }
+})
+
+test('keys change without a restart: both are good meanwhile, and the old one for nothing afterwards, kept objects neither', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'tendon-cdn-keys-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const file = join(folder, 'keys')
+  const [old, next] = [
+    { id: 'old', secret: 'the-old-signing-secret-0123456789abc' },
+    { id: 'next', secret: 'the-next-signing-secret-0123456789ab' },
+  ] as const
+  await writeFile(file, signingKeysText([old]))
+  const nginx = await startTestNginx({ CDN_SIGNING_KEYS_FILE: file })
+  onTestFinished(() => nginx.close())
+  const path = `/reports/prosthesis-daily/${randomUUID()}/2026-01-31/kept.json`
+  await nginx.putObject(path.slice(1), Buffer.from('"kept"'), json)
+  /** What a link signed by each of them is answered. */
+  const answers = async () => {
+    const expiresAtS = Math.floor(Date.now() / 1000) + 300
+    const asked = [old, next].map((key) =>
+      askRaw(nginx.baseUrl, signPath({ method: 'GET', path, expiresAtS, keys: [key] }), 'GET', {}),
+    )
+    return (await Promise.all(asked)).map(({ status }) => status)
+  }
+  async function change(text: string, expected: number[]): Promise<void> {
+    await writeFile(file, text)
+    nginx.hangUp()
+    await vi.waitFor(async () => expect(await answers()).toEqual(expected), { timeout: 10_000, interval: 50 })
+  }
+
+  expect(await answers()).toEqual([200, 403])
+  await change(signingKeysText([old, next]), [200, 200])
+  await change(signingKeysText([next]), [403, 200])
+  // Nothing that could not be read takes the good ones away.
+  await change('next:short', [403, 200])
+  await change(signingKeysText([next, old]), [200, 200])
+})
 
 const json = { contentType: 'application/json' }
 

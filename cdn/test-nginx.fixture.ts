@@ -31,7 +31,7 @@ export async function startTestNginx(env: Record<string, string> = {}) {
       ...process.env,
       CDN_RUN: folder,
       CDN_LISTEN: `127.0.0.1:${port}`,
-      CDN_SIGNING_KEYS: keys.map(({ id, secret }) => `${id}:${secret}`).join(','),
+      CDN_SIGNING_KEYS: signingKeysText(keys),
       CDN_WEB_ORIGIN: webOrigin,
       ...env,
     },
@@ -39,8 +39,10 @@ export async function startTestNginx(env: Record<string, string> = {}) {
   await vi.waitFor(() => healthy(child, join(folder, 'operations.sock')), { timeout: 20_000 })
 
   return {
-    baseUrl: `http://127.0.0.1:${port}`,
+    baseUrl: `${env.CDN_TLS_CERTIFICATE ? 'https' : 'http'}://127.0.0.1:${port}`,
     keys,
+    /** As an operator has it read its files again. */
+    hangUp: () => child.kill('SIGHUP'),
     folder,
     /** What was refused, failed or had to be fetched, a line each. */
     log: async () => (await readFile(join(folder, 'access.log'), 'utf8')).trim().split('\n'),
@@ -58,6 +60,10 @@ export async function startTestNginx(env: Record<string, string> = {}) {
     },
   }
 }
+
+/** As it stands in the environment, or in a file. */
+export const signingKeysText = (signingKeys: SigningKeys) =>
+  signingKeys.map(({ id, secret }) => `${id}:${secret}`).join(',')
 
 async function healthy(child: ChildProcess, socketPath: string): Promise<void> {
   if (child.exitCode !== null) throw new Error('nginx did not start')

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
+import { makeCertificate } from '@tendon/cdn/test-certificate.fixture.ts'
 import { freePort } from '@tendon/platform/free-port.ts'
 import { createS3Store } from '@tendon/platform/object-store-s3.ts'
 import { type SigningKeys, signPath } from '@tendon/platform/url-signature.ts'
@@ -86,14 +87,6 @@ async function putObjects(scope: Scope): Promise<Record<string, BenchObject>> {
     objects[size] = { key, body }
   }
   return objects
-}
-
-async function makeCertificate(folder: string): Promise<{ certificate: string; key: string }> {
-  const [certificate, key] = [join(folder, 'certificate.pem'), join(folder, 'key.pem')]
-  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']
-  const subject = ['-subj', '/CN=127.0.0.1', '-days', '2', '-nodes']
-  await run('openssl', ['req', '-x509', ...curve, ...subject, '-out', certificate, '-keyout', key])
-  return { certificate, key }
 }
 
 type Certificate = Awaited<ReturnType<typeof makeCertificate>> | undefined

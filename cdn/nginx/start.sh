@@ -4,6 +4,7 @@
 #   CDN_RUN                     folder for everything it writes
 #   CDN_LISTEN                  address:port                                              (127.0.0.1:8090)
 #   CDN_SIGNING_KEYS            <id>:<secret>[,<id>:<secret>], as reports-service has them
+#   CDN_SIGNING_KEYS_FILE       in its place, a file that holds the same
 #   CDN_WEB_ORIGIN              origin whose pages may read objects, as https://reports.example.org
 #   CDN_ACCESS_LOG              where refusals and fetches are logged, /dev/stdout in a container ($CDN_RUN/access.log)
 #   CDN_STORE_MAX_MB            size of the store on disk                                 (1024)
@@ -13,10 +14,11 @@
 #   CDN_S3_ACCESS_KEY_ID, CDN_S3_SECRET_ACCESS_KEY    a key that may read reports/ and nothing else
 #   NGINX_MODULES               folder of its modules                                     (/usr/lib/nginx/modules)
 #
-# TERM and QUIT end it gracefully, HUP reads the files and keys.conf again.
+# TERM and QUIT end it gracefully. HUP reads certificate and keys file again, without dropping a connection; keys that are
+# malformed change nothing.
 set -eu
 umask 077
-: "${CDN_RUN:?}" "${CDN_SIGNING_KEYS:?}" "${S3_ENDPOINT:?}" "${CDN_S3_ACCESS_KEY_ID:?}" "${CDN_S3_SECRET_ACCESS_KEY:?}"
+: "${CDN_RUN:?}" "${S3_ENDPOINT:?}" "${CDN_S3_ACCESS_KEY_ID:?}" "${CDN_S3_SECRET_ACCESS_KEY:?}"
 source=$(cd "$(dirname "$0")" && pwd)
 modules=${NGINX_MODULES:-/usr/lib/nginx/modules}
 conf=$CDN_RUN/conf
@@ -25,6 +27,7 @@ store_max_kb=$((${CDN_STORE_MAX_MB:-1024} * 1024))
 
 configure() {
   mkdir -p "$conf" "$store/.tmp" "$CDN_RUN/cache" "$CDN_RUN/tmp"
+  write_keys || return
   scheme=${S3_ENDPOINT%%://*}
   host=${S3_ENDPOINT#*://}
   host=${host%%/*}
@@ -51,11 +54,6 @@ configure() {
       echo "listen ${CDN_LISTEN:-127.0.0.1:8090};"
     fi
   } >"$conf/listen.conf"
-  echo "$CDN_SIGNING_KEYS" | tr ',' '\n' | sed -E 's/^([a-z0-9]{1,16}):([A-Za-z0-9._~+\/=-]{32,256})$/\1 "\2";/' >"$conf/keys.conf"
-  if grep -qvE '^[a-z0-9]+ "[^"]+";$' "$conf/keys.conf"; then
-    echo 'CDN_SIGNING_KEYS: expected <id>:<secret>[,<id>:<secret>]' >&2
-    exit 64
-  fi
   max_ages >"$conf/max-age.conf"
   printf '{"accessKeyId":"%s","secretAccessKey":"%s","region":"%s","bucket":"%s","host":"%s"}\n' \
     "$CDN_S3_ACCESS_KEY_ID" "$CDN_S3_SECRET_ACCESS_KEY" "${S3_REGION:-us-east-1}" "${S3_BUCKET:-tendon}" "$server" \
@@ -64,6 +62,16 @@ configure() {
     chown -R www-data "$store" "$CDN_RUN/cache" "$CDN_RUN/tmp"
     chmod 711 "$CDN_RUN"
   fi
+}
+
+write_keys() {
+  if [ -n "${CDN_SIGNING_KEYS_FILE:-}" ]; then keys=$(cat "$CDN_SIGNING_KEYS_FILE"); else keys=${CDN_SIGNING_KEYS:-}; fi
+  echo "$keys" | tr ',' '\n' | sed -E 's/^([a-z0-9]{1,16}):([A-Za-z0-9._~+\/=-]{32,256})$/\1 "\2";/' >"$conf/keys.new"
+  if grep -qvE '^[a-z0-9]+ "[^"]+";$' "$conf/keys.new"; then
+    echo 'CDN_SIGNING_KEYS: expected <id>:<secret>[,<id>:<secret>]' >&2
+    return 64
+  fi
+  mv "$conf/keys.new" "$conf/keys.conf"
 }
 
 # nginx cannot subtract. The tens of seconds of the expiry and of the clock, two digits each, give the seconds between
@@ -101,7 +109,7 @@ configure
 nginx -p "$CDN_RUN/" -c "$conf/nginx.conf" -g 'daemon off;' &
 nginx=$!
 trap 'kill -QUIT "$nginx" 2>/dev/null' TERM QUIT INT
-trap 'configure; kill -HUP "$nginx"' HUP
+trap 'if configure; then kill -HUP "$nginx"; fi' HUP
 sweep_forever &
 sweeper=$!
 # A signal ends a wait, not what is waited for.
