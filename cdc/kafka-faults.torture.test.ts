@@ -1,13 +1,13 @@
+import { startNativeStack } from '@tendon/platform/test-native-stack.fixture.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { CdcFeed } from './feed-supervisor.ts'
 import { hammerEntries, hammerTables, startHammer } from './hammer.fixture.ts'
 import { createKafkaWorld, type KafkaWorld } from './kafka-world.fixture.ts'
-import { startNativeStack } from './native-stack.fixture.ts'
 
 /** How often each fault strikes; the load goes on meanwhile. */
 const strikes = Number(process.env.TENDON_STRIKES ?? 1)
 
-const stack = await startNativeStack(3_000)
+const stack = await startNativeStack(3_000, ['crm', 'kafka', 'connect'])
 afterAll(() => stack.remove())
 
 let world: KafkaWorld

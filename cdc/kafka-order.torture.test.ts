@@ -1,9 +1,9 @@
+import { startNativeStack } from '@tendon/platform/test-native-stack.fixture.ts'
 import { afterAll, expect, test } from 'vitest'
 import { hammerEntries, hammerTables, startHammer } from './hammer.fixture.ts'
 import { createKafkaWorld, type KafkaWorld } from './kafka-world.fixture.ts'
-import { startNativeStack } from './native-stack.fixture.ts'
 
-const stack = await startNativeStack(5_000)
+const stack = await startNativeStack(5_000, ['crm', 'kafka', 'connect'])
 afterAll(() => stack.remove())
 
 const seatsAndWhole = hammerEntries.map(({ name }) => `'${name}'`).join(', ')

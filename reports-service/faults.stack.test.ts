@@ -1,10 +1,12 @@
+import { GetBucketLifecycleConfigurationCommand, S3Client } from '@aws-sdk/client-s3'
 import { problem } from '@tendon/contracts/problem.ts'
 import { reportLink } from '@tendon/contracts/reports-api.ts'
 import { createRedisKeyValue } from '@tendon/platform/key-value-redis.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import type { ObjectStore } from '@tendon/platform/object-store.ts'
 import { createS3Store } from '@tendon/platform/object-store-s3.ts'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { startNativeStack } from '@tendon/platform/test-native-stack.fixture.ts'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { z } from 'zod'
 import { generationKey } from './generations.ts'
 import { startDoor } from './test-door.fixture.ts'
@@ -15,6 +17,9 @@ import {
   type TestInstance,
   type TestInstances,
 } from './test-instances.fixture.ts'
+
+/** Of its own, for it kills them. */
+const servers = await startNativeStack(6_000, ['redis', 'minio'])
 
 const environment = z.object({
   REDIS_URL: z.string(),
@@ -63,6 +68,7 @@ afterAll(async () => {
   await shared?.close()
   for (const close of closers.reverse()) await close()
   for (const door of Object.values(doors ?? {})) await door.close()
+  await servers.remove()
 })
 
 async function addCustomer(fullName: string): Promise<string> {
@@ -142,18 +148,30 @@ async function expectRefusal(answer: Response): Promise<string> {
   return code
 }
 
-test.each(['redis', 'minio'] as const)(
-  '%s away and back under load',
-  async (name) => {
+type ServerName = 'redis' | 'minio'
+
+/** How each is taken away, and how it comes back. */
+const ways: Record<string, { away(name: ServerName): unknown; back(name: ServerName): unknown }> = {
+  'cut off': { away: (name) => doors[name].shut(), back: (name) => doors[name].open() },
+  // Redis keeps nothing here: it comes back empty.
+  'killed (-9)': { away: (name) => servers.kill(name), back: () => servers.up() },
+}
+
+test.each(
+  Object.keys(ways).flatMap((way) => (['redis', 'minio'] as const).map((name) => [name, way] as const)),
+)(
+  '%s %s and back under load',
+  async (name, way) => {
+    const { away, back } = ways[way]!
     const refusals = await underLoad(async () => {
       for (let times = 0; times < 2; times += 1) {
-        doors[name].shut()
+        await away(name)
         await vi.waitFor(async () => {
           const authorization = await shared.identity.patient(await addCustomer('Newcomer'))
           const answer = await instances[0]!.get(daily, authorization)
           expect(answer.status).toBe(503)
         }, 10_000)
-        doors[name].open()
+        await back(name)
         await vi.waitFor(async () => {
           const authorization = await shared.identity.patient(await addCustomer('Newcomer'))
           expect((await instances[0]!.get(daily, authorization)).status).toBe(200)
@@ -173,6 +191,19 @@ test('ClickHouse killed and back under load', async () => {
   })
   expect(refusals.refused).toBeGreaterThan(0)
 }, 120_000)
+
+test('the bucket itself drops old generations, by a rule that a service sets when it starts', async () => {
+  const { S3_ENDPOINT: endpoint, ...keys } = environment.parse(process.env)
+  const credentials = { accessKeyId: keys.S3_ACCESS_KEY_ID, secretAccessKey: keys.S3_SECRET_ACCESS_KEY }
+  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials })
+  onTestFinished(() => client.destroy())
+  await vi.waitFor(async () => {
+    const set = await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket: 'tendon' }))
+    expect(set.Rules).toMatchObject([
+      { Status: 'Enabled', Filter: { Prefix: 'reports/' }, Expiration: { Days: 7 } },
+    ])
+  }, 10_000)
+})
 
 test('generations that are lost cost a computation, and never bring an old report back', async () => {
   const user = await addCustomer('1')

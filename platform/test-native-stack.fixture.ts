@@ -7,9 +7,7 @@ import { parseEnv, promisify } from 'node:util'
 const program = fileURLToPath(new URL('../deploy/native/stack.ts', import.meta.url))
 const run = promisify(execFile)
 
-type PartName = 'crm' | 'kafka' | 'connect'
-
-export type NativeStack = {
+export type NativeStack<PartName extends string> = {
   /** `kill -9`. */
   kill(part: PartName): Promise<void>
   /** Starts what is down, and waits until it serves. */
@@ -20,15 +18,18 @@ export type NativeStack = {
 }
 
 /**
- * PostgreSQL, Kafka and Kafka Connect for one test file, which may kill them: the stack that others use stays as it is.
- * Their addresses go into the environment, where `createKafkaWorld` looks for them.
+ * Real servers for one test file, which may kill them: the stack that others use stays as it is. Their addresses go into
+ * the environment.
  * @param portOffset of its own for each file
+ * @param parts as `npm run stack` names them
  */
-export async function startNativeStack(portOffset: number): Promise<NativeStack> {
+export async function startNativeStack<PartName extends string>(
+  portOffset: number,
+  parts: readonly PartName[],
+): Promise<NativeStack<PartName>> {
   const folder = join(tmpdir(), `tendon-torture-${portOffset}`)
   const env = { ...process.env, TENDON_STACK_PORT_OFFSET: String(portOffset), TENDON_STACK_DIR: folder }
   const stack = async (...args: string[]) => (await run(process.execPath, [program, ...args], { env })).stdout
-  const parts: PartName[] = ['crm', 'kafka', 'connect']
 
   async function find(part: PartName): Promise<{ pid: number; port: string }> {
     const line = (await stack('status')).split('\n').find((text) => text.startsWith(`${part} `))
