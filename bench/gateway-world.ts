@@ -20,8 +20,10 @@ const repository = fileURLToPath(new URL('..', import.meta.url))
 const secrets = { bff: 'secret-of-the-bff', peer: 'secret-of-the-peer' }
 const manyRequests = '1000000000'
 
-/** A gateway that runs, in a process of its own, and the cookies of somebody who is signed in there. */
-export type Gateway = { name: string; pid: number; url: string; cookie: string }
+/** A gateway that runs, in a process of its own, and the cookies of the sessions that are open there. */
+export type Gateway = { name: string; pid: number; url: string; cookies: string[] }
+
+const sessions = 32
 
 /** What stands behind both: 5 KB of JSON at every address, and an answer that never ends at one. */
 const report = JSON.stringify({
@@ -87,13 +89,13 @@ export async function openGatewayWorld({ scope }: BenchContext) {
       name: 'bff',
       pid: bff.pid!,
       url: bffUrl,
-      cookie: await signIn(`${bffUrl}/healthz`, `${bffUrl}/auth/login`, ['session_id']),
+      cookies: await signIn(`${bffUrl}/healthz`, `${bffUrl}/auth/login`, ['session_id']),
     },
     {
       name: 'oauth2-proxy',
       pid: peer.pid!,
       url: peerUrl,
-      cookie: await signIn(`${peerUrl}/ping`, `${peerUrl}/oauth2/start?rd=/api/reports`, ['_oauth2_proxy']),
+      cookies: await signIn(`${peerUrl}/ping`, `${peerUrl}/oauth2/start?rd=/api/reports`, ['_oauth2_proxy']),
     },
   ]
   return { redis, gateways, bff: gateways[0]!, peer: gateways[1]!, openAtUpstream: () => open.size }
@@ -172,14 +174,20 @@ async function openProvider(
   return `${url}/idp`
 }
 
-/** Waits until the gateway answers, and signs alice in. @returns the cookies that it goes by */
-async function signIn(healthUrl: string, loginUrl: string, names: string[]): Promise<string> {
+/** Waits until the gateway answers, and signs alice in from many browsers. @returns the cookies of each */
+async function signIn(healthUrl: string, loginUrl: string, names: string[]): Promise<string[]> {
   for (let attempt = 0; ; attempt += 1) {
     const response = await fetch(healthUrl).catch(() => undefined)
     if (response?.ok) break
     if (attempt > 200) throw new Error(`${healthUrl} does not answer`)
     await delay(50)
   }
+  const cookies: string[] = []
+  while (cookies.length < sessions) cookies.push(await signInOnce(loginUrl, names))
+  return cookies
+}
+
+async function signInOnce(loginUrl: string, names: string[]): Promise<string> {
   const browser = new TestBrowser()
   const page = await browser.signIn(loginUrl, 'alice')
   const cookies = [...browser.cookies.values()].filter(({ name }) => names.includes(name))

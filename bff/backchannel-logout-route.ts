@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
+import { type HttpApp, type HttpEnv, requestLog } from '@tendon/platform/http-app.ts'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
 import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
@@ -31,7 +31,7 @@ export function backchannelLogoutRoute(options: {
     const token = new URLSearchParams(await c.req.text()).get('logout_token')
     if (!token) throw bffErrors.logoutTokenRefused('There is no logout_token in the body.')
     const { sub, sid } = await verify(token).catch((err) => {
-      c.get('log').warn({ err }, 'logout token refused')
+      requestLog(c).warn({ err }, 'logout token refused')
       const { code: reason } = bffErrors.logoutTokenRefused
       audit(c, { action: 'provider_sign_out', outcome: 'refused', reason })
       throw err

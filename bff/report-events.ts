@@ -1,6 +1,6 @@
 import type { InvalidatedEvent } from '@tendon/contracts/invalidations.ts'
 import type { SessionUser } from '@tendon/contracts/session-api.ts'
-import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
+import { type HttpApp, type HttpEnv, requestLog } from '@tendon/platform/http-app.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import { Hono } from 'hono'
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
@@ -82,7 +82,7 @@ export function reportEvents(options: {
           count(loaded.hash, -1)
         }
       },
-      async (err) => c.get('log').info({ err }, 'a stream of events ended early'),
+      async (err) => requestLog(c).info({ err }, 'a stream of events ended early'),
     )
   })
 

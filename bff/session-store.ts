@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { hash as digest, randomBytes } from 'node:crypto'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
 import { bffErrors } from './errors.ts'
 import type { Identity, IssuedTokens } from './oidc-client.ts'
@@ -132,7 +132,7 @@ export function createSessionStore(options: {
 
 /** The text is hashed, not the bytes it stands for: base64url has several spellings of the same 32 bytes. */
 function hashSessionId(id: string): string {
-  return createHash('sha256').update(id).digest('base64url')
+  return digest('sha256', id, 'base64url')
 }
 
 const associatedData = (id: string) => `session:${id}`

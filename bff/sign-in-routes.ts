@@ -1,5 +1,5 @@
 import { TendonError } from '@tendon/platform/errors.ts'
-import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
+import { type HttpApp, type HttpEnv, requestLog } from '@tendon/platform/http-app.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import { type Context, Hono } from 'hono'
 import type { Audit } from './audit.ts'
@@ -70,7 +70,7 @@ export function signInRoutes(options: {
     signIns.inc({ outcome: isExpected ? err.code : 'unexpected' })
     audit(c, { action: 'sign_in', outcome: 'refused', reason: isExpected ? err.code : 'unexpected' })
     if (!isExpected) throw err
-    c.get('log')[err.definition.status >= 500 ? 'error' : 'info']({ err }, 'sign-in failed')
+    requestLog(c)[err.definition.status >= 500 ? 'error' : 'info']({ err }, 'sign-in failed')
     return errorPage(c, err, { https, retryPath: '/auth/login' })
   })
   return app

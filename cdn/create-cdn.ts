@@ -1,4 +1,4 @@
-import { createHttpApp, type HttpApp } from '@tendon/platform/http-app.ts'
+import { createHttpApp, type HttpApp, requestLog } from '@tendon/platform/http-app.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import type { ObjectStore } from '@tendon/platform/object-store.ts'
@@ -46,7 +46,7 @@ export function createCdn(options: {
     const verdict = verifySignedUrl({ method, path: url.pathname, query: url.search.slice(1), keys, nowMs })
     if (!verdict.valid) {
       // The path alone: whoever reads the log must not find a link that works.
-      c.get('log').info({ path: url.pathname, reason: verdict.reason }, 'link refused')
+      requestLog(c).info({ path: url.pathname, reason: verdict.reason }, 'link refused')
       refusals.inc({ reason: verdict.reason })
       throw cdnErrors.urlRefused('This link is not valid or not valid any more.')
     }

@@ -7,7 +7,7 @@ import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { platformErrors } from './platform-errors.ts'
 
-export type HttpEnv = { Bindings: HttpBindings; Variables: { requestId: string; log: Log } }
+export type HttpEnv = { Bindings: HttpBindings; Variables: { requestId: string; serviceLog: Log } }
 export type HttpApp = Hono<HttpEnv>
 
 /** On the answer of a handler that wrote to the socket itself (@hono/node-server, `RESPONSE_ALREADY_SENT`). */
@@ -42,7 +42,7 @@ export function createHttpApp(options: {
     const given = c.req.header('x-request-id')
     const requestId = given && plainId.test(given) ? given : randomUUID()
     c.set('requestId', requestId)
-    c.set('log', log.child({ request_id: requestId }))
+    c.set('serviceLog', log)
     await next()
     const isSent = c.res.headers.has(alreadySentHeader)
     const status = isSent ? c.env.outgoing.statusCode : c.res.status
@@ -53,8 +53,9 @@ export function createHttpApp(options: {
     durations.observe({ method: c.req.method, route, status }, seconds)
     // The path without its query: queries carry signatures and codes.
     if (!quietRoutes.has(c.req.path)) {
-      c.get('log').info(
+      log.info(
         {
+          request_id: requestId,
           method: c.req.method,
           path: c.req.path,
           status,
@@ -68,10 +69,15 @@ export function createHttpApp(options: {
   app.notFound((c) => problemResponse(c, platformErrors.notFound(`Nothing is found at ${c.req.path}.`)))
   app.onError((err, c) => {
     const error = err instanceof TendonError ? err : codedError(err)
-    if (error.definition.status >= 500) c.get('log').error({ err: error }, 'request failed')
+    if (error.definition.status >= 500) requestLog(c).error({ err: error }, 'request failed')
     return problemResponse(c, error)
   })
   return app
+}
+
+/** The log of what happens to one request; made when there is something to say, for mostly there is nothing. */
+export function requestLog(c: Context<HttpEnv>): Log {
+  return c.get('serviceLog').child({ request_id: c.get('requestId') })
 }
 
 function addOperations(app: HttpApp, metrics: Metrics, ready?: () => Promise<unknown>): void {
@@ -81,7 +87,7 @@ function addOperations(app: HttpApp, metrics: Metrics, ready?: () => Promise<unk
       await ready?.()
       return c.json({ status: 'ready' })
     } catch (err) {
-      c.get('log').warn({ err }, 'not ready')
+      requestLog(c).warn({ err }, 'not ready')
       return problemResponse(c, platformErrors.notReady('This service is not ready yet.', { cause: err }))
     }
   })

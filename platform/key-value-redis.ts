@@ -36,9 +36,11 @@ export function createRedisKeyValue(options: {
   const ask = createAsking(redis, commandTimeoutMs)
   const subscriptions = createRedisSubscriptions({ url, log, commandTimeoutMs })
 
+  const isCluster = redis instanceof Cluster
+
   return {
-    get: (key) => asking(async () => (await redis.get(key)) ?? undefined),
-    has: (key) => asking(async () => (await redis.exists(key)) === 1),
+    get: batched(getMany),
+    has: batched(hasMany),
     set(key, value, { ttlMs, onlyIfAbsent } = {}) {
       return asking(async () => (await set(key, value, ttlMs, onlyIfAbsent)) === 'OK', ttlMs)
     },
@@ -76,10 +78,55 @@ export function createRedisKeyValue(options: {
     return onlyIfAbsent ? redis.set(key, value, 'PX', ttlMs, 'NX') : redis.set(key, value, 'PX', ttlMs)
   }
 
+  /** What is asked in one turn of the event loop becomes one command, and the same key is asked once. */
+  function batched<T>(askMany: (keys: string[]) => Promise<T[]>): (key: string) => Promise<T> {
+    let next: Map<string, PromiseWithResolvers<T>> | undefined
+
+    async function send(batch: Map<string, PromiseWithResolvers<T>>): Promise<void> {
+      const waiting = [...batch.values()]
+      try {
+        const values = await ask(() => askMany([...batch.keys()]))
+        for (const [position, { resolve }] of waiting.entries()) resolve(values[position]!)
+      } catch (error) {
+        for (const { reject } of waiting) reject(error)
+      }
+    }
+
+    return (key) => {
+      if (!next) {
+        const batch = new Map<string, PromiseWithResolvers<T>>()
+        next = batch
+        // Behind the requests that have come by now, each of which is read in a callback of its own.
+        setImmediate(() => {
+          next = undefined
+          void send(batch)
+        })
+      }
+      const known = next.get(key)
+      if (known) return known.promise
+      const asked = Promise.withResolvers<T>()
+      next.set(key, asked)
+      return asked.promise
+    }
+  }
+
+  async function getMany(keys: string[]): Promise<(string | undefined)[]> {
+    const isOneCommand = keys.length > 1 && !isCluster
+    const found = isOneCommand ? await redis.mget(keys) : await Promise.all(keys.map((key) => redis.get(key)))
+    return found.map((value) => value ?? undefined)
+  }
+
+  /** Redis says how many are there; which, only when it is not all of them. */
+  async function hasMany(keys: string[]): Promise<boolean[]> {
+    const areAll = keys.length > 1 && !isCluster && (await redis.exists(keys)) === keys.length
+    if (areAll) return keys.map(() => true)
+    return Promise.all(keys.map(async (key) => (await redis.exists(key)) === 1))
+  }
+
   /** In batches, so that a hundred thousand keys neither take as many round trips nor block others. */
   async function setMany(entries: Iterable<readonly [string, string]>, ttlMs?: number): Promise<void> {
     // One command for a batch costs a twentieth; a cluster runs it only for keys of one slot.
-    const isOneCommand = ttlMs === undefined && !(redis instanceof Cluster)
+    const isOneCommand = ttlMs === undefined && !isCluster
     const write = (batch: (readonly [string, string])[]) =>
       isOneCommand
         ? redis.mset(batch.flat())

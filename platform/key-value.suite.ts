@@ -60,6 +60,21 @@ export function keyValueSuite(name: string, open: () => Promise<OpenedKeyValue>)
       expect(await keyValue.get(key(label))).toBeUndefined()
     })
 
+    test('answers each of many who ask at once, the same key and others, there or not', async () => {
+      const labels = Array.from({ length: 50 }, (_, index) => `many-${index}`)
+      const there = labels.filter((_, index) => index % 3)
+      const asked = [...labels, ...labels]
+      const expected = (value: (label: string) => unknown) =>
+        asked.map((label) => (there.includes(label) ? value(label) : value('')))
+      const gotten = (names: string[]) => Promise.all(names.map((label) => keyValue.get(key(label))))
+      const found = (names: string[]) => Promise.all(names.map((label) => keyValue.has(key(label))))
+
+      await Promise.all(there.map((label) => elsewhere.set(key(label), `of ${label}`)))
+      expect(await gotten(asked)).toEqual(expected((label) => (label ? `of ${label}` : undefined)))
+      expect(await found(asked)).toEqual(expected(Boolean))
+      expect(await found(there)).toEqual(there.map(() => true))
+    })
+
     test('tells who listens now, in order and in every instance, and nobody else', async () => {
       const [heard, heardElsewhere, other]: string[][] = [[], [], []]
       const listenTo = (into: string[]) => ({

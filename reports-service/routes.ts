@@ -1,7 +1,7 @@
 import { reportFormat } from '@tendon/contracts/report-envelope.ts'
 import { invalidateRequest, type ReportList } from '@tendon/contracts/reports-api.ts'
 import type { AccessTokenVerifier } from '@tendon/platform/access-token.ts'
-import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
+import { type HttpApp, type HttpEnv, requestLog } from '@tendon/platform/http-app.ts'
 import type { Context } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { z } from 'zod'
@@ -85,7 +85,7 @@ export function addRoutes(app: HttpApp, options: RouteOptions): void {
     const userIds = await invalidatedUsers(c)
     await options.invalidate(userIds)
     options.onInvalidated(userIds.length)
-    c.get('log').info({ users: userIds.length }, 'reports invalidated')
+    requestLog(c).info({ users: userIds.length }, 'reports invalidated')
     return privateJson(c, { invalidated: userIds.length })
   })
 }

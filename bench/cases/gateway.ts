@@ -68,13 +68,15 @@ type Round = { requestsPerSecond: number; cpuSeconds: number; p50Ms: number; p99
 
 /** In turns, so that whatever else the machine does meets both. */
 async function comparePeers({ scope, say }: BenchContext, gateways: Gateway[]): Promise<Measurement[]> {
-  const script = join(scope.temporaryFolder(), 'reports.lua')
-  await writeFile(script, differentReports)
+  const folder = scope.temporaryFolder()
   const results = new Map<string, Round[]>(gateways.map(({ name }) => [name, []]))
-  for (const gateway of gateways) await load(gateway, script, 4)
+  for (const gateway of gateways) {
+    await writeFile(join(folder, `${gateway.name}.lua`), differentReports(gateway.cookies))
+    await load(gateway, folder, 4)
+  }
   for (let round = 0; round < rounds; round += 1) {
     for (const gateway of round % 2 ? gateways.toReversed() : gateways) {
-      const result = await load(gateway, script, roundSeconds)
+      const result = await load(gateway, folder, roundSeconds)
       results.get(gateway.name)!.push(result)
       say(
         `${gateway.name}: ${Math.round(result.requestsPerSecond)} requests/s, ${result.cpuSeconds.toFixed(2)} CPU s, p99 ${result.p99Ms} ms`,
@@ -104,26 +106,28 @@ function describe(name: string, results: Round[]): Measurement[] {
   ]
 }
 
-/** Another report each time: what is asked for at the same time by the same session, the bff would ask for once. */
-const differentReports = `
+/**
+ * Another session each time, and another report: what is asked for at the same time by the same session, the bff would ask
+ * for once.
+ */
+const differentReports = (cookies: string[]) => `
+local cookies = { ${cookies.map((cookie) => JSON.stringify(cookie)).join(', ')} }
 local count = 0
 request = function()
   count = count + 1
+  wrk.headers['cookie'] = cookies[count % #cookies + 1]
   return wrk.format('GET', '/api/reports/report-' .. (count % 512) .. '/2026-01-01')
 end
 `
 
 /** wrk in one thread; it prints its latencies with `--latency`. */
-async function load({ pid, url, cookie }: Gateway, script: string, seconds: number): Promise<Round> {
-  const headers = Object.entries({ ...browserHeaders, cookie }).flatMap(([name, value]) => [
-    '-H',
-    `${name}: ${value}`,
-  ])
+async function load({ name, pid, url }: Gateway, folder: string, seconds: number): Promise<Round> {
+  const headers = Object.entries(browserHeaders).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
   const before = await treeCpuSeconds(pid)
   const { stdout } = await promisify(execFile)('wrk', [
     ...['-t', '1', '-c', String(connections), '-d', `${seconds}s`, '--latency'],
     ...headers,
-    ...['-s', script],
+    ...['-s', join(folder, `${name}.lua`)],
     url,
   ])
   const cpuSeconds = (await treeCpuSeconds(pid)) - before
@@ -174,9 +178,10 @@ async function measureSignIns({ say }: BenchContext, { pid, url }: Gateway): Pro
 /** Browsers that leave in the middle of an answer. */
 async function measureDisconnects(
   { say }: BenchContext,
-  { pid, url, cookie }: Gateway,
+  { pid, url, cookies }: Gateway,
   openAtUpstream: () => number,
 ): Promise<Measurement[]> {
+  const [cookie = ''] = cookies
   const leave = () =>
     new Promise<void>((resolve, reject) => {
       const asked = request(

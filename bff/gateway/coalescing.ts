@@ -10,10 +10,16 @@ export type Recording = Head & { body: Buffer }
  * when it must ask by itself.
  */
 type Turn =
-  | { asks: true; begins: Promise<unknown> | undefined; recorder: Recorder; done(): void }
+  | {
+      asks: true
+      before: Promise<unknown> | undefined
+      /** From here on nobody joins. @returns what keeps the answer, when somebody waits for it */
+      begin(): Recorder | undefined
+      done(): void
+    }
   | { asks: false; recording: Promise<Recording | undefined> }
 
-type Question = { recording: Promise<Recording | undefined>; next?: Question }
+type Question = { recording: Promise<Recording | undefined>; isAwaited: boolean; next?: Question }
 
 /**
  * Requests for the same thing at the same time become few: while one is under way, all that come wait for it to end and
@@ -27,20 +33,26 @@ export function createCoalescing() {
 
   return (key: string): Turn => {
     const current = underWay.get(key)
-    if (current?.next) return { asks: false, recording: current.next.recording }
+    if (current?.next) {
+      current.next.isAwaited = true
+      return { asks: false, recording: current.next.recording }
+    }
     const { promise, resolve } = Promise.withResolvers<Recording | undefined>()
-    const own: Question = { recording: promise }
+    const own: Question = { recording: promise, isAwaited: false }
     if (current) current.next = own
     else underWay.set(key, own)
-    const recorder = createRecorder()
+    let recorder: ReturnType<typeof createRecorder> | undefined
     return {
       asks: true,
-      begins: current?.recording,
-      recorder,
+      before: current?.recording,
+      begin() {
+        if (own.isAwaited) recorder = createRecorder()
+        return recorder
+      },
       done() {
         if (own.next) underWay.set(key, own.next)
         else underWay.delete(key)
-        resolve(recorder.recording())
+        resolve(recorder?.recording())
       },
     }
   }

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { TendonError } from '@tendon/platform/errors.ts'
-import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
+import { type HttpApp, type HttpEnv, requestLog } from '@tendon/platform/http-app.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import { platformErrors } from '@tendon/platform/platform-errors.ts'
@@ -75,7 +75,7 @@ export function createGateway(options: {
     const isShared = route.isCoalesced && c.req.method === 'GET' && !c.env.incoming.headers.range
     if (!isShared) return ask(exchange)
     const turn = coalesce(
-      [loaded.hash, upstreamPath, ...variants.map((name) => c.req.header(name))].join('\n'),
+      [loaded.hash, upstreamPath, ...variants.map((name) => c.env.incoming.headers[name])].join('\n'),
     )
     if (!turn.asks) {
       coalesced.inc()
@@ -83,8 +83,8 @@ export function createGateway(options: {
       return recording ? repeat(exchange, recording) : ask(exchange)
     }
     try {
-      await turn.begins
-      await ask(exchange, turn.recorder)
+      await turn.before
+      await ask(exchange, turn.begin())
     } finally {
       turn.done()
     }
@@ -167,7 +167,7 @@ function giveUp(c: Context<HttpEnv>, failure: unknown): void {
   const { outgoing } = c.env
   if (failure instanceof ClientGone) return
   if (!outgoing.headersSent) throw asTendonError(failure)
-  c.get('log').warn({ err: failure }, 'an answer was cut')
+  requestLog(c).warn({ err: failure }, 'an answer was cut')
   outgoing.destroy()
 }
 

@@ -41,6 +41,7 @@ export function passThrough(
     let isEnded = false
     let held: Buffer[] = []
     let heldBytes = 0
+    let isFull = false
 
     const onClose = () => {
       if (!outgoing.writableFinished) fail(new ClientGone('the client has left'))
@@ -72,8 +73,14 @@ export function passThrough(
       heldBytes = 0
       for (const chunk of chunks.slice(0, isEnded ? -1 : undefined)) outgoing.write(chunk)
       if (isEnded) end(chunks.at(-1))
-      else if (outgoing.writableNeedDrain) outgoing.once('drain', () => controller?.resume())
-      else controller?.resume()
+      else if (!outgoing.writableNeedDrain) controller?.resume()
+      else if (!isFull) {
+        isFull = true
+        outgoing.once('drain', () => {
+          isFull = false
+          controller?.resume()
+        })
+      }
     }
 
     function end(lastChunk?: Buffer): void {
