@@ -74,7 +74,8 @@ export function cdnConformanceSuite(name: string, start: () => Promise<CdnUnderT
       })
       const [, maxAge] =
         /^private, max-age=(\d+), immutable$/.exec(first.headers['cache-control'] ?? '') ?? []
-      expect(Number(maxAge)).toBeGreaterThan(290)
+      // nginx reckons in tens of seconds, and one may end between the two clocks.
+      expect(Number(maxAge)).toBeGreaterThanOrEqual(280)
       expect(Number(maxAge)).toBeLessThanOrEqual(300)
       const second = await ask(sign(path))
       expect(second).toMatchObject({ status: 200, body: report })

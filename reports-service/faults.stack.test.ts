@@ -79,7 +79,9 @@ async function addCustomer(fullName: string): Promise<string> {
 
 /** The customer's name in the report behind a link: the test writes it as a number that only rises. */
 async function numberIn(link: { url: string }): Promise<number> {
-  return Number((await shared.object(link, store)).data.customer.full_name)
+  // Whoever has the link may have to wait until the store is back.
+  const { data } = await vi.waitFor(() => shared.object(link, store), { timeout: 20_000, interval: 100 })
+  return Number(data.customer.full_name)
 }
 
 /**

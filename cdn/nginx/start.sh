@@ -66,20 +66,21 @@ configure() {
 
 write_keys() {
   if [ -n "${CDN_SIGNING_KEYS_FILE:-}" ]; then keys=$(cat "$CDN_SIGNING_KEYS_FILE"); else keys=${CDN_SIGNING_KEYS:-}; fi
-  echo "$keys" | tr ',' '\n' | sed -E 's/^([a-z0-9]{1,16}):([A-Za-z0-9._~+\/=-]{32,256})$/\1 "\2";/' >"$conf/keys.new"
-  if grep -qvE '^[a-z0-9]+ "[^"]+";$' "$conf/keys.new"; then
+  keys=$(echo "$keys" | tr ',' '\n' | sed -E 's/^([a-z0-9]{1,16}):([A-Za-z0-9._~+\/=-]{32,256})$/\1 "\2";/')
+  if echo "$keys" | grep -qvE '^[a-z0-9]+ "[^"]+";$'; then
     echo 'CDN_SIGNING_KEYS: expected <id>:<secret>[,<id>:<secret>]' >&2
     return 64
   fi
-  mv "$conf/keys.new" "$conf/keys.conf"
+  # In one step from a variable: another HUP may come in the middle, and what it has read is newer.
+  echo "$keys" >"$conf/keys.conf"
 }
 
 # nginx cannot subtract. The tens of seconds of the expiry and of the clock, two digits each, give the seconds between
-# them up to 1000, at most nine less than there are; reports-service gives out links for 600 at most.
+# them up to 1000, never more than there are and at most 19 less; reports-service gives out links for 600 at most.
 max_ages() {
   awk 'BEGIN {
     for (e = 0; e < 100; e++) for (n = 0; n < 100; n++) {
-      left = ((e - n + 100) % 100) * 10 - 9
+      left = ((e - n + 100) % 100) * 10 - 10
       if (left > 0) printf "%02d%02d %d;\n", e, n, left
     }
   }'
