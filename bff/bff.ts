@@ -120,7 +120,7 @@ export function createBff(options: {
   app.use(securityHeaders({ https, cdnOrigin }))
   app.use(sameSiteOnly({ origin: publicUrl, except: [backchannelLogoutPath], audit }))
   const parts = { provider, sessions, index, signedIn, freshen, cookies, limits, clientAddress, audit }
-  app.route('/', signInRoutes({ ...parts, transactions, https, metrics }))
+  app.route('/', signInRoutes({ ...parts, transactions, https, now, metrics }))
   app.route('/', sessionRoutes({ ...parts, homeUrl, log }))
   app.route('/', sessionListRoutes(parts))
   app.route('/', backchannelLogoutRoute({ ...parts, keyValue }))

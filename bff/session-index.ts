@@ -74,8 +74,12 @@ export function createSessionIndex(options: {
   }
 
   return {
-    /** Not accepted when the owner was signed out while this sign-in was under way: then it must not begin. */
-    async add(owner: Owner, session: Visit & { hash: string; startedAtMs: number }) {
+    /**
+     * Not accepted when the owner was signed out while this sign-in was under way: then it must not begin. One that has
+     * begun since is another matter: the provider was asked anew. (The clocks of instances differ by less than people take
+     * from signing out to signing in.)
+     */
+    async add(owner: Owner, session: Visit & { hash: string; startedAtMs: number }, begunAtMs: number) {
       const { handle, lastUsedAtMs, endsAtMs } = owner
       const keys = keysOf(owner)
       const pushedOut: string[] = []
@@ -84,8 +88,9 @@ export function createSessionIndex(options: {
       }
       await nameAccount(owner)
       // Looked at after the entry is written, as `take` reads after it has marked: of the two, one sees the other.
-      const ended = await Promise.all(keys.map((key) => keyValue.has(endedKey(key))))
-      return { accepted: !ended.includes(true), pushedOut }
+      const ended = await Promise.all(keys.map((key) => keyValue.get(endedKey(key))))
+      const accepted = ended.every((endedAtMs) => endedAtMs === undefined || Number(endedAtMs) < begunAtMs)
+      return { accepted, pushedOut }
     },
 
     /** The account's sessions, oldest first; those that ended before their time may be among them. */
@@ -113,7 +118,7 @@ export function createSessionIndex(options: {
     /** Takes the sessions away: those of `sid` when it is given, else all of `sub`. */
     async take(owner: { sub?: string | undefined; sid?: string | undefined }): Promise<ListedSession[]> {
       const key = owner.sid ? providerSessionKey(owner.sid) : accountKey(owner.sub ?? '')
-      await keyValue.set(endedKey(key), '1', { ttlMs: endedMs })
+      await keyValue.set(endedKey(key), String(now()), { ttlMs: endedMs })
       return parse(key, await keyValue.getAndDelete(key))
     },
 

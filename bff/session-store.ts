@@ -73,9 +73,14 @@ export function createSessionStore(options: {
   return {
     /**
      * Starts a session and returns it; its id is only the browser's to keep.
+     * @param begunAtMs when the sign-in began that it comes of
      * @throws TENDON-BFF-002 when the provider has ended the sign-in in the meantime
      */
-    async create(issued: IssuedTokens & { identity: Identity }, visit: Visit): Promise<LoadedSession> {
+    async create(
+      issued: IssuedTokens & { identity: Identity },
+      visit: Visit,
+      begunAtMs: number,
+    ): Promise<LoadedSession> {
       const id = randomBytes(idBytes).toString('base64url')
       const hash = hashSessionId(id)
       const startedAtMs = now()
@@ -86,7 +91,8 @@ export function createSessionStore(options: {
       })
       const stored = seal(id, session)
       await keyValue.set(sessionKey(hash), stored, { ttlMs: ttlMs(session) })
-      const { accepted, pushedOut } = await index.add(session, { hash, startedAtMs, ...visit })
+      const entry = { hash, startedAtMs, ...visit }
+      const { accepted, pushedOut } = await index.add(session, entry, begunAtMs)
       // More sessions than anybody has browsers: the oldest end, so that none lives that no list shows.
       for (const old of pushedOut) await end(old)
       if (accepted) return { id, hash, stored, session }

@@ -240,6 +240,14 @@ export function sessionsSuite(name: string, options: StackOptions = {}): void {
       expect(await status(stranger, '/auth/me')).toBe(200)
     })
 
+    test('who has ended all sessions can sign in again at once', async () => {
+      const username = await stack.provider.createPerson(['patient'])
+      const browser = await signedIn(username)
+      const ended = await status(browser, '/auth/sessions', { method: 'DELETE', headers: csrf })
+      expect(ended).toBe(200)
+      expect(await status(await signedIn(username), '/auth/me')).toBe(200)
+    })
+
     test("staff end a person's sessions, and nobody else may", async () => {
       const username = await stack.provider.createPerson(['patient'])
       const [person, staff, other] = [

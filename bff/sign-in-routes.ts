@@ -25,10 +25,11 @@ export function signInRoutes(options: {
   clientAddress: ClientAddress
   audit: Audit
   https: boolean
+  now: () => number
   metrics: Metrics
 }): HttpApp {
-  const { provider, transactions, sessions, index, cookies, limits, clientAddress, audit, https, metrics } =
-    options
+  const { provider, transactions, sessions, index, cookies, limits, clientAddress, audit } = options
+  const { https, now, metrics } = options
   const signIns = metrics.counter('sign_ins_total', 'Sign-ins by how they ended', ['outcome'])
   const app = new Hono<HttpEnv>()
 
@@ -39,7 +40,8 @@ export function signInRoutes(options: {
       throw bffErrors.returnToRefused('After the sign-in, only a path of this site can be returned to.')
     }
     const { state, nonce, codeVerifier, url } = await provider.beginSignIn()
-    const secret = await transactions.begin(state, { nonce, codeVerifier, returnTo: target.data })
+    const signIn = { nonce, codeVerifier, returnTo: target.data, begunAtMs: now() }
+    const secret = await transactions.begin(state, signIn)
     cookies.setSignIn(c, state, secret, signInSeconds)
     return c.redirect(url, 303)
   })
@@ -54,7 +56,7 @@ export function signInRoutes(options: {
     const tokens = await provider.finishSignIn(new URL(c.req.url).search, { state, ...signIn })
     // A new id each time, and the old session ends: nobody can plant one (session fixation).
     const former = await sessions.load(cookies.sessionId(c) ?? '')
-    const { id, session } = await sessions.create(tokens, visitOf(c, clientAddress))
+    const { id, session } = await sessions.create(tokens, visitOf(c, clientAddress), signIn.begunAtMs)
     if (former) {
       await sessions.end(former.hash)
       await index.remove(former.session, former.hash)

@@ -4,7 +4,7 @@ import { bffErrors } from './errors.ts'
 import type { TokenEncryption } from './token-encryption.ts'
 
 /** A sign-in between its start and its callback. */
-export type SignIn = { nonce: string; codeVerifier: string; returnTo: string }
+export type SignIn = { nonce: string; codeVerifier: string; returnTo: string; begunAtMs: number }
 
 type StoredSignIn = SignIn & { browserHash: string }
 

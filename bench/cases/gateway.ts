@@ -236,7 +236,7 @@ async function measureSessions({ scope, log, say }: BenchContext, url: string): 
   for (let stored = 0; stored < storedSessions; stored += 100) {
     await Promise.all(
       Array.from({ length: 100 }, () =>
-        sessions.create(issuedTokens(), { device: 'Chrome on Linux', address: '192.0.2.1' }),
+        sessions.create(issuedTokens(), { device: 'Chrome on Linux', address: '192.0.2.1' }, Date.now()),
       ),
     )
   }
