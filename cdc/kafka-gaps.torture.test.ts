@@ -1,14 +1,14 @@
 import { createLog } from '@tendon/platform/log.ts'
+import { startNativeStack } from '@tendon/platform/test-native-stack.fixture.ts'
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
 import type { CdcFeed } from './feed-supervisor.ts'
 import { hammerEntries, hammerTables, startHammer } from './hammer.fixture.ts'
 import { createKafkaClient } from './kafka-client.ts'
 import { changeTopic } from './kafka-table.ts'
 import { createKafkaWorld, type KafkaWorld } from './kafka-world.fixture.ts'
-import { startNativeStack } from './native-stack.fixture.ts'
 
 /** Whatever is taken from the chain behind its back: it must not go on behind the gap. */
-const stack = await startNativeStack(7_000)
+const stack = await startNativeStack(7_000, ['crm', 'kafka', 'connect'])
 afterAll(() => stack.remove())
 
 let world: KafkaWorld
