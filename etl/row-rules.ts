@@ -66,6 +66,15 @@ export const rowRules: readonly RowRule[] = [
   },
 ]
 
+/** Every reason for which a row can be in quarantine. */
+export const quarantineReasons = [
+  ...rowRules.map(({ name }) => name),
+  'duplicate',
+  'no_chip',
+  'no_day',
+  'before_first_day',
+]
+
 /** The first rule that a row breaks. */
 export function brokenRule(rows: ChipRows, row: number): RowRule | undefined {
   for (let i = 0; i < rowRules.length; i++) if (rowRules[i]!.breaks(rows, row)) return rowRules[i]

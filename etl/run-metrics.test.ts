@@ -21,3 +21,15 @@ test.each(['alerts/etl.rules.yml', 'dashboards/etl.json'])(
     expect(missing).toEqual([])
   },
 )
+
+test('what alerts look at for growth is there before it grows', async () => {
+  const metrics = createMetrics('etl')
+  const runMetrics = createRunMetrics(metrics)
+  // Zero only once a run has looked: rows that were there before the process was are not growth.
+  expect((await metrics.expose()).body).not.toContain('tendon_etl_quarantine_rows_count{')
+  runMetrics.observeQuarantine([{ reason: 'duplicate', rows: 3 }])
+  const { body } = await metrics.expose()
+  expect(body).toContain('tendon_etl_runs_total{state="failed"} 0')
+  expect(body).toContain('tendon_etl_quarantine_rows_count{reason="duplicate"} 3')
+  expect(body).toContain('tendon_etl_quarantine_rows_count{reason="no_chip"} 0')
+})

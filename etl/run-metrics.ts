@@ -1,4 +1,5 @@
 import type { Metrics } from '@tendon/platform/metrics.ts'
+import { quarantineReasons } from './row-rules.ts'
 import type { EtlRun } from './run-records.ts'
 import type { SkippedRun } from './run-session.ts'
 
@@ -14,6 +15,8 @@ const durationBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 150, 300, 
 /** What is scraped; deploy/alerts/etl.rules.yml goes by these names. */
 export function createRunMetrics(metrics: Metrics): RunMetrics {
   const runs = metrics.counter('runs_total', 'Runs, by how they ended', ['state'])
+  // A series that begins with its first failure does not show it as an increase.
+  for (const state of ['succeeded', 'failed', 'skipped']) runs.inc({ state }, 0)
   const rowsIn = metrics.counter('rows_in_total', 'Telemetry rows measured')
   const rowsWritten = metrics.counter('rows_written_total', 'Rows written, deleted ones included')
   const duration = metrics.histogram('run_duration_seconds', 'Time of a run', [], durationBuckets)
@@ -53,6 +56,8 @@ export function createRunMetrics(metrics: Metrics): RunMetrics {
     },
     observeQuarantine(counts) {
       quarantine.reset()
+      // A reason that appears with its first rows does not show them as growth.
+      for (const reason of quarantineReasons) quarantine.set({ reason }, 0)
       for (const { reason, rows } of counts) quarantine.set({ reason }, rows)
     },
   }
