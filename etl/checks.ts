@@ -21,7 +21,7 @@ export type SourceFacts = {
   prosthesesGone: number
   /** Whether any telemetry was recorded in the last `freshHours`. */
   hasFreshRows: boolean
-  /** Telemetry rows of the last complete days, the newest first; days without any are missing. */
+  /** Telemetry rows of the last complete days, the newest first. */
   rowsByDay: readonly number[]
 }
 
@@ -50,9 +50,11 @@ export const sourceChecks: readonly Check<SourceFacts>[] = [
     name: 'row_count_drift',
     what: 'the last complete day has between half and twice as many rows as the median of the week before it',
     severity: 'warn',
-    fault: ({ rowsByDay: [newest, ...before] }) => {
-      if (newest === undefined || before.length < leastDriftDays) return undefined
-      const median = before.toSorted((a, b) => a - b)[Math.floor(before.length / 2)]!
+    fault: ({ rowsByDay: [newest = 0, ...before] }) => {
+      // Days without rows are those before there was telemetry at all, but for the newest.
+      const used = before.filter((rows) => rows > 0).sort((a, b) => a - b)
+      if (used.length < leastDriftDays) return undefined
+      const median = used[Math.floor(used.length / 2)]!
       return newest < median / 2 || newest > median * 2
         ? `${newest} rows on the last complete day, where the median of the days before is ${median}`
         : undefined

@@ -163,12 +163,6 @@ export function createChipMeasurer(
   return {
     judgeUnmeasurable,
     add(chipId, bytes, { firstDay, lastDay, wants }) {
-      if (chipId === '') {
-        const found = judgeUnmeasurable(chipId, bytes, everything)
-        rowsIn += found.length
-        quarantined.push(...found)
-        return undefined
-      }
       const rows = reader.read(bytes)
       const segments = ownership.segmentsOf(chipId)
       const later: number[] = []
@@ -238,8 +232,6 @@ function collect(group: Group, rows: ChipRows, row: number): void {
   const movements = rows.movements[row]!
   if (movements !== nullInt32) facts.movements += movements
 }
-
-const everything = { fromUs: Number.NEGATIVE_INFINITY, toUs: Number.POSITIVE_INFINITY }
 
 const noResponses = new Float32Array(0)
 

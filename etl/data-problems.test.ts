@@ -109,6 +109,29 @@ test('bad input is put into quarantine, by reason, and comes out when it is mend
   expect(await story.stats()).toEqual(await story.expectedStats())
 })
 
+test('a row without a chip or a time leaves quarantine when it is mended or deleted', async () => {
+  await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2020-01-01' })
+  await story.client.query(`
+    INSERT INTO telemetry_events (signal, chip_id, recorded_at) VALUES
+      ('status', NULL, '2026-01-02Z'), ('status', '', '2026-01-02Z'), ('status', NULL, '2026-01-03Z'),
+      ('status', 'c1', 'infinity'), ('status', 'c1', '-infinity'), ('status', NULL, 'infinity')`)
+  expect(await run()).toMatchObject({ rows_quarantined: 6 })
+  await story.client.query("UPDATE telemetry_events SET chip_id = 'c1' WHERE id = 1")
+  await run()
+  expect(await story.quarantine()).toEqual(['2', '3', '4', '5', '6'])
+  await story.client.query('DELETE FROM telemetry_events WHERE id IN (2, 4)')
+  await run()
+  expect(await story.quarantine()).toEqual(['3', '5', '6'])
+  // Also when what is gone is not noted, by a run that looks at everything.
+  await story.client.query('ALTER TABLE telemetry_events DISABLE TRIGGER USER')
+  await story.client.query('DELETE FROM telemetry_events WHERE id IN (3, 5)')
+  await run()
+  expect(await story.quarantine()).toEqual(['3', '5', '6'])
+  await story.createEtl({ config: { timeZone: 'Asia/Tokyo' } }).runOnce()
+  expect(await story.quarantine()).toEqual(['6'])
+  expect(await story.stats()).toEqual(await story.expectedStats())
+})
+
 test('what is wrong with ownership is said and measured all the same', async () => {
   await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-01' })
   await story.issue({ chip_id: 'c1', customer_id: bob, issued_at: '2026-01-05' })
@@ -151,6 +174,40 @@ test('a check that blocks keeps what stands, until it is accepted', async () => 
       { kind: 'failed_check', subject: 'prostheses_gone', detail: expect.any(String) },
     ]),
   })
+})
+
+test('a last day with far more or fewer rows than those before it, or none, is warned of and loaded all the same', async () => {
+  await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2020-01-01' })
+  const [{ today }] = (await story.client.query("SELECT date_trunc('day', now(), 'UTC') AS today")).rows
+  const sendOn = (daysAgo: number, rows: number) =>
+    story.send(
+      Array.from({ length: rows }, (_, n) => ({
+        chip_id: 'c1',
+        recorded_at: new Date(today.getTime() - daysAgo * 86_400_000 + n * 1000),
+      })),
+    )
+  const drift = async () =>
+    (await run()).problems.filter(({ subject }) => subject === 'row_count_drift').map(({ kind }) => kind)
+  for (const daysAgo of [2, 3, 4, 5]) await sendOn(daysAgo, 10)
+  // A run checks what stands before it measures.
+  expect(await drift()).toEqual([])
+  expect(await drift()).toEqual(['warning_check'])
+  await sendOn(1, 4)
+  await run()
+  expect(await drift()).toEqual(['warning_check'])
+  await story.client.query('DELETE FROM telemetry_events WHERE recorded_at >= $1', [
+    new Date(today.getTime() - 86_400_000),
+  ])
+  await sendOn(1, 6)
+  await run()
+  expect(await drift()).toEqual([])
+  await story.client.query('DELETE FROM telemetry_events WHERE recorded_at >= $1', [
+    new Date(today.getTime() - 86_400_000),
+  ])
+  await sendOn(1, 21)
+  await run()
+  expect(await drift()).toEqual(['warning_check'])
+  expect(await story.stats()).toEqual(await story.expectedStats())
 })
 
 test('a day has the firmware that was seen on it', async () => {

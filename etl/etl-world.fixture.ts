@@ -32,7 +32,7 @@ export type Prosthesis = {
 }
 
 export type TelemetryRow = {
-  chip_id: string
+  chip_id: string | null
   recorded_at: Date
   response_time_ms: number | null
   battery_percent: number | null
@@ -240,19 +240,16 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
       const { rows } = await through.query<StoredRow>('SELECT * FROM telemetry_events')
       return byKey(computeStats(accepted(rows), [...prostheses.values()], timeZones))
     },
-    /** The rows in quarantine, but for those without a chip, which are seen only when they come. */
+    /** The rows in quarantine. */
     async quarantine(): Promise<string[]> {
       const rows = await listQuarantine(warehouse, { limit: 1_000_000 })
-      return rows
-        .filter(({ chipId }) => chipId !== '')
-        .map(({ rowId }) => String(rowId))
-        .sort()
+      return rows.map(({ rowId }) => String(rowId)).sort()
     },
     /** All that no number is made of. */
     async expectedQuarantine(): Promise<string[]> {
       const { rows } = await client.query<StoredRow>('SELECT * FROM telemetry_events')
       const good = new Set(accepted(rows).map(({ id }) => id))
-      return rows.flatMap(({ id, chip_id }) => (good.has(id) || !chip_id ? [] : [id])).sort()
+      return rows.flatMap(({ id }) => (good.has(id) ? [] : [id])).sort()
     },
     /** The statistics as they are filed by day and model. */
     async modelDays(): Promise<string[]> {

@@ -5,20 +5,20 @@ import { z } from 'zod'
 const rowsByDay = defineQuery({
   name: 'etl-rows-by-day',
   sql: `
-    SELECT sum(events) AS rows
-    FROM reports.user_prosthesis_stats FINAL
+    SELECT toUInt16(day) AS day_number, sum(events) AS rows
+    FROM reports.stats_by_day FINAL
     WHERE day >= toDate({from_day:UInt16}) AND day <= toDate({to_day:UInt16})
-    GROUP BY day
-    ORDER BY day DESC`,
+    GROUP BY day`,
   params: z.object({ from_day: z.int(), to_day: z.int() }),
-  row: z.object({ rows: z.coerce.number<string>() }),
+  row: z.object({ day_number: z.int(), rows: z.coerce.number<string>() }),
 })
 
-/** Telemetry rows behind the numbers of some days, both included, the newest day first; empty days are missing. */
+/** Telemetry rows behind the numbers of some days, both included, the newest day first. */
 export async function readRowsByDay(
   warehouse: Warehouse,
   { fromDay, toDay }: { fromDay: number; toDay: number },
 ): Promise<number[]> {
-  const rows = await warehouse.query(rowsByDay, { from_day: fromDay, to_day: toDay })
-  return rows.map((row) => row.rows)
+  const found = await warehouse.query(rowsByDay, { from_day: fromDay, to_day: toDay })
+  const byDay = new Map(found.map((row) => [row.day_number, row.rows]))
+  return Array.from({ length: toDay - fromDay + 1 }, (_, i) => byDay.get(toDay - i) ?? 0)
 }

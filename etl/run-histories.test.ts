@@ -38,7 +38,10 @@ const timeOfDayMs = fc.oneof(
 )
 
 const telemetryRow: fc.Arbitrary<TelemetryRow> = fc.record({
-  chip_id: fc.oneof({ weight: 20, arbitrary: chip }, { weight: 1, arbitrary: fc.constantFrom('stray', '') }),
+  chip_id: fc.oneof(
+    { weight: 20, arbitrary: chip },
+    { weight: 1, arbitrary: fc.constantFrom('stray', '', null) },
+  ),
   recorded_at: fc
     .tuple(day, timeOfDayMs, fc.constantFrom(...Array(30).fill(0), 400 * 366 * 86_400_000))
     .map(([date, ms, wrongMs]) => new Date(Date.parse(date) + ms - wrongMs)),
@@ -87,6 +90,9 @@ const correction: fc.Arbitrary<Chapter> = fc
       "UPDATE telemetry_events SET chip_id = 'c2' WHERE id % 13 = $1 % 13",
       'DELETE FROM telemetry_events WHERE id % 7 = $1 % 7',
       "DELETE FROM telemetry_events WHERE chip_id = 'c' || $1 % 3",
+      'UPDATE telemetry_events SET chip_id = NULL WHERE id % 29 = $1 % 29',
+      "UPDATE telemetry_events SET chip_id = 'c1' WHERE chip_id IS NULL OR chip_id = ''",
+      "UPDATE telemetry_events SET recorded_at = 'infinity' WHERE id % 23 = $1 % 23",
       'DELETE FROM telemetry_events_default WHERE id % 3 = $1 % 3',
     ),
     pick,
@@ -180,19 +186,45 @@ const unheardRun: Chapter = async (telling) => {
   for (const user of await changedUsers(telling, () => etl.runOnce())) telling.owed.add(user)
 }
 
-/** A run that dies, before or after ClickHouse has done what it was asked, and one that takes up what it left. */
-const dyingRun: fc.Arbitrary<Chapter> = fc
-  .record({ afterCalls: fc.nat({ max: 16 }), isLastDone: fc.boolean() })
+/** Before or after ClickHouse has done what it was asked. */
+const death = fc.record({ afterCalls: fc.nat({ max: 16 }), isLastDone: fc.boolean() })
+
+/** A run that dies, and one that takes up what it left. */
+const dyingRun: fc.Arbitrary<Chapter> = death.map(
+  (how): Chapter =>
+    async (telling) => {
+      const { story, owed } = telling
+      const changed = await changedUsers(telling, async () => {
+        const dying = story.createEtl({ warehouse: mortal(world.warehouse, how) })
+        await dying.runOnce().catch(() => {})
+        await story.createEtl().runOnce()
+      })
+      expect(story.invalidated).toEqual(expect.arrayContaining([...changed, ...owed]))
+      owed.clear()
+    },
+)
+
+/** Some days of everybody or of some chips are measured again, perhaps not to the end; a run does the rest. */
+const backfill: fc.Arbitrary<Chapter> = fc
+  .record({
+    days: fc.tuple(day, day),
+    chipIds: fc.option(fc.subarray(chips, { minLength: 1 }), { nil: undefined }),
+    how: fc.option(death, { nil: undefined }),
+  })
   .map(
-    (death): Chapter =>
+    ({ days, chipIds, how }): Chapter =>
       async (telling) => {
         const { story, owed } = telling
+        const [from, to] = days.toSorted() as [string, string]
         const changed = await changedUsers(telling, async () => {
-          const dying = story.createEtl({ warehouse: mortal(world.warehouse, death) })
-          await dying.runOnce().catch(() => {})
+          if (how) {
+            const dying = story.createEtl({ warehouse: mortal(world.warehouse, how) })
+            await dying.backfill({ from, to, chipIds }).catch(() => {})
+          } else await story.createEtl().backfill({ from, to, chipIds })
           await story.createEtl().runOnce()
         })
-        expect(story.invalidated).toEqual(expect.arrayContaining([...changed, ...owed]))
+        if (how) expect(story.invalidated).toEqual(expect.arrayContaining([...changed, ...owed]))
+        else expect(new Set(story.invalidated)).toEqual(new Set([...changed, ...owed]))
         owed.clear()
       },
   )
@@ -205,6 +237,7 @@ const chapters = fc.array(
     { weight: 1, arbitrary: partition },
     { weight: 2, arbitrary: fc.constant(undisturbedRun) },
     { weight: 2, arbitrary: dyingRun },
+    { weight: 2, arbitrary: backfill },
     { weight: 1, arbitrary: fc.constant(unheardRun) },
   ),
   { minLength: 22, maxLength: 22 },

@@ -1,6 +1,7 @@
 import { TendonError } from '@tendon/platform/errors.ts'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Story, startEtlWorld } from './etl-world.fixture.ts'
+import { keepInvalidations } from './invalidations.ts'
 import { listRuns } from './run-records.ts'
 
 const world = await startEtlWorld()
@@ -284,6 +285,40 @@ describe('no row is lost', () => {
     expect(await listRuns(world.warehouse, 1)).toMatchObject([{ state: 'failed', users_invalidated: 1 }])
     await story.createEtl().runOnce()
     expect(story.invalidated).toEqual([alice])
+  })
+
+  test('lists that are kept are delivered in the order of the runs that made them', async () => {
+    const away = story.createEtl({ invalidate: () => Promise.reject(new Error('away')) })
+    // Neither their order by id, nor by when they changed last.
+    const carol = '00000000-0000-4000-8000-00000000000c'
+    for (const [n, user] of [bob, carol, alice, bob].entries()) {
+      await story.issue({ chip_id: `c${n}`, customer_id: user, issued_at: '2026-01-01' })
+      await story.send([{ chip_id: `c${n}`, recorded_at: at('2026-01-02T10:00:00Z') }])
+      await away.runOnce()
+    }
+    const calls: string[][] = []
+    await story.createEtl({ invalidate: async (userIds) => void calls.push(userIds) }).runOnce()
+    expect(calls).toEqual([[bob, carol, alice]])
+  })
+
+  test('of a list that was delivered in part, the rest follows', async () => {
+    const users = Array.from(
+      { length: 10_001 },
+      (_, n) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`,
+    )
+    await keepInvalidations(world.warehouse, 1, users.slice(1))
+    await keepInvalidations(world.warehouse, 0, users.slice(0, 1))
+    const calls: string[][] = []
+    const breaking = story.createEtl({
+      invalidate: async (userIds) => {
+        if (calls.length === 1) throw new Error('away')
+        calls.push(userIds)
+      },
+    })
+    expect(await breaking.runOnce()).toMatchObject({ users_invalidated: 10_000 })
+    expect(calls).toEqual([users.slice(0, 10_000)])
+    await story.createEtl().runOnce()
+    expect(story.invalidated).toEqual(users.slice(10_000))
   })
 
   test('when the telemetry database was restored to an earlier state, all of it is measured again', async () => {

@@ -110,10 +110,7 @@ function sinceOf({ record, last, config }: RunSession): Since {
   return String(BigInt(last!.watermark_to) - BigInt(config.timestampLagMinutes) * 60_000_000n)
 }
 
-/**
- * Rows without a chip or without a day that counts: no number is made of them, wherever they are. Those without a chip
- * stay in quarantine when they are changed or deleted: nothing notes it.
- */
+/** Rows without a chip or without a day that counts: no number is made of them, wherever they are. */
 async function loadUnmeasurable(session: RunSession, extraction: Extraction): Promise<void> {
   const { record, warehouse, step } = session
   const { view, bounds } = extraction
@@ -130,7 +127,7 @@ async function loadUnmeasurable(session: RunSession, extraction: Extraction): Pr
       ...scopeOfDays(0, 0),
       chipIds: since === undefined ? undefined : [...corrected],
       includesChip: (chipId: string, day: number) =>
-        day === 0 && chipId !== '' && (since === undefined || corrected.has(chipId)),
+        day === 0 && (since === undefined || corrected.has(chipId)),
     }
     await session.assertLock()
     await updateQuarantine(warehouse, found, scope, record.run_seq)

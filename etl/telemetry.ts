@@ -15,7 +15,7 @@ const touchedWindowsSql = readStatement<'since' | 'from' | 'to' | 'corrections' 
   'touched-windows.sql',
 )
 const unmeasurableRowsSql = readStatement<
-  'packed_row' | 'since' | 'corrected' | 'from' | 'to' | 'or_no_chip'
+  'packed_row' | 'since' | 'corrected' | 'from' | 'to' | 'since_without_chip'
 >('unmeasurable-rows.sql')
 const rowsOfTimeSql = readStatement<'packed_row' | 'from' | 'to'>('chip-rows-of-time.sql')
 const rowsOfWindowsSql = readStatement<'packed_row' | 'chips' | 'froms' | 'tos'>('chip-rows-of-windows.sql')
@@ -45,14 +45,14 @@ export type TelemetryView = {
   /** A stretch of time that holds every row within the bounds; undefined when there is none. */
   extent(bounds: TimeBounds): Promise<TimeBounds | undefined>
   hasRows(time: TimeBounds): Promise<boolean>
-  /** Rows outside of the bounds, and those without a chip unless everything is read, which finds them elsewhere. */
+  /** Rows outside of the bounds, and those without a chip, that are new or of chips listed as corrected. */
   unmeasurableRows(
     since: Since,
     corrected: readonly string[],
     bounds: TimeBounds,
     take: TakeChipRows,
   ): Promise<void>
-  /** Chips of which rows were changed or deleted. */
+  /** Chips of which rows were changed or deleted; an empty one stands for rows that have none. */
   correctedChips(since: Since): Promise<string[]>
   rowsOfTime(time: TimeBounds, take: TakeChipRows): Promise<void>
   rowsOfWindows(windows: Windows, take: TakeChipRows): Promise<void>
@@ -142,7 +142,7 @@ function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
           packed_row: packedRow,
           since: isNew(since, traits),
           corrected: literal.texts(corrected),
-          or_no_chip: { sql: since === undefined ? '' : `OR chip_id IS NULL OR chip_id = ''` },
+          since_without_chip: corrected.includes('') ? { sql: 'true' } : isNew(since, traits),
           ...literalBounds(bounds),
         }),
         take,

@@ -1,9 +1,18 @@
 -- Rows that have no chip, or a time outside of what is measured, packed: no number can be made of them.
 -- {since} as in touched-windows.sql; {corrected} are chips of which all such rows are read, since some were changed
--- or deleted. Where everything is read, rows without a chip come with the others, and not from here ({or_no_chip}).
+-- or deleted, and {since_without_chip} is true where rows without a chip were.
+-- Two readings, as one finds its rows by their partition and the other by their index.
 COPY (
-  SELECT CASE WHEN chip_id <> '' THEN chip_id ELSE '' END, string_agg({packed_row}, '')
+  SELECT chip_id, string_agg({packed_row}, '')
+  FROM (
+    SELECT * FROM telemetry_events
+    WHERE chip_id <> '' AND ({since} OR chip_id = ANY ({corrected}::text[]))
+      AND (recorded_at < {from} OR recorded_at >= {to})
+  ) AS timeless
+  GROUP BY chip_id
+  UNION ALL
+  SELECT '', string_agg({packed_row}, '')
   FROM telemetry_events
-  WHERE ({since} OR chip_id = ANY ({corrected}::text[])) AND (recorded_at < {from} OR recorded_at >= {to} {or_no_chip})
-  GROUP BY 1
+  WHERE (chip_id IS NULL OR chip_id = '') AND {since_without_chip}
+  HAVING count(*) > 0
 ) TO STDOUT (FORMAT binary)

@@ -89,15 +89,13 @@ CREATE TABLE IF NOT EXISTS telemetry_corrections (
 
 COMMENT ON TABLE telemetry_corrections IS 'Where telemetry rows were changed or deleted. May be emptied of what every reader has seen. TRUNCATE and the dropping of a partition are not noted: they are how old telemetry is forgotten.';
 COMMENT ON COLUMN telemetry_corrections.xid IS 'Transaction that did it.';
-COMMENT ON COLUMN telemetry_corrections.chip_id IS 'Device of the row.';
-COMMENT ON COLUMN telemetry_corrections.day IS 'UTC day of the row.';
+COMMENT ON COLUMN telemetry_corrections.chip_id IS 'Device of the row; empty where the row did not say.';
+COMMENT ON COLUMN telemetry_corrections.day IS 'UTC day of the row; infinite where its time was.';
 
 CREATE OR REPLACE FUNCTION note_telemetry_correction() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF OLD.chip_id IS NOT NULL AND isfinite(OLD.recorded_at) THEN
-    INSERT INTO telemetry_corrections (chip_id, day)
-    VALUES (OLD.chip_id, (OLD.recorded_at AT TIME ZONE 'UTC')::date) ON CONFLICT DO NOTHING;
-  END IF;
+  INSERT INTO telemetry_corrections (chip_id, day)
+  VALUES (coalesce(OLD.chip_id, ''), (OLD.recorded_at AT TIME ZONE 'UTC')::date) ON CONFLICT DO NOTHING;
   IF TG_OP = 'DELETE' THEN
     RETURN OLD;
   END IF;
