@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
+import { crmSchema } from './patients.fixture.ts'
 import { registry } from './registry.ts'
 import type { CreateWorld, World } from './replica-of-source.fixture.ts'
-
-const crmSchema = await readFile(new URL(import.meta.resolve('@tendon/sources/crm/schema.sql')), 'utf8')
 
 /** Whose reports every feed must invalidate, and when. */
 export function testInvalidation(createWorld: CreateWorld): void {

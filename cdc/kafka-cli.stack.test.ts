@@ -1,20 +1,9 @@
-import { execFile } from 'node:child_process'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import { runCli } from './cdc-process.fixture.ts'
 import { createKafkaWorld, type KafkaWorld } from './kafka-world.fixture.ts'
 import { registry } from './registry.ts'
 
-type Outcome = { code: number; stdout: string; stderr: string }
-
-async function cdc(world: KafkaWorld, ...argv: string[]): Promise<Outcome> {
-  const env = { PATH: process.env.PATH ?? '', ...world.settings }
-  const run = promisify(execFile)(process.execPath, [join(import.meta.dirname, 'cli.ts'), ...argv], { env })
-  return run.then(
-    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-    (failure: Outcome) => failure,
-  )
-}
+const cdc = (world: KafkaWorld, ...argv: string[]) => runCli(world.settings, ...argv)
 
 const nobody = `SELECT '' AS user_id WHERE false`
 

@@ -1,8 +1,13 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { startNativeStack } from '@tendon/platform/test-native-stack.fixture.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { runCli, type ServiceProcess, startService } from './cdc-process.fixture.ts'
 import type { CdcFeed } from './feed-supervisor.ts'
 import { hammerEntries, hammerTables, startHammer } from './hammer.fixture.ts'
 import { createKafkaWorld, type KafkaWorld } from './kafka-world.fixture.ts'
+import { crmSchema, reportsInSource, startClinic } from './patients.fixture.ts'
+import { registry } from './registry.ts'
+import { startToldReports } from './told-reports.fixture.ts'
 
 /** How often each fault strikes; the load goes on meanwhile. */
 const strikes = Number(process.env.TENDON_STRIKES ?? 1)
@@ -67,6 +72,52 @@ test.each(Object.entries(faults))(
     expect(await world.rows('SELECT topic, reason FROM cdc.dead_letters')).toEqual([])
   },
   240_000 * strikes,
+)
+
+test(
+  'kill -9 of the worker at random moments under load: every replica equals its source, and everybody concerned is told',
+  async () => {
+    const world = await createKafkaWorld(crmSchema, [...registry])
+    const told = await startToldReports(world.warehouse)
+    const settings = { ...world.settings, ...told.settings }
+    const clinic = await startClinic(world.url)
+    let worker: ServiceProcess | undefined
+    try {
+      const kills = 8 * strikes
+      for (let nth = 0; nth < kills; nth++) {
+        const before = told.calls()
+        worker = startService(settings)
+        // Some die before they have joined the group, the others while they work.
+        if (nth % 4 !== 0) await expect.poll(told.calls, { timeout: 60_000 }).toBeGreaterThan(before)
+        await delay(Math.random() * 3_000)
+        await worker.kill()
+      }
+      worker = startService(settings)
+      await clinic.stop()
+      const stoppedAt = performance.now()
+      const verified = await runCli(settings, 'verify', '--timeout-ms', '90000')
+      expect(verified).toMatchObject({ code: 0 })
+      process.stdout.write(
+        `kill -9 of the worker, ${kills} times: ${clinic.commits()} transactions, told in ${told.calls()} calls, ` +
+          `verified ${seconds(performance.now() - stoppedAt)} after the last one\n`,
+      )
+      // Who had left before the feed began is nobody's concern.
+      const known = await world.rows(
+        `SELECT DISTINCT JSONExtractString(key, 'id') AS id FROM cdc.events WHERE table = 'public.customers'`,
+      )
+      const ids = new Set(known.map(({ id }) => id))
+      const expected = [...(await reportsInSource(world.sql))].filter(([id]) => ids.has(id))
+      expect(told.reports()).toEqual(new Map(expected))
+      expect(await world.rows('SELECT topic, reason FROM cdc.dead_letters')).toEqual([])
+      expect(await worker.stop()).toBe(0)
+    } finally {
+      await clinic.stop().catch(() => {})
+      await worker?.kill().catch(() => {})
+      await told.stop()
+      await world.close()
+    }
+  },
+  300_000 * strikes,
 )
 
 const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`

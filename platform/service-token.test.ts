@@ -1,62 +1,16 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { exportJWK, generateKeyPair } from 'jose'
-import { Provider } from 'oidc-provider'
 import { expect, onTestFinished, test } from 'vitest'
 import { createAccessTokenVerifier } from './access-token.ts'
 import { createServiceTokenSource } from './service-token.ts'
+import { startTestProvider } from './test-provider.fixture.ts'
 
+const client = { clientId: 'tendon-etl', clientSecret: 'the secret: of+etl/%' }
 // The public address is not reachable from here; the provider is asked at its internal one.
 const issuer = 'http://id.tendon.invalid'
-const client = { clientId: 'tendon-etl', clientSecret: 'the secret: of+etl/%' }
-const tokenLifeS = 300
 
-/** A real provider with one service account, over HTTP. */
 async function startProvider(options: { port?: number; tokenLifeS?: number } = {}) {
-  const { privateKey } = await generateKeyPair('RS256', { extractable: true })
-  const provider = new Provider(issuer, {
-    jwks: { keys: [{ ...(await exportJWK(privateKey)), kid: 'k1', alg: 'RS256', use: 'sig' }] },
-    clients: [
-      {
-        client_id: client.clientId,
-        client_secret: client.clientSecret,
-        grant_types: ['client_credentials'],
-        redirect_uris: [],
-        response_types: [],
-        token_endpoint_auth_method: 'client_secret_basic',
-      },
-    ],
-    features: {
-      clientCredentials: { enabled: true },
-      devInteractions: { enabled: false },
-      resourceIndicators: {
-        enabled: true,
-        defaultResource: () => 'urn:tendon:reports-service',
-        getResourceServerInfo: () => ({
-          scope: '',
-          audience: 'reports-service',
-          accessTokenFormat: 'jwt',
-          accessTokenTTL: options.tokenLifeS ?? tokenLifeS,
-          jwt: { sign: { alg: 'RS256' } },
-        }),
-      },
-    },
-    extraTokenClaims: () => ({ roles: ['report-invalidator'] }),
-  })
-  let tokenRequests = 0
-  const handle = provider.callback()
-  const server = createServer((request, response) => {
-    if (request.url === '/token') tokenRequests += 1
-    handle(request, response)
-  })
-  await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve))
-  const stop = async () => {
-    server.closeAllConnections()
-    await new Promise((resolve) => server.close(resolve))
-  }
-  onTestFinished(() => (server.listening ? stop() : undefined))
-  const { port } = server.address() as AddressInfo
-  return { port, internalUrl: `http://127.0.0.1:${port}`, tokenRequests: () => tokenRequests, stop }
+  const provider = await startTestProvider({ issuer, ...client, ...options })
+  onTestFinished(() => provider.stop())
+  return provider
 }
 
 test('gets one token for however many callers, and it is good at the service', async () => {

@@ -1,0 +1,52 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+type Settings = Record<string, string>
+
+const program = (name: string) => join(import.meta.dirname, name)
+const environment = (settings: Settings) => ({ PATH: process.env.PATH ?? '', ...settings })
+
+export type Outcome = { code: number; stdout: string; stderr: string }
+
+/** Runs a command of `npm run cdc`. @param settings as environment variables, and no others are passed on */
+export async function runCli(settings: Settings, ...argv: string[]): Promise<Outcome> {
+  const env = environment(settings)
+  return promisify(execFile)(process.execPath, [program('cli.ts'), ...argv], { env }).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (failure: Outcome) => failure,
+  )
+}
+
+export type ServiceProcess = {
+  /** `kill -9`. @throws when it has ended by itself */
+  kill(): Promise<void>
+  /** As an operator stops it. @returns the exit code */
+  stop(): Promise<number | null>
+}
+
+/** The service as it runs in production: `node cdc/main.ts`. */
+export function startService(settings: Settings): ServiceProcess {
+  const child = spawn(process.execPath, [program('main.ts')], {
+    env: environment({
+      PORT: '0',
+      LOG_LEVEL: process.env.CDC_TEST_LOG === '1' ? 'debug' : 'fatal',
+      ...settings,
+    }),
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  const exited = once(child, 'exit')
+  async function end(signal: NodeJS.Signals): Promise<number | null> {
+    if (child.exitCode !== null)
+      throw new Error(`the service has ended by itself, exit code ${child.exitCode}`)
+    child.kill(signal)
+    return (await exited)[0]
+  }
+  return {
+    async kill() {
+      await end('SIGKILL')
+    },
+    stop: () => end('SIGTERM'),
+  }
+}
