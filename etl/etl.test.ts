@@ -27,6 +27,22 @@ test('start awaits the first run when told to, and its numbers can be scraped', 
   await etl.stop()
 })
 
+test('a job that is started anew knows when a run last succeeded, also while none does', async () => {
+  const successOf = async (etl: ReturnType<typeof story.createEtl>) =>
+    /^tendon_etl_last_success_timestamp_seconds .*$/m.exec(
+      await (await etl.app.request('/metrics')).text(),
+    )?.[0]
+  const former = story.createEtl({ config: { firstRun: 'await' } })
+  await former.start()
+  await former.stop()
+  await story.client.query('ALTER TABLE telemetry_events RENAME TO away')
+  const etl = story.createEtl({ config: { firstRun: 'await' } })
+  await etl.start()
+  expect(await successOf(etl)).not.toMatch(/ 0$/)
+  expect(await successOf(etl)).toBe(await successOf(former))
+  await etl.stop()
+})
+
 test('a first run that fails does not keep the job from starting', async () => {
   await story.client.query('ALTER TABLE telemetry_events RENAME TO away')
   const etl = story.createEtl({ config: { firstRun: 'await' } })

@@ -14,7 +14,7 @@ import { type Plan, planRun } from './plan.ts'
 import { countQuarantine } from './quarantine.ts'
 import { runEtl } from './run.ts'
 import { createRunMetrics } from './run-metrics.ts'
-import type { EtlRun } from './run-records.ts'
+import { type EtlRun, findLastSuccess } from './run-records.ts'
 import type { RunParts, SkippedRun } from './run-session.ts'
 import { createSchedule } from './schedule.ts'
 
@@ -83,6 +83,16 @@ export function createEtl(options: {
     }
   }
 
+  /** So that a start is not taken for a job that has never succeeded. */
+  async function recallSuccess(): Promise<void> {
+    try {
+      const last = await findLastSuccess(warehouse)
+      if (last) runMetrics.recallSuccess(last)
+    } catch (err) {
+      log.warn({ err }, 'the last run that succeeded is not known')
+    }
+  }
+
   /** For runs that nobody waits for. */
   async function runAndLog(reason: string): Promise<void> {
     log.debug({ reason }, 'run begins')
@@ -108,6 +118,7 @@ export function createEtl(options: {
     }),
     async start() {
       schedule.start()
+      await recallSuccess()
       const firstRun = runAndLog('start')
       if (config.firstRun === 'await') await firstRun
     },

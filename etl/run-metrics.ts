@@ -4,6 +4,8 @@ import type { EtlRun } from './run-records.ts'
 import type { SkippedRun } from './run-session.ts'
 
 export type RunMetrics = {
+  /** What a process before this one achieved. */
+  recallSuccess(run: EtlRun): void
   observeRun(run: EtlRun | SkippedRun | { state: 'failed' }): void
   /** @param counts rows in quarantine, by reason */
   observeQuarantine(counts: readonly { reason: string; rows: number }[]): void
@@ -37,7 +39,17 @@ export function createRunMetrics(metrics: Metrics): RunMetrics {
   const quarantine = metrics.gauge('quarantine_rows_count', 'Telemetry rows in quarantine, by reason', [
     'reason',
   ])
+
+  function observeSuccess({ started_at, finished_at }: EtlRun): number | undefined {
+    if (!finished_at) return undefined
+    const seconds = (Date.parse(finished_at) - Date.parse(started_at)) / 1000
+    lastDuration.set(seconds)
+    lastSuccess.set(Date.parse(finished_at) / 1000)
+    return seconds
+  }
+
   return {
+    recallSuccess: observeSuccess,
     observeRun(run) {
       runs.inc({ state: run.state })
       if (!('run_id' in run)) return
@@ -48,11 +60,8 @@ export function createRunMetrics(metrics: Metrics): RunMetrics {
       watermarkLag.set(run.watermark_lag_s)
       problems.reset()
       for (const { kind } of run.problems) problems.inc({ kind })
-      if (!run.finished_at) return
-      const seconds = (Date.parse(run.finished_at) - Date.parse(run.started_at)) / 1000
-      duration.observe(seconds)
-      lastDuration.set(seconds)
-      lastSuccess.set(Date.parse(run.finished_at) / 1000)
+      const seconds = observeSuccess(run)
+      if (seconds !== undefined) duration.observe(seconds)
     },
     observeQuarantine(counts) {
       quarantine.reset()
