@@ -1,7 +1,6 @@
-import { renameSync } from 'node:fs'
+import { openSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
-import { createLog, type Log } from '@tendon/platform/log.ts'
-import pino from 'pino'
+import { bufferedLines, createLog, type Log } from '@tendon/platform/log.ts'
 import type { EmbeddedConfig } from './options.ts'
 
 /** The log of one service. */
@@ -15,7 +14,6 @@ export function openLogFile(folder: string, level: EmbeddedConfig['logLevel']): 
   } catch {
     // There was none.
   }
-  // Written at once: a start that fails ends the process at once too, and its last lines matter most.
-  const destination = pino.destination({ dest: path, sync: true })
+  const destination = bufferedLines(openSync(path, 'a'))
   return (service) => createLog({ service, level }, destination)
 }
