@@ -171,6 +171,26 @@ describe('an access token', () => {
     const failure = await failureOf(`Bearer ${await sign({ ...claims, exp: nowS - 6 })}`, verify)
     expect(failure).toMatchObject({ code: 'TENDON-PLATFORM-007', definition: { status: 401 } })
   })
+
+  test('that was good before ends with its time all the same', async () => {
+    let nowMs = now()
+    const verify = createAccessTokenVerifier({ issuer, audience, internalUrl, now: () => nowMs })
+    const authorization = `Bearer ${await sign({ ...claims, exp: nowS + 30 })}`
+    for (const seconds of [0, 20, 34]) {
+      nowMs = (nowS + seconds) * 1000
+      expect(await verify(authorization)).toMatchObject({ subject: 'alice' })
+    }
+    nowMs = (nowS + 35) * 1000
+    expect(await failureOf(authorization, verify)).toMatchObject({ code: 'TENDON-PLATFORM-007' })
+  })
+
+  test('that one service knows as good is not for another', async () => {
+    await createAccessTokenVerifier({ issuer, audience, internalUrl, now })(`Bearer ${await sign(claims)}`)
+    const elsewhere = createAccessTokenVerifier({ issuer, audience: 'another-service', internalUrl, now })
+    expect(await failureOf(`Bearer ${await sign(claims)}`, elsewhere)).toMatchObject({
+      code: 'TENDON-PLATFORM-006',
+    })
+  })
 })
 
 describe('a provider', () => {
