@@ -15,6 +15,9 @@ export type ToldReports = {
   /** What each user's report says that was made at the last time somebody told of them. */
   reports(): Map<string, string>
   calls(): number
+  /** From now on calls get no answer, and nothing is made of them. Resolves when there is the first. */
+  loseCalls(): Promise<void>
+  answerCalls(): void
   stop(): Promise<void>
 }
 
@@ -27,11 +30,16 @@ export async function startToldReports(warehouse: Warehouse): Promise<ToldReport
   const verify = createAccessTokenVerifier({ issuer, audience: 'reports-service', internalUrl })
   const made = new Map<string, { call: number; text: string }>()
   let calls = 0
+  let lost: PromiseWithResolvers<void> | undefined
 
   const log = createLog({ service: 'test', level: 'fatal' })
   const app = createHttpApp({ log, metrics: createMetrics('test') })
   app.post('/invalidate', async (c) => {
     await verify(c.req.header('authorization'))
+    if (lost) {
+      lost.resolve()
+      return new Promise<never>(() => {})
+    }
     const body = invalidateRequest.parse(await c.req.json())
     const userIds = 'user_ids' in body ? body.user_ids : [body.user_id]
     const call = ++calls
@@ -52,6 +60,13 @@ export async function startToldReports(warehouse: Warehouse): Promise<ToldReport
     },
     reports: () => new Map([...made].map(([userId, { text }]) => [userId, text])),
     calls: () => calls,
+    loseCalls() {
+      lost = Promise.withResolvers()
+      return lost.promise
+    },
+    answerCalls() {
+      lost = undefined
+    },
     async stop() {
       await server.close()
       await provider.stop()
