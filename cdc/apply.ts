@@ -38,29 +38,40 @@ const existingViews = defineQuery({
 })
 
 /**
- * Brings `crm.<table>` and the views of one table to what the registry and the source's catalog say. Where the
- * log is not enough to fill the table's new shape, its snapshot is forgotten first, so that the feed takes another
+ * Brings `crm.<table>` and the views of each table to what the registry and the source's catalog say. Where the
+ * log is not enough to fill the table's new shape, its snapshot is forgotten first, so that the feed reads it whole
  * even if it dies in between.
+ *
+ * A replica that cannot be altered into its new shape is left to its readers as it was, and no event reaches it any
+ * more, until `resyncTable` puts another one in its place.
  * @param options.runsAhead changes of the new shape may have been applied to the old one already
+ * @returns those that are in shape
  */
-export async function applyReplica(
+export async function applyReplicas(
   source: ClientBase,
   warehouse: Warehouse,
-  replica: ReplicaTable,
+  replicas: readonly ReplicaTable[],
   log: Log,
   options: { runsAhead?: boolean } = {},
-): Promise<void> {
-  await applyTable(source, warehouse, replica, log, options.runsAhead ?? false)
-  await applyViews(warehouse, replica, log)
+): Promise<ReplicaTable[]> {
+  const inShape: ReplicaTable[] = []
+  for (const replica of replicas) {
+    if (await applyTable(source, warehouse, replica, log, options.runsAhead ?? false)) {
+      await applyViews(warehouse, replica, log)
+      inShape.push(replica)
+    } else await dropViews(warehouse, replica)
+  }
+  return inShape
 }
 
+/** @returns whether the table has its shape now */
 async function applyTable(
   source: ClientBase,
   warehouse: Warehouse,
   replica: ReplicaTable,
   log: Log,
   runsAhead: boolean,
-): Promise<void> {
+): Promise<boolean> {
   const target = replicaTableName(replica)
   const table = replica.source.qualifiedName
   const existing = await warehouse.query(replicaColumns, { table: replica.name })
@@ -68,7 +79,7 @@ async function applyTable(
     await forgetSnapshot(warehouse, table)
     await warehouse.command(createReplicaSql(replica))
     log.info({ table }, 'made the replica')
-    return
+    return true
   }
 
   const held = new Map(existing.map((column) => [column.name, column]))
@@ -86,10 +97,11 @@ async function applyTable(
   if (key?.sorting_key.replace(/^\((.*)\)$/, '$1') !== sortingKey || isOther) {
     // PostgreSQL rewrites a table without a word in the WAL, so that the old values are worth nothing.
     await forgetSnapshot(warehouse, table)
-    await warehouse.command(`DROP TABLE ${target} SYNC`)
-    await warehouse.command(createReplicaSql(replica))
-    log.warn({ table }, 'made the replica anew: its key or a column is another one')
-    return
+    log.warn(
+      { table },
+      'its key or a column is another one: the replica stays as it was until another takes its place',
+    )
+    return false
   }
   if (widened.length > 0 && runsAhead) await forgetSnapshot(warehouse, table)
   for (const column of widened) {
@@ -100,6 +112,7 @@ async function applyTable(
     await warehouse.command(`ALTER TABLE ${target} ADD COLUMN ${columnDefinition(replica, column)}`)
     log.info({ table, column: column.name }, 'added a column to the replica')
   }
+  return true
 }
 
 /** Rows that were there before a column was added, and got its default, have no event that says so. */
@@ -119,8 +132,8 @@ function sortingKeyName(name: string): string {
 }
 
 /** The new view is there before the old one goes: between the two, an event is only applied twice. */
-async function applyViews(warehouse: Warehouse, replica: ReplicaTable, log: Log): Promise<void> {
-  const existing = (await warehouse.query(existingViews, {})).map(({ name }) => name)
+export async function applyViews(warehouse: Warehouse, replica: ReplicaTable, log: Log): Promise<void> {
+  const existing = await viewsOf(warehouse, replica)
   const views = deriveViews(replica)
   for (const view of views) {
     if (existing.includes(view.name)) continue
@@ -128,9 +141,29 @@ async function applyViews(warehouse: Warehouse, replica: ReplicaTable, log: Log)
     log.info({ table: replica.source.qualifiedName, view: view.name }, 'made a view')
   }
   const current = new Set(views.map(({ name }) => name))
-  const prefixes = [viewNamePrefix(replica, 'apply'), viewNamePrefix(replica, 'misfits')]
-  for (const name of existing) {
-    const isOld = prefixes.some((prefix) => name.length === prefix.length + 12 && name.startsWith(prefix))
-    if (isOld && !current.has(name)) await warehouse.command(`DROP VIEW cdc.${chIdentifier(name)} SYNC`)
+  await dropViews(warehouse, replica, (name) => !current.has(name))
+}
+
+async function dropViews(
+  warehouse: Warehouse,
+  replica: ReplicaTable,
+  isOld: (name: string) => boolean = () => true,
+): Promise<void> {
+  for (const name of (await viewsOf(warehouse, replica)).filter(isOld)) {
+    await warehouse.command(`DROP VIEW cdc.${chIdentifier(name)} SYNC`)
   }
+}
+
+/** Names of the views that carry events into the replica, and of those that find misfits. */
+async function viewsOf(warehouse: Warehouse, replica: ReplicaTable): Promise<string[]> {
+  const prefixes = [viewNamePrefix(replica, 'apply'), viewNamePrefix(replica, 'misfits')]
+  const names = (await warehouse.query(existingViews, {})).map(({ name }) => name)
+  return names.filter((name) =>
+    prefixes.some((prefix) => name.length === prefix.length + 12 && name.startsWith(prefix)),
+  )
+}
+
+/** Whether no event reaches the replica: it has another shape than its source. */
+export async function isDetached(warehouse: Warehouse, replica: ReplicaTable): Promise<boolean> {
+  return (await viewsOf(warehouse, replica)).length === 0
 }

@@ -8,7 +8,6 @@ import type { SourceRows } from './complete-changes.ts'
 import { completeMessages } from './complete-messages.ts'
 import { addKey, type TableChanges } from './concerned-users.ts'
 import type { ReplicaTable } from './derive-table.ts'
-import { expandTombstonesSql } from './derive-view.ts'
 import { cdcErrors } from './errors.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
 import type { Invalidate } from './invalidate.ts'
@@ -16,6 +15,7 @@ import { commitMetadata, type KafkaProgress, type Offsets, partitionId } from '.
 import { retry } from './retry.ts'
 import type { SourceTable } from './source-catalog.ts'
 import { tellUsers } from './tell-users.ts'
+import { truncateReplica } from './truncate-replica.ts'
 
 /** Batches of other partitions go on while one waits. */
 const partitionsAtOnce = 4
@@ -115,7 +115,7 @@ export function createChangeConsumer(options: {
     await whileBeating(heartbeat, inKafka(BigInt(message.lsn)))
     await progress.visible((await progress.bounds()).ends, heartbeat)
     await retry('truncating a replica', again, () =>
-      warehouse.command(expandTombstonesSql(replica), {
+      truncateReplica(warehouse, replica, {
         version: message.version.toString(),
         lsn: message.lsn,
         tx_id: message.txId,

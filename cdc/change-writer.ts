@@ -2,10 +2,10 @@ import type { Log } from '@tendon/platform/log.ts'
 import { clickHouseErrorCode, type Warehouse } from '@tendon/warehouse/client.ts'
 import { completeChanges, type SourceRows } from './complete-changes.ts'
 import { refusedLetter } from './dead-letters.ts'
-import { expandTombstonesSql } from './derive-view.ts'
 import { type EventBatch, eventColumns, type Truncation } from './event-batch.ts'
 import { versionAt } from './lsn.ts'
 import { retry } from './retry.ts'
+import { truncateReplica } from './truncate-replica.ts'
 
 /**
  * ClickHouse's errors about a value, which another attempt would meet again: parsing (6, 26, 27, 38, 41, 72, 376),
@@ -53,7 +53,7 @@ export function createChangeWriter(options: {
 
   async function expand({ codec, header }: Truncation): Promise<void> {
     await untilDone('truncating a replica', () =>
-      warehouse.command(expandTombstonesSql(codec.replica), {
+      truncateReplica(warehouse, codec.replica, {
         version: versionAt(header.position, header.index).toString(),
         lsn: String(header.lsn),
         tx_id: String(header.txId),

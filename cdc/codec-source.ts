@@ -29,17 +29,19 @@ export function createCodecSource(catalog: Catalog, explained: Set<string>) {
       const replica = replicas.get(relation.qualifiedName)
       if (!replica) return undefined
       const { entry, columns } = replica.source
+      const formerTypes = new Set<string>()
       for (const { name, typeOid } of relation.columns) {
         const column = columns.find((candidate) => candidate.name === name)
         const agrees = column ? column.typeOid === typeOid : entry.omitColumns?.includes(name)
-        if (!agrees) {
-          const place = `${relation.qualifiedName}.${name}`
-          lookInto(`${place} ${typeOid}`, `${place} is new, or of another type.`)
-        }
+        if (agrees) continue
+        const place = `${relation.qualifiedName}.${name}`
+        lookInto(`${place} ${typeOid}`, `${place} is new, or of another type.`)
+        formerTypes.add(name)
       }
       return createTableCodec(
         replica,
         relation.columns.map(({ name }) => name),
+        formerTypes,
       )
     },
     onUnexpectedNull(codec: TableCodec, column: string): void {

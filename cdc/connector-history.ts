@@ -12,9 +12,10 @@ import type { KafkaConfig } from './options.ts'
 import { type Position, readNewestVersion, readPosition, writePosition } from './positions.ts'
 import { ReplicationConnection } from './replication-connection.ts'
 import { dropSlot, identifySystem, readSlot } from './replication-slot.ts'
-import { forgetSnapshot, readFinishedSnapshots } from './snapshot-record.ts'
+import { forgetSnapshot } from './snapshot-record.ts'
 import { readWalEnd } from './source-position.ts'
 import { planStart, type SourceIdentity } from './start-plan.ts'
+import { isOtherPublication, unreadTables } from './unread-tables.ts'
 
 export type PreparedConnector = {
   position: Position
@@ -52,15 +53,18 @@ export async function prepareConnector(options: {
 
   if (existing && history && stored) {
     const isStreaming = await connector.isStreaming()
-    const finished = await readFinishedSnapshots(warehouse)
-    const unrecorded = catalog.replicas
-      .map(({ source: { qualifiedName } }) => qualifiedName)
-      .filter((table) => finished.get(table) !== catalog.memberships.get(table))
     const slot = await readSlot(source, config.slotName)
     const reason =
       lostSlotOf(await connector.status()) ??
       (await lostByWarehouse(warehouse, stored, commits)) ??
-      reasonToBeginAnew({ identity, stored, slot, config, isStreaming })
+      reasonToBeginAnew({
+        identity,
+        stored,
+        slot,
+        config,
+        isStreaming,
+        isOtherPublication: await isOtherPublication(warehouse, catalog),
+      })
     if (!reason) {
       const wanted = derive(history)
       if (!isSame(existing, wanted)) {
@@ -68,7 +72,12 @@ export async function prepareConnector(options: {
         log.info({ connector: config.slotName }, 'changed the connector')
       }
       return isStreaming
-        ? { position: stored, base: history.base, isInitial: false, unread: unrecorded }
+        ? {
+            position: stored,
+            base: history.base,
+            isInitial: false,
+            unread: await unreadTables(warehouse, catalog),
+          }
         : { position: stored, base: history.base, isInitial: true, unread: [] }
     }
     log.warn(
@@ -112,8 +121,9 @@ function reasonToBeginAnew(state: {
   slot: Awaited<ReturnType<typeof readSlot>>
   config: KafkaConfig
   isStreaming: boolean
+  isOtherPublication: boolean
 }): TendonError | undefined {
-  const { identity, stored, slot, config, isStreaming } = state
+  const { identity, stored, slot, config, isStreaming, isOtherPublication: isOther } = state
   const plan = planStart({
     identity,
     stored,
@@ -123,7 +133,7 @@ function reasonToBeginAnew(state: {
       slot || isStreaming
         ? slot && { ...slot, confirmedLsn: 0n }
         : { confirmedLsn: 0n, isLost: false, isActive: false },
-    unrecorded: [],
+    isOtherPublication: isOther,
   })
   return plan.kind === 'snapshot' ? plan.reason : undefined
 }

@@ -55,11 +55,11 @@ export const cdcErrors = defineErrors('CDC', {
     title: 'A column cannot be replicated as the registry says',
     help: 'Change its entry in cdc/registry.ts, or rename the column.',
   },
-  tableNotSnapshotted: {
+  publicationReplaced: {
     number: 10,
     status: 503,
-    title: 'A table has changes that were not recorded',
-    help: 'Nothing to do: a new snapshot is taken. Tables added to the registry or to the publication need one.',
+    title: 'The publication is another one than before',
+    help: 'Nothing to do: a new snapshot is taken, since changes may have passed while there was none.',
   },
   schemaChanged: {
     number: 11,

@@ -1,10 +1,11 @@
 import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type pg from 'pg'
-import { applyReplica } from './apply.ts'
+import { applyReplicas } from './apply.ts'
 import { type Catalog, readCatalog } from './catalog.ts'
 import { type CatalogWatch, createCatalogWatch } from './catalog-watch.ts'
 import { createCodecSource } from './codec-source.ts'
+import type { ReplicaTable } from './derive-table.ts'
 import { keepGauges } from './feed-gauges.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
 import { type Pipeline, startPipeline } from './feed-pipeline.ts'
@@ -20,9 +21,9 @@ import type { RegistryEntry } from './registry.ts'
 import { ReplicationConnection } from './replication-connection.ts'
 import { identifySystem, readSlot } from './replication-slot.ts'
 import { beginSnapshot, takeSnapshot } from './snapshot.ts'
-import { readFinishedSnapshots } from './snapshot-record.ts'
 import { createSourceRows } from './source-rows.ts'
 import { planStart, type SourceIdentity, type StartPlan } from './start-plan.ts'
+import { isOtherPublication, readUnread, unreadTables } from './unread-tables.ts'
 import { WalStream } from './wal-stream.ts'
 
 export type SessionOptions = FeedHooks & {
@@ -53,7 +54,7 @@ export async function runSession(options: SessionOptions): Promise<never> {
     const readEntries = () => readKnownTables(warehouse, options.entries)
     const catalog = await readCatalog(source, config.publicationName, await readEntries())
     for (const { code, message } of catalog.problems) log.error({ error_code: code }, message)
-    for (const replica of catalog.replicas) await applyReplica(source, warehouse, replica, log)
+    const inShape = await applyReplicas(source, warehouse, catalog.replicas, log)
     connection = await ReplicationConnection.open(config.crmDatabaseUrl)
     signal.throwIfAborted()
     signal.addEventListener('abort', () => connection?.destroy(), { once: true })
@@ -63,6 +64,7 @@ export async function runSession(options: SessionOptions): Promise<never> {
         source,
         connection,
         catalog,
+        inShape,
         watch,
         onPipeline: (started) => {
           pipeline = started
@@ -87,11 +89,12 @@ async function readChanges(
     source: pg.Client
     connection: ReplicationConnection
     catalog: Catalog
+    inShape: ReplicaTable[]
     watch: CatalogWatch
     onPipeline: (pipeline: Pipeline) => void
   },
 ): Promise<never> {
-  const { source, connection, catalog, watch } = parts
+  const { source, connection, catalog, inShape, watch } = parts
   const { config, warehouse, explained, log, metrics, onState, onPosition, onUrge, isAwaited } = session
   const identity = await identifySystem(connection)
   const stored = await readPosition(warehouse, config.slotName)
@@ -102,6 +105,9 @@ async function readChanges(
       : await beginSnapshot({ source, connection, warehouse, slotName: config.slotName, identity, stored })
 
   let stream: WalStream | undefined
+  let reached = start.lsn
+  // Nobody has caught up who has not read a table.
+  let isReading = true
   const pipeline = startPipeline({
     warehouse,
     feed: config.slotName,
@@ -110,8 +116,9 @@ async function readChanges(
     readSource: createSourceRows(() => connectSource(config.crmDatabaseUrl)),
     invalidate: session.invalidate,
     acknowledge: (lsn) => {
+      reached = lsn
       stream?.acknowledge(lsn)
-      onPosition(lsn)
+      if (!isReading) onPosition(lsn)
     },
     log,
     metrics,
@@ -121,20 +128,52 @@ async function readChanges(
   const reading = async (): Promise<never> => {
     if (plan.kind === 'snapshot') {
       onState('snapshot')
-      await takeSnapshot({ connection, warehouse, catalog, pipeline, start, log, signal: session.signal })
+      const shaped = { ...catalog, replicas: inShape }
+      await takeSnapshot({
+        connection,
+        warehouse,
+        catalog: shaped,
+        pipeline,
+        start,
+        log,
+        signal: session.signal,
+      })
       metrics.snapshotTaken()
-    } else onPosition(start.lsn)
+    }
     const decoder = new PgOutputDecoder({
       queue: pipeline.queue,
       versionOffset: start.history.versionOffset,
       ...createCodecSource(catalog, explained),
       onDescribedAgain: () => watch.look(),
     })
-    stream = new WalStream({ connection, pipeline, decoder, from: start.lsn, isAwaited, log })
+    stream = new WalStream({
+      connection,
+      pipeline,
+      decoder,
+      from: start.lsn,
+      isAwaited: () => isReading || isAwaited(),
+      log,
+    })
     await stream.start(config.slotName, config.publicationName)
     log.info({ from: formatLsn(start.lsn) }, 'streaming')
     onUrge(() => stream?.askPosition())
     onState('streaming')
+    await readUnread({
+      tables: await unreadTables(warehouse, catalog),
+      catalog,
+      warehouse,
+      crmDatabaseUrl: config.crmDatabaseUrl,
+      feed: config.slotName,
+      reached: () => {
+        stream?.askPosition()
+        return reached
+      },
+      invalidate: session.invalidate,
+      log,
+      signal: session.signal,
+    })
+    isReading = false
+    onPosition(reached)
     return connection.ended
   }
   return Promise.race([reading(), pipeline.failed])
@@ -147,16 +186,12 @@ async function planSession(
   identity: SourceIdentity,
   stored: Position | undefined,
 ): Promise<StartPlan> {
-  const finished = await readFinishedSnapshots(warehouse)
-  const isRecorded = (table: string) => finished.get(table) === catalog.memberships.get(table)
   const plan = planStart({
     identity,
     stored,
     slot: await readSlot(source, config.slotName),
     slotName: config.slotName,
-    unrecorded: catalog.replicas
-      .map((replica) => replica.source.qualifiedName)
-      .filter((table) => !isRecorded(table)),
+    isOtherPublication: await isOtherPublication(warehouse, catalog),
   })
   if (plan.kind === 'snapshot') {
     const { reason } = plan

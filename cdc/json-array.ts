@@ -6,11 +6,12 @@ const nullText = Buffer.from('null')
 /**
  * An array as a JSON array, from PostgreSQL's text (docs, "Array Input and Output Syntax"): `{1,NULL,"a,b"}`,
  * nested for each dimension. Bounds that stand in front (`[0:1]={…}`) have no place in JSON and are left out.
+ * What it writes throws when the text is no array's.
  */
 export function arrayWriter(writeElement: JsonWriter): JsonWriter {
   return (source, start, end, target, at) => {
     let position = at
-    let index = source[start] === open ? start : source.indexOf(equals, start) + 1
+    let index = startOfElements(source, start, end)
     while (index < end) {
       const byte = source[index]!
       if (byte === open) target[position++] = 0x5b
@@ -34,6 +35,13 @@ export function arrayWriter(writeElement: JsonWriter): JsonWriter {
     }
     return position
   }
+}
+
+function startOfElements(source: Buffer, start: number, end: number): number {
+  const first = source[start] === open ? start : source.indexOf(equals, start) + 1
+  if (first < start || first >= end || source[first] !== open)
+    throw new Error('The text of an array does not begin with {.')
+  return first
 }
 
 function endOfBareElement(source: Buffer, start: number, end: number): number {

@@ -60,7 +60,7 @@ test('apply says beforehand what it will do, does it, and has nothing to do then
   const world = await createKafkaWorld('CREATE TABLE customers (id integer PRIMARY KEY)', [])
   await world.sql.query(`
     CREATE TABLE prosthesis_models (id integer PRIMARY KEY, weight_grams numeric, list_price numeric, features text[] NOT NULL);
-    CREATE TABLE prostheses (id integer PRIMARY KEY, customer_id uuid)`)
+    CREATE TABLE prostheses (id integer PRIMARY KEY, customer_id uuid, model_id integer)`)
   const planned = JSON.parse((await cdc(world, 'apply', '--dry-run', '--json')).stdout)
   expect(planned.steps.join('\n')).toMatch(
     /CREATE PUBLICATION[\s\S]*CREATE TABLE[\s\S]*ENGINE = Kafka[\s\S]*connector with/,

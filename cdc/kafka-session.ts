@@ -3,13 +3,14 @@ import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type { Admin, Consumer } from 'kafkajs'
 import type pg from 'pg'
-import { applyReplica } from './apply.ts'
+import { applyReplicas } from './apply.ts'
 import { applyChain } from './apply-chain.ts'
 import { type Catalog, readCatalog } from './catalog.ts'
 import { createCatalogWatch } from './catalog-watch.ts'
 import { createChangeConsumer, type NewestChange } from './change-consumer.ts'
 import { type Connector, createConnector } from './connect-rest.ts'
 import { lostSlotOf } from './connector-history.ts'
+import type { ReplicaTable } from './derive-table.ts'
 import { cdcErrors } from './errors.ts'
 import { keepGauges } from './feed-gauges.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
@@ -28,7 +29,6 @@ import {
 } from './kafka-progress.ts'
 import { finishInitialSnapshot } from './kafka-snapshot.ts'
 import { changeTopic, clickHouseGroup, workerGroup } from './kafka-table.ts'
-import { readUnread } from './kafka-unread.ts'
 import { readKnownTables } from './known-tables.ts'
 import type { KafkaConfig } from './options.ts'
 import { type Position, writePosition } from './positions.ts'
@@ -37,6 +37,7 @@ import type { RegistryEntry } from './registry.ts'
 import { readSlot } from './replication-slot.ts'
 import { forgetSnapshot } from './snapshot-record.ts'
 import { createSourceRows } from './source-rows.ts'
+import { readUnread } from './unread-tables.ts'
 
 /** A change need not wait for it: it is only how soon the position follows. */
 const progressIntervalMs = 250
@@ -80,9 +81,7 @@ export async function runKafkaSession(options: KafkaSessionOptions): Promise<nev
     const catalog = await readCatalog(source, config.publicationName, await readEntries())
     for (const { code, message } of catalog.problems) log.error({ error_code: code }, message)
     // ClickHouse goes on reading while its tables are brought along.
-    for (const replica of catalog.replicas) {
-      await applyReplica(source, warehouse, replica, log, { runsAhead: true })
-    }
+    const inShape = await applyReplicas(source, warehouse, catalog.replicas, log, { runsAhead: true })
     await connectAdmin(admin)
     const connector = createConnector(config.kafkaConnectUrl, config.slotName)
     const chain = await applyChain({ source, warehouse, admin, connector, catalog, config, log })
@@ -98,7 +97,7 @@ export async function runKafkaSession(options: KafkaSessionOptions): Promise<nev
     return await Promise.race([
       follow(
         { ...options, signal },
-        { source, catalog, connector, consumer, progress, ...chain, ...before, watch },
+        { source, catalog, connector, consumer, progress, ...chain, ...before, inShape, watch },
       ),
       watch.run(),
       keepGauges({ ...options, source, slotName: config.slotName, signal }),
@@ -177,6 +176,7 @@ async function follow(
     unread: string[]
     topics: string[]
     before: Offsets
+    inShape: ReplicaTable[]
     watch: { look(): void }
   },
 ): Promise<never> {
@@ -184,7 +184,8 @@ async function follow(
   const { source, catalog, connector, consumer, progress, isInitial, watch } = parts
   let position = parts.position
   let confirmed = 0n
-  let isReading = false
+  // Nobody has caught up who has not read a table.
+  let isReading = true
   let urged = Promise.withResolvers<void>()
   session.onUrge(() => urged.resolve())
 
@@ -265,7 +266,7 @@ async function follow(
         if (isDue) {
           await store({ lsn })
           writtenAt = performance.now()
-          onPosition(lsn)
+          if (!isReading) onPosition(lsn)
         }
       }
       await Promise.race([urged.promise, delay(progressIntervalMs, undefined, { signal })])
@@ -279,7 +280,7 @@ async function follow(
       await finishInitialSnapshot({
         connector,
         warehouse,
-        catalog,
+        catalog: { ...catalog, replicas: parts.inShape },
         progress,
         base: parts.base,
         dealtWith,
@@ -290,13 +291,16 @@ async function follow(
       metrics.snapshotTaken()
     }
     onState('streaming')
-    const reading = readAll(parts.unread)
+    const detached = catalog.replicas.filter((replica) => !parts.inShape.includes(replica))
+    const reading = readAll([
+      ...parts.unread,
+      ...detached.map(({ source: { qualifiedName } }) => qualifiedName),
+    ])
     const [never] = await Promise.all([moveOn(), reading])
     return never
   }
 
   async function readAll(tables: string[]): Promise<void> {
-    isReading = tables.length > 0
     const { crmDatabaseUrl, slotName: feed } = config
     await readUnread({
       tables,
@@ -304,12 +308,13 @@ async function follow(
       warehouse,
       crmDatabaseUrl,
       feed,
-      position: () => position,
+      reached: () => position.lsn,
       invalidate: session.invalidate,
       log,
       signal,
     })
     isReading = false
+    onPosition(position.lsn)
   }
 
   return Promise.race([changes.run(), snapshotFirst()])

@@ -3,20 +3,25 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import type pg from 'pg'
 import { z } from 'zod'
+import { applyViews } from './apply.ts'
 import { BatchQueue, defaultLimits } from './batch-queue.ts'
 import { type ChangeWriter, createChangeWriter } from './change-writer.ts'
 import { atComparisonPoint, type ComparisonParts } from './comparison-point.ts'
-import type { ReplicaTable } from './derive-table.ts'
+import { type ReplicaTable, replicaTableName } from './derive-table.ts'
 import { applySql, expandTombstonesSql, isOfTableSql } from './derive-view.ts'
+import { cdcErrors } from './errors.ts'
 import type { EventHeader } from './event-batch.ts'
 import type { LogVisibility } from './log-visibility.ts'
 import { formatLsn, versionHalves } from './lsn.ts'
 import { readTable } from './read-table.ts'
 import { ReplicationConnection } from './replication-connection.ts'
 import { type Shadow, withShadow } from './shadow.ts'
+import { lookUpTables } from './source-catalog.ts'
+import { readWalEnd } from './source-position.ts'
 import type { SourceSnapshot } from './source-snapshot.ts'
 import { chLiteral } from './sql-names.ts'
-import type { Versions } from './tell-users.ts'
+import { type Versions, wholeLog } from './tell-users.ts'
+import { laterTruncates, truncateReplica } from './truncate-replica.ts'
 
 export type ResyncOptions = ComparisonParts & {
   crmDatabaseUrl: string
@@ -37,30 +42,59 @@ export type ResyncOptions = ComparisonParts & {
 export async function resyncTable(
   options: ResyncOptions,
 ): Promise<{ rows: number; position: string; versions: Versions }> {
-  const { warehouse, replica } = options
-  return withShadow(warehouse, replica, (shadow) =>
+  const { warehouse, replica, log } = options
+  const fill = (shadow: Shadow) =>
     atComparisonPoint(options, replica, async ({ snapshot, visibility }) => {
+      await refuseOtherShape(snapshot, replica)
       // The moment came after the shadow's view: once the log has what was committed before, no insert is on its
       // way any more that would pass the view by.
       const seen = await visibility
-      await fillWithLater(warehouse, replica, shadow, seen)
+      await fillWithLater(warehouse, replica, shadow.name, seen)
       const places = await readPlaces(warehouse, replica, seen)
       const rows = await readRows(options, snapshot, places)
-      if (shadow.shape !== undefined) await deleteVanished(warehouse, replica, snapshot, places)
-      return { rows, position: formatLsn(snapshot.lsnBefore), versions: versionsOf(places) }
-    }),
-  )
+      // Keys of another shape are none of the new replica's.
+      const isComparable = shadow.shape !== undefined && !shadow.isDetached
+      if (isComparable) await deleteVanished(warehouse, replica, snapshot, places)
+      const versions = shadow.isDetached ? wholeLog : versionsOf(places)
+      return { rows, position: formatLsn(snapshot.lsnBefore), versions, seen }
+    })
+  const { rows, position, versions } = await withShadow(warehouse, replica, fill, async ({ seen }) => {
+    await applyViews(warehouse, replica, log)
+    // What is on its way has passed the view by, and is in the log once what was committed before is.
+    await options.caughtUp(await currentWalEnd(options.connect))
+    await fillWithLater(warehouse, replica, replicaTableName(replica), seen)
+    for (const event of await laterTruncates(warehouse, replica, seen)) {
+      await truncateReplica(warehouse, replica, event)
+    }
+  })
+  return { rows, position, versions }
 }
 
-/** What the moment has not seen, but came before the shadow's view. */
+/** From the moment on the table cannot be altered. Before it, it may have been, since the catalog was read. */
+async function refuseOtherShape({ client }: SourceSnapshot, { source }: ReplicaTable): Promise<void> {
+  const { tables } = await lookUpTables(client, [source.entry])
+  if (JSON.stringify(tables[0]) === JSON.stringify(source)) return
+  throw cdcErrors.schemaChanged(`${source.qualifiedName} has changed its shape meanwhile; run it again.`)
+}
+
+async function currentWalEnd(connect: () => Promise<pg.Client>): Promise<bigint> {
+  const client = await connect()
+  try {
+    return await readWalEnd(client)
+  } finally {
+    await client.end()
+  }
+}
+
+/** What the moment has not seen, and may have passed a view by. */
 async function fillWithLater(
   warehouse: Warehouse,
   replica: ReplicaTable,
-  shadow: Shadow,
+  target: string,
   { unseen, params }: LogVisibility,
 ): Promise<void> {
   const later = ` AND version >= {seenFrom:UInt128} AND ${unseen}`
-  await warehouse.command(`INSERT INTO ${shadow.name} ${applySql(replica, later)}`, params)
+  await warehouse.command(`INSERT INTO ${target} ${applySql(replica, later)}`, params)
 }
 
 /** Versions for the rows of a moment. */

@@ -1,5 +1,26 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import type { CreateWorld } from './replica-of-source.fixture.ts'
+import type { CreateWorld, World } from './replica-of-source.fixture.ts'
+
+/** Counts the rows all the time. */
+function readOn(world: World): { stop(): Promise<{ lowest: number; reads: number }> } {
+  const counts: number[] = []
+  let isReading = true
+  const reading = (async () => {
+    while (isReading) {
+      const [row] = await world.rows('SELECT count() AS n FROM crm.items FINAL')
+      counts.push(Number(row!.n))
+      await delay(5)
+    }
+  })()
+  return {
+    async stop() {
+      isReading = false
+      await reading
+      return { lowest: Math.min(...counts), reads: counts.length }
+    },
+  }
+}
 
 /** What every feed must do when tables change their shape while it runs. */
 export function testSchemaChanges(createWorld: CreateWorld): void {
@@ -40,6 +61,7 @@ export function testSchemaChanges(createWorld: CreateWorld): void {
     const feed = world.newFeed()
     feed.start()
     await feed.caughtUp()
+    const reading = readOn(world)
     await world.sql.query('UPDATE items SET amount = amount + 1')
     await world.sql.query(ddl)
     await world.sql.query(touch)
@@ -50,6 +72,10 @@ export function testSchemaChanges(createWorld: CreateWorld): void {
       second.start()
       expect(await world.differences(second)).toEqual([])
     } else await expect.poll(() => world.differences(feed), { timeout: 15_000 }).toEqual([])
+    const { lowest, reads } = await reading.stop()
+    expect(reads).toBeGreaterThan(3)
+    // The replica is a whole table at each moment, the former one or the new one.
+    if (!/DROP TABLE/.test(ddl)) expect(lowest).toBeGreaterThanOrEqual(20)
     expect(await world.rows('SELECT reason FROM cdc.dead_letters')).toEqual([])
     await world.close()
   })

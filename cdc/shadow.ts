@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
+import { isDetached } from './apply.ts'
 import { createReplicaSql, type ReplicaTable, replicaTableName } from './derive-table.ts'
 import { deriveShadowView, viewNamePrefix } from './derive-view.ts'
 import { cdcErrors } from './errors.ts'
@@ -17,6 +18,8 @@ export type Shadow = {
   view: string
   /** The replica's shape when the shadow was made; undefined when there was no replica. */
   shape: string | undefined
+  /** No event reaches the replica: it has another shape than its source. */
+  isDetached: boolean
 }
 
 const shadowNames = defineQuery({
@@ -43,26 +46,39 @@ const readShape = async (warehouse: Warehouse, { name }: ReplicaTable) =>
 
 const tablePrefix = ({ name }: ReplicaTable) => `${name}__shadow_`
 
-/** Runs with a shadow, which takes the replica's place when it is done, or is removed when that fails. */
+/**
+ * Runs with a shadow, which takes the replica's place when it is done, or is removed when that fails.
+ * @param attach brings events into the replica again, and those that came since the shadow was filled
+ * @throws TENDON-CDC-011 without `attach`, when the replica is detached
+ */
 export async function withShadow<Result>(
   warehouse: Warehouse,
   replica: ReplicaTable,
   fill: (shadow: Shadow) => Promise<Result>,
+  attach?: (result: Result) => Promise<void>,
 ): Promise<Result> {
   // Those of a run that died; one that is still going fails when it comes to the exchange.
   await removeShadows(warehouse, replica)
   const target = { ...replica, name: tablePrefix(replica) + randomBytes(4).toString('hex') }
   const view = deriveShadowView(replica, replicaTableName(target))
+  const shape = await readShape(warehouse, replica)
   const shadow = {
     name: replicaTableName(target),
     view: view.name,
-    shape: await readShape(warehouse, replica),
+    shape,
+    isDetached: shape !== undefined && (await isDetached(warehouse, replica)),
+  }
+  if (shadow.isDetached && !attach) {
+    throw cdcErrors.schemaChanged(`${replica.source.qualifiedName} has another shape than its replica.`)
   }
   try {
     await warehouse.command(createReplicaSql(target))
     await warehouse.command(view.sql)
     const result = await fill(shadow)
+    // The view would go on to write into what has the shadow's name, which then has the former shape.
+    if (shadow.isDetached) await dropView(warehouse, shadow)
     await takePlace(warehouse, replica, shadow)
+    if (shadow.isDetached) await attach?.(result)
     return result
   } finally {
     // After the exchange, what has its name is the replica of before. What cannot be removed, the next run removes.
@@ -71,10 +87,13 @@ export async function withShadow<Result>(
 }
 
 /** The view first: an event that found it without its table would be refused. */
-async function dropShadow(warehouse: Warehouse, { name, view }: Shadow): Promise<void> {
-  await warehouse.command(`DROP VIEW IF EXISTS cdc.${chIdentifier(view)} SYNC`)
-  await warehouse.command(`DROP TABLE IF EXISTS ${name} SYNC`)
+async function dropShadow(warehouse: Warehouse, shadow: Shadow): Promise<void> {
+  await dropView(warehouse, shadow)
+  await warehouse.command(`DROP TABLE IF EXISTS ${shadow.name} SYNC`)
 }
+
+const dropView = (warehouse: Warehouse, { view }: Shadow) =>
+  warehouse.command(`DROP VIEW IF EXISTS cdc.${chIdentifier(view)} SYNC`)
 
 async function takePlace(warehouse: Warehouse, replica: ReplicaTable, shadow: Shadow): Promise<void> {
   if ((await readShape(warehouse, replica)) !== shadow.shape) {

@@ -16,16 +16,16 @@ export type StartPlan =
 
 /**
  * Whether the feed can go on where it was, or has to read everything again: nothing it has missed may go unnoticed.
- * @param unrecorded tables without a finished snapshot under their present place in the publication
  */
 export function planStart(state: {
   identity: SourceIdentity
   slot: Slot | undefined
   stored: Position | undefined
   slotName: string
-  unrecorded: string[]
+  /** Tables were read whole under a publication that is not there any more. */
+  isOtherPublication: boolean
 }): StartPlan {
-  const { identity, slot, stored, slotName, unrecorded } = state
+  const { identity, slot, stored, slotName, isOtherPublication } = state
   if (!stored) return { kind: 'snapshot', reason: undefined }
   const again = (reason: TendonError): StartPlan => ({ kind: 'snapshot', reason })
   const { history, lsn } = stored
@@ -47,8 +47,8 @@ export function planStart(state: {
     const positions = `up to ${formatLsn(slot.confirmedLsn)}, and the warehouse knows them up to ${formatLsn(lsn)}`
     return again(cdcErrors.warehouseBehindSlot(`Changes were confirmed ${positions}.`))
   }
-  if (unrecorded.length > 0) {
-    return again(cdcErrors.tableNotSnapshotted(`Not everything of ${unrecorded.join(', ')} has been read.`))
-  }
+  // The WAL of a time without it cannot be decoded (before PostgreSQL 18), or tells of nothing.
+  if (isOtherPublication)
+    return again(cdcErrors.publicationReplaced('The publication was dropped and made anew.'))
   return { kind: 'stream', from: stored }
 }

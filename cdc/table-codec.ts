@@ -35,15 +35,22 @@ export type TableCodec = {
   sourceTable: string
 }
 
-/** @param columnNames in the order in which values come: a Relation message's, or a SELECT's */
-export function createTableCodec(replica: ReplicaTable, columnNames: readonly string[]): TableCodec {
+/**
+ * @param columnNames in the order in which values come: a Relation message's, or a SELECT's
+ * @param formerTypes columns whose values are of a type of before: their text is kept as it is
+ */
+export function createTableCodec(
+  replica: ReplicaTable,
+  columnNames: readonly string[],
+  formerTypes: ReadonlySet<string> = new Set(),
+): TableCodec {
   const { source } = replica
   const columns = columnNames.map((name) => {
     const column = source.columns.find((candidate) => candidate.name === name)
     return {
       name,
       label: Buffer.from(`${JSON.stringify(name)}:`),
-      write: column ? writerOf(column.type) : writeText,
+      write: column && !formerTypes.has(name) ? writerOf(column.type) : writeText,
       notNull: column?.notNull ?? false,
       isKey: source.key.includes(name),
       isOmitted: column === undefined,

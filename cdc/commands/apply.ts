@@ -1,7 +1,7 @@
 import { booleanOption, defineOptions } from '@tendon/platform/config.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'
-import { applyReplica } from '../apply.ts'
+import { applyReplicas } from '../apply.ts'
 import { applyChain } from '../apply-chain.ts'
 import { readCatalog } from '../catalog.ts'
 import { createConnector } from '../connect-rest.ts'
@@ -36,7 +36,7 @@ export const apply = defineCommand({
     await applyMigrations(target)
     const entries = await readKnownTables(target, registry)
     const catalog = await readCatalog(crm, config.publicationName, entries)
-    for (const replica of catalog.replicas) await applyReplica(crm, target, replica, log)
+    await applyReplicas(crm, target, catalog.replicas, log)
     const kafka = kafkaConfigOf(config)
     if (kafka) {
       const admin = createKafkaClient(kafka.kafkaBrokers, log).admin()

@@ -1,0 +1,91 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { TendonError } from '@tendon/platform/errors.ts'
+import type { Log } from '@tendon/platform/log.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import type { Catalog } from './catalog.ts'
+import { cdcErrors } from './errors.ts'
+import type { Invalidate } from './invalidate.ts'
+import { readNewestVersion } from './positions.ts'
+import { connectSource } from './postgres-connection.ts'
+import { resyncTable } from './resync.ts'
+import { retry } from './retry.ts'
+import { readFinishedSnapshots, recordSnapshot } from './snapshot-record.ts'
+import { changesInLog, tellUsers } from './tell-users.ts'
+
+const pollIntervalMs = 50
+
+/** Tables without a finished snapshot under their present place in the publication. */
+export async function unreadTables(warehouse: Warehouse, catalog: Catalog): Promise<string[]> {
+  const finished = await readFinishedSnapshots(warehouse)
+  return catalog.replicas
+    .map(({ source: { qualifiedName } }) => qualifiedName)
+    .filter((table) => finished.get(table) !== catalog.memberships.get(table))
+}
+
+/** Whether tables were read whole under another publication than the present one. */
+export async function isOtherPublication(warehouse: Warehouse, catalog: Catalog): Promise<boolean> {
+  const finished = await readFinishedSnapshots(warehouse)
+  return [...catalog.memberships].some(([table, membership]) => {
+    const recorded = finished.get(table)
+    return recorded && publicationOf(recorded) !== publicationOf(membership)
+  })
+}
+
+/** A membership begins with its publication's oid (derive-publication.ts). */
+const publicationOf = (membership: string) => membership.split('/')[0]
+
+/** The next session has a catalog that is right. */
+const isSchemaChanged = (error: unknown) =>
+  error instanceof TendonError && error.code === cdcErrors.schemaChanged.code
+
+/**
+ * Reads tables whole that were added, or that got another shape, while the stream goes on: an incremental snapshot of
+ * our own, since Debezium's tells of no rows that are gone, and makes no table that its readers could exchange.
+ * @throws TENDON-CDC-011 when the catalog is out of date
+ */
+export async function readUnread(options: {
+  tables: string[]
+  catalog: Catalog
+  warehouse: Warehouse
+  crmDatabaseUrl: string
+  feed: string
+  /** How far the feed has come. */
+  reached: () => bigint
+  invalidate: Invalidate
+  log: Log
+  signal: AbortSignal
+}): Promise<void> {
+  const { tables, catalog, warehouse, crmDatabaseUrl, feed, reached, invalidate, log, signal } = options
+  for (const replica of catalog.replicas) {
+    const table = replica.source.qualifiedName
+    if (!tables.includes(table)) continue
+    const again = { signal, log, isPermanent: isSchemaChanged }
+    const { rows, versions } = await retry('reading a table', again, () =>
+      resyncTable({
+        warehouse,
+        connect: () => connectSource(crmDatabaseUrl),
+        crmDatabaseUrl,
+        feed,
+        async caughtUp(lsn) {
+          while (reached() < lsn) await delay(pollIntervalMs, undefined, { signal })
+        },
+        replica,
+        log,
+        signal,
+      }),
+    )
+    await retry('telling whose reports have changed', { signal, log }, () =>
+      tellUsers({ warehouse, changes: [changesInLog(replica.source.entry)], versions, invalidate, signal }),
+    )
+    const membership = catalog.memberships.get(table) ?? ''
+    await retry('recording the snapshot', { signal, log }, async () =>
+      recordSnapshot(warehouse, {
+        table,
+        version: await readNewestVersion(warehouse),
+        membership,
+        rows,
+      }),
+    )
+    log.info({ table, rows }, 'read a table whole')
+  }
+}
