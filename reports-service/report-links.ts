@@ -1,6 +1,7 @@
 import type { ReportFormat } from '@tendon/contracts/report-envelope.ts'
 import type { ReportLink } from '@tendon/contracts/reports-api.ts'
 import { type SigningKeys, signPath } from '@tendon/platform/url-signature.ts'
+import { LRUCache } from 'lru-cache'
 import { reportsErrors } from './errors.ts'
 import type { CurrentFreshness } from './freshness/current-freshness.ts'
 import { newerFreshness } from './freshness/freshness.ts'
@@ -24,6 +25,10 @@ export type EnsureReport = (
 
 const maxAttempts = 5
 const linkWindowS = 300
+// Some 500 bytes each.
+const rememberedLinks = 20_000
+
+type SignedLink = Pick<ReportLink, 'url' | 'expires_at'>
 
 /**
  * The way of a request: the generation, the object of that name, and if there is none, the report computed and stored
@@ -51,6 +56,8 @@ export function createReportLinks(options: {
 }): ReportLinks {
   const { generations, objects, tables, ensureReport, currentFreshness, cdnBaseUrl, signingKeys, now } =
     options
+  /** All who ask within one window get the same: it is signed once. */
+  const signed = new LRUCache<string, { expiresAtS: number; link: SignedLink }>({ max: rememberedLinks })
 
   return async (report, parameters, format) => {
     for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
@@ -80,13 +87,17 @@ export function createReportLinks(options: {
     throw reportsErrors.reportSuperseded(`The data changed during each of ${maxAttempts} attempts.`)
   }
 
-  function signedLink(name: string): Pick<ReportLink, 'url' | 'expires_at'> {
+  function signedLink(name: string): SignedLink {
     const expiresAtS = linkExpiryS(now())
+    const known = signed.get(name)
+    if (known?.expiresAtS === expiresAtS) return known.link
     const signedPath = signPath({ method: 'GET', path: `/${name}`, expiresAtS, keys: signingKeys })
-    return {
+    const link = {
       url: cdnBaseUrl.replace(/\/$/, '') + signedPath,
       expires_at: new Date(expiresAtS * 1000).toISOString(),
     }
+    signed.set(name, { expiresAtS, link })
+    return link
   }
 }
 

@@ -17,6 +17,7 @@ const earliestDay = '1970-01-01'
 /** A day is the patient's, and begins first in the zone UTC+14. */
 const firstZoneMs = 14 * 3_600_000
 const userId = z.uuid().toLowerCase()
+const isoDay = z.iso.date()
 
 export type RouteOptions = {
   /** Filled before the first request. */
@@ -112,7 +113,7 @@ function chosenParameters(report: LoadedReport, given: Record<string, string>): 
 
 /** @throws TENDON-REPORTS-001 (not a day), -002 (in the future) */
 function parseDay(text: string, nowMs: number): string {
-  const parsed = z.iso.date().safeParse(text)
+  const parsed = isoDay.safeParse(text)
   if (!parsed.success || parsed.data < earliestDay) {
     throw reportsErrors.dateMalformed('The address does not end in a day.')
   }
