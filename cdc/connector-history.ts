@@ -15,7 +15,7 @@ import { dropSlot, identifySystem, readSlot } from './replication-slot.ts'
 import { forgetSnapshot } from './snapshot-record.ts'
 import { readWalEnd } from './source-position.ts'
 import { planStart, type SourceIdentity } from './start-plan.ts'
-import { isOtherPublication, unreadTables } from './unread-tables.ts'
+import { isOtherPublication } from './unread-tables.ts'
 
 export type PreparedConnector = {
   position: Position
@@ -23,8 +23,6 @@ export type PreparedConnector = {
   base: bigint
   /** Its initial snapshot is still to be seen through. */
   isInitial: boolean
-  /** Tables that were added or made anew since: they are read while the stream goes on. */
-  unread: string[]
 }
 
 /**
@@ -71,14 +69,7 @@ export async function prepareConnector(options: {
         await connector.change(wanted)
         log.info({ connector: config.slotName }, 'changed the connector')
       }
-      return isStreaming
-        ? {
-            position: stored,
-            base: history.base,
-            isInitial: false,
-            unread: await unreadTables(warehouse, catalog),
-          }
-        : { position: stored, base: history.base, isInitial: true, unread: [] }
+      return { position: stored, base: history.base, isInitial: !isStreaming }
     }
     log.warn(
       { error_code: reason.code, reason: reason.message },
@@ -91,7 +82,7 @@ export async function prepareConnector(options: {
   const base = position.version >> 64n
   await connector.create(derive({ base, offset: position.history.versionOffset }))
   log.info({ connector: config.slotName }, 'made the connector')
-  return { position, base, isInitial: true, unread: [] }
+  return { position, base, isInitial: true }
 }
 
 /**

@@ -23,7 +23,7 @@ import { identifySystem, readSlot } from './replication-slot.ts'
 import { beginSnapshot, takeSnapshot } from './snapshot.ts'
 import { createSourceRows } from './source-rows.ts'
 import { planStart, type SourceIdentity, type StartPlan } from './start-plan.ts'
-import { isOtherPublication, readUnread, unreadTables } from './unread-tables.ts'
+import { isOtherPublication, readUnread } from './unread-tables.ts'
 import { WalStream } from './wal-stream.ts'
 
 export type SessionOptions = FeedHooks & {
@@ -159,7 +159,6 @@ async function readChanges(
     onUrge(() => stream?.askPosition())
     onState('streaming')
     await readUnread({
-      tables: await unreadTables(warehouse, catalog),
       catalog,
       warehouse,
       crmDatabaseUrl: config.crmDatabaseUrl,

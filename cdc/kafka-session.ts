@@ -3,13 +3,14 @@ import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type { Admin, Consumer } from 'kafkajs'
 import type pg from 'pg'
+import { withAdvisoryLock } from './advisory-lock.ts'
 import { applyReplicas } from './apply.ts'
 import { applyChain } from './apply-chain.ts'
 import { type Catalog, readCatalog } from './catalog.ts'
 import { createCatalogWatch } from './catalog-watch.ts'
 import { createChangeConsumer, type NewestChange } from './change-consumer.ts'
 import { type Connector, createConnector } from './connect-rest.ts'
-import { lostSlotOf } from './connector-history.ts'
+import { watchConnector } from './connector-watch.ts'
 import type { ReplicaTable } from './derive-table.ts'
 import { cdcErrors } from './errors.ts'
 import { keepGauges } from './feed-gauges.ts'
@@ -18,32 +19,28 @@ import type { FeedHooks } from './feed-supervisor.ts'
 import type { Invalidate } from './invalidate.ts'
 import { createKafkaClient } from './kafka-client.ts'
 import {
-  type Bounds,
-  brokenTopics,
   createKafkaProgress,
   furthest,
   hasReached,
   type KafkaProgress,
   type Offsets,
-  topicOf,
 } from './kafka-progress.ts'
 import { finishInitialSnapshot } from './kafka-snapshot.ts'
-import { changeTopic, clickHouseGroup, workerGroup } from './kafka-table.ts'
+import { clickHouseGroup, workerGroup } from './kafka-table.ts'
 import { readKnownTables } from './known-tables.ts'
 import type { KafkaConfig } from './options.ts'
 import { type Position, writePosition } from './positions.ts'
 import { connectSource } from './postgres-connection.ts'
 import type { RegistryEntry } from './registry.ts'
 import { readSlot } from './replication-slot.ts'
-import { forgetSnapshot } from './snapshot-record.ts'
 import { createSourceRows } from './source-rows.ts'
+import { readBefore, refuseBroken } from './topic-continuity.ts'
 import { readUnread } from './unread-tables.ts'
 
 /** A change need not wait for it: it is only how soon the position follows. */
 const progressIntervalMs = 250
 /** How often the position is written while nothing changes. */
 const idlePositionIntervalMs = 2_000
-const connectorIntervalMs = 1_000
 
 export type KafkaSessionOptions = FeedHooks & {
   config: KafkaConfig
@@ -76,29 +73,29 @@ export async function runKafkaSession(options: KafkaSessionOptions): Promise<nev
     retry: { retries: 3, restartOnFailure: async () => false },
   })
   try {
-    await lockApplying(source, config.slotName)
     const readEntries = () => readKnownTables(warehouse, options.entries)
-    const catalog = await readCatalog(source, config.publicationName, await readEntries())
-    for (const { code, message } of catalog.problems) log.error({ error_code: code }, message)
-    // ClickHouse goes on reading while its tables are brought along.
-    const inShape = await applyReplicas(source, warehouse, catalog.replicas, log, { runsAhead: true })
     await connectAdmin(admin)
     const connector = createConnector(config.kafkaConnectUrl, config.slotName)
-    const chain = await applyChain({ source, warehouse, admin, connector, catalog, config, log })
-    const progress = createKafkaProgress({
-      admin,
-      topics: chain.topics,
-      clickHouseGroup: clickHouseGroup(config),
-      signal,
+    // Workers that start at once make the tables and the connector one after the other.
+    const made = await withAdvisoryLock(source, `tendon ${config.slotName} apply`, signal, async () => {
+      const catalog = await readCatalog(source, config.publicationName, await readEntries())
+      for (const { code, message } of catalog.problems) log.error({ error_code: code }, message)
+      // ClickHouse goes on reading while its tables are brought along.
+      const inShape = await applyReplicas(source, warehouse, catalog.replicas, log, { runsAhead: true })
+      const chain = await applyChain({ source, warehouse, admin, connector, catalog, config, log })
+      const progress = createKafkaProgress({
+        admin,
+        topics: chain.topics,
+        clickHouseGroup: clickHouseGroup(config),
+        signal,
+      })
+      const before = await readBefore({ catalog, warehouse, config, progress, ...chain, log })
+      return { ...chain, catalog, inShape, progress, before }
     })
-    const before = await readBefore({ catalog, warehouse, config, progress, ...chain, log })
-    await unlockApplying(source, config.slotName)
+    const { catalog } = made
     const watch = createCatalogWatch({ source, catalog, ...config, readEntries, signal })
     return await Promise.race([
-      follow(
-        { ...options, signal },
-        { source, catalog, connector, consumer, progress, ...chain, ...before, inShape, watch },
-      ),
+      follow({ ...options, signal }, { ...made, source, connector, consumer, watch }),
       watch.run(),
       keepGauges({ ...options, source, slotName: config.slotName, signal }),
       watchConnector(connector, config.kafkaConnectUrl, signal, log),
@@ -109,50 +106,6 @@ export async function runKafkaSession(options: KafkaSessionOptions): Promise<nev
     await source.end().catch(() => {})
   }
 }
-
-/** Workers that start at once make the connector and the tables one after the other. */
-async function lockApplying(source: pg.Client, slotName: string): Promise<void> {
-  await source.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [`tendon ${slotName}`])
-}
-
-async function unlockApplying(source: pg.Client, slotName: string): Promise<void> {
-  await source.query('SELECT pg_advisory_unlock(hashtextextended($1, 0))', [`tendon ${slotName}`])
-}
-
-/**
- * What workers have dealt with before, and the tables that have to be read whole because their topics miss something that
- * they have not.
- */
-async function readBefore(parts: {
-  catalog: Catalog
-  warehouse: Warehouse
-  config: KafkaConfig
-  progress: KafkaProgress
-  isInitial: boolean
-  unread: string[]
-  log: Log
-}): Promise<{ before: Offsets; unread: string[] }> {
-  const { catalog, warehouse, config, progress, isInitial, unread, log } = parts
-  const committed = await progress.committed(workerGroup(config))
-  if (isInitial) return { before: committed, unread }
-  const known = tableNames(catalog).filter((table) => !unread.includes(table))
-  const topics = known.map((table) => changeTopic(config, table))
-  const broken = brokenTopics(topics, committed, await progress.bounds())
-  const missing = known.filter((table) => broken.has(changeTopic(config, table)))
-  for (const table of missing) {
-    await forgetSnapshot(warehouse, table)
-    log.error(
-      { error_code: cdcErrors.topicBroken.code, table },
-      'reading a table again: its topic misses messages',
-    )
-  }
-  return { before: withoutTopics(committed, broken), unread: [...unread, ...missing] }
-}
-
-const tableNames = ({ replicas }: Catalog) => replicas.map(({ source }) => source.qualifiedName)
-
-const withoutTopics = (offsets: Offsets, topics: Set<string>): Offsets =>
-  new Map([...offsets].filter(([id]) => !topics.has(topicOf(id))))
 
 async function connectAdmin(admin: Admin): Promise<void> {
   try {
@@ -173,7 +126,6 @@ async function follow(
     position: Position
     base: bigint
     isInitial: boolean
-    unread: string[]
     topics: string[]
     before: Offsets
     inShape: ReplicaTable[]
@@ -239,21 +191,13 @@ async function follow(
   let { before } = parts
   const dealtWith = (): Offsets => furthest(before, changes.handled())
 
-  /** A topic that misses messages while they are read: its table is read again by the next session. */
-  async function refuseBroken(bounds: Bounds): Promise<void> {
-    const broken = brokenTopics([], dealtWith(), bounds)
-    const tables = tableNames(catalog).filter((table) => broken.has(changeTopic(config, table)))
-    for (const table of tables) await forgetSnapshot(warehouse, table)
-    if (tables.length > 0) throw cdcErrors.topicBroken(`The topic of ${tables.join(', ')} misses messages.`)
-  }
-
   /** Moves the position on, to where everything confirmed by Debezium has been dealt with. */
   async function moveOn(): Promise<never> {
     let writtenAt = 0
     for (;;) {
       const lsn = await readConfirmed()
       const bounds = await progress.bounds()
-      await refuseBroken(bounds)
+      await refuseBroken({ catalog, warehouse, config, dealtWith: dealtWith(), bounds })
       const { ends } = bounds
       while (!hasReached(dealtWith(), ends)) {
         await progress.visible(ends)
@@ -291,57 +235,29 @@ async function follow(
       metrics.snapshotTaken()
     }
     onState('streaming')
-    const detached = catalog.replicas.filter((replica) => !parts.inShape.includes(replica))
-    const reading = readAll([
-      ...parts.unread,
-      ...detached.map(({ source: { qualifiedName } }) => qualifiedName),
-    ])
+    const reading = readAll()
     const [never] = await Promise.all([moveOn(), reading])
     return never
   }
 
-  async function readAll(tables: string[]): Promise<void> {
+  /** One worker does, and the others find that it is done. */
+  async function readAll(): Promise<void> {
     const { crmDatabaseUrl, slotName: feed } = config
-    await readUnread({
-      tables,
-      catalog,
-      warehouse,
-      crmDatabaseUrl,
-      feed,
-      reached: () => position.lsn,
-      invalidate: session.invalidate,
-      log,
-      signal,
-    })
+    await withAdvisoryLock(source, `tendon ${feed} read`, signal, () =>
+      readUnread({
+        catalog,
+        warehouse,
+        crmDatabaseUrl,
+        feed,
+        reached: () => position.lsn,
+        invalidate: session.invalidate,
+        log,
+        signal,
+      }),
+    )
     isReading = false
     onPosition(position.lsn)
   }
 
   return Promise.race([changes.run(), snapshotFirst()])
-}
-
-/** Restarts what has failed, and says why. */
-async function watchConnector(
-  connector: Connector,
-  connectUrl: string,
-  signal: AbortSignal,
-  log: Log,
-): Promise<never> {
-  for (;;) {
-    await delay(connectorIntervalMs, undefined, { signal })
-    const status = await connector.status().catch((err) => {
-      log.warn({ err, connect_url: connectUrl }, 'Kafka Connect does not answer')
-      return undefined
-    })
-    const lost = lostSlotOf(status)
-    if (lost) throw lost
-    if (status?.state === 'FAILED' || status?.task?.state === 'FAILED') {
-      log.error(
-        { error_code: cdcErrors.connectorFailed.code, trace: status.task?.trace?.split('\n').slice(0, 8) },
-        'the connector has failed, restarting it',
-      )
-      await connector.restart()
-      await delay(connectorIntervalMs * 5, undefined, { signal })
-    }
-  }
 }

@@ -44,7 +44,6 @@ const isSchemaChanged = (error: unknown) =>
  * @throws TENDON-CDC-011 when the catalog is out of date
  */
 export async function readUnread(options: {
-  tables: string[]
   catalog: Catalog
   warehouse: Warehouse
   crmDatabaseUrl: string
@@ -55,10 +54,11 @@ export async function readUnread(options: {
   log: Log
   signal: AbortSignal
 }): Promise<void> {
-  const { tables, catalog, warehouse, crmDatabaseUrl, feed, reached, invalidate, log, signal } = options
+  const { catalog, warehouse, crmDatabaseUrl, feed, reached, invalidate, log, signal } = options
+  const tables = new Set(await unreadTables(warehouse, catalog))
   for (const replica of catalog.replicas) {
     const table = replica.source.qualifiedName
-    if (!tables.includes(table)) continue
+    if (!tables.has(table)) continue
     const again = { signal, log, isPermanent: isSchemaChanged }
     const { rows, versions } = await retry('reading a table', again, () =>
       resyncTable({

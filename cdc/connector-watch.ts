@@ -1,0 +1,36 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Log } from '@tendon/platform/log.ts'
+import type { Connector } from './connect-rest.ts'
+import { lostSlotOf } from './connector-history.ts'
+import { cdcErrors } from './errors.ts'
+
+const intervalMs = 1_000
+
+/**
+ * Restarts what has failed, and says why.
+ * @throws TENDON-CDC-004 when the connector has lost its slot: it has to be made anew
+ */
+export async function watchConnector(
+  connector: Connector,
+  connectUrl: string,
+  signal: AbortSignal,
+  log: Log,
+): Promise<never> {
+  for (;;) {
+    await delay(intervalMs, undefined, { signal })
+    const status = await connector.status().catch((err) => {
+      log.warn({ err, connect_url: connectUrl }, 'Kafka Connect does not answer')
+      return undefined
+    })
+    const lost = lostSlotOf(status)
+    if (lost) throw lost
+    if (status?.state === 'FAILED' || status?.task?.state === 'FAILED') {
+      log.error(
+        { error_code: cdcErrors.connectorFailed.code, trace: status.task?.trace?.split('\n').slice(0, 8) },
+        'the connector has failed, restarting it',
+      )
+      await connector.restart()
+      await delay(intervalMs * 5, undefined, { signal })
+    }
+  }
+}
