@@ -1,7 +1,7 @@
--- All rows with a chip of a stretch of time, packed, a row for each chip: reads a partition from beginning to end.
+-- All rows of a stretch of time, packed, a row for each chip: reads a partition from beginning to end.
 COPY (
-  SELECT chip_id, string_agg({packed_row}, '')
+  SELECT coalesce(chip_id, ''), string_agg({packed_row}, '')
   FROM telemetry_events
-  WHERE chip_id <> '' AND recorded_at >= {from} AND recorded_at < {to}
+  WHERE recorded_at >= {from} AND recorded_at < {to}
   GROUP BY chip_id
 ) TO STDOUT (FORMAT binary)

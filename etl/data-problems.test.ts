@@ -109,6 +109,42 @@ test('bad input is put into quarantine, by reason, and comes out when it is mend
   expect(await story.stats()).toEqual(await story.expectedStats())
 })
 
+test.each([
+  ['few', 401],
+  ['many', 7],
+])('%s rows in doubt among sound ones, day after day and in zones far apart', async (_, every) => {
+  await story.live(alice, 'Pacific/Kiritimati')
+  await story.live(bob, 'America/Los_Angeles')
+  const owners = { c1: alice, c2: bob, c3: alice }
+  for (const [chip_id, customer_id] of Object.entries(owners)) {
+    await story.issue({ chip_id, customer_id, issued_at: '2026-01-02' })
+  }
+  const sound = { response_time_ms: 80.5, battery_percent: 50, movement_count: 3, active_ms: 900 }
+  // What is sound and does not fit, and what is wrong; besides, the time of another row.
+  const doubtful = [{ movement_count: 90_000, active_ms: 80_000_000 }, { battery_percent: 101 }]
+  await story.send(
+    Array.from({ length: 6_000 }, (_, n) => ({
+      chip_id: Object.keys(owners)[n % 3]!,
+      // 37 minutes apart for each chip.
+      recorded_at: new Date(Date.parse('2026-01-01T00:00Z') + Math.floor(n / 3) * 2_220_000),
+      ...sound,
+      error_code: n % 50 ? null : 'E1',
+      ...(n % every === 0 && doubtful[n % 2]),
+    })),
+  )
+  await story.send(
+    Array.from({ length: Math.floor(6_000 / every) }, (_, i) => ({
+      chip_id: Object.keys(owners)[(i * every) % 3]!,
+      recorded_at: new Date(Date.parse('2026-01-01T00:00Z') + Math.floor((i * every) / 3) * 2_220_000),
+      ...sound,
+      signal: i % 2 ? 'status' : 'movement',
+    })),
+  )
+  expect(await run()).toMatchObject({ mode: 'full' })
+  expect(await story.stats()).toEqual(await story.expectedStats())
+  expect(await story.quarantine()).toEqual(await story.expectedQuarantine())
+})
+
 test('a row without a chip or a time leaves quarantine when it is mended or deleted', async () => {
   await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2020-01-01' })
   await story.client.query(`

@@ -11,7 +11,8 @@ export function definitionHash(options: { timeZone: string; firstDay: string }):
   const parts = [
     ...metrics.map(({ name, type, of }) => `${name} ${type} ${of}`),
     ...rowRules.map(({ name, what, breaks }) => `${name} ${what} ${breaks}`),
-    readStatement('packed-row.sql')({}),
+    readStatement('slim-row.sql')({}),
+    readStatement('whole-row.sql')({}),
     options.timeZone,
     options.firstDay,
   ]

@@ -1,5 +1,6 @@
 import { openExtraction } from './extraction.ts'
 import { instantText, parseDay } from './instants.ts'
+import { wholeRows } from './packed-rows.ts'
 import { valuesOf } from './plan.ts'
 import { createConnections, type RunParts } from './run-session.ts'
 import { scopeOfParts } from './scope.ts'
@@ -67,7 +68,10 @@ export async function explainDay(
         wants: (_: string, of: unknown, on: number) => of === owner && on === day,
       }
       const windows = { chipId: [owner.chipId], fromUs: [fromUs], toUs: [toUs] }
-      await view.rowsOfWindows(windows, (chipId, bytes) => void measurer.add(chipId, bytes, bounds))
+      await view.rowsOfWindows(
+        windows,
+        (chipId, bytes) => void measurer.add(chipId, wholeRows(bytes), bounds),
+      )
       const { userDays, quarantined } = measurer.take()
       const scope = scopeOfParts(
         {

@@ -23,6 +23,8 @@ export type Extraction = {
   /** The days in them. */
   days: { fromDay: number; toDay: number }
   zoneOf: (name: string) => TimeZone | undefined
+  /** Those by which the days are cut. */
+  zones: readonly TimeZone[]
   defaultZone: TimeZone
   problems: Problem[]
   createMeasurer(): ChipMeasurer
@@ -66,6 +68,7 @@ export async function openExtraction(parts: {
     bounds: { fromUs: (fromDay - 1) * dayUs, toUs: (toDay + 1) * dayUs },
     days: { fromDay, toDay },
     zoneOf,
+    zones: [...new Set([defaultZone, ...crm.prostheses.map((row) => zoneOf(row.timeZone) ?? defaultZone)])],
     defaultZone,
     problems: [...ownership.problems, ...unknownModels(crm)],
     createMeasurer: () => createChipMeasurer(ownership, firmware.on),

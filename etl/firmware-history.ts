@@ -41,9 +41,13 @@ export async function readFirmwareHistory(
     news.push(change)
     seen.set(prosthesisId, [...history.filter((entry) => entry.sinceDay < sinceDay), change])
   }
+  // A prosthesis is asked for day by day.
+  let lastId: string | undefined
+  let history: SeenFirmware[] | undefined
   return {
     on(prosthesisId, day) {
-      const history = seen.get(prosthesisId)
+      if (prosthesisId !== lastId) history = seen.get(prosthesisId)
+      lastId = prosthesisId
       for (let i = (history?.length ?? 0) - 1; i >= 0; i--) {
         if (history![i]!.sinceDay <= day) return history![i]!.firmwareVersion
       }

@@ -6,7 +6,7 @@ import { takeUserDays, type UserDays } from './user-days.ts'
 /** The key of `reports.model_days` and what says that it is gone. */
 const modelDayColumns = ['day', 'model_id', 'user_id', 'prosthesis_id', '_version', '_deleted'] as const
 
-const rowsPerInsert = 50_000
+const rowsPerInsert = 100_000
 
 /**
  * Writes rows into `reports.user_prosthesis_stats` in the format ArrowStream. What is written twice changes nothing,

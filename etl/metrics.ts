@@ -2,8 +2,12 @@
 export type DayFacts = {
   rows: number
   rowsWithError: number
-  /** The finite response times, ascending: a sum of floats depends on its order, and must always give the same bits. */
+  /**
+   * The response times, ascending: a sum of floats depends on its order, and must always give the same bits. The array
+   * is longer than they are many.
+   */
   responseTimesMs: Float32Array
+  responses: number
   batteryRows: number
   /** Meaningless without battery rows, as is their sum. */
   lowestBatteryPercent: number
@@ -64,7 +68,7 @@ export const metrics = [
     whenNothing: 'null',
     type: 'Nullable(Float64)',
     range: [0, 60_000],
-    of: ({ responseTimesMs }) => sum(responseTimesMs) / responseTimesMs.length,
+    of: ({ responseTimesMs, responses }) => sum(responseTimesMs, responses) / responses,
   },
   {
     name: 'response_time_p95_ms',
@@ -73,7 +77,7 @@ export const metrics = [
     whenNothing: 'null',
     type: 'Nullable(Float64)',
     range: [0, 60_000],
-    of: ({ responseTimesMs }) => percentile(responseTimesMs, 0.95),
+    of: ({ responseTimesMs, responses }) => percentile(responseTimesMs, responses, 0.95),
   },
   {
     name: 'battery_min_percent',
@@ -125,15 +129,15 @@ export function metricColumns(
   return Object.fromEntries(metrics.map((metric) => [metric.name, column(metric)])) as MetricColumns
 }
 
-function sum(values: Float32Array): number {
+function sum(values: Float32Array, count: number): number {
   let total = 0
-  for (let i = 0; i < values.length; i++) total += values[i]!
+  for (let i = 0; i < count; i++) total += values[i]!
   return total
 }
 
-function percentile(ascending: Float32Array, fraction: number): number {
-  if (ascending.length === 0) return Number.NaN
-  const place = fraction * (ascending.length - 1)
+function percentile(ascending: Float32Array, count: number, fraction: number): number {
+  if (count === 0) return Number.NaN
+  const place = fraction * (count - 1)
   const low = ascending[Math.floor(place)]!
   return low + (place - Math.floor(place)) * (ascending[Math.ceil(place)]! - low)
 }

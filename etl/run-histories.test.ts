@@ -51,8 +51,8 @@ const telemetryRow: fc.Arbitrary<TelemetryRow> = fc.record({
   response_time_ms: orNull(mostly(fc.float({ min: 0, max: 5000, noNaN: true }), -1, 1e6, Number.NaN)),
   battery_percent: orNull(mostly(fc.nat({ max: 100 }), -1, 101)),
   error_code: orNull(fc.constantFrom('E1', 'E2')),
-  movement_count: orNull(mostly(fc.nat({ max: 1000 }), -5, 2_000_000_000)),
-  active_ms: orNull(mostly(fc.nat({ max: 100_000 }), -1, 86_400_001)),
+  movement_count: orNull(mostly(fc.nat({ max: 1000 }), -5, 8191, 8192, 2_000_000_000)),
+  active_ms: orNull(mostly(fc.nat({ max: 100_000 }), -1, 16_777_215, 16_777_216, 86_400_001)),
 })
 const telemetryRows = fc.array(telemetryRow, { minLength: 1, maxLength: 30 })
 
@@ -91,7 +91,7 @@ const correction: fc.Arbitrary<Chapter> = fc
       'DELETE FROM telemetry_events WHERE id % 7 = $1 % 7',
       "DELETE FROM telemetry_events WHERE chip_id = 'c' || $1 % 3",
       'UPDATE telemetry_events SET chip_id = NULL WHERE id % 29 = $1 % 29',
-      "UPDATE telemetry_events SET chip_id = 'c1' WHERE chip_id IS NULL OR chip_id = ''",
+      "UPDATE telemetry_events SET chip_id = 'c1' WHERE (chip_id IS NULL OR chip_id = '') AND id % 2 = $1 % 2",
       "UPDATE telemetry_events SET recorded_at = 'infinity' WHERE id % 23 = $1 % 23",
       'DELETE FROM telemetry_events_default WHERE id % 3 = $1 % 3',
     ),

@@ -23,8 +23,10 @@ export function compareStats(computed: UserDays, standing: UserDays): StatsChang
   const unchangedRows: number[] = []
   const remodelledRows: number[] = []
   const standingRows = indexRows(standing)
+  let days: Map<number, number> | undefined
   for (let row = 0; row < computed.length; row++) {
-    const days = standingRows.get(ownerKey(computed, row))
+    // The days of a prosthesis come one after the other.
+    if (row === 0 || !isSameOwner(computed, row - 1, row)) days = standingRows.get(ownerKey(computed, row))
     const standingRow = days?.get(computed.day[row]!)
     if (standingRow !== undefined && isSameRow(computed, row, standing, standingRow)) unchangedRows.push(row)
     else changedRows.push(row)
@@ -60,6 +62,10 @@ function indexRows(rows: UserDays): Map<string, Map<number, number>> {
 
 function ownerKey(rows: UserDays, row: number): string {
   return `${rows.userId[row]} ${rows.prosthesisId[row]}`
+}
+
+function isSameOwner({ userId, prosthesisId }: UserDays, a: number, b: number): boolean {
+  return userId[a] === userId[b] && prosthesisId[a] === prosthesisId[b]
 }
 
 function isSameRow(a: UserDays, rowA: number, b: UserDays, rowB: number): boolean {

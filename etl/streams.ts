@@ -25,13 +25,15 @@ export async function streamEverything(session: RunSession, extraction: Extracti
 /** Some days of everybody. */
 export async function streamDays(
   session: RunSession,
-  { view, createMeasurer }: Extraction,
+  { view, createMeasurer, zones }: Extraction,
   days: Days,
   scope: Days = days,
 ): Promise<Streams> {
   const spans = cutDays(days, scope, session.config.parallel)
   const views = await viewsBeside(session, view, spans.length)
-  return spans.map((span, i) => widened(measureDays(views[i]!, createMeasurer(), span.read), span.scope))
+  return spans.map((span, i) =>
+    widened(measureDays(views[i]!, createMeasurer(), span.read, zones), span.scope),
+  )
 }
 
 /** Parts that a run found touched. */
@@ -74,7 +76,7 @@ function daysAround({ fromUs, toUs }: TimeBounds, within: Days): Days {
   }
 }
 
-/** Cuts days into pieces to read, which together answer for the whole scope. A piece reads 26 hours beyond its days. */
+/** Cuts days into pieces to read, which together answer for the whole scope. Each reads from where its first day begins in any zone. */
 function cutDays({ fromDay, toDay }: Days, scope: Days, pieces: number): { read: Days; scope: Days }[] {
   const count = toDay - fromDay + 1
   const used = Math.max(1, Math.min(pieces, Math.floor(count / leastDaysOfPiece)))

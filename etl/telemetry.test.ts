@@ -2,7 +2,7 @@ import { applyTelemetrySchema } from '@tendon/sources/apply-schema.ts'
 import { startTestPostgres } from '@tendon/sources/test-database.fixture.ts'
 import pg from 'pg'
 import { afterAll, expect, test } from 'vitest'
-import { packedRowLength } from './packed-rows.ts'
+import { wholeRowLength } from './packed-rows.ts'
 import { readSourceTraits } from './source-traits.ts'
 import { openTelemetryView, type TelemetryView } from './telemetry.ts'
 
@@ -18,8 +18,9 @@ async function connect(url: string): Promise<pg.Client> {
 /** Rows of all chips of a day, counted. */
 async function countRows(view: TelemetryView): Promise<Record<string, number>> {
   const counts: Record<string, number> = {}
-  await view.rowsOfTime({ fromUs: at('2026-01-02T00:00Z'), toUs: at('2026-01-03T00:00Z') }, (chip, bytes) => {
-    counts[chip] = bytes.length / packedRowLength
+  const day = { fromUs: at('2026-01-02T00:00Z'), toUs: at('2026-01-03T00:00Z') }
+  await view.rowsOfTime(day, 'whole', (chip, bytes) => {
+    counts[chip] = bytes.length / wholeRowLength
   })
   return counts
 }

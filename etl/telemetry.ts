@@ -10,7 +10,10 @@ import { literal, readStatement, type SqlText } from './copy-statement.ts'
 import type { SourceTraits } from './source-traits.ts'
 import { readExtent } from './telemetry-extent.ts'
 
-const packedRow: SqlText = { sql: readStatement('packed-row.sql')({}) }
+const packedRow: Record<Packing, SqlText> = {
+  slim: { sql: readStatement('slim-row.sql')({}) },
+  whole: { sql: readStatement('whole-row.sql')({}) },
+}
 const touchedWindowsSql = readStatement<'since' | 'from' | 'to' | 'corrections' | 'chips'>(
   'touched-windows.sql',
 )
@@ -20,7 +23,10 @@ const unmeasurableRowsSql = readStatement<
 const rowsOfTimeSql = readStatement<'packed_row' | 'from' | 'to'>('chip-rows-of-time.sql')
 const rowsOfWindowsSql = readStatement<'packed_row' | 'chips' | 'froms' | 'tos'>('chip-rows-of-windows.sql')
 
-/** Rows of one chip, packed as packed-row.sql does; the bytes are good until the call returns. */
+/** How rows are packed: as slim-row.sql does or as whole-row.sql does. */
+export type Packing = 'slim' | 'whole'
+
+/** Packed rows of one chip; the bytes are good until the call returns. */
 export type TakeChipRows = (chipId: string, bytes: Buffer) => void
 
 /** Stretches of time of chips: element i of each array is one. */
@@ -54,7 +60,9 @@ export type TelemetryView = {
   ): Promise<void>
   /** Chips of which rows were changed or deleted; an empty one stands for rows that have none. */
   correctedChips(since: Since): Promise<string[]>
-  rowsOfTime(time: TimeBounds, take: TakeChipRows): Promise<void>
+  /** All rows of a time; those without a chip come under an empty one. */
+  rowsOfTime(time: TimeBounds, packing: Packing, take: TakeChipRows): Promise<void>
+  /** Whole rows of stretches of time. */
   rowsOfWindows(windows: Windows, take: TakeChipRows): Promise<void>
   /** Another connection that sees the very same. */
   beside(connect: () => Promise<pg.Client>): Promise<TelemetryView>
@@ -139,7 +147,7 @@ function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
     unmeasurableRows: (since, corrected, bounds, take) =>
       chipRows(
         unmeasurableRowsSql({
-          packed_row: packedRow,
+          packed_row: packedRow.whole,
           since: isNew(since, traits),
           corrected: literal.texts(corrected),
           since_without_chip: corrected.includes('') ? { sql: 'true' } : isNew(since, traits),
@@ -155,12 +163,12 @@ function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
       )
       return rows.map((row) => row.chip_id)
     },
-    rowsOfTime: (time, take) =>
-      chipRows(rowsOfTimeSql({ packed_row: packedRow, ...literalBounds(time) }), take),
+    rowsOfTime: (time, packing, take) =>
+      chipRows(rowsOfTimeSql({ packed_row: packedRow[packing], ...literalBounds(time) }), take),
     rowsOfWindows: ({ chipId, fromUs, toUs }, take) =>
       chipRows(
         rowsOfWindowsSql({
-          packed_row: packedRow,
+          packed_row: packedRow.whole,
           chips: literal.texts(chipId),
           froms: literal.instants(fromUs),
           tos: literal.instants(toUs),

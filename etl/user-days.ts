@@ -17,6 +17,7 @@ export type UserDays = {
 export type UserDaysBuilder = {
   /** Adds a row, whose metrics the caller has put into `values` in the order of the list of metrics. */
   append(owner: Ownership, day: number, firmwareVersion: string, values: Float64Array): void
+  length(): number
   build(): UserDays
 }
 
@@ -34,6 +35,7 @@ export function createUserDaysBuilder(): UserDaysBuilder {
       firmware.push(firmwareVersion)
       for (let i = 0; i < columns.length; i++) columns[i]![row] = values[i]!
     },
+    length: () => owners.length,
     build() {
       const places = new Map(metrics.map(({ name }, place) => [name, place]))
       return {
