@@ -24,6 +24,6 @@ export async function withAdvisoryLock<Result>(
   try {
     return await run()
   } finally {
-    await client.query('SELECT pg_advisory_unlock(hashtextextended($1, 0))', [name])
+    await rowsOf(client, z.unknown(), 'SELECT pg_advisory_unlock(hashtextextended($1, 0))', [name])
   }
 }
