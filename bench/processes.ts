@@ -71,3 +71,32 @@ export async function pssBytes(pid: number): Promise<number> {
   const rollup = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '')
   return Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1] ?? 0) * 1024
 }
+
+/**
+ * Memory that a process and its children have for themselves: pages shared with others, as PostgreSQL's buffers, and
+ * files are not in it.
+ */
+async function anonymousBytes(pid: number): Promise<number> {
+  const pids = [pid, ...(await childrenOf(pid))]
+  const texts = await Promise.all(pids.map((one) => readFile(`/proc/${one}/status`, 'utf8').catch(() => '')))
+  return texts.reduce((sum, text) => sum + Number(/^RssAnon:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024, 0)
+}
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
+  return text.split(' ').filter(Boolean).map(Number)
+}
+
+/** Looks four times a second at how much memory a server has for itself. */
+export function watchMemory(pid: number): { stop(): number } {
+  let mostBytes = 0
+  const timer = setInterval(async () => {
+    mostBytes = Math.max(mostBytes, await anonymousBytes(pid))
+  }, 250)
+  return {
+    stop() {
+      clearInterval(timer)
+      return mostBytes
+    },
+  }
+}
