@@ -5,6 +5,7 @@ import type { BenchCase } from './bench-case.ts'
 import { cdnCase } from './cases/cdn.ts'
 import { chainCase } from './cases/chain.ts'
 import { etlCase } from './cases/etl.ts'
+import { etlIncrementCase } from './cases/etl-increment.ts'
 import { etlPeersCase } from './cases/etl-peers.ts'
 import { feedCase } from './cases/feed.ts'
 import { gatewayCase } from './cases/gateway.ts'
@@ -26,6 +27,7 @@ const cases: BenchCase[] = [
   chainCase,
   etlCase,
   etlPeersCase,
+  etlIncrementCase,
   reportsCase,
   cdnCase,
   reportSelectCase,

@@ -1,15 +1,12 @@
-import { readFile } from 'node:fs/promises'
 import { applyTelemetrySchema } from '@tendon/sources/apply-schema.ts'
-import type { Warehouse } from '@tendon/warehouse/client.ts'
-import { crmReplicas } from '@tendon/warehouse/crm-replicas.fixture.ts'
 import type pg from 'pg'
 import type { BenchCase, BenchContext } from '../bench-case.ts'
 import { openPostgres, openWarehouse, readServerVersions } from '../embedded-servers.ts'
 import { installPeers, type ProcessReport, runJob, runPython } from '../peers.ts'
 import { treeCpuSeconds, watchMemory } from '../processes.ts'
 import { type Measurement, measured, measuredRepeatedly } from '../results.ts'
+import { forgetRuns, makeCrm, readSql, rowsOfCase, seconds } from './etl-five-million.ts'
 
-const chips = 3_222
 const days = 90
 const mostRepetitions = 3
 /** Another repetition begins only if one as long as the last is over by then. */
@@ -186,60 +183,6 @@ async function makeTelemetry(client: pg.Client): Promise<void> {
     "SELECT ensure_telemetry_partitions((now() AT TIME ZONE 'UTC')::date - $1::integer, (now() AT TIME ZONE 'UTC')::date + 1)",
     [days],
   )
-  await client.query(await readSql('etl-five-million.sql'), [chips, days])
+  await client.query(await readSql('etl-five-million.sql'), rowsOfCase(days, 0))
   await client.query('VACUUM (ANALYZE) telemetry_events')
-}
-
-/** A prosthesis for each chip, all of them with customers of their own, and the table that the peers write. */
-async function makeCrm(warehouse: Warehouse): Promise<void> {
-  for (const replica of crmReplicas) await warehouse.command(replica)
-  await warehouse.command(
-    `INSERT INTO crm.customers (id, time_zone, _version, _deleted)
-     SELECT toUUID(concat('00000000-0000-4000-8000-', leftPad(hex(number), 12, '0'))), 'UTC', 1, 0
-     FROM numbers(1, {chips:UInt32})`,
-    { chips },
-  )
-  await warehouse.command(
-    `INSERT INTO crm.prostheses (id, chip_id, customer_id, model_id, issued_at, firmware_version, _version, _deleted)
-     SELECT
-       toUUID(concat('00000000-0000-4000-9000-', leftPad(hex(number), 12, '0'))),
-       concat('chip-', leftPad(lower(hex(toUInt32(number))), 8, '0')),
-       toUUID(concat('00000000-0000-4000-8000-', leftPad(hex(number), 12, '0'))),
-       101, toDate32('2020-01-01'), '1.0.0', 1, 0
-     FROM numbers(1, {chips:UInt32})`,
-    { chips },
-  )
-  await warehouse.command('CREATE DATABASE IF NOT EXISTS bench ENGINE = Atomic')
-  await warehouse.command(
-    `CREATE TABLE bench.stats AS reports.user_prosthesis_stats
-     ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY (user_id, prosthesis_id, day)`,
-  )
-}
-
-const written = [
-  'user_prosthesis_stats',
-  'model_days',
-  'stats_by_day',
-  'etl_runs',
-  'etl_invalidations',
-  'etl_ownership',
-  'etl_firmware',
-  'etl_quarantine',
-]
-
-/** As if nobody had ever run: the next run measures everything, and every peer writes into an empty table. */
-async function forgetRuns(warehouse: Warehouse): Promise<void> {
-  for (const table of [...written.map((name) => `reports.${name}`), 'bench.stats']) {
-    await warehouse.command(`TRUNCATE TABLE ${table}`)
-  }
-}
-
-async function seconds(work: () => Promise<unknown>): Promise<number> {
-  const startedAt = performance.now()
-  await work()
-  return (performance.now() - startedAt) / 1000
-}
-
-function readSql(name: string): Promise<string> {
-  return readFile(new URL(name, import.meta.url), 'utf8')
 }
