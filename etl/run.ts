@@ -38,8 +38,12 @@ export async function advance(session: RunSession): Promise<void> {
   )
   await describeSource(session, extraction)
   passChecks(session, await step('check', () => checkSource(session, extraction)))
-  await loadUnmeasurable(session, extraction)
-  await loadStreams(session, await openStreams(session, extraction))
+  const touched =
+    session.record.mode === 'increment'
+      ? await session.step('find', () => findTouched(session, extraction))
+      : undefined
+  await loadUnmeasurable(session, extraction, touched?.hasUnmeasurable ?? true)
+  await loadStreams(session, await openStreams(session, extraction, touched))
   await step('keep', async () => {
     await session.assertLock()
     await keepFirmware(warehouse, extraction.firmware.news, record.run_seq)
@@ -111,12 +115,13 @@ function sinceOf({ record, last, config }: RunSession): Since {
 }
 
 /** Rows without a chip or without a day that counts: no number is made of them, wherever they are. */
-async function loadUnmeasurable(session: RunSession, extraction: Extraction): Promise<void> {
+async function loadUnmeasurable(session: RunSession, extraction: Extraction, hasNew: boolean): Promise<void> {
   const { record, warehouse, step } = session
   const { view, bounds } = extraction
   await step('find', async () => {
     const since = sinceOf(session)
     const corrected = new Set(await view.correctedChips(since))
+    if (!hasNew && corrected.size === 0) return
     const measurer = extraction.createMeasurer()
     const found: QuarantinedRow[] = []
     await view.unmeasurableRows(since, [...corrected], bounds, (chipId, bytes) => {
@@ -136,20 +141,26 @@ async function loadUnmeasurable(session: RunSession, extraction: Extraction): Pr
 
 const smallRunPairs = 1_000
 
-async function openStreams(session: RunSession, extraction: Extraction): Promise<Streams> {
-  if (session.record.mode === 'full') return streamEverything(session, extraction)
+function openStreams(
+  session: RunSession,
+  extraction: Extraction,
+  touched: TouchedDays | undefined,
+): Promise<Streams> {
+  if (!touched) return streamEverything(session, extraction)
   const { changes, crm, days } = extraction
-  const touched = await session.step('find', () => findTouched(session, extraction))
   const parts = cutIntoParts(touched, changes, crm.prostheses, days)
   return streamParts(session, extraction, parts, touched.pairs < smallRunPairs ? 1 : session.config.parallel)
 }
 
 /** What is new, and what is no longer whose it was. */
-async function findTouched(session: RunSession, extraction: Extraction): Promise<TouchedDays> {
+async function findTouched(
+  session: RunSession,
+  extraction: Extraction,
+): Promise<TouchedDays & { hasUnmeasurable: boolean }> {
   const { view, changes, bounds, ownership, days } = extraction
   const found = await view.touched(sinceOf(session), [...changes.chipIds], bounds)
   appendWindows(found, newFirmwareWindows(extraction))
-  return touchedDays(found, ownership, days)
+  return { ...touchedDays(found, ownership, days), hasUnmeasurable: found.hasUnmeasurable }
 }
 
 function appendWindows(to: Windows, more: Windows): void {

@@ -14,9 +14,7 @@ const packedRow: Record<Packing, SqlText> = {
   slim: { sql: readStatement('slim-row.sql')({}) },
   whole: { sql: readStatement('whole-row.sql')({}) },
 }
-const touchedWindowsSql = readStatement<'since' | 'from' | 'to' | 'corrections' | 'chips'>(
-  'touched-windows.sql',
-)
+const touchedWindowsSql = readStatement<'since' | 'corrections' | 'chips'>('touched-windows.sql')
 const unmeasurableRowsSql = readStatement<
   'packed_row' | 'since' | 'corrected' | 'from' | 'to' | 'since_without_chip'
 >('unmeasurable-rows.sql')
@@ -44,8 +42,15 @@ export type TelemetryView = {
   openTransactions: number
   /** When the snapshot was taken, by the database's clock. */
   takenAtUs: number
-  /** First and last time of new rows, by chip and UTC day, within the bounds; and all of them of some chips. */
-  touched(since: Since, chipIds: readonly string[], bounds: TimeBounds): Promise<Windows>
+  /**
+   * First and last time of new rows, by chip and UTC day, within the bounds, and of all rows of some chips; and whether
+   * there are new rows that are not measured.
+   */
+  touched(
+    since: Since,
+    chipIds: readonly string[],
+    bounds: TimeBounds,
+  ): Promise<Windows & { hasUnmeasurable: boolean }>
   /** First and last time of these chips' rows, by chip and UTC day, within the bounds. */
   windowsOf(chipIds: readonly string[], bounds: TimeBounds): Promise<Windows>
   /** A stretch of time that holds every row within the bounds; undefined when there is none. */
@@ -120,20 +125,24 @@ function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
   }
   return {
     ...facts,
-    touched: (since, chipIds, bounds) =>
-      windows({
-        ...literalBounds(bounds),
+    async touched(since, chipIds, bounds) {
+      const found = await windows({
         since: isNew(since, traits),
         corrections: corrections(since, traits, bounds),
         chips: allOf(chipIds, bounds),
-      }),
+      })
+      // Bounds are those of UTC days, as the windows are.
+      const isMeasured = (_: string, i: number) =>
+        found.chipId[i] !== '' && found.fromUs[i]! >= bounds.fromUs && found.toUs[i]! < bounds.toUs
+      return {
+        chipId: found.chipId.filter(isMeasured),
+        fromUs: found.fromUs.filter((_, i) => isMeasured('', i)),
+        toUs: found.toUs.filter((_, i) => isMeasured('', i)),
+        hasUnmeasurable: !found.chipId.every(isMeasured),
+      }
+    },
     windowsOf: (chipIds, bounds) =>
-      windows({
-        ...literalBounds(bounds),
-        since: { sql: 'false' },
-        corrections: { sql: '' },
-        chips: allOf(chipIds, bounds),
-      }),
+      windows({ since: { sql: 'false' }, corrections: { sql: '' }, chips: allOf(chipIds, bounds) }),
     extent: (bounds) => readExtent(client, traits, bounds),
     async hasRows({ fromUs, toUs }) {
       const { rows } = await client.query<{ found: boolean }>(

@@ -5,11 +5,13 @@
 -- transaction below the last watermark had ended in the last run's snapshot, and what it stored was seen; the rows of
 -- all others come now, however long they were open. A time cannot tell this: a row gets its time when its transaction
 -- begins, and is seen when it commits.
+-- Rows without a chip, under an empty one, and of times that are not measured are among them: that there are any is
+-- found by the same look at all partitions, whose number is what this costs.
 -- {corrections} adds the days on which rows were changed or deleted; {chips} those of which every day is measured.
 COPY (
-  SELECT chip_id, min(recorded_at), max(recorded_at)
+  SELECT coalesce(chip_id, ''), min(recorded_at), max(recorded_at)
   FROM telemetry_events
-  WHERE {since} AND chip_id <> '' AND recorded_at >= {from} AND recorded_at < {to}
+  WHERE {since}
   GROUP BY chip_id, date_bin('1 day', recorded_at, '2000-01-01 00:00Z')
   {corrections}
   {chips}
