@@ -1,11 +1,11 @@
+import { collect, forget, noFacts, sortAscending } from './day-facts.ts'
+import { cutIntoStretches, type DayBounds, findDoubts, type Stretch } from './day-stretches.ts'
 import { dayText, instantText } from './instants.ts'
 import { type DayFacts, metrics } from './metrics.ts'
 import type { Ownership, OwnershipInTime } from './ownership.ts'
 import {
   type ChipRows,
   createPackedRowReader,
-  nullInt16,
-  nullInt32,
   type PackedRows,
   slimRowLength,
   wholeRowLength,
@@ -36,15 +36,6 @@ export type Measured = {
   unowned: Map<string, UnownedChip>
 }
 
-export type DayBounds = {
-  /** Rows of days before it are left out. */
-  firstDay: number
-  /** Days after it may not be complete yet: their rows come back. */
-  lastDay: number
-  /** Rows of other days are left out too; everything is wanted without it. */
-  wants?: (chipId: string, owner: Ownership | undefined, day: number) => boolean
-}
-
 /** Rows of days after the last that is measured, if there are any; or the times of rows that must be read whole first. */
 export type Added = { later?: PackedRows; doubtfulUs?: number[] }
 
@@ -71,9 +62,6 @@ type Group = {
   facts: DayFacts
 }
 
-/** Rows of one day and owner, of those that were read: [row, end). */
-type Run = { row: number; end: number; day: number; owner: Ownership | undefined }
-
 /** Judges rows, cuts them into days, gives each day to its owner and measures it. */
 export function createChipMeasurer(
   ownership: OwnershipInTime,
@@ -81,7 +69,7 @@ export function createChipMeasurer(
 ): ChipMeasurer {
   const reader = createPackedRowReader()
   const values = new Float64Array(metrics.length)
-  const runs: Run[] = []
+  const stretches: Stretch[] = []
   const groups: Group[] = []
   let groupsUsed = 0
   let lastAccepted = -1
@@ -108,52 +96,7 @@ export function createChipMeasurer(
     })
   }
 
-  /** Finds the stretches of rows that are of one day and owner and are to be measured. */
-  function cutIntoRuns(chipId: string, rows: ChipRows, { firstDay, lastDay, wants }: DayBounds) {
-    const segments = ownership.segmentsOf(chipId)
-    const later: number[] = []
-    let count = 0
-    let place = 0
-    for (let row = 0; row < rows.count; ) {
-      const instant = rows.instantUs[row]!
-      while (instant >= segments[place]!.toUs) place += 1
-      const { zone, owner, toUs } = segments[place]!
-      const day = zone.dayOf(instant)
-      const endUs = Math.min(toUs, zone.startOf(day + 1))
-      let end = row + 1
-      while (end < rows.count && rows.instantUs[end]! < endUs) end += 1
-      if (day > lastDay) for (let i = row; i < end; i++) later.push(i)
-      else if (day >= firstDay && (!wants || wants(chipId, owner, day))) {
-        runs[count] ??= { row, end, day, owner }
-        const run = runs[count]!
-        run.row = row
-        run.end = end
-        run.day = day
-        run.owner = owner
-        count += 1
-      }
-      row = end
-    }
-    return { count, later }
-  }
-
-  /** Times of slim rows that are not sound by themselves, or may be a message that came twice. */
-  function doubts(rows: ChipRows, count: number): number[] {
-    const found: number[] = []
-    for (let run = 0; run < count; run++) {
-      const { row: first, end } = runs[run]!
-      for (let row = first; row < end; row++) {
-        const instant = rows.instantUs[row]!
-        const isTwice = row > first && rows.instantUs[row - 1] === instant
-        if (rows.isWhole[row] && !(isTwice && !rows.isWhole[row - 1])) continue
-        if ((isTwice || rows.isUnsaid[row] || brokenRule(rows, row)) && found.at(-1) !== instant)
-          found.push(instant)
-      }
-    }
-    return found
-  }
-
-  function measureRun(chipId: string, rows: ChipRows, { row: first, end, day, owner }: Run): void {
+  function measureStretch(chipId: string, rows: ChipRows, { row: first, end, day, owner }: Stretch): void {
     rowsIn += end - first
     const group = owner && groupOf(owner, day)
     for (let row = first; row < end; row++) {
@@ -162,7 +105,7 @@ export function createChipMeasurer(
         if (!accept(chipId, rows, row, day)) continue
         lastAccepted = row
       }
-      if (group) collect(group, rows, row)
+      if (group) collect(group.facts, rows, row)
       else noteUnowned(chipId, day)
     }
   }
@@ -239,12 +182,12 @@ export function createChipMeasurer(
     judgeUnmeasurable,
     add(chipId, packed, bounds) {
       const rows = reader.read(packed)
-      const { count, later } = cutIntoRuns(chipId, rows, bounds)
-      const doubtfulUs = doubts(rows, count)
+      const { count, later } = cutIntoStretches(stretches, chipId, rows, ownership, bounds)
+      const doubtfulUs = findDoubts(rows, stretches, count)
       if (doubtfulUs.length > 0) return { doubtfulUs }
       groupsUsed = 0
       lastAccepted = -1
-      for (let run = 0; run < count; run++) measureRun(chipId, rows, runs[run]!)
+      for (let i = 0; i < count; i++) measureStretch(chipId, rows, stretches[i]!)
       for (let i = 0; i < groupsUsed; i++) if (groups[i]!.facts.rows > 0) measure(groups[i]!)
       return later.length > 0 ? { later: copyRows(rows, packed, later) } : {}
     },
@@ -263,72 +206,6 @@ export function createChipMeasurer(
 /** A device sends a message again when it was not confirmed: the first that was stored counts. */
 function isSameMessage(rows: ChipRows, a: number, b: number): boolean {
   return rows.instantUs[a] === rows.instantUs[b] && rows.signalHash[a] === rows.signalHash[b]
-}
-
-function collect(group: Group, rows: ChipRows, row: number): void {
-  const { facts } = group
-  facts.rows += 1
-  facts.rowsWithError += rows.hasError[row]!
-  if (rows.hasResponseTime[row] === 1) {
-    if (facts.responses === facts.responseTimesMs.length) {
-      const grown = new Float32Array(facts.responses * 2)
-      grown.set(facts.responseTimesMs)
-      facts.responseTimesMs = grown
-    }
-    facts.responseTimesMs[facts.responses++] = rows.responseTimeMs[row]!
-  }
-  const battery = rows.batteryPercent[row]!
-  if (battery !== nullInt16) {
-    facts.batteryRows += 1
-    facts.sumOfBatteryPercent += battery
-    if (battery < facts.lowestBatteryPercent) facts.lowestBatteryPercent = battery
-  }
-  const active = rows.activeMs[row]!
-  if (active !== nullInt32) facts.activeMs += active
-  const movements = rows.movements[row]!
-  if (movements !== nullInt32) facts.movements += movements
-}
-
-function noFacts(): DayFacts {
-  return {
-    rows: 0,
-    rowsWithError: 0,
-    responseTimesMs: new Float32Array(64),
-    responses: 0,
-    batteryRows: 0,
-    lowestBatteryPercent: Number.POSITIVE_INFINITY,
-    sumOfBatteryPercent: 0,
-    activeMs: 0,
-    movements: 0,
-  }
-}
-
-function forget(facts: DayFacts): void {
-  facts.rows = 0
-  facts.rowsWithError = 0
-  facts.responses = 0
-  facts.batteryRows = 0
-  facts.lowestBatteryPercent = Number.POSITIVE_INFINITY
-  facts.sumOfBatteryPercent = 0
-  facts.activeMs = 0
-  facts.movements = 0
-}
-
-/** Calling the engine's sort costs more than sorting a few values: 0.3 s for 290,000 days. */
-function sortAscending(values: Float32Array, count: number): void {
-  if (count > 48) {
-    values.subarray(0, count).sort()
-    return
-  }
-  for (let i = 1; i < count; i++) {
-    const value = values[i]!
-    let place = i - 1
-    while (place >= 0 && values[place]! > value) {
-      values[place + 1] = values[place]!
-      place -= 1
-    }
-    values[place + 1] = value
-  }
 }
 
 function copyRows(rows: ChipRows, { slim, whole }: PackedRows, wanted: readonly number[]): PackedRows {
