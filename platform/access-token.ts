@@ -53,7 +53,7 @@ const maxKnown = 5_000
 /**
  * Checks access tokens (RFC 9068) offline: signature, issuer, audience, times. The provider's keys are fetched
  * with the first token, kept for ten minutes, and fetched again for a key id that is not known. A caller's next requests
- * carry the same token, whose signature would cost more than all else that a hit costs (measured).
+ * carry the same token, whose signature takes more CPU than finding a cached report does (measured).
  */
 export function createAccessTokenVerifier(options: {
   /** As tokens name it, to the letter. */

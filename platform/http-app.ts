@@ -47,7 +47,7 @@ export function createHttpApp(options: {
     const isSent = c.res.headers.has(alreadySentHeader)
     const status = isSent ? c.env.outgoing.statusCode : c.res.status
     // Not before: a handler that answers with a Response of its own would drop it. And not by `c.header`, which by now makes
-    // the whole answer anew, its body a stream: a third of what an answer costs (measured).
+    // the whole answer anew, its body a stream.
     if (!isSent) c.res.headers.set('x-request-id', requestId)
     const seconds = (performance.now() - startedAt) / 1000
     const route = routePattern(c)
