@@ -19,7 +19,9 @@ const unmeasurableRowsSql = readStatement<
   'packed_row' | 'since' | 'corrected' | 'from' | 'to' | 'since_without_chip'
 >('unmeasurable-rows.sql')
 const rowsOfTimeSql = readStatement<'packed_row' | 'from' | 'to'>('chip-rows-of-time.sql')
-const rowsOfWindowsSql = readStatement<'packed_row' | 'chips' | 'froms' | 'tos'>('chip-rows-of-windows.sql')
+const rowsOfWindowsSql = readStatement<'packed_row' | 'chips' | 'froms' | 'tos' | 'from' | 'to'>(
+  'chip-rows-of-windows.sql',
+)
 
 /** How rows are packed: as slim-row.sql does or as whole-row.sql does. */
 export type Packing = 'slim' | 'whole'
@@ -181,6 +183,8 @@ function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
           chips: literal.texts(chipId),
           froms: literal.instants(fromUs),
           tos: literal.instants(toUs),
+          from: literal.instant(fromUs.reduce((a, b) => Math.min(a, b))),
+          to: literal.instant(toUs.reduce((a, b) => Math.max(a, b))),
         }),
         take,
       ),
