@@ -24,6 +24,19 @@ export async function withAdvisoryLock<Result>(
   try {
     return await run()
   } finally {
-    await rowsOf(client, z.unknown(), 'SELECT pg_advisory_unlock(hashtextextended($1, 0))', [name])
+    // With its connection the lock is gone as well.
+    await rowsOf(client, z.unknown(), 'SELECT pg_advisory_unlock(hashtextextended($1, 0))', [name]).catch(
+      () => {},
+    )
   }
+}
+
+/** Runs while nobody else makes the tables and the connector of a feed. */
+export function withApplyLock<Result>(
+  client: pg.Client,
+  slotName: string,
+  run: () => Promise<Result>,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<Result> {
+  return withAdvisoryLock(client, `tendon ${slotName} apply`, signal, run)
 }

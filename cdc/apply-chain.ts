@@ -6,8 +6,8 @@ import type { Catalog } from './catalog.ts'
 import type { Connector } from './connect-rest.ts'
 import { type PreparedConnector, prepareConnector } from './connector-history.ts'
 import { cdcErrors } from './errors.ts'
-import { readCommits } from './kafka-progress.ts'
-import { applyKafkaTable, changeTopic, workerGroup } from './kafka-table.ts'
+import { awaitedEnds, createKafkaProgress, type KafkaProgress, readCommits } from './kafka-progress.ts'
+import { applyKafkaTable, changeTopic, clickHouseGroup, workerGroup } from './kafka-table.ts'
 import { applyMessageViews } from './message-views.ts'
 import type { KafkaConfig } from './options.ts'
 
@@ -20,14 +20,23 @@ export async function applyChain(options: {
   catalog: Catalog
   config: KafkaConfig
   log: Log
-}): Promise<PreparedConnector & { topics: string[] }> {
-  const { warehouse, admin, catalog, config, log } = options
+  signal: AbortSignal
+}): Promise<PreparedConnector & { topics: string[]; progress: KafkaProgress }> {
+  const { warehouse, admin, catalog, config, log, signal } = options
   await applyMessageViews(warehouse, log)
   await applyKafkaTable(warehouse, config)
-  const topics = catalog.replicas.map(({ source: table }) => changeTopic(config, table.qualifiedName))
+  // What a topic's name may not hold is an underscore in it, so that two tables may share one.
+  const topics = [...new Set(catalog.replicas.map(({ source }) => changeTopic(config, source.qualifiedName)))]
   await makeTopics(admin, topics, config.topicPartitions)
   const commits = await readCommits(admin, workerGroup(config))
-  return { ...(await prepareConnector({ ...options, commits })), topics }
+  const progress = createKafkaProgress({
+    admin,
+    topics,
+    clickHouseGroup: clickHouseGroup(config),
+    signal,
+  })
+  const drained = async () => progress.visible(awaitedEnds(await progress.bounds()))
+  return { ...(await prepareConnector({ ...options, commits, drained })), topics, progress }
 }
 
 /** Before the connector makes them, so that both who read them find them at once. */

@@ -44,7 +44,7 @@ const existingViews = defineQuery({
  *
  * A replica that cannot be altered into its new shape is left to its readers as it was, and no event reaches it any
  * more, until `resyncTable` puts another one in its place.
- * @param options.runsAhead changes of the new shape may have been applied to the old one already
+ * @param options.runsAhead changes are applied meanwhile, by the views of before
  * @returns those that are in shape
  */
 export async function applyReplicas(
@@ -108,7 +108,10 @@ async function applyTable(
     await warehouse.command(`ALTER TABLE ${target} MODIFY COLUMN ${columnDefinition(replica, column)}`)
   }
   for (const column of replica.columns.filter(({ name }) => !held.has(name))) {
-    if (await hasValues(source, replica.source, column.name)) await forgetSnapshot(warehouse, table)
+    // Values that come before the view is another one pass the column by.
+    if (runsAhead || (await hasValues(source, replica.source, column.name))) {
+      await forgetSnapshot(warehouse, table)
+    }
     await warehouse.command(`ALTER TABLE ${target} ADD COLUMN ${columnDefinition(replica, column)}`)
     log.info({ table, column: column.name }, 'added a column to the replica')
   }

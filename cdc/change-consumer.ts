@@ -11,7 +11,13 @@ import type { ReplicaTable } from './derive-table.ts'
 import { cdcErrors } from './errors.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
 import type { Invalidate } from './invalidate.ts'
-import { commitMetadata, type KafkaProgress, type Offsets, partitionId } from './kafka-progress.ts'
+import {
+  awaitedEnds,
+  commitMetadata,
+  type KafkaProgress,
+  type Offsets,
+  partitionId,
+} from './kafka-progress.ts'
 import { retry } from './retry.ts'
 import type { SourceTable } from './source-catalog.ts'
 import { tellUsers } from './tell-users.ts'
@@ -70,7 +76,13 @@ export function createChangeConsumer(options: {
     await progress.visible(new Map([[partitionId(topic, partition), end]]), heartbeat)
     for (const [replica, changes] of byReplica(messages)) {
       await retry('completing changes', again, () =>
-        completeMessages({ warehouse, replica, messages: changes, readSource }),
+        completeMessages({
+          warehouse,
+          replica,
+          messages: changes,
+          readSource,
+          isPartitioned: progress.isPartitioned(topic),
+        }),
       )
     }
     for (const message of messages) if (message.op === 't') await truncate(message, heartbeat)
@@ -113,7 +125,7 @@ export function createChangeConsumer(options: {
     const replica = replicas.get(message.table)
     if (!replica) return
     await whileBeating(heartbeat, inKafka(BigInt(message.lsn)))
-    await progress.visible((await progress.bounds()).ends, heartbeat)
+    await progress.visible(awaitedEnds(await progress.bounds()), heartbeat)
     await retry('truncating a replica', again, () =>
       truncateReplica(warehouse, replica, {
         version: message.version.toString(),
@@ -155,7 +167,8 @@ export function createChangeConsumer(options: {
       partitions.flatMap((partition) => {
         const id = partitionId(topic, partition)
         const end = ends.get(id)
-        if (committed.has(id) || end === undefined || begins.get(id) !== end) return []
+        const isEmpty = end !== undefined && begins.get(id) === end
+        if (!isEmpty || committed.get(id) === end) return []
         return [{ topic, partition, offset: end.toString() }]
       }),
     )

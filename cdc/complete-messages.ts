@@ -6,6 +6,7 @@ import type { ReplicaTable } from './derive-table.ts'
 import { jsonMembers } from './json-members.ts'
 import { isoTime } from './positions.ts'
 import { createTableCodec } from './table-codec.ts'
+import { truncateReplica, truncatesAfter } from './truncate-replica.ts'
 
 const unavailableJson = Buffer.from(JSON.stringify(unavailableValue))
 
@@ -21,13 +22,46 @@ export async function completeMessages(options: {
   replica: ReplicaTable
   messages: readonly ChangeMessage[]
   readSource: SourceRows
+  /** The change before may stand in another partition. */
+  isPartitioned: boolean
 }): Promise<void> {
-  const { warehouse, replica, messages, readSource } = options
+  const { warehouse, replica, messages, readSource, isPartitioned } = options
   const first = messages.findIndex(({ isIncomplete }) => isIncomplete)
   if (first < 0) return
   const held = messages.slice(first).flatMap((message) => hold(replica, message))
+  if (isPartitioned) await completeMoved(held, readSource)
   await completeChanges(warehouse, held, messages[first]!.version, readSource)
-  await warehouse.insertRows('cdc.events', held.filter(({ message }) => message.isIncomplete).map(eventOf))
+  const completed = held.filter(({ message }) => message.isIncomplete)
+  await warehouse.insertRows('cdc.events', completed.map(eventOf))
+  // A TRUNCATE that came another way has not seen these rows.
+  const oldest = completed.reduce(
+    (least, { message }) => min(least, message.version),
+    completed[0]!.message.version,
+  )
+  for (const event of await truncatesAfter(warehouse, replica, oldest)) {
+    await truncateReplica(warehouse, replica, event)
+  }
+}
+
+const min = (a: bigint, b: bigint) => (a < b ? a : b)
+
+/**
+ * A row whose key changes moves to another partition, and the change before it need not be in the log yet. What it did not send
+ * is taken from the source as it is now: either it is the same still, or a later change says otherwise.
+ */
+async function completeMoved(held: Held[], readSource: SourceRows): Promise<void> {
+  const moved = held.filter(({ message, missing }) => missing.length > 0 && message.formerKey !== message.key)
+  if (moved.length === 0) return
+  const { codec } = moved[0]!
+  const rows = await readSource(codec, [...new Set(moved.map(({ key }) => key))])
+  for (const change of moved) {
+    const row = rows.get(change.key)
+    change.missing = change.missing.filter((place) => {
+      const value = row?.get(change.codec.columns[place]!.name)
+      if (value) change.values[place] = value
+      return value === undefined
+    })
+  }
 }
 
 function hold(replica: ReplicaTable, message: ChangeMessage): Held[] {

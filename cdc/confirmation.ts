@@ -7,13 +7,13 @@ import { type Position, type SourceHistory, writePosition } from './positions.ts
 import type { RegistryEntry } from './registry.ts'
 import { retry } from './retry.ts'
 import type { TableCodec } from './table-codec.ts'
-import { tellUsers } from './tell-users.ts'
+import { tellUsers, type Versions } from './tell-users.ts'
 
 export type Confirmation = {
   /** Takes on a batch that is visible. */
   add(batch: EventBatch): void
-  /** Notes keys that a statement has written: those of rows which a snapshot found gone. */
-  addFromLog(entry: RegistryEntry, version: bigint): void
+  /** Notes keys that stand in the log: those of rows which a snapshot found gone among them. */
+  addFromLog(entry: RegistryEntry, versions: Versions): void
   /** Notes that the source had nothing for us up to here. */
   addIdle(endLsn: bigint): void
   /** Resolves when everything taken on so far is confirmed. */
@@ -25,8 +25,7 @@ export type Confirmation = {
 
 type Pending = {
   tables: Map<string, TableChanges>
-  from: bigint
-  to: bigint
+  versions: Versions | undefined
   endLsn: bigint | undefined
   newest: { version: bigint; committedAt: bigint } | undefined
   settled: (() => void)[]
@@ -36,8 +35,7 @@ const entryOf = (codec: TableCodec) => codec.replica.source.entry
 
 const nothing = (): Pending => ({
   tables: new Map(),
-  from: 0n,
-  to: 0n,
+  versions: undefined,
   endLsn: undefined,
   newest: undefined,
   settled: [],
@@ -74,11 +72,17 @@ export function createConfirmation(options: {
   }
 
   function widen(version: bigint): void {
-    if (pending.from === 0n || version < pending.from) pending.from = version
-    if (version > pending.to) pending.to = version
+    pending.versions ??= { from: version, to: version }
+    if (version < pending.versions.from) pending.versions.from = version
+    if (version > pending.versions.to) pending.versions.to = version
   }
 
-  async function confirm({ tables, from, to, endLsn, newest }: Pending): Promise<void> {
+  async function confirm({
+    tables,
+    versions = { from: 0n, to: 0n },
+    endLsn,
+    newest,
+  }: Pending): Promise<void> {
     const again = { signal, log }
     const store = (change: Partial<Position>) => {
       position = { ...position, ...change }
@@ -89,7 +93,7 @@ export function createConfirmation(options: {
     // Before anybody is told to look again: the reports they get say which changes they have seen.
     if (newest) await store(newest)
     await retry('telling whose reports have changed', again, () =>
-      tellUsers({ warehouse, changes: tables.values(), versions: { from, to }, invalidate, signal }),
+      tellUsers({ warehouse, changes: tables.values(), versions, invalidate, signal }),
     )
     if (endLsn === undefined) return
     await store({ lsn: endLsn })
@@ -111,9 +115,10 @@ export function createConfirmation(options: {
       pending.newest = batch.newest ?? pending.newest
       wake?.()
     },
-    addFromLog(entry, version) {
+    addFromLog(entry, { from, to }) {
       changesOf(entry).hasMoreInLog = true
-      widen(version)
+      widen(from)
+      widen(to)
       wake?.()
     },
     addIdle(endLsn) {

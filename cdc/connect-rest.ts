@@ -35,6 +35,8 @@ export type Connector = {
   /** Whether its initial snapshot is over and everything of it is in Kafka. */
   isStreaming(): Promise<boolean>
   restart(): Promise<void>
+  /** Lets it go on that was stopped or paused. */
+  resume(): Promise<void>
   /** Removes it with its offsets, so that one of its name begins anew. */
   remove(): Promise<void>
 }
@@ -115,6 +117,9 @@ export function createConnector(connectUrl: string, name: string): Connector {
     },
     async restart() {
       await call('POST', '/restart?includeTasks=true&onlyFailed=true', z.unknown())
+    },
+    async resume() {
+      await call('PUT', '/resume', z.unknown())
     },
     async remove() {
       if (!(await status())) return

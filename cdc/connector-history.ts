@@ -12,7 +12,7 @@ import type { KafkaConfig } from './options.ts'
 import { type Position, readNewestVersion, readPosition, writePosition } from './positions.ts'
 import { ReplicationConnection } from './replication-connection.ts'
 import { dropSlot, identifySystem, readSlot } from './replication-slot.ts'
-import { forgetSnapshot } from './snapshot-record.ts'
+import { forgetSnapshot, readFinishedSnapshots } from './snapshot-record.ts'
 import { readWalEnd } from './source-position.ts'
 import { planStart, type SourceIdentity } from './start-plan.ts'
 import { isOtherPublication } from './unread-tables.ts'
@@ -38,6 +38,8 @@ export async function prepareConnector(options: {
   config: KafkaConfig
   /** Of the worker, to see whether the warehouse still has what was told. */
   commits: Commits
+  /** Resolves when ClickHouse has read everything that is in the change topics. */
+  drained: () => Promise<void>
   log: Log
 }): Promise<PreparedConnector> {
   const { source, warehouse, connector, catalog, config, commits, log } = options
@@ -52,8 +54,10 @@ export async function prepareConnector(options: {
   if (existing && history && stored) {
     const isStreaming = await connector.isStreaming()
     const slot = await readSlot(source, config.slotName)
+    const status = await connector.status()
     const reason =
-      lostSlotOf(await connector.status()) ??
+      lostSlotOf(status) ??
+      (await lostOffsets(warehouse, isStreaming)) ??
       (await lostByWarehouse(warehouse, stored, commits)) ??
       reasonToBeginAnew({
         identity,
@@ -68,6 +72,9 @@ export async function prepareConnector(options: {
       if (!isSame(existing, wanted)) {
         await connector.change(wanted)
         log.info({ connector: config.slotName }, 'changed the connector')
+      } else if (status?.state === 'STOPPED' || status?.state === 'PAUSED') {
+        await connector.resume()
+        log.warn({ connector: config.slotName, state: status.state }, 'the connector stood still: resumed it')
       }
       return { position: stored, base: history.base, isInitial: !isStreaming }
     }
@@ -76,7 +83,8 @@ export async function prepareConnector(options: {
       'making the connector anew, with a snapshot',
     )
   }
-  const position = await beginHistory({ source, warehouse, connector, config, identity, stored })
+  const { drained } = options
+  const position = await beginHistory({ source, warehouse, connector, config, identity, stored, drained })
   for (const { source: table } of catalog.replicas) await forgetSnapshot(warehouse, table.qualifiedName)
   await writePosition(warehouse, config.slotName, position)
   const base = position.version >> 64n
@@ -93,6 +101,14 @@ export function lostSlotOf(status: ConnectorStatus | undefined): TendonError | u
   if (status?.task?.state !== 'FAILED' || !status.task.trace?.includes(cdcErrors.slotLost.code))
     return undefined
   return cdcErrors.slotLost('The replication slot does not go back to what the connector has read.')
+}
+
+/** A connector without offsets reads everything again, with versions below all that came after its first snapshot. */
+async function lostOffsets(warehouse: Warehouse, isStreaming: boolean): Promise<TendonError | undefined> {
+  if (isStreaming) return undefined
+  const finished = await readFinishedSnapshots(warehouse)
+  if (![...finished.values()].some((membership) => membership !== '')) return undefined
+  return cdcErrors.slotLost('The connector does not know any more what it has read.')
 }
 
 /** ClickHouse's own offsets are Kafka's to keep: a warehouse that was restored would go on behind the gap. */
@@ -136,9 +152,12 @@ async function beginHistory(options: {
   config: KafkaConfig
   identity: SourceIdentity
   stored: Position | undefined
+  drained: () => Promise<void>
 }): Promise<Position> {
-  const { source, warehouse, connector, config, identity, stored } = options
+  const { source, warehouse, connector, config, identity, stored, drained } = options
   await connector.remove()
+  // What ClickHouse has not read yet would come after the new history, and may have higher versions.
+  await drained()
   await dropSlot(source, config.slotName)
   // Whatever an earlier connector has streamed lies at or below this; whatever the new one streams, above.
   const lsn = await readWalEnd(source)

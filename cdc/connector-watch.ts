@@ -5,10 +5,12 @@ import { lostSlotOf } from './connector-history.ts'
 import { cdcErrors } from './errors.ts'
 
 const intervalMs = 1_000
+/** While the workers of Connect rebalance, one of them may not know it. */
+const looksUntilMissing = 10
 
 /**
  * Restarts what has failed, and says why.
- * @throws TENDON-CDC-004 when the connector has lost its slot: it has to be made anew
+ * @throws TENDON-CDC-004 when the connector has lost its slot, TENDON-CDC-018 when it is gone: it has to be made anew
  */
 export async function watchConnector(
   connector: Connector,
@@ -16,12 +18,16 @@ export async function watchConnector(
   signal: AbortSignal,
   log: Log,
 ): Promise<never> {
+  let missing = 0
   for (;;) {
     await delay(intervalMs, undefined, { signal })
     const status = await connector.status().catch((err) => {
       log.warn({ err, connect_url: connectUrl }, 'Kafka Connect does not answer')
-      return undefined
+      return 'unknown' as const
     })
+    if (status === 'unknown') continue
+    missing = status ? 0 : missing + 1
+    if (missing > looksUntilMissing) throw cdcErrors.connectorFailed('The connector is not there any more.')
     const lost = lostSlotOf(status)
     if (lost) throw lost
     if (status?.state === 'FAILED' || status?.task?.state === 'FAILED') {

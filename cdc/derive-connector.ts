@@ -5,7 +5,7 @@ import type { KafkaConfig } from './options.ts'
 /** What stands for a value that an UPDATE left unchanged out of line (TOAST), and therefore did not send. */
 export const unavailableValue = '__debezium_unavailable_value'
 
-/** How often an idle source is given something to read, so that its WAL is let go (docs/slot-care.md). */
+/** How often an idle source is given something to read, so that its WAL is let go. */
 const heartbeatIntervalMs = 1_000
 
 /** The tables of the initial snapshot; later it has no meaning any more. */

@@ -65,6 +65,9 @@ export function createDryRun(source: pg.Client, warehouse: Warehouse): DryRun {
       ...connector,
       create: (config) => noteConnector(connector, config),
       change: (config) => noteConnector(connector, config),
+      async resume() {
+        note('Kafka Connect', 'resume the connector')
+      },
       async remove() {
         if (await connector.status()) note('Kafka Connect', 'remove the connector with its offsets')
       },

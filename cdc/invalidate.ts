@@ -18,11 +18,17 @@ export function inCalls(userIds: string[]): string[][] {
   return calls
 }
 
-/** Once only: the feed itself goes on trying. */
-const retry = { attempts: 1, baseDelayMs: 0, maxDelayMs: 0 }
+/** The feed itself goes on trying. */
+const once = { attempts: 1, baseDelayMs: 0, maxDelayMs: 0 }
+/** A command that has changed what reports show has no other chance to say so. */
+export const insistently = { attempts: 8, baseDelayMs: 250, maxDelayMs: 5_000 }
 
 /** Invalidates users at reports-service over HTTP (`POST /invalidate`) with the service account's token. */
-export function createInvalidate(reportsServiceUrl: string, token: ServiceTokenSource): Invalidate {
+export function createInvalidate(
+  reportsServiceUrl: string,
+  token: ServiceTokenSource,
+  retry = once,
+): Invalidate {
   const url = `${reportsServiceUrl.replace(/\/$/, '')}/invalidate`
   return async (userIds, signal) => {
     await postJson({ url, token, body: { user_ids: userIds }, response: invalidateResponse, retry, signal })
@@ -30,12 +36,12 @@ export function createInvalidate(reportsServiceUrl: string, token: ServiceTokenS
 }
 
 /** The same with the addresses of the configuration. */
-export function createAttachedInvalidate(config: Config<typeof reportsOptions>): Invalidate {
+export function createAttachedInvalidate(config: Config<typeof reportsOptions>, retry = once): Invalidate {
   const token = createServiceTokenSource({
     issuer: config.oidcIssuer,
     clientId: config.oidcClientId,
     clientSecret: config.oidcClientSecret,
     internalUrl: config.oidcInternalUrl,
   })
-  return createInvalidate(config.reportsServiceUrl, token)
+  return createInvalidate(config.reportsServiceUrl, token, retry)
 }

@@ -133,6 +133,44 @@ test('a slot that PostgreSQL gave up, for its limit of WAL, is made anew with a 
   }
 }, 240_000)
 
+test('messages that went by their retention before the worker read them', async () => {
+  await feed.stop()
+  await hammerFor(200)
+  const admin = createKafkaClient(
+    world.config.kafkaBrokers,
+    createLog({ service: 'cdc', level: 'fatal' }),
+  ).admin()
+  await admin.connect()
+  const topic = changeTopic(world.config, 'public.journal')
+  await expect
+    .poll(async () => (await admin.fetchTopicOffsets(topic))[0]!.high !== '0', { timeout: 20_000 })
+    .toBe(true)
+  await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '-1' }] })
+  // Nothing comes into the topic any more that would lead its readers on.
+  feed = startFeed()
+  expect(await world.differences(feed)).toEqual([])
+  await admin.disconnect()
+}, 240_000)
+
+test.each(['stopped', 'stopped, and has forgotten what it had read', 'deleted'])(
+  'a connector that somebody has %s',
+  async (what) => {
+    const connector = `${world.config.kafkaConnectUrl}/connectors/${world.slotName}`
+    if (what !== 'deleted') await feed.stop()
+    if (what === 'deleted') await fetch(connector, { method: 'DELETE' })
+    else await fetch(`${connector}/stop`, { method: 'PUT' })
+    if (what.includes('forgotten')) {
+      await expect
+        .poll(async () => (await fetch(`${connector}/offsets`, { method: 'DELETE' })).ok, { timeout: 20_000 })
+        .toBe(true)
+    }
+    await hammerFor(100)
+    if (what !== 'deleted') feed = startFeed()
+    expect(await world.differences(feed)).toEqual([])
+  },
+  240_000,
+)
+
 test('a warehouse that was set back to a backup is filled again', async () => {
   const [backup] = await world.rows('SELECT toString(max(version)) AS version FROM cdc.events')
   await hammerFor(300)

@@ -33,17 +33,25 @@ export function brokenTopics(
   { begins, ends }: Bounds,
 ): Set<string> {
   const broken = new Set(expected)
+  const topics = new Set([...ends.keys()].map(topicOf))
   for (const id of read.keys()) broken.delete(topicOf(id))
   for (const [id, offset] of read) {
-    const [begin = 0n, end = offset] = [begins.get(id), ends.get(id)]
-    if (offset < begin || offset > end) broken.add(topicOf(id))
+    if (!topics.has(topicOf(id))) continue
+    const [begin, end] = [begins.get(id), ends.get(id)]
+    const isWhole = begin !== undefined && end !== undefined && begin <= offset && offset <= end
+    if (!isWhole) broken.add(topicOf(id))
   }
   return broken
 }
 
+/** Where readers have to come to: of a partition that holds nothing (any more), nowhere. */
+export function awaitedEnds({ begins, ends }: Bounds): Offsets {
+  return new Map([...ends].filter(([id, end]) => end > (begins.get(id) ?? 0n)))
+}
+
 /** Whether everything below `wanted` lies below `reached`. */
 export function hasReached(reached: Offsets, wanted: Offsets): boolean {
-  return [...wanted].every(([id, offset]) => offset === 0n || (reached.get(id) ?? 0n) >= offset)
+  return [...wanted].every(([id, offset]) => (reached.get(id) ?? 0n) >= offset)
 }
 
 /** What a consumer group has committed. */
@@ -84,6 +92,8 @@ export type KafkaProgress = {
    * @throws TENDON-CDC-022 when a topic was given more partitions
    */
   bounds(): Promise<Bounds>
+  /** Whether a topic has several partitions, as far as its bounds were asked for. */
+  isPartitioned(topic: string): boolean
   /** What a consumer group has committed. */
   committed(groupId: string): Promise<Offsets>
   /** Resolves when ClickHouse has put everything below these offsets through all of its views. */
@@ -103,6 +113,7 @@ export function createKafkaProgress(options: {
   const { admin, topics, clickHouseGroup, signal } = options
   let partitionsDueAt = 0
   let partitionsKnown: number | undefined
+  let partitioned = new Set<string>()
   let reached: Offsets = new Map()
   let polling: Promise<void> | undefined
 
@@ -151,9 +162,11 @@ export function createKafkaProgress(options: {
       )
       const partitions = all.flat()
       const ends = new Map(partitions.map(({ id, high }) => [id, BigInt(high)]))
+      partitioned = new Set(partitions.filter(({ id }) => !id.endsWith('/0')).map(({ id }) => topicOf(id)))
       await checkPartitions(ends)
       return { begins: new Map(partitions.map(({ id, low }) => [id, BigInt(low)])), ends }
     },
+    isPartitioned: (topic) => partitioned.has(topic),
     async visible(wanted, onWait) {
       for (;;) {
         signal.throwIfAborted()

@@ -3,7 +3,7 @@ import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type { Admin, Consumer } from 'kafkajs'
 import type pg from 'pg'
-import { withAdvisoryLock } from './advisory-lock.ts'
+import { withAdvisoryLock, withApplyLock } from './advisory-lock.ts'
 import { applyReplicas } from './apply.ts'
 import { applyChain } from './apply-chain.ts'
 import { type Catalog, readCatalog } from './catalog.ts'
@@ -19,17 +19,18 @@ import type { FeedHooks } from './feed-supervisor.ts'
 import type { Invalidate } from './invalidate.ts'
 import { createKafkaClient } from './kafka-client.ts'
 import {
-  createKafkaProgress,
+  awaitedEnds,
+  type Bounds,
   furthest,
   hasReached,
   type KafkaProgress,
   type Offsets,
 } from './kafka-progress.ts'
 import { finishInitialSnapshot } from './kafka-snapshot.ts'
-import { clickHouseGroup, workerGroup } from './kafka-table.ts'
+import { workerGroup } from './kafka-table.ts'
 import { readKnownTables } from './known-tables.ts'
 import type { KafkaConfig } from './options.ts'
-import { type Position, writePosition } from './positions.ts'
+import { type Position, readPosition, writePosition } from './positions.ts'
 import { connectSource } from './postgres-connection.ts'
 import type { RegistryEntry } from './registry.ts'
 import { readSlot } from './replication-slot.ts'
@@ -77,21 +78,16 @@ export async function runKafkaSession(options: KafkaSessionOptions): Promise<nev
     await connectAdmin(admin)
     const connector = createConnector(config.kafkaConnectUrl, config.slotName)
     // Workers that start at once make the tables and the connector one after the other.
-    const made = await withAdvisoryLock(source, `tendon ${config.slotName} apply`, signal, async () => {
+    const make = async () => {
       const catalog = await readCatalog(source, config.publicationName, await readEntries())
       for (const { code, message } of catalog.problems) log.error({ error_code: code }, message)
       // ClickHouse goes on reading while its tables are brought along.
       const inShape = await applyReplicas(source, warehouse, catalog.replicas, log, { runsAhead: true })
-      const chain = await applyChain({ source, warehouse, admin, connector, catalog, config, log })
-      const progress = createKafkaProgress({
-        admin,
-        topics: chain.topics,
-        clickHouseGroup: clickHouseGroup(config),
-        signal,
-      })
-      const before = await readBefore({ catalog, warehouse, config, progress, ...chain, log })
-      return { ...chain, catalog, inShape, progress, before }
-    })
+      const chain = await applyChain({ source, warehouse, admin, connector, catalog, config, log, signal })
+      const before = await readBefore({ catalog, warehouse, config, ...chain, log })
+      return { ...chain, catalog, inShape, before }
+    }
+    const made = await withApplyLock(source, config.slotName, make, signal)
     const { catalog } = made
     const watch = createCatalogWatch({ source, catalog, ...config, readEntries, signal })
     return await Promise.race([
@@ -191,24 +187,34 @@ async function follow(
   let { before } = parts
   const dealtWith = (): Offsets => furthest(before, changes.handled())
 
+  /** @throws TENDON-CDC-023 when messages have gone that nobody has dealt with */
+  async function look(): Promise<Bounds> {
+    const bounds = await progress.bounds()
+    await refuseBroken({ catalog, warehouse, config, dealtWith: dealtWith(), bounds })
+    return bounds
+  }
+
   /** Moves the position on, to where everything confirmed by Debezium has been dealt with. */
   async function moveOn(): Promise<never> {
     let writtenAt = 0
     for (;;) {
       const lsn = await readConfirmed()
-      const bounds = await progress.bounds()
-      await refuseBroken({ catalog, warehouse, config, dealtWith: dealtWith(), bounds })
-      const { ends } = bounds
-      while (!hasReached(dealtWith(), ends)) {
-        await progress.visible(ends)
+      const ends = awaitedEnds(await look())
+      for (let lookedAt = performance.now(); !hasReached(dealtWith(), ends); ) {
         await delay(10, undefined, { signal })
+        if (performance.now() - lookedAt < progressIntervalMs) continue
+        lookedAt = performance.now()
+        await look()
         // Another worker may have some of the partitions.
-        if (!hasReached(dealtWith(), ends)) before = await progress.committed(workerGroup(config))
+        before = await progress.committed(workerGroup(config))
       }
       if (lsn > position.lsn) {
         const isDue = isAwaited() || isReading || performance.now() - writtenAt > idlePositionIntervalMs
         if (isDue) {
-          await store({ lsn })
+          // Another worker may have seen newer changes.
+          const stored = await readPosition(warehouse, config.slotName)
+          const isNewer = stored !== undefined && stored.version > position.version
+          await store({ lsn, ...(isNewer && { version: stored.version, committedAt: stored.committedAt }) })
           writtenAt = performance.now()
           if (!isReading) onPosition(lsn)
         }

@@ -3,13 +3,16 @@ import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type { Catalog } from './catalog.ts'
 import type { Connector } from './connect-rest.ts'
+import { historyOf } from './derive-connector.ts'
 import { expandTombstonesSql } from './derive-view.ts'
+import { cdcErrors } from './errors.ts'
 import type { Invalidate } from './invalidate.ts'
-import { hasReached, type KafkaProgress, type Offsets } from './kafka-progress.ts'
+import { awaitedEnds, hasReached, type KafkaProgress, type Offsets } from './kafka-progress.ts'
 import { snapshotTombstoneIndex, versionAt } from './lsn.ts'
 import { retry } from './retry.ts'
+import { otherInsertsEnded } from './running-inserts.ts'
 import { recordSnapshot } from './snapshot-record.ts'
-import { changesInLog, tellUsers } from './tell-users.ts'
+import { changesInLog, tellUsers, wholeLog } from './tell-users.ts'
 
 const pollIntervalMs = 100
 
@@ -34,9 +37,17 @@ export async function finishInitialSnapshot(options: {
   const again = { signal, log }
   const isStreaming = () => retry('asking for the snapshot', again, () => connector.isStreaming())
   while (!(await isStreaming())) await delay(pollIntervalMs, undefined, { signal })
-  const { ends } = await progress.bounds()
+  const made = await retry('reading the connector', again, () => connector.config())
+  // Tombstones of another base than its rows have would be above all of them.
+  if (!made || historyOf(made)?.base !== base) {
+    throw cdcErrors.connectRefused(
+      'The connector was made anew by somebody else during its initial snapshot.',
+    )
+  }
+  const ends = awaitedEnds(await progress.bounds())
   await progress.visible(ends)
   while (!hasReached(dealtWith(), ends)) await delay(pollIntervalMs, undefined, { signal })
+  await retry('waiting for inserts under way', again, () => otherInsertsEnded(warehouse, signal))
   const version = versionAt(base, snapshotTombstoneIndex)
   for (const replica of catalog.replicas) {
     const table = replica.source.qualifiedName
@@ -52,7 +63,8 @@ export async function finishInitialSnapshot(options: {
       tellUsers({
         warehouse,
         changes: [changesInLog(replica.source.entry)],
-        versions: { from: version, to: version },
+        // Also of an attempt before this one.
+        versions: wholeLog,
         invalidate,
         signal,
       }),

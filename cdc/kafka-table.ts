@@ -1,4 +1,7 @@
+import { createHash } from 'node:crypto'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
+import { z } from 'zod'
 import type { KafkaConfig } from './options.ts'
 import { chLiteral } from './sql-names.ts'
 
@@ -27,6 +30,7 @@ const topicPattern = ({ topicPrefix }: KafkaConfig) => `^${topicPrefix}[.].+`
  */
 export async function applyKafkaTable(warehouse: Warehouse, config: KafkaConfig): Promise<void> {
   const group = clickHouseGroup(config)
+  const brokers = config.clickhouseKafkaBrokers ?? config.kafkaBrokers.join(',')
   const librdkafka = {
     'kafka.auto_offset_reset': 'earliest',
     'kafka.topic_metadata_refresh_interval_ms': '1000',
@@ -35,10 +39,15 @@ export async function applyKafkaTable(warehouse: Warehouse, config: KafkaConfig)
     'kafka.group_instance_id': `${group}-1`,
     'kafka.session_timeout_ms': '10000',
   }
+  const definition = createHash('sha256')
+    .update(JSON.stringify([librdkafka, brokers, group]))
+    .digest('hex')
+    .slice(0, 12)
+  await dropOtherTable(warehouse, definition)
   const settings = Object.entries(librdkafka).map(([name, value]) => `\`${name}\` = ${chLiteral(value)}`)
   await warehouse.command(`
     CREATE NAMED COLLECTION IF NOT EXISTS tendon_kafka AS
-      kafka_broker_list = ${chLiteral(config.clickhouseKafkaBrokers ?? config.kafkaBrokers.join(','))}, ${settings.join(', ')}`)
+      kafka_broker_list = ${chLiteral(brokers)}, ${settings.join(', ')}`)
   await warehouse.command(`
     CREATE TABLE IF NOT EXISTS cdc.kafka (value String)
     ENGINE = Kafka(tendon_kafka)
@@ -46,10 +55,26 @@ export async function applyKafkaTable(warehouse: Warehouse, config: KafkaConfig)
       kafka_format = 'RawBLOB', kafka_handle_error_mode = 'stream', kafka_num_consumers = 1,
       kafka_thread_per_consumer = 1, kafka_poll_timeout_ms = 20, kafka_flush_interval_ms = 20,
       kafka_consumer_reschedule_ms = 10, kafka_max_block_size = 65536, kafka_poll_max_batch_size = 65536
-    COMMENT 'Change topics of Kafka, all of one connector'`)
+    COMMENT ${chLiteral(`Change topics of Kafka, all of one connector (${definition})`)}`)
   await warehouse.command(`
     CREATE MATERIALIZED VIEW IF NOT EXISTS cdc.kafka_messages TO cdc.messages AS
     SELECT _topic AS topic, toUInt32(_partition) AS partition, _offset AS offset, _key AS key,
       if(_error = '', value, _raw_message) AS value, _error AS error
     FROM cdc.kafka`)
+}
+
+const kafkaTableComment = defineQuery({
+  name: 'kafka-table',
+  sql: `SELECT comment FROM system.tables WHERE database = 'cdc' AND name = 'kafka'`,
+  params: z.object({}),
+  row: z.object({ comment: z.string() }),
+})
+
+/** One that reads other brokers, other topics or for another group. Offsets are Kafka's, so that nothing is lost with it. */
+async function dropOtherTable(warehouse: Warehouse, definition: string): Promise<void> {
+  const [table] = await warehouse.query(kafkaTableComment, {})
+  if (!table || table.comment.includes(definition)) return
+  await warehouse.command('DROP VIEW IF EXISTS cdc.kafka_messages SYNC')
+  await warehouse.command('DROP TABLE IF EXISTS cdc.kafka SYNC')
+  await warehouse.command('DROP NAMED COLLECTION IF EXISTS tendon_kafka')
 }

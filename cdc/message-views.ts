@@ -30,7 +30,8 @@ const deletedRow = `concat(substring(key, 1, length(key) - 1), ',"__op":"d","__d
     toString(m.__source_lsn), ',"__source_ts_ms":', toString(intDiv(m.__source_ts_us, 1000)), ',"__source_table":',
     toJSONString(m.__source_table), ',"__source_txId":', toString(m.__source_txId), '}')`
 
-const isChange = `m.__op IN ('c', 'u', 'd', 'r') AND m.__source_table != '' AND startsWith(key, '{')`
+const isChange = `m.__op IN ('c', 'u', 'd', 'r') AND m.__source_table != '' AND startsWith(key, '{')
+  AND startsWith(m.__source_sequence, '[') AND m.__history != ''`
 
 /** Jackson writes what lies beyond the Basic Multilingual Plane as two escapes; a row has one key in the log. */
 const normalKey = `if(position(key, '\\\\uD') > 0, JSONExtractRaw(concat('{"k":', key, '}'), 'k'), key)`

@@ -5,10 +5,11 @@ import { type ReplicaTable, replicaTableName } from './derive-table.ts'
 import { applySql, fieldsSql, isOfTableSql, valuesSql } from './derive-view.ts'
 import { cdcErrors } from './errors.ts'
 import { type Shadow, withShadow } from './shadow.ts'
+import { readFloor } from './snapshot-record.ts'
 import { chIdentifier, chLiteral } from './sql-names.ts'
 
 /**
- * Rebuilds a replica from the log alone, in a second table that takes the first one's place, so that its readers see
+ * Rebuilds a replica from the log alone, from where its table was read whole, in a second table that takes the first one's place, so that its readers see
  * one whole table or the other.
  * @param options.settled resolves when no insert is on its way that began before the call
  * @param options.force leaves out rows that the log does not hold any more
@@ -27,11 +28,12 @@ export async function replayTable(options: {
     // What was on its way when the shadow's view was made passed it by, and is in the log after this.
     await settled()
     if (shadow.shape !== undefined && !force) await refuseToForget(warehouse, replica)
+    const floor = await readFloor(warehouse, replica.source.qualifiedName)
     const partitions = await warehouse.query(partitionsOf(replica), {})
     for (const [index, { id }] of partitions.entries()) {
       onProgress?.(index / partitions.length)
       await warehouse.command(
-        `INSERT INTO ${shadow.name} ${applySql(replica, ` AND _partition_id = ${chLiteral(id)}`)}`,
+        `INSERT INTO ${shadow.name} ${applySql(replica, ` AND _partition_id = ${chLiteral(id)} AND version >= toUInt128(${chLiteral(floor.toString())})`)}`,
       )
     }
     return { rows: await countRows(warehouse, shadow) }

@@ -121,6 +121,17 @@ test('rows of a transaction that is in the log already, and that the source does
   await world.close()
 })
 
+test('what is rebuilt from the log after a table was made anew has no rows of the former one', async () => {
+  const { world, feed } = await started()
+  await world.sql.query(`DROP TABLE seats CASCADE`)
+  await world.sql.query(seats)
+  await world.sql.query('DELETE FROM seats WHERE id > 7; UPDATE seats SET id = id + 100')
+  await expect.poll(() => world.differences(feed), { timeout: 30_000 }).toEqual([])
+  await replay(world, feed)
+  expect(await world.differences(feed)).toEqual([])
+  await world.close()
+})
+
 test('a run that dies leaves its table and its view to the next, which removes them', async () => {
   const { world, feed } = await started()
   let isDead = false

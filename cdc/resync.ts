@@ -37,11 +37,12 @@ export type ResyncOptions = ComparisonParts & {
  *
  * The rows go through the log, as all do: it holds what the replica is made of, and tombstones for rows that the source
  * does not have. They stand right above everything that the moment has seen, and below what came later.
- * @returns the position of that moment, and the versions of the rows
+ * @returns the position of that moment, the versions of what has changed, and the lowest of a row: the log from there on makes
+ *   the whole replica
  */
 export async function resyncTable(
   options: ResyncOptions,
-): Promise<{ rows: number; position: string; versions: Versions }> {
+): Promise<{ rows: number; position: string; versions: Versions; floor: bigint }> {
   const { warehouse, replica, log } = options
   const fill = (shadow: Shadow) =>
     atComparisonPoint(options, replica, async ({ snapshot, visibility }) => {
@@ -55,10 +56,11 @@ export async function resyncTable(
       // Keys of another shape are none of the new replica's.
       const isComparable = shadow.shape !== undefined && !shadow.isDetached
       if (isComparable) await deleteVanished(warehouse, replica, snapshot, places)
-      const versions = shadow.isDetached ? wholeLog : versionsOf(places)
-      return { rows, position: formatLsn(snapshot.lsnBefore), versions, seen }
+      const own = versionsOf(places)
+      const versions = shadow.isDetached ? wholeLog : own
+      return { rows, position: formatLsn(snapshot.lsnBefore), versions, floor: own.from, seen }
     })
-  const { rows, position, versions } = await withShadow(warehouse, replica, fill, async ({ seen }) => {
+  const { rows, position, versions, floor } = await withShadow(warehouse, replica, fill, async ({ seen }) => {
     await applyViews(warehouse, replica, log)
     // What is on its way has passed the view by, and is in the log once what was committed before is.
     await options.caughtUp(await currentWalEnd(options.connect))
@@ -67,7 +69,7 @@ export async function resyncTable(
       await truncateReplica(warehouse, replica, event)
     }
   })
-  return { rows, position, versions }
+  return { rows, position, versions, floor }
 }
 
 /** From the moment on the table cannot be altered. Before it, it may have been, since the catalog was read. */

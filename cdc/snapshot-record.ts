@@ -15,11 +15,27 @@ export async function readFinishedSnapshots(warehouse: Warehouse): Promise<Map<s
   return new Map(rows.map((row) => [row.table, row.membership]))
 }
 
+const floors = defineQuery({
+  name: 'snapshot-floor',
+  sql: 'SELECT toString(max(version)) AS version FROM cdc.snapshots WHERE table = {table:String}',
+  params: z.object({ table: z.string() }),
+  row: z.object({ version: z.string().transform(BigInt) }),
+})
+
+/** The table was read whole at this version: what the log has below it makes no row any more. 0 when it never was. */
+export async function readFloor(warehouse: Warehouse, table: string): Promise<bigint> {
+  const [row] = await warehouse.query(floors, { table })
+  return row!.version
+}
+
+/** @param snapshot.version lowest of its rows; one that is lower than a former snapshot's (the table was empty) counts as that */
 export async function recordSnapshot(
   warehouse: Warehouse,
   snapshot: { table: string; version: bigint; membership: string; rows: number },
 ): Promise<void> {
-  await warehouse.insertRows('cdc.snapshots', [{ ...snapshot, version: snapshot.version.toString() }])
+  const former = await readFloor(warehouse, snapshot.table)
+  const version = snapshot.version > former ? snapshot.version : former
+  await warehouse.insertRows('cdc.snapshots', [{ ...snapshot, version: version.toString() }])
 }
 
 /** Of rows with one version the last inserted counts, so that this undoes the record. */

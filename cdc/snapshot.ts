@@ -83,7 +83,11 @@ export async function takeSnapshot(options: {
     await retry('deleting what has vanished', { signal, log }, () =>
       deleteVanished(warehouse, replica, start),
     )
-    pipeline.confirmation.addFromLog(replica.source.entry, versionOf(start, snapshotTombstoneIndex))
+    pipeline.confirmation.addFromLog(replica.source.entry, {
+      // Also of an attempt before this one.
+      from: 0n,
+      to: versionOf(start, snapshotTombstoneIndex),
+    })
     const membership = catalog.memberships.get(table) ?? ''
     const record = { table, version: start.version, membership, rows: rows.get(table) ?? 0 }
     await retry('recording the snapshot', { signal, log }, () => recordSnapshot(warehouse, record))

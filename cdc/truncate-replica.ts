@@ -30,20 +30,37 @@ export async function truncateReplica(
 }
 
 /** TRUNCATEs in the log that a moment of the source has not seen. */
-export async function laterTruncates(
+export function laterTruncates(
   warehouse: Warehouse,
   replica: ReplicaTable,
   { unseen, params }: LogVisibility,
 ): Promise<TruncateEvent[]> {
+  return readTruncates(warehouse, replica, `version >= {seenFrom:UInt128} AND ${unseen}`, params)
+}
+
+/** TRUNCATEs in the log that come after a version. */
+export function truncatesAfter(
+  warehouse: Warehouse,
+  replica: ReplicaTable,
+  version: bigint,
+): Promise<TruncateEvent[]> {
+  return readTruncates(warehouse, replica, 'version > {after:UInt128}', { after: version.toString() })
+}
+
+async function readTruncates(
+  warehouse: Warehouse,
+  { name, source }: ReplicaTable,
+  condition: string,
+  params: Record<string, unknown>,
+): Promise<TruncateEvent[]> {
   const query = defineQuery({
-    name: `truncates of ${replica.name}`,
+    name: `truncates of ${name}`,
     sql: `
       SELECT toString(version) AS version, toString(lsn) AS lsn, toString(tx_id) AS tx_id,
         toString(toUnixTimestamp64Micro(committed_at)) AS committed_at
       FROM cdc.events FINAL
-      WHERE table = ${chLiteral(replica.source.qualifiedName)} AND op = 't'
-        AND version >= {seenFrom:UInt128} AND ${unseen}
-      ORDER BY cdc.events.version`,
+      WHERE table = ${chLiteral(source.qualifiedName)} AND key = '' AND op = 't' AND ${condition.replaceAll('version', 'events.version')}
+      ORDER BY events.version`,
     params: z.record(z.string(), z.unknown()),
     row: z.object({
       version: z.string(),

@@ -2,15 +2,16 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { TendonError } from '@tendon/platform/errors.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
+import pg from 'pg'
 import type { Catalog } from './catalog.ts'
+import type { ReplicaTable } from './derive-table.ts'
 import { cdcErrors } from './errors.ts'
 import type { Invalidate } from './invalidate.ts'
-import { readNewestVersion } from './positions.ts'
 import { connectSource } from './postgres-connection.ts'
 import { resyncTable } from './resync.ts'
 import { retry } from './retry.ts'
 import { readFinishedSnapshots, recordSnapshot } from './snapshot-record.ts'
-import { changesInLog, tellUsers } from './tell-users.ts'
+import { changesInLog, tellUsers, wholeLog } from './tell-users.ts'
 
 const pollIntervalMs = 50
 
@@ -38,12 +39,11 @@ const publicationOf = (membership: string) => membership.split('/')[0]
 const isSchemaChanged = (error: unknown) =>
   error instanceof TendonError && error.code === cdcErrors.schemaChanged.code
 
-/**
- * Reads tables whole that were added, or that got another shape, while the stream goes on: an incremental snapshot of
- * our own, since Debezium's tells of no rows that are gone, and makes no table that its readers could exchange.
- * @throws TENDON-CDC-011 when the catalog is out of date
- */
-export async function readUnread(options: {
+/** Class 42: the user may not read the table, or not in this way. */
+const isRefused = (error: unknown) =>
+  error instanceof pg.DatabaseError && error.code?.startsWith('42') === true
+
+type ReadOptions = {
   catalog: Catalog
   warehouse: Warehouse
   crmDatabaseUrl: string
@@ -53,39 +53,54 @@ export async function readUnread(options: {
   invalidate: Invalidate
   log: Log
   signal: AbortSignal
-}): Promise<void> {
-  const { catalog, warehouse, crmDatabaseUrl, feed, reached, invalidate, log, signal } = options
+}
+
+/**
+ * Reads tables whole that were added, or that got another shape, while the stream goes on: an incremental snapshot of
+ * our own, since Debezium's tells of no rows that are gone, and makes no table that its readers could exchange.
+ * A table that the source does not let us read is left unread, which `cdc status` says.
+ * @throws TENDON-CDC-011 when the catalog is out of date
+ */
+export async function readUnread(options: ReadOptions): Promise<void> {
+  const { catalog, warehouse, log } = options
   const tables = new Set(await unreadTables(warehouse, catalog))
-  for (const replica of catalog.replicas) {
+  for (const replica of catalog.replicas.filter(({ source }) => tables.has(source.qualifiedName))) {
     const table = replica.source.qualifiedName
-    if (!tables.has(table)) continue
-    const again = { signal, log, isPermanent: isSchemaChanged }
-    const { rows, versions } = await retry('reading a table', again, () =>
-      resyncTable({
-        warehouse,
-        connect: () => connectSource(crmDatabaseUrl),
-        crmDatabaseUrl,
-        feed,
-        async caughtUp(lsn) {
-          while (reached() < lsn) await delay(pollIntervalMs, undefined, { signal })
-        },
-        replica,
-        log,
-        signal,
-      }),
-    )
-    await retry('telling whose reports have changed', { signal, log }, () =>
-      tellUsers({ warehouse, changes: [changesInLog(replica.source.entry)], versions, invalidate, signal }),
-    )
-    const membership = catalog.memberships.get(table) ?? ''
-    await retry('recording the snapshot', { signal, log }, async () =>
-      recordSnapshot(warehouse, {
-        table,
-        version: await readNewestVersion(warehouse),
-        membership,
-        rows,
-      }),
-    )
-    log.info({ table, rows }, 'read a table whole')
+    try {
+      await readWhole(options, replica)
+    } catch (err) {
+      if (!isRefused(err)) throw err
+      log.error({ err, table }, 'the table cannot be read, and stays as it was')
+    }
   }
+}
+
+async function readWhole(options: ReadOptions, replica: ReplicaTable): Promise<void> {
+  const { catalog, warehouse, crmDatabaseUrl, feed, reached, invalidate, log, signal } = options
+  const { qualifiedName: table, entry } = replica.source
+  const again = { signal, log }
+  const isPermanent = (error: unknown) => isSchemaChanged(error) || isRefused(error)
+  const { rows, floor } = await retry('reading a table', { ...again, isPermanent }, () =>
+    resyncTable({
+      warehouse,
+      connect: () => connectSource(crmDatabaseUrl),
+      crmDatabaseUrl,
+      feed,
+      async caughtUp(lsn) {
+        while (reached() < lsn) await delay(pollIntervalMs, undefined, { signal })
+      },
+      replica,
+      log,
+      signal,
+    }),
+  )
+  // All of the log: an attempt before this one, or changes that were lost, may have left somebody untold.
+  await retry('telling whose reports have changed', again, () =>
+    tellUsers({ warehouse, changes: [changesInLog(entry)], versions: wholeLog, invalidate, signal }),
+  )
+  const membership = catalog.memberships.get(table) ?? ''
+  await retry('recording the snapshot', again, () =>
+    recordSnapshot(warehouse, { table, version: floor, membership, rows }),
+  )
+  log.info({ table, rows }, 'read a table whole')
 }

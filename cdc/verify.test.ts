@@ -144,6 +144,9 @@ test('a transaction whose commit is in the log already, and that the source does
 test('under load, every position is equal; and what is wrong is found and healed', async () => {
   const { world, feed } = await started(seats)
   const comparison = { ...world.comparison(feed), replica: await world.replica('public.seats') }
+  // Nobody changes these, and so nobody heals them.
+  await world.sql.query(`INSERT INTO seats SELECT n, 'quiet', 'x' FROM generate_series(6001, 6050) n`)
+  await feed.caughtUp()
   await underLoad(world.url, async () => {
     for (let round = 0; round < 5; round++) {
       const verdict = await verifyTable(comparison)
@@ -151,9 +154,9 @@ test('under load, every position is equal; and what is wrong is found and healed
       expect(verdict.rows).toBe(verdict.replica_rows)
     }
     await world.warehouse.command(`INSERT INTO crm.seats VALUES (900000, 'row', 'nobody', 1, 0)`)
-    await tamper(world, `seats UPDATE holder = 'somebody' WHERE id % 50 = 49`)
+    await tamper(world, `seats UPDATE holder = 'somebody' WHERE id BETWEEN 6001 AND 6050`)
     const wrong = await verifyTable({ ...comparison, repair: true })
-    expect(wrong.repaired_keys).toBeGreaterThan(1)
+    expect(wrong.repaired_keys).toBe(51)
     expect((await verifyTable(comparison)).differing_keys).toBe(0)
   })
   expect((await verifyTable(comparison)).differing_keys).toBe(0)

@@ -1,6 +1,7 @@
 import { booleanOption, defineOptions } from '@tendon/platform/config.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'
+import { withApplyLock } from '../advisory-lock.ts'
 import { applyReplicas } from '../apply.ts'
 import { applyChain } from '../apply-chain.ts'
 import { readCatalog } from '../catalog.ts'
@@ -36,9 +37,10 @@ export const apply = defineCommand({
     await applyMigrations(target)
     const entries = await readKnownTables(target, registry)
     const catalog = await readCatalog(crm, config.publicationName, entries)
-    await applyReplicas(crm, target, catalog.replicas, log)
     const kafka = kafkaConfigOf(config)
-    if (kafka) {
+    const bring = async () => {
+      await applyReplicas(crm, target, catalog.replicas, log, { runsAhead: kafka !== undefined })
+      if (!kafka) return
       const admin = createKafkaClient(kafka.kafkaBrokers, log).admin()
       await admin.connect()
       try {
@@ -51,11 +53,13 @@ export const apply = defineCommand({
           catalog,
           config: kafka,
           log,
+          signal: new AbortController().signal,
         })
       } finally {
         await admin.disconnect()
       }
     }
+    await (config.dryRun ? bring() : withApplyLock(source, config.slotName, bring))
     const names = catalog.replicas.map(({ source: table }) => table.qualifiedName)
     const problems = catalog.problems.map(({ code, message }) => ({ code, detail: message }))
     const problemLines = problems.map(({ code, detail }) => `${code}: ${detail}\n`).join('')

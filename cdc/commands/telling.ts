@@ -1,7 +1,7 @@
 import { type Config, ConfigError, optionalOptions } from '@tendon/platform/config.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type { TableChanges } from '../concerned-users.ts'
-import { createAttachedInvalidate } from '../invalidate.ts'
+import { createAttachedInvalidate, insistently } from '../invalidate.ts'
 import { reportsOptions } from '../options.ts'
 import { tellUsers, type Versions } from '../tell-users.ts'
 
@@ -32,13 +32,8 @@ export function createTelling(config: Config<typeof tellingOptions>, warehouse: 
   if (!oidcIssuer || !oidcClientSecret) {
     throw new ConfigError('cdc', ['REPORTS_SERVICE_URL needs OIDC_ISSUER and CDC_CLIENT_SECRET'])
   }
-  const invalidate = createAttachedInvalidate({
-    reportsServiceUrl,
-    oidcIssuer,
-    oidcClientId,
-    oidcClientSecret,
-    oidcInternalUrl,
-  })
+  const reports = { reportsServiceUrl, oidcIssuer, oidcClientId, oidcClientSecret, oidcInternalUrl }
+  const invalidate = createAttachedInvalidate(reports, insistently)
   const { signal } = new AbortController()
   let told = 0
   return {
