@@ -1,3 +1,4 @@
+import type { TendonError } from '@tendon/platform/errors.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import type pg from 'pg'
@@ -5,6 +6,7 @@ import { z } from 'zod'
 import { deriveReplica, type ReplicaTable, replicaTableName } from './derive-table.ts'
 import { cdcErrors } from './errors.ts'
 import type { KafkaReport } from './kafka-report.ts'
+import { formatLsn } from './lsn.ts'
 import { readPosition } from './positions.ts'
 import type { RegistryEntry } from './registry.ts'
 import { lookUpTables, rowsOf, type SourceTable } from './source-catalog.ts'
@@ -98,6 +100,7 @@ export async function readFeedReport(options: {
     ...problems,
     ...replicas.flatMap((replica) => replica.problems),
     ...(await historyProblems(warehouse, slotName, identity)),
+    ...(stored ? reports.flatMap(unreadProblem) : []),
   ]
   if (slot?.wal_status === 'lost') found.push(cdcErrors.slotLost(`The slot ${slotName} has lost its WAL.`))
   return {
@@ -137,10 +140,21 @@ async function countRows(warehouse: Warehouse, replica: ReplicaTable): Promise<n
   return row!.n
 }
 
+/** Once the feed runs, it reads such a table by itself. */
+function unreadProblem({ table, snapshot_at }: TableReport): TendonError[] {
+  if (snapshot_at !== null) return []
+  return [
+    cdcErrors.schemaChanged(
+      `${table} is new or has another shape, and was not read whole yet; until then its replica stays as it was.`,
+    ),
+  ]
+}
+
 async function historyProblems(warehouse: Warehouse, slotName: string, identity: SourceIdentity) {
   const stored = await readPosition(warehouse, slotName)
   if (!stored) return []
-  const { systemIdentifier, timeline } = stored.history
+  const { lsn, history } = stored
+  const { systemIdentifier, timeline } = history
   if (systemIdentifier !== identity.systemIdentifier) {
     return [cdcErrors.sourceChanged('The CRM database is another cluster than the one that was read.')]
   }
@@ -148,6 +162,9 @@ async function historyProblems(warehouse: Warehouse, slotName: string, identity:
     return [
       cdcErrors.sourceChanged(`The CRM database went from timeline ${timeline} to ${identity.timeline}.`),
     ]
+  }
+  if (identity.walEnd < lsn) {
+    return [cdcErrors.sourceChanged(`The CRM database went back, to before ${formatLsn(lsn)}.`)]
   }
   return []
 }

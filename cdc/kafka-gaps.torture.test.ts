@@ -70,7 +70,11 @@ test('a topic that was deleted and made anew while no worker ran is noticed', as
   const topic = changeTopic(world.config, 'public.journal')
   await admin.deleteTopics({ topics: [topic] })
   // ClickHouse and Debezium go on with it, and it soon is longer than it was.
-  await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 1 }] })
+  const made = async () => {
+    await admin.createTopics({ waitForLeaders: false, topics: [{ topic, numPartitions: 1 }] })
+    return admin.fetchTopicOffsets(topic)
+  }
+  await expect.poll(() => made().catch(() => []), { timeout: 20_000 }).toHaveLength(1)
   await hammerFor(500)
   feed = startFeed()
   expect(await world.differences(feed)).toEqual([])

@@ -65,7 +65,7 @@ export const cdcOptions = defineOptions({
     env: 'CDC_TOPIC_PARTITIONS',
     type: z.coerce.number<string>().int().min(1).max(1000),
     default: 1,
-    help: 'Partitions of topics that are made; they cannot be raised later',
+    help: 'Partitions of topics that are made; better not raised later (docs/cdc-faults.md)',
   },
 })
 export type CdcConfig = Config<typeof cdcOptions>
