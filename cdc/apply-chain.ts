@@ -21,34 +21,41 @@ export async function applyChain(options: {
   config: KafkaConfig
   log: Log
   signal: AbortSignal
+  /** Nothing is changed, and so nothing is waited for. */
+  isDryRun?: boolean
 }): Promise<PreparedConnector & { topics: string[]; progress: KafkaProgress }> {
-  const { warehouse, admin, catalog, config, log, signal } = options
+  const { warehouse, admin, catalog, config, log, signal, isDryRun = false } = options
   await applyMessageViews(warehouse, log)
   await applyKafkaTable(warehouse, config)
   // What a topic's name may not hold is an underscore in it, so that two tables may share one.
   const topics = [...new Set(catalog.replicas.map(({ source }) => changeTopic(config, source.qualifiedName)))]
-  await makeTopics(admin, topics, config.topicPartitions)
+  const existing = await makeTopics(admin, topics, config.topicPartitions)
   const commits = await readCommits(admin, workerGroup(config))
-  const progress = createKafkaProgress({
-    admin,
-    topics,
-    clickHouseGroup: clickHouseGroup(config),
-    signal,
-  })
-  const drained = async () => progress.visible(awaitedEnds(await progress.bounds()))
-  return { ...(await prepareConnector({ ...options, commits, drained })), topics, progress }
+  const progressOf = (some: string[]) =>
+    createKafkaProgress({ admin, topics: some, clickHouseGroup: clickHouseGroup(config), signal })
+  async function drained(): Promise<void> {
+    const progress = progressOf(existing)
+    if (!isDryRun) await progress.visible(awaitedEnds(await progress.bounds()))
+  }
+  const prepared = await prepareConnector({ ...options, commits, drained })
+  return { ...prepared, topics, progress: progressOf(topics) }
 }
 
-/** Before the connector makes them, so that both who read them find them at once. */
-async function makeTopics(admin: Admin, topics: string[], partitions: number): Promise<void> {
+/**
+ * Before the connector makes them, so that both who read them find them at once.
+ * @returns those that were there
+ */
+async function makeTopics(admin: Admin, topics: string[], partitions: number): Promise<string[]> {
   try {
     const existing = new Set(await admin.listTopics())
     const missing = topics.filter((topic) => !existing.has(topic))
-    if (missing.length === 0) return
-    await admin.createTopics({
-      waitForLeaders: true,
-      topics: missing.map((topic) => ({ topic, numPartitions: partitions, replicationFactor: -1 })),
-    })
+    if (missing.length > 0) {
+      await admin.createTopics({
+        waitForLeaders: true,
+        topics: missing.map((topic) => ({ topic, numPartitions: partitions, replicationFactor: -1 })),
+      })
+    }
+    return topics.filter((topic) => existing.has(topic))
   } catch (cause) {
     throw cdcErrors.kafkaUnavailable('The change topics could not be made.', { cause })
   }

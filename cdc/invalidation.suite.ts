@@ -88,12 +88,14 @@ export function testInvalidation(createWorld: CreateWorld): void {
     })
     feed.start()
     await feed.caughtUp()
-    expect(seen).toEqual(['ann'])
+    // Once by each row, and perhaps once more for the table that was read whole.
+    const distinct = () => seen.filter((name, place) => name !== seen[place - 1])
+    expect(distinct()).toEqual(['ann'])
     for (const name of ['Ann', 'ANN']) {
       await world.sql.query('UPDATE customers SET full_name = $1 WHERE id = $2', [name, ann])
       await feed.caughtUp()
     }
-    expect(seen).toEqual(['ann', 'Ann', 'ANN'])
+    expect(distinct()).toEqual(['ann', 'Ann', 'ANN'])
 
     isReachable = false
     const position = async () => {

@@ -54,6 +54,7 @@ export const apply = defineCommand({
           config: kafka,
           log,
           signal: new AbortController().signal,
+          isDryRun: config.dryRun,
         })
       } finally {
         await admin.disconnect()
