@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type { Admin } from 'kafkajs'
@@ -10,6 +11,9 @@ import { awaitedEnds, createKafkaProgress, type KafkaProgress, readCommits } fro
 import { applyKafkaTable, changeTopic, clickHouseGroup, workerGroup } from './kafka-table.ts'
 import { applyMessageViews } from './message-views.ts'
 import type { KafkaConfig } from './options.ts'
+
+const leaderTimeoutMs = 30_000
+const leaderPollMs = 50
 
 /** Brings ClickHouse's Kafka table, the topics and the connector to the registry and the catalog. */
 export async function applyChain(options: {
@@ -29,13 +33,15 @@ export async function applyChain(options: {
   await applyKafkaTable(warehouse, config)
   // What a topic's name may not hold is an underscore in it, so that two tables may share one.
   const topics = [...new Set(catalog.replicas.map(({ source }) => changeTopic(config, source.qualifiedName)))]
-  const existing = await makeTopics(admin, topics, config.topicPartitions)
+  const existing = await makeTopics(admin, topics, config.topicPartitions, isDryRun)
   const commits = await readCommits(admin, workerGroup(config))
   const progressOf = (some: string[]) =>
     createKafkaProgress({ admin, topics: some, clickHouseGroup: clickHouseGroup(config), signal })
   async function drained(): Promise<void> {
+    // The client takes no topics for all of them.
+    if (isDryRun || existing.length === 0) return
     const progress = progressOf(existing)
-    if (!isDryRun) await progress.visible(awaitedEnds(await progress.bounds()))
+    await progress.visible(awaitedEnds(await progress.bounds()))
   }
   const prepared = await prepareConnector({ ...options, commits, drained })
   return { ...prepared, topics, progress: progressOf(topics) }
@@ -45,18 +51,39 @@ export async function applyChain(options: {
  * Before the connector makes them, so that both who read them find them at once.
  * @returns those that were there
  */
-async function makeTopics(admin: Admin, topics: string[], partitions: number): Promise<string[]> {
+async function makeTopics(
+  admin: Admin,
+  topics: string[],
+  partitions: number,
+  isDryRun: boolean,
+): Promise<string[]> {
   try {
     const existing = new Set(await admin.listTopics())
     const missing = topics.filter((topic) => !existing.has(topic))
     if (missing.length > 0) {
       await admin.createTopics({
-        waitForLeaders: true,
+        waitForLeaders: false,
         topics: missing.map((topic) => ({ topic, numPartitions: partitions, replicationFactor: -1 })),
       })
+      if (!isDryRun) await untilLed(admin, missing)
     }
     return topics.filter((topic) => existing.has(topic))
   } catch (cause) {
     throw cdcErrors.kafkaUnavailable('The change topics could not be made.', { cause })
+  }
+}
+
+/** A broker may not know yet of a topic that was just made, which the client's own waiting takes for an error. */
+async function untilLed(admin: Admin, topics: string[]): Promise<void> {
+  const deadline = performance.now() + leaderTimeoutMs
+  for (;;) {
+    try {
+      const metadata = await admin.fetchTopicMetadata({ topics })
+      const partitions = metadata.topics.flatMap((topic) => topic.partitions)
+      if (metadata.topics.length === topics.length && partitions.every(({ leader }) => leader >= 0)) return
+    } catch (error) {
+      if (performance.now() > deadline) throw error
+    }
+    await delay(leaderPollMs)
   }
 }
