@@ -73,6 +73,17 @@ async function onTelemetry<Result>(
   }
 }
 
+/** The story knows what it was told: what the engine did not take, as it was being killed, it is told again. */
+async function insist(work: () => Promise<void>): Promise<void> {
+  while (
+    !(await work().then(
+      () => true,
+      () => false,
+    ))
+  )
+    await delay(50)
+}
+
 /** Something happens at the sources, or to a server. */
 async function happen(story: Story): Promise<void> {
   const at = () =>
@@ -96,9 +107,14 @@ async function happen(story: Story): Promise<void> {
     await client.query('COMMIT')
   }).catch(() => {})
   const prosthesis = any([...story.prostheses.values()])
-  if (Math.random() < 0.5) await story.change(prosthesis.id, { customer_id: any(users) }).catch(() => {})
-  if (Math.random() < 0.2)
-    await story.live(any(users), any(['UTC', 'Asia/Tokyo', 'America/New_York'])).catch(() => {})
+  if (Math.random() < 0.5) {
+    const customer_id = any(users)
+    await insist(() => story.change(prosthesis.id, { customer_id }))
+  }
+  if (Math.random() < 0.2) {
+    const [user, zone] = [any(users), any(['UTC', 'Asia/Tokyo', 'America/New_York'])]
+    await insist(() => story.live(user, zone))
+  }
 }
 
 /** PostgreSQL restarts all of itself when a backend is killed; the engine's server starts it anew. */
