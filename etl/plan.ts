@@ -64,7 +64,7 @@ export async function planRun(parts: RunParts, stop: AbortSignal): Promise<Plan>
       log: parts.log.child({ run_id: record.run_id }),
       record,
       last,
-      followsDead: false,
+      followsFailure: false,
       client: await connections.connect(),
       connect: connections.connect,
       signal,

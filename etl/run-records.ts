@@ -84,6 +84,13 @@ const watermarkSince = defineQuery({
   row: z.object({ since: z.iso.datetime() }),
 })
 
+const failedRuns = defineQuery({
+  name: 'etl-failed-runs',
+  sql: `SELECT toUInt32(count()) AS failed FROM reports.etl_runs FINAL WHERE state = 'failed' AND run_seq > {after:UInt64}`,
+  params: z.object({ after: z.int() }),
+  row: z.object({ failed: z.int() }),
+})
+
 const runningRuns = defineQuery({
   name: 'etl-running-runs',
   sql: `SELECT ${columns} FROM reports.etl_runs FINAL WHERE state = 'running'`,
@@ -115,6 +122,12 @@ export async function findWatermarkSince(warehouse: Warehouse, watermark: string
 
 export async function findLastSuccess(warehouse: Warehouse): Promise<EtlRun | undefined> {
   return (await warehouse.query(lastSucceededRun, {}))[0]
+}
+
+/** Whether a run, or a part of a backfill, has failed or died after a run. */
+export async function hasFailedAfter(warehouse: Warehouse, runSeq: number): Promise<boolean> {
+  const [row] = await warehouse.query(failedRuns, { after: runSeq })
+  return row!.failed > 0
 }
 
 /** What a run is known by when it begins. */

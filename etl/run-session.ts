@@ -9,7 +9,15 @@ import { etlErrors } from './errors.ts'
 import type { Invalidate } from './invalidations.ts'
 import type { EtlConfig } from './options.ts'
 import { endHolder, takeRunLock, waitForRunLock } from './run-lock.ts'
-import { beginRun, type EtlRun, endRun, findLastSuccess, type NewRun, recordNotBegun } from './run-records.ts'
+import {
+  beginRun,
+  type EtlRun,
+  endRun,
+  findLastSuccess,
+  hasFailedAfter,
+  type NewRun,
+  recordNotBegun,
+} from './run-records.ts'
 import { createStepTimer, type StepTimer, traceRun } from './run-steps.ts'
 import type { StatsChanges } from './stats-changes.ts'
 import type { UserDays } from './user-days.ts'
@@ -38,8 +46,11 @@ export type RunSession = RunParts & {
   record: EtlRun
   /** The last run that moved the watermark. */
   last: EtlRun | undefined
-  /** Whether a run before it died: it may still be writing, and what it writes must not stand. */
-  followsDead: boolean
+  /**
+   * Whether a run died or failed since the last that succeeded: it may still be writing, and what it writes must not stand;
+   * and an insert that was cut off may be in the copy by day alone.
+   */
+  followsFailure: boolean
   /** The connection that holds the lock. */
   client: pg.Client
   /** Another connection, which ends with the run. */
@@ -110,7 +121,7 @@ export function runUnderLock(
   })
 }
 
-type Begun = Pick<RunSession, 'record' | 'last' | 'followsDead' | 'client'> & { state: 'begun' }
+type Begun = Pick<RunSession, 'record' | 'last' | 'followsFailure' | 'client'> & { state: 'begun' }
 
 /** Takes the lock and enters the run. When it cannot, that is entered, as long as ClickHouse can be reached. */
 async function begin(
@@ -133,7 +144,8 @@ async function begin(
     const last = await findLastSuccess(warehouse)
     const { begun, died } = await beginRun(warehouse, { ...entry, watermark_from: last?.watermark_to ?? '0' })
     for (const dead of died) log.warn({ dead_run_id: dead.run_id }, 'an earlier run died')
-    return { state: 'begun', record: begun, last, followsDead: died.length > 0, client }
+    const followsFailure = await hasFailedAfter(warehouse, last?.run_seq ?? 0)
+    return { state: 'begun', record: begun, last, followsFailure, client }
   } catch (cause) {
     const failure = { ...entry, finished_at: parts.now().toISOString(), error: describe(cause) }
     await recordNotBegun(warehouse, failure).catch((err: unknown) =>
