@@ -6,7 +6,7 @@ import type { ClientBase } from 'pg'
  * blocks the next. They cannot be had through a pooler in transaction mode.
  */
 const runKey = "hashtextextended('tendon.etl.run', 0)"
-/** Held beside it by a part of a backfill: whoever finds the lock taken knows that it is for a short time. */
+/** Held around it by a part of a backfill: whoever finds the lock taken knows that it is for a short time. */
 const backfillKey = "hashtextextended('tendon.etl.backfill', 0)"
 
 export type RunLock = { state: 'taken' } | { state: 'busy'; holder: RunLockHolder | undefined }
@@ -16,17 +16,18 @@ export type RunLockHolder = { pid: number; heldForMs: number }
 /** Takes the lock; waits for it when a backfill has it, which gives it up after each part. */
 export async function takeRunLock(client: ClientBase, waitForBackfillMs: number): Promise<RunLock> {
   if (await tryLock(client, runKey)) return { state: 'taken' }
-  if (await isBackfillGoing(client)) {
-    if (await waitForLock(client, waitForBackfillMs)) return { state: 'taken' }
-  }
+  const isTaken = (await isBackfillGoing(client))
+    ? await waitForLock(client, waitForBackfillMs)
+    : // A part may have ended between the two questions.
+      await tryLock(client, runKey)
+  if (isTaken) return { state: 'taken' }
   return { state: 'busy', holder: await findHolder(client) }
 }
 
 /** Takes the lock for a part of a backfill, after all that already wait for it. */
 export async function waitForRunLock(client: ClientBase, waitMs: number): Promise<boolean> {
-  if (!(await waitForLock(client, waitMs))) return false
   await client.query(`SELECT pg_advisory_lock_shared(${backfillKey})`)
-  return true
+  return waitForLock(client, waitMs)
 }
 
 /** Ends the connection of a run that has gone on for too long. */

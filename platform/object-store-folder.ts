@@ -127,7 +127,9 @@ async function intoFolder<T>(folder: string, put: () => Promise<T>): Promise<T> 
       await mkdir(folder, { recursive: true })
       return await put()
     } catch (error) {
-      if (!hasCode(error, 'ENOENT') || attempt === folderAttempts) throw error
+      // ENOTDIR: what mkdir says of a parent that went while it was at it (libuv).
+      const isGone = hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')
+      if (!isGone || attempt === folderAttempts) throw error
     }
   }
 }
