@@ -257,13 +257,12 @@ export function cdnConformanceSuite(name: string, start: () => Promise<CdnUnderT
         fc.asyncProperty(target, fc.constantFrom('GET', 'HEAD'), async (asked, method) => {
           // What a client library does not send either: not a request line any more.
           const line = asked.replaceAll(/[^\x21-\x7e]|#/g, '') || '/'
-          const target = line.startsWith('/') ? line : `/${line}`
-          const { status, headers, body } = await ask(target, method)
+          const address = line.startsWith('/') ? line : `/${line}`
+          const { status, headers, body } = await ask(address, method)
           // The same address written in another way (RFC 3986 §6.2.2.3) is what was signed as well.
-          const { pathname, search } = new URL(target, 'http://cdn')
-          if (pathname + search === good) {
-            expect([200, 400, 403]).toContain(status)
-            if (target === good && method === 'GET') expect(status).toBe(200)
+          const plain = URL.parse(`http://cdn${address}`)
+          if (plain && plain.pathname + plain.search === good && method === 'GET') {
+            expect(address === good ? [200] : [200, 400, 403, 404], address).toContain(status)
             return
           }
           expect([400, 403, 404, 414], line).toContain(status)
