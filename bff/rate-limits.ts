@@ -36,6 +36,8 @@ export function createRateLimits(options: {
   )
   /** What was counted in the store and not yet used. */
   const prepaid = new Map<string, Prepaid>()
+  /** Under way: who comes meanwhile takes from it, and does not buy another. */
+  const buying = new Map<string, Promise<void>>()
   /** Whose refusal was told, until when. */
   const told = new Map<string, number>()
 
@@ -53,20 +55,32 @@ export function createRateLimits(options: {
     return true
   }
 
+  /** Counts a batch in the store, and keeps what the one who asks does not use. */
+  async function buy(kind: keyof RatesPerMinute, key: string, name: string): Promise<void> {
+    const batch = Math.max(1, Math.floor(perMinute[kind] / batchesPerLimit))
+    const { msBeforeNext } = await limiters[kind]!.consume(key, batch)
+    if (prepaid.size >= maxRemembered) prepaid.clear()
+    prepaid.set(name, { left: batch - 1, untilMs: performance.now() + msBeforeNext })
+  }
+
   return {
     async take(kind, key, onFirstRefusal) {
       const name = `${kind}:${key}`
-      if (usePrepaid(name)) return
-      const batch = Math.max(1, Math.floor(perMinute[kind] / batchesPerLimit))
-      const { msBeforeNext } = await limiters[kind]!.consume(key, batch).catch((refusal) => {
+      try {
+        while (!usePrepaid(name)) {
+          const others = buying.get(name)
+          const purchase = others ?? buy(kind, key, name).finally(() => buying.delete(name))
+          if (!others) buying.set(name, purchase)
+          await purchase
+          if (!others) return
+        }
+      } catch (refusal) {
         if (!(refusal instanceof RateLimiterRes)) throw refusal
         if (isFirst(name, performance.now() + refusal.msBeforeNext)) onFirstRefusal?.()
         throw bffErrors.tooManyRequests('There were too many requests from here in the last minute.', {
           retryAfterSeconds: Math.max(1, Math.ceil(refusal.msBeforeNext / 1000)),
         })
-      })
-      if (prepaid.size >= maxRemembered) prepaid.clear()
-      prepaid.set(name, { left: batch - 1, untilMs: performance.now() + msBeforeNext })
+      }
     },
   }
 }

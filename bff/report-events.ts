@@ -65,13 +65,16 @@ export function reportEvents(options: {
     const news = createNews()
     // Before the answer begins, so that it can still be 503.
     const since = lastEventId.safeParse(c.req.header('last-event-id')).data
-    const { generation, leave } = await hub.listen(userId, since, news.put)
+    count(loaded.hash, 1)
+    const { generation, leave } = await hub.listen(userId, since, news.put).catch((error) => {
+      count(loaded.hash, -1)
+      throw error
+    })
     // Not kept by a proxy until its buffer is full (nginx, ngx_http_proxy_module, X-Accel-Buffering).
     c.header('x-accel-buffering', 'no')
     return streamSSE(
       c,
       async (stream) => {
-        count(loaded.hash, 1)
         try {
           if (since === undefined || since === generation) {
             await stream.writeSSE({ event: 'ready', id: generation, data: '{}', retry: reconnectMs })
@@ -93,6 +96,8 @@ export function reportEvents(options: {
     const { userId, news, isAllowed } = about
     const left = new AbortController()
     stream.onAbort(() => left.abort())
+    // Who left before this is not told again.
+    if (stream.aborted) return
     const signal = AbortSignal.any([left.signal, ending.signal])
     const data = JSON.stringify({ user_id: userId } satisfies InvalidatedEvent)
     while (!signal.aborted) {

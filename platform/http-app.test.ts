@@ -88,12 +88,13 @@ test('a request id that is not plain is replaced', async () => {
 
 test('one log line a request, without its query', async () => {
   const { app, lines } = demoApp()
-  await app.request('/things/5?sig=abc')
+  // No hexadecimal digits: ids of traces would hold them now and then.
+  await app.request('/things/5?sig=xyz')
   await app.request('/healthz')
   expect(lines.map((line) => JSON.parse(line))).toMatchObject([
     { msg: 'request', method: 'GET', path: '/things/5', status: 200 },
   ])
-  expect(lines.join('')).not.toContain('abc')
+  expect(lines.join('')).not.toContain('xyz')
 })
 
 test('metrics count by route pattern, and unknown paths fall into one', async () => {

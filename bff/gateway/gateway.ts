@@ -75,7 +75,13 @@ export function createGateway(options: {
     const isShared = route.isCoalesced && c.req.method === 'GET' && !c.env.incoming.headers.range
     if (!isShared) return ask(exchange)
     const turn = coalesce(
-      [loaded.hash, upstreamPath, ...variants.map((name) => c.env.incoming.headers[name])].join('\n'),
+      // The token as well: another may say less of who asks.
+      [
+        loaded.hash,
+        loaded.session.accessToken,
+        upstreamPath,
+        ...variants.map((name) => c.env.incoming.headers[name]),
+      ].join('\n'),
     )
     if (!turn.asks) {
       coalesced.inc()
@@ -126,7 +132,7 @@ export function createGateway(options: {
         return upstream.done(chosen, 'answered')
       } catch (err) {
         failure = err
-        upstream.done(chosen, isUnreachable(err) ? 'unreachable' : 'given up')
+        upstream.done(chosen, isUnreachable(err) || isSilent(err) ? 'unreachable' : 'given up')
         // A body that has begun to flow cannot be sent again.
         if (outgoing.headersSent || body || !isUnreachable(err)) break
       }
@@ -160,7 +166,17 @@ const tooMany: AuditEvent = {
 }
 
 /** What answers to one session may differ by. */
-const variants = ['accept', 'accept-encoding', 'accept-language', 'if-none-match', 'prefer']
+const variants = [
+  'accept',
+  'accept-encoding',
+  'accept-language',
+  'content-type',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-unmodified-since',
+  'prefer',
+]
 
 /** An answer that has begun can only be cut, so that nobody takes a part for the whole (RFC 9112 §8). */
 function giveUp(c: Context<HttpEnv>, failure: unknown): void {
@@ -191,6 +207,11 @@ const unreachableCodes = new Set([
 ])
 
 /** The connection failed, rather than the answer being late or unwanted. */
+/** One that takes a request and does not answer is as good as away, but may have done what it was asked. */
+function isSilent(err: unknown): boolean {
+  return err instanceof Error && 'code' in err && err.code === 'UND_ERR_HEADERS_TIMEOUT'
+}
+
 function isUnreachable(err: unknown): boolean {
   return err instanceof Error && 'code' in err && unreachableCodes.has(String(err.code))
 }

@@ -39,6 +39,8 @@ export function passThrough(
     let answer: { status: number; headers: IncomingHttpHeaders } | undefined
     let isAsking = false
     let isEnded = false
+    /** Passed on whole, or given up: what still comes is no part of an answer any more, and another may be under way. */
+    let isSettled = false
     let held: Buffer[] = []
     let heldBytes = 0
     let isFull = false
@@ -49,6 +51,8 @@ export function passThrough(
     outgoing.once('close', onClose)
 
     function fail(error: Error): void {
+      if (isSettled) return
+      isSettled = true
       outgoing.off('close', onClose)
       reject(error)
       controller?.abort(error)
@@ -59,7 +63,7 @@ export function passThrough(
       isAsking = true
       const head = await admit(answer.status, answer.headers)
       isAsking = false
-      if (outgoing.destroyed) return
+      if (isSettled || outgoing.destroyed) return
       if (!outgoing.headersSent) {
         outgoing.writeHead(head.status, head.headers)
         recorder?.head(head)
@@ -71,6 +75,7 @@ export function passThrough(
       const chunks = held
       held = []
       heldBytes = 0
+      for (const chunk of chunks) recorder?.chunk(chunk)
       for (const chunk of chunks.slice(0, isEnded ? -1 : undefined)) outgoing.write(chunk)
       if (isEnded) end(chunks.at(-1))
       else if (!outgoing.writableNeedDrain) controller?.resume()
@@ -84,6 +89,7 @@ export function passThrough(
     }
 
     function end(lastChunk?: Buffer): void {
+      isSettled = true
       outgoing.off('close', onClose)
       // With the last chunk in hand, head and body leave in one write.
       if (lastChunk) outgoing.end(lastChunk)
@@ -104,14 +110,16 @@ export function passThrough(
         ask().catch(fail)
       },
       onResponseData(started, chunk) {
-        recorder?.chunk(chunk)
+        if (isSettled) return
         held.push(chunk)
         heldBytes += chunk.length
-        if (heldBytes > maxHeldBytes) started.pause()
+        // A reader that has not taken what came before has to be waited for.
+        if (heldBytes > maxHeldBytes || outgoing.writableNeedDrain) started.pause()
         ask().catch(fail)
       },
       onResponseEnd() {
         isEnded = true
+        if (isSettled) return
         if (!isAsking && held.length === 0) end()
       },
       onResponseError: (_controller, error) => fail(error),
