@@ -26,10 +26,12 @@ export function furthest(one: Offsets, other: Offsets): Offsets {
  * Topics that miss messages which were never read: they were deleted (and what their readers had committed with them),
  * made anew, or their retention was over before everything was read.
  * @param expected topics of which readers have committed something
+ * @param committed by now; the broker forgets it with the topic
  */
 export function brokenTopics(
   expected: Iterable<string>,
   read: Offsets,
+  committed: Offsets,
   { begins, ends }: Bounds,
 ): Set<string> {
   const broken = new Set(expected)
@@ -38,8 +40,9 @@ export function brokenTopics(
   for (const [id, offset] of read) {
     if (!topics.has(topicOf(id))) continue
     const [begin, end] = [begins.get(id), ends.get(id)]
-    const isWhole = begin !== undefined && end !== undefined && begin <= offset && offset <= end
-    if (!isWhole) broken.add(topicOf(id))
+    // An end below it alone is none: a broker that was killed shows less than it has for a moment.
+    const isMadeAnew = end !== undefined && offset > end && offset > (committed.get(id) ?? -1n)
+    if (end === undefined || begin === undefined || offset < begin || isMadeAnew) broken.add(topicOf(id))
   }
   return broken
 }

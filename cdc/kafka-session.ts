@@ -190,7 +190,7 @@ async function follow(
   /** @throws TENDON-CDC-023 when messages have gone that nobody has dealt with */
   async function look(): Promise<Bounds> {
     const bounds = await progress.bounds()
-    await refuseBroken({ catalog, warehouse, config, dealtWith: dealtWith(), bounds })
+    await refuseBroken({ catalog, warehouse, config, progress, dealtWith: dealtWith(), bounds })
     return bounds
   }
 

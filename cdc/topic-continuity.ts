@@ -22,7 +22,7 @@ export async function readBefore(
   const unread = new Set(await unreadTables(warehouse, catalog))
   const known = tableNames(catalog).filter((table) => !unread.has(table))
   const topics = known.map((table) => changeTopic(config, table))
-  const broken = brokenTopics(topics, committed, await progress.bounds())
+  const broken = brokenTopics(topics, committed, committed, await progress.bounds())
   const tables = await forgetTables(parts, broken)
   if (tables.length > 0) {
     log.error(
@@ -34,8 +34,14 @@ export async function readBefore(
 }
 
 /** @throws TENDON-CDC-023 when a topic misses messages: its table is read again by the next session */
-export async function refuseBroken(parts: Parts & { dealtWith: Offsets; bounds: Bounds }): Promise<void> {
-  const tables = await forgetTables(parts, brokenTopics([], parts.dealtWith, parts.bounds))
+export async function refuseBroken(
+  parts: Parts & { progress: KafkaProgress; dealtWith: Offsets; bounds: Bounds },
+): Promise<void> {
+  const { config, progress, dealtWith, bounds } = parts
+  // Asked only where something seems to be missing.
+  if (brokenTopics([], dealtWith, new Map(), bounds).size === 0) return
+  const committed = await progress.committed(workerGroup(config))
+  const tables = await forgetTables(parts, brokenTopics([], dealtWith, committed, bounds))
   if (tables.length > 0) throw cdcErrors.topicBroken(`The topic of ${tables.join(', ')} misses messages.`)
 }
 
