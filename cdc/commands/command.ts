@@ -8,6 +8,7 @@ import {
   takeOperands,
 } from '@tendon/platform/config.ts'
 import { exitCodes as programExitCodes, readProcessConfig } from '@tendon/platform/process-config.ts'
+import type { Command } from '@tendon/platform/run-commands.ts'
 import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import type pg from 'pg'
@@ -19,17 +20,6 @@ import { type RegistryEntry, registry } from '../registry.ts'
 import { readSourceTables } from '../source-catalog.ts'
 
 export const exitCodes = { ...programExitCodes, different: 3 } as const
-
-/** One command of `npm run cdc -- …`. */
-export type Command = {
-  name: string
-  /** As the usage shows them: `[table]`, `<schema.table>`; empty when it takes none. */
-  operands: string
-  /** One line of the usage. */
-  summary: string
-  /** @returns the exit code */
-  run(argv: string[]): Promise<number>
-}
 
 /** Options that every command has. */
 export const commandOptions = defineOptions({

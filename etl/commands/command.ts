@@ -10,16 +10,6 @@ import { type AttachedConfig, attachedOptions } from '../options.ts'
 
 export const exitCodes = { ...commonExitCodes, skipped: 3, nothingFound: 4 } as const
 
-/** One word of the command line. */
-export type Command = {
-  name: string
-  /** What stands after the name, as in `<user> <day>`. */
-  operands: string
-  summary: string
-  /** @returns the exit code */
-  run(argv: string[]): Promise<number>
-}
-
 export const jsonOption = {
   env: 'ETL_JSON',
   flag: 'json',

@@ -1,8 +1,9 @@
 import { ConfigError, takeOperands } from '@tendon/platform/config.ts'
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
+import type { Command } from '@tendon/platform/run-commands.ts'
 import { z } from 'zod'
 import type { ExplainedDay } from '../explain.ts'
-import { type Command, exitCodes, jobOptions, print, withEtl } from './command.ts'
+import { exitCodes, jobOptions, print, withEtl } from './command.ts'
 
 const operands = z.object({
   userId: z.uuid('the user is not a UUID'),

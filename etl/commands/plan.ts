@@ -1,6 +1,7 @@
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
+import type { Command } from '@tendon/platform/run-commands.ts'
 import type { Plan, PlannedChange } from '../plan.ts'
-import { type Command, exitCodes, jobOptions, print, withEtl } from './command.ts'
+import { exitCodes, jobOptions, print, withEtl } from './command.ts'
 
 export const plan: Command = {
   name: 'plan',

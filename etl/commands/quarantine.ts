@@ -1,7 +1,8 @@
 import { defineOptions, textOption } from '@tendon/platform/config.ts'
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
+import type { Command } from '@tendon/platform/run-commands.ts'
 import { countQuarantine, listQuarantine } from '../quarantine.ts'
-import { type Command, exitCodes, listOptions, print, withWarehouse } from './command.ts'
+import { exitCodes, listOptions, print, withWarehouse } from './command.ts'
 
 const options = defineOptions({
   ...listOptions,

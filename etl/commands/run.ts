@@ -1,6 +1,7 @@
 import { booleanOption, defineOptions } from '@tendon/platform/config.ts'
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
-import { type Command, exitCodes, jobOptions, print, withEtl } from './command.ts'
+import type { Command } from '@tendon/platform/run-commands.ts'
+import { exitCodes, jobOptions, print, withEtl } from './command.ts'
 import { describeRun } from './run-text.ts'
 
 const options = defineOptions({

@@ -1,6 +1,7 @@
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
+import type { Command } from '@tendon/platform/run-commands.ts'
 import { listRuns } from '../run-records.ts'
-import { type Command, exitCodes, listOptions, print, withWarehouse } from './command.ts'
+import { exitCodes, listOptions, print, withWarehouse } from './command.ts'
 import { describeRun } from './run-text.ts'
 
 export const runs: Command = {
