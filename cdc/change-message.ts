@@ -39,7 +39,6 @@ const row = z.looseObject({
   __source_schema: z.string(),
   __source_table: z.string().min(1),
   __source_txId: whole.nullish(),
-  __source_snapshot: z.string().nullish(),
   __source_sequence: sequence,
   __history: z.string(),
 })
@@ -81,7 +80,6 @@ export function parseChangeMessage(
       version: debeziumVersion({
         op: change.__op,
         sequence: change.__source_sequence,
-        snapshot: change.__source_snapshot ?? null,
         history: change.__history,
       }),
       lsn: String(change.__source_lsn ?? 0),
@@ -104,7 +102,6 @@ export function parseChangeMessage(
     version: debeziumVersion({
       op: 't',
       sequence: source.sequence,
-      snapshot: null,
       history: truncated.__history,
     }),
     lsn: String(source.lsn),

@@ -11,8 +11,6 @@ export type SourceVersion = {
   op: string
   /** `[null,"29349848"]` as Debezium writes it. */
   sequence: string
-  /** `first`, `true`, `last`, … for rows of the initial snapshot, `incremental`; null for changes. */
-  snapshot: string | null
   /** `<base>/<offset>` */
   history: string
 }
@@ -20,11 +18,10 @@ export type SourceVersion = {
 /** The lower half for rows of the initial snapshot; tombstones of what it did not find have 0. */
 const snapshotRow = 1n
 
-export function debeziumVersion({ op, sequence, snapshot, history }: SourceVersion): bigint {
+export function debeziumVersion({ op, sequence, history }: SourceVersion): bigint {
   const [base = '0', offset = '0'] = history.split('/')
   const [committed, change]: (string | null)[] = JSON.parse(sequence)
-  const isInitial = op === 'r' && snapshot !== 'incremental'
-  if (isInitial) return (BigInt(base) << 64n) | snapshotRow
+  if (op === 'r') return (BigInt(base) << 64n) | snapshotRow
   const upper =
     committed === null || committed === undefined ? BigInt(base) : BigInt(committed) + BigInt(offset)
   return (upper << 64n) | BigInt(change ?? '0')
@@ -32,7 +29,7 @@ export function debeziumVersion({ op, sequence, snapshot, history }: SourceVersi
 
 /**
  * The same in ClickHouse.
- * @param from SQL of each part: three strings (a null is an empty one), and the op
+ * @param from SQL of each part
  */
 export function debeziumVersionSql(from: Record<keyof SourceVersion, string>): string {
   const halves = `JSONExtract(${from.sequence}, 'Array(Nullable(String))')`
@@ -40,6 +37,6 @@ export function debeziumVersionSql(from: Record<keyof SourceVersion, string>): s
   const offset = `toUInt64OrZero(splitByChar('/', ${from.history})[2])`
   const upper = `if(isNull(${halves}[1]), ${base}, toUInt64OrZero(assumeNotNull(${halves}[1])) + ${offset})`
   const lower = `toUInt64OrZero(ifNull(${halves}[2], ''))`
-  const isInitial = `${from.op} = 'r' AND ${from.snapshot} != 'incremental'`
+  const isInitial = `${from.op} = 'r'`
   return `bitOr(bitShiftLeft(toUInt128(if(${isInitial}, ${base}, ${upper})), 64), toUInt128(if(${isInitial}, ${snapshotRow}, ${lower})))`
 }

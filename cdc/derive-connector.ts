@@ -104,7 +104,7 @@ export function deriveConnector(
     'transforms.unwrap.negate': 'true',
     'transforms.unwrap.delete.tombstone.handling.mode': 'rewrite',
     'transforms.unwrap.add.fields':
-      'op,source.lsn,source.ts_us,source.schema,source.table,source.txId,source.snapshot,source.sequence',
+      'op,source.lsn,source.ts_us,source.schema,source.table,source.txId,source.sequence',
     'transforms.unwrap.add.fields.prefix': '__',
     'transforms.history.type': 'org.apache.kafka.connect.transforms.InsertField$Value',
     'transforms.history.static.field': '__history',

@@ -8,7 +8,7 @@ import { unavailableValue } from './derive-connector.ts'
 import { chIdentifier, chLiteral } from './sql-names.ts'
 
 const metadata = `Tuple(__op String, __source_lsn UInt64, __source_ts_us Int64, __source_schema String,
-  __source_table String, __source_txId UInt64, __source_snapshot String, __source_sequence String, __history String)`
+  __source_table String, __source_txId UInt64, __source_sequence String, __history String)`
 
 /** A TRUNCATE stays in Debezium's envelope: ExtractNewRecordState would drop it. */
 const envelope = `Tuple(op String, source Tuple(schema String, table String, lsn UInt64, txId UInt64, ts_us Int64,
@@ -17,7 +17,6 @@ const envelope = `Tuple(op String, source Tuple(schema String, table String, lsn
 const version = debeziumVersionSql({
   op: 'm.__op',
   sequence: 'm.__source_sequence',
-  snapshot: 'm.__source_snapshot',
   history: 'm.__history',
 })
 
@@ -60,7 +59,7 @@ WHERE error = '' AND ${isChange} AND (m.__op = 'd' OR position(value, ${chLitera
     target: 'cdc.events',
     select: `
 SELECT concat(e.source.schema, '.', e.source.table) AS table, '' AS key,
-  ${debeziumVersionSql({ op: 'e.op', sequence: 'e.source.sequence', snapshot: "''", history: 'e.__history' })} AS version,
+  ${debeziumVersionSql({ op: 'e.op', sequence: 'e.source.sequence', history: 'e.__history' })} AS version,
   e.source.lsn AS lsn, 't' AS op, 0 AS deleted, value AS row, e.source.txId AS tx_id,
   ${committedAt('e.source.ts_us')} AS committed_at, topic, partition, offset
 FROM (${parsed})
