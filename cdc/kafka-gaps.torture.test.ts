@@ -1,11 +1,9 @@
-import { createLog } from '@tendon/platform/log.ts'
 import { startNativeStack } from '@tendon/platform/test-native-stack.fixture.ts'
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
 import type { CdcFeed } from './feed-supervisor.ts'
 import { hammerEntries, hammerTables, startHammer } from './hammer.fixture.ts'
-import { createKafkaClient } from './kafka-client.ts'
 import { changeTopic } from './kafka-table.ts'
-import { createKafkaWorld, type KafkaWorld } from './kafka-world.fixture.ts'
+import { createKafkaWorld, type KafkaWorld, kafkaOf } from './kafka-world.fixture.ts'
 
 /** Whatever is taken from the chain behind its back: it must not go on behind the gap. */
 const stack = await startNativeStack(7_000, ['crm', 'kafka', 'connect'])
@@ -48,10 +46,7 @@ const slotStatus = async (): Promise<string | undefined> => {
 
 test('a topic that is deleted is made again, and its table read again', async () => {
   const hammer = startHammer(world.url, { pauseMs: 50 })
-  const admin = createKafkaClient(
-    world.config.kafkaBrokers,
-    createLog({ service: 'cdc', level: 'fatal' }),
-  ).admin()
+  const admin = kafkaOf(world).admin()
   await admin.connect()
   await admin.deleteTopics({ topics: [changeTopic(world.config, 'public.journal')] })
   await expect.poll(() => hammer.commits(), { timeout: 60_000 }).toBeGreaterThan(300)
@@ -62,10 +57,7 @@ test('a topic that is deleted is made again, and its table read again', async ()
 
 test('a topic that was deleted and made anew while no worker ran is noticed', async () => {
   await feed.stop()
-  const admin = createKafkaClient(
-    world.config.kafkaBrokers,
-    createLog({ service: 'cdc', level: 'fatal' }),
-  ).admin()
+  const admin = kafkaOf(world).admin()
   await admin.connect()
   const topic = changeTopic(world.config, 'public.journal')
   await admin.deleteTopics({ topics: [topic] })
@@ -140,10 +132,7 @@ test('a slot that PostgreSQL gave up, for its limit of WAL, is made anew with a 
 test('messages that went by their retention before the worker read them', async () => {
   await feed.stop()
   await hammerFor(200)
-  const admin = createKafkaClient(
-    world.config.kafkaBrokers,
-    createLog({ service: 'cdc', level: 'fatal' }),
-  ).admin()
+  const admin = kafkaOf(world).admin()
   await admin.connect()
   const topic = changeTopic(world.config, 'public.journal')
   await expect

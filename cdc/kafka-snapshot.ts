@@ -9,10 +9,9 @@ import { cdcErrors } from './errors.ts'
 import type { Invalidate } from './invalidate.ts'
 import { awaitedEnds, hasReached, type KafkaProgress, type Offsets } from './kafka-progress.ts'
 import { snapshotTombstoneIndex, versionAt } from './lsn.ts'
+import { recordWholeRead } from './record-whole-read.ts'
 import { retry } from './retry.ts'
 import { otherInsertsEnded } from './running-inserts.ts'
-import { recordSnapshot } from './snapshot-record.ts'
-import { changesInLog, tellUsers, wholeLog } from './tell-users.ts'
 
 const pollIntervalMs = 100
 
@@ -50,7 +49,6 @@ export async function finishInitialSnapshot(options: {
   await retry('waiting for inserts under way', again, () => otherInsertsEnded(warehouse, signal))
   const version = versionAt(base, snapshotTombstoneIndex)
   for (const replica of catalog.replicas) {
-    const table = replica.source.qualifiedName
     await retry('deleting what has vanished', again, () =>
       warehouse.command(expandTombstonesSql(replica), {
         version: version.toString(),
@@ -59,20 +57,6 @@ export async function finishInitialSnapshot(options: {
         committed_at: (BigInt(Date.now()) * 1000n).toString(),
       }),
     )
-    await retry('telling whose reports have changed', again, () =>
-      tellUsers({
-        warehouse,
-        changes: [changesInLog(replica.source.entry)],
-        // Also of an attempt before this one.
-        versions: wholeLog,
-        invalidate,
-        signal,
-      }),
-    )
-    const membership = catalog.memberships.get(table) ?? ''
-    await retry('recording the snapshot', again, () =>
-      recordSnapshot(warehouse, { table, version, membership, rows: 0 }),
-    )
-    log.info({ table }, 'read a table whole')
+    await recordWholeRead({ warehouse, catalog, replica, version, rows: 0, invalidate, log, signal })
   }
 }

@@ -1,19 +1,14 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { createLog } from '@tendon/platform/log.ts'
 import { startNativeStack } from '@tendon/platform/test-native-stack.fixture.ts'
 import { afterAll, expect, test } from 'vitest'
 import { hammerEntries, hammerTables, startHammer } from './hammer.fixture.ts'
-import { createKafkaClient } from './kafka-client.ts'
 import { changeTopic } from './kafka-table.ts'
-import { createKafkaWorld, type KafkaWorld } from './kafka-world.fixture.ts'
+import { createKafkaWorld, type KafkaWorld, kafkaOf } from './kafka-world.fixture.ts'
 import { lookUpTables } from './source-catalog.ts'
 
 const stack = await startNativeStack(4_000, ['crm', 'kafka', 'connect'])
 afterAll(() => stack.remove())
-
-const kafkaOf = ({ config }: KafkaWorld) =>
-  createKafkaClient(config.kafkaBrokers, createLog({ service: 'cdc', level: 'fatal' }))
 
 const nobody = `SELECT '' AS user_id WHERE false`
 

@@ -86,6 +86,10 @@ export async function createKafkaWorld(
   return Object.assign(world, { clickHouse, config, settings })
 }
 
+/** A client of the world's brokers. */
+export const kafkaOf = ({ config }: KafkaWorld) =>
+  createKafkaClient(config.kafkaBrokers, createLog({ service: 'cdc', level: 'fatal' }))
+
 const grants = `
 DO $$
 DECLARE s text;

@@ -8,10 +8,10 @@ import type { ReplicaTable } from './derive-table.ts'
 import { cdcErrors } from './errors.ts'
 import type { Invalidate } from './invalidate.ts'
 import { connectSource } from './postgres-connection.ts'
+import { recordWholeRead } from './record-whole-read.ts'
 import { resyncTable } from './resync.ts'
 import { retry } from './retry.ts'
-import { readFinishedSnapshots, recordSnapshot } from './snapshot-record.ts'
-import { changesInLog, tellUsers, wholeLog } from './tell-users.ts'
+import { readFinishedSnapshots } from './snapshot-record.ts'
 
 const pollIntervalMs = 50
 
@@ -77,10 +77,8 @@ export async function readUnread(options: ReadOptions): Promise<void> {
 
 async function readWhole(options: ReadOptions, replica: ReplicaTable): Promise<void> {
   const { catalog, warehouse, crmDatabaseUrl, feed, reached, invalidate, log, signal } = options
-  const { qualifiedName: table, entry } = replica.source
-  const again = { signal, log }
   const isPermanent = (error: unknown) => isSchemaChanged(error) || isRefused(error)
-  const { rows, floor } = await retry('reading a table', { ...again, isPermanent }, () =>
+  const { rows, floor } = await retry('reading a table', { signal, log, isPermanent }, () =>
     resyncTable({
       warehouse,
       connect: () => connectSource(crmDatabaseUrl),
@@ -94,13 +92,5 @@ async function readWhole(options: ReadOptions, replica: ReplicaTable): Promise<v
       signal,
     }),
   )
-  // All of the log: an attempt before this one, or changes that were lost, may have left somebody untold.
-  await retry('telling whose reports have changed', again, () =>
-    tellUsers({ warehouse, changes: [changesInLog(entry)], versions: wholeLog, invalidate, signal }),
-  )
-  const membership = catalog.memberships.get(table) ?? ''
-  await retry('recording the snapshot', again, () =>
-    recordSnapshot(warehouse, { table, version: floor, membership, rows }),
-  )
-  log.info({ table, rows }, 'read a table whole')
+  await recordWholeRead({ warehouse, catalog, replica, version: floor, rows, invalidate, log, signal })
 }
