@@ -124,7 +124,8 @@ export async function startEtlWorld() {
   }
 }
 
-const reportTables = [
+/** Everything that runs write. */
+export const reportTables = [
   'user_prosthesis_stats',
   'model_days',
   'stats_by_day',

@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises'
+import type { ChdbServer } from '@tendon/chdb-server/start-chdb-server.ts'
+import { reportTables } from '@tendon/etl/etl-world.fixture.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { crmReplicas } from '@tendon/warehouse/crm-replicas.fixture.ts'
 
@@ -35,20 +37,21 @@ export async function makeCrm(warehouse: Warehouse): Promise<void> {
   )
 }
 
-const written = [
-  'user_prosthesis_stats',
-  'model_days',
-  'stats_by_day',
-  'etl_runs',
-  'etl_invalidations',
-  'etl_ownership',
-  'etl_firmware',
-  'etl_quarantine',
-]
+/** Where every contender finds the rows, and writes what it makes of them. */
+export const contenderEnv = (
+  telemetryUrl: string,
+  engine: Pick<ChdbServer, 'url' | 'username' | 'password'>,
+) => ({
+  TELEMETRY_DATABASE_URL: telemetryUrl,
+  CLICKHOUSE_URL: engine.url,
+  CLICKHOUSE_USER: engine.username,
+  CLICKHOUSE_PASSWORD: engine.password,
+  BENCH_TABLE: 'bench.stats',
+})
 
 /** As if nobody had ever run: the next run measures everything, and every peer writes into an empty table. */
 export async function forgetRuns(warehouse: Warehouse): Promise<void> {
-  for (const table of [...written.map((name) => `reports.${name}`), 'bench.stats']) {
+  for (const table of [...reportTables, 'bench.stats']) {
     await warehouse.command(`TRUNCATE TABLE ${table}`)
   }
 }

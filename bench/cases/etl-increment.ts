@@ -8,7 +8,7 @@ import type { BenchCase, BenchContext } from '../bench-case.ts'
 import { openPostgres, openWarehouse, readServerVersions } from '../embedded-servers.ts'
 import { installPeers, runPython } from '../peers.ts'
 import { type Measurement, measured, measuredRepeatedly } from '../results.ts'
-import { forgetRuns, makeCrm, readSql, rowsOfCase, seconds } from './etl-five-million.ts'
+import { contenderEnv, forgetRuns, makeCrm, readSql, rowsOfCase, seconds } from './etl-five-million.ts'
 
 /** Days of history, some 56,000 rows each. */
 const histories = [90, 360]
@@ -44,13 +44,7 @@ async function measureIncrements(context: BenchContext) {
     log,
     metrics: createMetrics('etl'),
   })
-  const env = {
-    TELEMETRY_DATABASE_URL: telemetry.url,
-    CLICKHOUSE_URL: engine.url,
-    CLICKHOUSE_USER: engine.username,
-    CLICKHOUSE_PASSWORD: engine.password,
-    BENCH_TABLE: 'bench.stats',
-  }
+  const env = contenderEnv(telemetry.url, engine)
 
   const measurements: Measurement[] = []
   const walls: number[][] = []

@@ -5,7 +5,7 @@ import { openPostgres, openWarehouse, readServerVersions } from '../embedded-ser
 import { installPeers, type ProcessReport, runJob, runPython } from '../peers.ts'
 import { treeCpuSeconds, watchMemory } from '../processes.ts'
 import { type Measurement, measured, measuredRepeatedly } from '../results.ts'
-import { forgetRuns, makeCrm, readSql, rowsOfCase, seconds } from './etl-five-million.ts'
+import { contenderEnv, forgetRuns, makeCrm, readSql, rowsOfCase, seconds } from './etl-five-million.ts'
 
 const days = 90
 const mostRepetitions = 3
@@ -68,13 +68,7 @@ async function comparePeers(context: BenchContext) {
   const polars = contender('Polars over connectorx', (env) => runPython('polars_connectorx.py', env))
   const contenders = [job, common, tuned, duckdb, polars]
   const limits = { common: [] as number[], tuned: [] as number[] }
-  const env = {
-    TELEMETRY_DATABASE_URL: telemetry.url,
-    CLICKHOUSE_URL: engine.url,
-    CLICKHOUSE_USER: engine.username,
-    CLICKHOUSE_PASSWORD: engine.password,
-    BENCH_TABLE: 'bench.stats',
-  }
+  const env = contenderEnv(telemetry.url, engine)
   const servers = { postgres: telemetry.server.pid, engine: engine.pid()! }
   const limitSql = await readSql('etl-limit.sql')
 
