@@ -35,9 +35,10 @@ export async function applyKafkaTable(warehouse: Warehouse, config: KafkaConfig)
     'kafka.auto_offset_reset': 'earliest',
     'kafka.topic_metadata_refresh_interval_ms': '1000',
     'kafka.allow_auto_create_topics': 'false',
-    // The engine never leaves its group; as a known member it is back at once after a restart (0.5 s instead of 45).
-    'kafka.group_instance_id': `${group}-1`,
-    'kafka.session_timeout_ms': '10000',
+    // An engine that was killed is missed after this (the least that brokers allow). No group.instance.id, with which it
+    // would be back at once: a static member that a broker's restart fences is dead for good (librdkafka#3437; seen in
+    // one of three restarts).
+    'kafka.session_timeout_ms': '6000',
   }
   const definition = createHash('sha256')
     .update(JSON.stringify([librdkafka, brokers, group]))
