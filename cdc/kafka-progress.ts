@@ -138,35 +138,38 @@ export function createKafkaProgress(options: {
    * ClickHouse reads new partitions at once; the client asks for them every five minutes only, and so does the worker's
    * consumer, which begins to read them with the next session.
    */
-  async function checkPartitions(ends: Offsets): Promise<void> {
-    partitionsKnown ??= ends.size
-    if (performance.now() > partitionsDueAt) {
-      partitionsDueAt = performance.now() + partitionsIntervalMs
-      const metadata = await asking(() => admin.fetchTopicMetadata({ topics }))
-      const found = metadata.topics.reduce((sum, { partitions }) => sum + partitions.length, 0)
-      if (found > partitionsKnown) throw cdcErrors.partitionsRaised('A change topic has more partitions now.')
-    }
-    if (ends.size > partitionsKnown)
-      throw cdcErrors.partitionsRaised('A change topic has more partitions now.')
+  async function checkPartitions(): Promise<void> {
+    partitionsDueAt = performance.now() + partitionsIntervalMs
+    const metadata = await asking(() => admin.fetchTopicMetadata({ topics }))
+    compareCount(metadata.topics.reduce((sum, { partitions }) => sum + partitions.length, 0))
+  }
+
+  function compareCount(found: number): void {
+    partitionsKnown ??= found
+    if (found > partitionsKnown) throw cdcErrors.partitionsRaised('A change topic has more partitions now.')
   }
 
   return {
     committed,
     async bounds() {
-      const all = await Promise.all(
-        topics.map(async (topic) => {
-          const partitions = await asking(() => admin.fetchTopicOffsets(topic))
-          return partitions.map(({ partition, low, high }) => ({
-            id: partitionId(topic, partition),
-            low,
-            high,
-          }))
-        }),
-      )
+      const asked = topics.map(async (topic) => {
+        const partitions = await asking(() => admin.fetchTopicOffsets(topic))
+        return partitions.map(({ partition, low, high }) => ({
+          id: partitionId(topic, partition),
+          low,
+          high,
+        }))
+      })
+      const all = await Promise.all(asked).catch(async (err) => {
+        // A partition that was made a moment ago has no leader yet.
+        if (partitionsKnown !== undefined) await checkPartitions()
+        throw err
+      })
       const partitions = all.flat()
+      compareCount(partitions.length)
+      if (performance.now() > partitionsDueAt) await checkPartitions()
       const ends = new Map(partitions.map(({ id, high }) => [id, BigInt(high)]))
       partitioned = new Set(partitions.filter(({ id }) => !id.endsWith('/0')).map(({ id }) => topicOf(id)))
-      await checkPartitions(ends)
       return { begins: new Map(partitions.map(({ id, low }) => [id, BigInt(low)])), ends }
     },
     isPartitioned: (topic) => partitioned.has(topic),

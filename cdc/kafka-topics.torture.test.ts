@@ -89,12 +89,12 @@ test('partitions that a topic is given later are read, and it is said that they 
   const admin = kafkaOf(world).admin()
   await admin.connect()
   const topic = changeTopic(world.config, 'public.journal')
+  const problems = new Set<string | undefined>()
+  const watching = setInterval(() => problems.add(feed.status().problem?.code), 20)
   await admin.createPartitions({ topicPartitions: [{ topic, count: 4 }] })
   // The connector's producer learns of them when it starts.
   const connector = `${world.config.kafkaConnectUrl}/connectors/${world.slotName}`
   await fetch(`${connector}/restart?includeTasks=true`, { method: 'POST' })
-  const problems = new Set<string | undefined>()
-  const watching = setInterval(() => problems.add(feed.status().problem?.code), 20)
   await expect.poll(() => hammer.commits(), { timeout: 60_000 }).toBeGreaterThan(300)
   await hammer.stop()
   expect(await world.differences(feed)).toEqual([])
