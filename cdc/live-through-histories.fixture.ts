@@ -9,14 +9,18 @@ const catalogIntervalMs = 10_000
 
 /**
  * Lives through histories until they have had that many operations, and holds the replicas against the source after
- * each. A failure prints what repeats it: the seed, and the path to the history.
+ * each. A failure prints what repeats it: the seed and the path to the history, as CDC_TEST_SEED and CDC_TEST_PATH.
  */
 export async function liveThroughHistories(servers: Servers, operations: number): Promise<void> {
   await fc.assert(
     fc.asyncProperty(randomHistory(operationsPerHistory), (history) => liveThrough(servers, history)),
-    { numRuns: Math.ceil(operations / operationsPerHistory), endOnFailure: true },
+    { numRuns: Math.ceil(operations / operationsPerHistory), endOnFailure: true, ...repeated },
   )
 }
+
+const { CDC_TEST_SEED: seed, CDC_TEST_PATH: path } = process.env
+/** The failure that is to be repeated. */
+const repeated = seed && path ? { seed: Number(seed), path } : {}
 
 async function liveThrough(servers: Servers, history: History): Promise<void> {
   const model = createModel(history)

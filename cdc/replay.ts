@@ -33,7 +33,7 @@ export async function replayTable(options: {
     for (const [index, { id }] of partitions.entries()) {
       onProgress?.(index / partitions.length)
       await warehouse.command(
-        `INSERT INTO ${shadow.name} ${applySql(replica, ` AND _partition_id = ${chLiteral(id)} AND version >= toUInt128(${chLiteral(floor.toString())})`)}`,
+        `INSERT INTO ${replicaTableName(shadow.table)} ${applySql(replica, ` AND _partition_id = ${chLiteral(id)} AND version >= toUInt128(${chLiteral(floor.toString())})`)}`,
       )
     }
     return { rows: await countRows(warehouse, shadow) }
@@ -71,8 +71,8 @@ async function refuseToForget(warehouse: Warehouse, replica: ReplicaTable): Prom
   )
 }
 
-async function countRows(warehouse: Warehouse, { name }: Shadow): Promise<number> {
-  const sql = `SELECT count() AS __rows FROM ${name} FINAL`
+async function countRows(warehouse: Warehouse, { table }: Shadow): Promise<number> {
+  const sql = `SELECT count() AS __rows FROM ${replicaTableName(table)} FINAL`
   const [rows] = await warehouse.query(
     defineQuery({ name: 'rows of a shadow', sql, params: z.object({}), row: count }),
     {},

@@ -50,12 +50,14 @@ export async function resyncTable(
       // The moment came after the shadow's view: once the log has what was committed before, no insert is on its
       // way any more that would pass the view by.
       const seen = await visibility
-      await fillWithLater(warehouse, replica, shadow.name, seen)
+      await fillWithLater(warehouse, replica, shadow.table, seen)
       const places = await readPlaces(warehouse, replica, seen)
       const rows = await readRows(options, snapshot, places)
       // Keys of another shape are none of the new replica's.
       const isComparable = shadow.shape !== undefined && !shadow.isDetached
       if (isComparable) await deleteVanished(warehouse, replica, snapshot, places)
+      // A feed that begins again repeats changes, but not the tombstones that a TRUNCATE has already become.
+      await deleteVanished(warehouse, shadow.table, snapshot, places)
       const own = versionsOf(places)
       const versions = shadow.isDetached ? wholeLog : own
       return { rows, position: formatLsn(snapshot.lsnBefore), versions, floor: own.from, seen }
@@ -64,7 +66,7 @@ export async function resyncTable(
     await applyViews(warehouse, replica, log)
     // What is on its way has passed the view by, and is in the log once what was committed before is.
     await options.caughtUp(await currentWalEnd(options.connect))
-    await fillWithLater(warehouse, replica, replicaTableName(replica), seen)
+    await fillWithLater(warehouse, replica, replica, seen)
     for (const event of await laterTruncates(warehouse, replica, seen)) {
       await truncateReplica(warehouse, replica, event)
     }
@@ -92,11 +94,11 @@ async function currentWalEnd(connect: () => Promise<pg.Client>): Promise<bigint>
 async function fillWithLater(
   warehouse: Warehouse,
   replica: ReplicaTable,
-  target: string,
+  target: ReplicaTable,
   { unseen, params }: LogVisibility,
 ): Promise<void> {
   const later = ` AND version >= {seenFrom:UInt128} AND ${unseen}`
-  await warehouse.command(`INSERT INTO ${target} ${applySql(replica, later)}`, params)
+  await warehouse.command(`INSERT INTO ${replicaTableName(target)} ${applySql(replica, later)}`, params)
 }
 
 /** Versions for the rows of a moment. */
@@ -228,14 +230,14 @@ function startWriting(
   }
 }
 
-/** Rows that the replica has and the moment has not: all that were there are above their place by now. */
+/** Rows that a table has and the moment has not: all that were there are above their place by now. */
 async function deleteVanished(
   warehouse: Warehouse,
-  replica: ReplicaTable,
+  table: ReplicaTable,
   snapshot: SourceSnapshot,
   { version, ofKeys }: Places,
 ): Promise<void> {
-  await warehouse.command(expandTombstonesSql(replica, '{kept:Array(String)}'), {
+  await warehouse.command(expandTombstonesSql(table, '{kept:Array(String)}'), {
     version: version.toString(),
     lsn: snapshot.lsnBefore.toString(),
     tx_id: '0',

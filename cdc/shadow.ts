@@ -13,8 +13,8 @@ import { chIdentifier } from './sql-names.ts'
  * reaches both.
  */
 export type Shadow = {
-  /** `crm.<table>__shadow_<run>`, quoted. */
-  name: string
+  /** The replica, but named `<table>__shadow_<run>`. */
+  table: ReplicaTable
   view: string
   /** The replica's shape when the shadow was made; undefined when there was no replica. */
   shape: string | undefined
@@ -41,7 +41,8 @@ const replicaShape = defineQuery({
   row: z.object({ shape: z.string() }),
 })
 
-const readShape = async (warehouse: Warehouse, { name }: ReplicaTable) =>
+/** Names and types of a replica's columns; undefined when there is none. */
+export const readShape = async (warehouse: Warehouse, { name }: ReplicaTable) =>
   (await warehouse.query(replicaShape, { table: name }))[0]?.shape
 
 const tablePrefix = ({ name }: ReplicaTable) => `${name}__shadow_`
@@ -59,11 +60,11 @@ export async function withShadow<Result>(
 ): Promise<Result> {
   // Those of a run that died; one that is still going fails when it comes to the exchange.
   await removeShadows(warehouse, replica)
-  const target = { ...replica, name: tablePrefix(replica) + randomBytes(4).toString('hex') }
-  const view = deriveShadowView(replica, replicaTableName(target))
+  const table = { ...replica, name: tablePrefix(replica) + randomBytes(4).toString('hex') }
+  const view = deriveShadowView(replica, replicaTableName(table))
   const shape = await readShape(warehouse, replica)
   const shadow = {
-    name: replicaTableName(target),
+    table,
     view: view.name,
     shape,
     isDetached: shape !== undefined && (await isDetached(warehouse, replica)),
@@ -72,7 +73,7 @@ export async function withShadow<Result>(
     throw cdcErrors.schemaChanged(`${replica.source.qualifiedName} has another shape than its replica.`)
   }
   try {
-    await warehouse.command(createReplicaSql(target))
+    await warehouse.command(createReplicaSql(table))
     await warehouse.command(view.sql)
     const result = await fill(shadow)
     // The view would go on to write into what has the shadow's name, which then has the former shape.
@@ -89,7 +90,7 @@ export async function withShadow<Result>(
 /** The view first: an event that found it without its table would be refused. */
 async function dropShadow(warehouse: Warehouse, shadow: Shadow): Promise<void> {
   await dropView(warehouse, shadow)
-  await warehouse.command(`DROP TABLE IF EXISTS ${shadow.name} SYNC`)
+  await warehouse.command(`DROP TABLE IF EXISTS ${replicaTableName(shadow.table)} SYNC`)
 }
 
 const dropView = (warehouse: Warehouse, { view }: Shadow) =>
@@ -103,7 +104,9 @@ async function takePlace(warehouse: Warehouse, replica: ReplicaTable, shadow: Sh
   }
   const statement = shadow.shape === undefined ? 'RENAME TABLE' : 'EXCHANGE TABLES'
   const word = shadow.shape === undefined ? 'TO' : 'AND'
-  await warehouse.command(`${statement} ${shadow.name} ${word} ${replicaTableName(replica)}`)
+  await warehouse.command(
+    `${statement} ${replicaTableName(shadow.table)} ${word} ${replicaTableName(replica)}`,
+  )
 }
 
 async function removeShadows(warehouse: Warehouse, replica: ReplicaTable): Promise<void> {
@@ -117,4 +120,19 @@ async function removeShadows(warehouse: Warehouse, replica: ReplicaTable): Promi
   for (const { name } of named('crm', /^[0-9a-f]{8}$/, table)) {
     await warehouse.command(`DROP TABLE IF EXISTS crm.${chIdentifier(name)} SYNC`)
   }
+}
+
+const shadowRows = defineQuery({
+  name: 'shadow-rows',
+  sql: `
+    SELECT toFloat64(ifNull(sum(total_rows), 0)) AS rows FROM system.tables
+    WHERE database = 'crm' AND startsWith(name, {table:String})`,
+  params: z.object({ table: z.string() }),
+  row: z.object({ rows: z.number() }),
+})
+
+/** How far whoever fills a replica's shadow is; 0 when nobody does. */
+export async function rowsInShadow(warehouse: Warehouse, replica: ReplicaTable): Promise<number> {
+  const [row] = await warehouse.query(shadowRows, { table: tablePrefix(replica) })
+  return row!.rows
 }
