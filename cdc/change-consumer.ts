@@ -86,12 +86,12 @@ export function createChangeConsumer(options: {
       )
     }
     for (const message of messages) if (message.op === 't') await truncate(message, heartbeat)
+    metrics.received(messages)
     const newest = newestOf(messages)
     if (newest) {
       await onVisible(newest)
       await tell(messages, heartbeat)
     }
-    metrics.received(messages)
     if (!isRunning() || isStale()) return
     const metadata = commitMetadata(newestVisible())
     await consumer.commitOffsets([{ topic, partition, offset: end.toString(), metadata }])

@@ -24,6 +24,11 @@ export function addKey(changes: TableChanges, key: string): void {
 
 const row = z.object({ user_id: z.string() })
 
+/** Ids of any type are taken, and NULL is nobody. */
+const usersSql = (changedKeys: string, { users }: RegistryEntry) => `
+  SELECT DISTINCT ifNull(toString(user_id), '') AS user_id
+  FROM (WITH changed_keys AS (${changedKeys}) ${users})`
+
 /**
  * Whose reports changes concern, as the registry says it.
  * @param versions of the oldest and the newest of the changes
@@ -38,17 +43,17 @@ export async function findConcernedUsers(
   for (const { entry, keys, hasMoreInLog } of changes) {
     const byKey = defineQuery({
       name: `users-of ${entry.name}`,
-      sql: `WITH changed_keys AS (SELECT arrayJoin({keys:Array(String)}) AS key) ${entry.users}`,
+      sql: usersSql('SELECT arrayJoin({keys:Array(String)}) AS key', entry),
       params: z.object({ keys: z.array(z.string()) }),
       row,
     })
     const byVersion = defineQuery({
       name: `users-of ${entry.name}`,
-      sql: `
-        WITH changed_keys AS (
-          SELECT DISTINCT key FROM cdc.events
-          WHERE table = {table:String} AND version >= {from:UInt128} AND version <= {to:UInt128}
-        ) ${entry.users}`,
+      sql: usersSql(
+        `SELECT DISTINCT key FROM cdc.events
+         WHERE table = {table:String} AND version >= {from:UInt128} AND version <= {to:UInt128}`,
+        entry,
+      ),
       params: z.object({ table: z.string(), from: z.string(), to: z.string() }),
       row,
     })

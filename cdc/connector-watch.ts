@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '@tendon/platform/log.ts'
-import type { Connector } from './connect-rest.ts'
+import type { Connector, ConnectorStatus } from './connect-rest.ts'
 import { lostSlotOf } from './connector-history.ts'
 import { cdcErrors } from './errors.ts'
+import type { FeedMetrics } from './feed-metrics.ts'
 
 const intervalMs = 1_000
 /** While the workers of Connect rebalance, one of them may not know it. */
@@ -12,12 +13,15 @@ const looksUntilMissing = 10
  * Restarts what has failed, and says why.
  * @throws TENDON-CDC-004 when the connector has lost its slot, TENDON-CDC-018 when it is gone: it has to be made anew
  */
-export async function watchConnector(
-  connector: Connector,
-  connectUrl: string,
-  signal: AbortSignal,
-  log: Log,
-): Promise<never> {
+export async function watchConnector(options: {
+  connector: Connector
+  name: string
+  connectUrl: string
+  signal: AbortSignal
+  log: Log
+  metrics: FeedMetrics
+}): Promise<never> {
+  const { connector, name, connectUrl, signal, log, metrics } = options
   let missing = 0
   for (;;) {
     await delay(intervalMs, undefined, { signal })
@@ -25,6 +29,7 @@ export async function watchConnector(
       log.warn({ err, connect_url: connectUrl }, 'Kafka Connect does not answer')
       return 'unknown' as const
     })
+    metrics.connectorRunning(name, isRunning(status))
     if (status === 'unknown') continue
     missing = status ? 0 : missing + 1
     if (missing > looksUntilMissing) throw cdcErrors.connectorFailed('The connector is not there any more.')
@@ -40,3 +45,6 @@ export async function watchConnector(
     }
   }
 }
+
+const isRunning = (status: ConnectorStatus | 'unknown' | undefined): boolean =>
+  typeof status === 'object' && status.state === 'RUNNING' && status.task?.state === 'RUNNING'

@@ -139,4 +139,10 @@ export const cdcErrors = defineErrors('CDC', {
     title: 'A change topic has lost messages that were not read yet',
     help: 'Nothing to do: its table is read again. Was the topic deleted, or its retention shorter than an outage?',
   },
+  usersRefused: {
+    number: 24,
+    status: 400,
+    title: 'ClickHouse refuses the SELECT of whose reports a change concerns',
+    help: 'Correct it: it selects `user_id`, and may read `changed_keys` (key), `cdc.events` and the replicas in `crm`.',
+  },
 })

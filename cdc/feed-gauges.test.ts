@@ -1,23 +1,36 @@
 import { createLog } from '@tendon/platform/log.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'
 import { afterAll, expect, test } from 'vitest'
+import { readCatalog } from './catalog.ts'
 import { keepGauges } from './feed-gauges.ts'
 import { createFeedMetrics } from './feed-metrics.ts'
+import { nobody } from './known-tables.ts'
 import { writePosition } from './positions.ts'
 import { createWorld, startServers } from './replica-of-source.fixture.ts'
 
 const servers = await startServers()
 afterAll(() => servers.remove())
 
-test('the time of the position is when it moved on, and not when it was last written', async () => {
-  const { sql: source, warehouse, slotName, close } = await createWorld(servers, 'SELECT', [])
+test('the gauges say when the position moved on, what waits in dead letters, and which tables are not up to date', async () => {
+  const tables = 'CREATE TABLE items (id integer PRIMARY KEY); CREATE TABLE keyless (v text)'
+  const world = await createWorld(servers, tables, [])
+  const { sql: source, warehouse, slotName, publicationName, close } = world
+  const entries = ['public.items', 'public.keyless'].map((name) => ({ name, users: nobody }))
+  const catalog = await readCatalog(source, publicationName, entries)
   const history = { systemIdentifier: '1', timeline: 1, versionOffset: 0n }
   const position = { lsn: 1n, version: 1n, committedAt: 0n, history }
   await writePosition(warehouse, slotName, position)
 
   const metrics = createMetrics('cdc')
   const ending = new AbortController()
-  const options = { source, warehouse, slotName, metrics: createFeedMetrics(metrics), signal: ending.signal }
+  const options = {
+    source,
+    warehouse,
+    catalog,
+    slotName,
+    metrics: createFeedMetrics(metrics),
+    signal: ending.signal,
+  }
   const keeping = keepGauges({ ...options, log: createLog({ service: 'test', level: 'fatal' }) })
   const gauge = async (name: string) => {
     const { body } = await metrics.expose()
@@ -36,6 +49,9 @@ test('the time of the position is when it moved on, and not when it was last wri
 
   await writePosition(warehouse, slotName, { ...position, lsn: 2n })
   await expect.poll(movedAt, isRead).toBeGreaterThan(first)
+  // One has never been read whole, and the other cannot be carried.
+  expect(await gauge('unread_tables{table="public.items"}')).toBe(1)
+  expect(await gauge('catalog_problems{code="TENDON-CDC-008"}')).toBe(1)
   ending.abort()
   await expect(keeping).rejects.toThrow()
   await close()

@@ -4,8 +4,10 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import type pg from 'pg'
 import { z } from 'zod'
+import type { Catalog } from './catalog.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
 import { rowsOf } from './source-catalog.ts'
+import { unreadTables } from './unread-tables.ts'
 
 const intervalMs = 10_000
 
@@ -33,12 +35,13 @@ const standing = defineQuery({
 export async function keepGauges(options: {
   source: pg.Client
   warehouse: Warehouse
+  catalog: Catalog
   slotName: string
   metrics: FeedMetrics
   log: Log
   signal: AbortSignal
 }): Promise<never> {
-  const { source, warehouse, slotName, metrics, log, signal } = options
+  const { source, warehouse, catalog, slotName, metrics, log, signal } = options
   let seenLsn: string | undefined
   for (;;) {
     try {
@@ -54,6 +57,8 @@ export async function keepGauges(options: {
         }
         metrics.deadLetters(new Map(now.dead_letters))
       }
+      metrics.unreadTables(await unreadTables(warehouse, catalog))
+      metrics.catalogProblems(catalog.problems.map(({ code }) => code))
     } catch (err) {
       log.debug({ err }, 'the gauges were not read')
     }

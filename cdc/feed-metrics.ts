@@ -19,14 +19,22 @@ export function createFeedMetrics(metrics: Metrics) {
     'position_timestamp_seconds',
     'When the position last moved on, which it does every 2 s also while nothing changes; 0 until it is known',
   )
+  const unread = metrics.gauge('unread_tables', 'Tables whose replicas wait to be read whole', ['table'])
+  const problems = metrics.gauge(
+    'catalog_problems',
+    'Tables and columns that are not carried, or not as the registry asks',
+    ['code'],
+  )
+  const connectorRunning = metrics.gauge(
+    'connector_running',
+    '1 while the connector and its task run, by what Kafka Connect says; 0 also while it says nothing',
+    ['connector'],
+  )
   const snapshots = metrics.counter('snapshots_total', 'Snapshots taken')
   const sessions = metrics.counter('interruptions_total', 'Times the feed had to connect anew', ['code'])
 
-  function seen(table: string, count: number, newestMicros: bigint): void {
-    changes.inc({ table }, count)
-    if (newestMicros > 0n) {
-      visible.observe({ table }, Math.max(0, Date.now() - Number(newestMicros / 1000n)) / 1000)
-    }
+  function sawCommit(table: string, committedMicros: bigint): void {
+    visible.observe({ table }, Math.max(0, Date.now() - Number(committedMicros / 1000n)) / 1000)
   }
 
   return {
@@ -38,19 +46,22 @@ export function createFeedMetrics(metrics: Metrics) {
         counts.set(qualifiedName, (counts.get(qualifiedName) ?? 0) + 1)
       }
       const newest = batch.newest?.committedAt ?? 0n
-      for (const [table, count] of counts) seen(table, count, newest)
+      for (const [table, count] of counts) {
+        changes.inc({ table }, count)
+        if (newest > 0n) sawCommit(table, newest)
+      }
     },
     /** Changes that came by Kafka are visible. */
     received(messages: readonly ChangeMessage[]): void {
-      const tables = new Map<string, { count: number; newest: bigint }>()
-      for (const { table, op, committedAt } of messages) {
-        const known = tables.get(table) ?? { count: 0, newest: 0n }
-        tables.set(table, known)
-        known.count++
-        // Rows of a snapshot carry the time of the snapshot.
-        if (op !== 'r' && committedAt > known.newest) known.newest = committedAt
+      let last: ChangeMessage | undefined
+      for (const message of messages) {
+        const { table, op, committedAt } = message
+        changes.inc({ table })
+        // Rows of a snapshot carry the time of the snapshot. Of a transaction one row is enough.
+        if (op === 'r' || (last?.committedAt === committedAt && last.table === table)) continue
+        last = message
+        sawCommit(table, committedAt)
       }
-      for (const [table, { count, newest }] of tables) seen(table, count, newest)
     },
     deadLetters(counts: Map<string, number>): void {
       deadLetters.reset()
@@ -62,6 +73,17 @@ export function createFeedMetrics(metrics: Metrics) {
     /** @param unixSeconds by ClickHouse's clock */
     positionMoved(unixSeconds: number): void {
       positionMoved.set(unixSeconds)
+    },
+    unreadTables(tables: readonly string[]): void {
+      unread.reset()
+      for (const table of tables) unread.set({ table }, 1)
+    },
+    catalogProblems(codes: readonly string[]): void {
+      problems.reset()
+      for (const code of codes) problems.inc({ code })
+    },
+    connectorRunning(connector: string, isRunning: boolean): void {
+      connectorRunning.set({ connector }, isRunning ? 1 : 0)
     },
     snapshotTaken(): void {
       snapshots.inc()

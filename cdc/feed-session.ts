@@ -72,7 +72,7 @@ export async function runSession(options: SessionOptions): Promise<never> {
       }),
       connection.ended,
       watch.run(),
-      keepGauges({ ...session, source, slotName: config.slotName }),
+      keepGauges({ ...session, source, catalog, slotName: config.slotName }),
     ])
   } finally {
     ending.abort()

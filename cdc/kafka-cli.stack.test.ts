@@ -1,11 +1,10 @@
 import { expect, test } from 'vitest'
 import { runCli } from './cdc-process.fixture.ts'
 import { createKafkaWorld, type KafkaWorld } from './kafka-world.fixture.ts'
+import { nobody } from './known-tables.ts'
 import { registry } from './registry.ts'
 
 const cdc = (world: KafkaWorld, ...argv: string[]) => runCli(world.settings, ...argv)
-
-const nobody = `SELECT '' AS user_id WHERE false`
 
 test('a table is added by its name while the stream goes on, and its history comes without a restart of the connector', async () => {
   const world = await createKafkaWorld(
@@ -36,8 +35,9 @@ test('a table is added by its name while the stream goes on, and its history com
   isWriting = false
   await writing
   expect(added).toMatchObject({ code: 0, stdout: 'public.parts is carried\n' })
-  const both = [...world.entries, { name: 'public.parts', users: nobody }]
-  expect(await world.differences(feed, both)).toEqual([])
+  const [items] = world.entries
+  const parts = { name: 'public.parts', users: nobody }
+  expect(await world.differences(feed, [items!, parts])).toEqual([])
   expect(await cdc(world, 'add', 'parts')).toMatchObject({
     code: 0,
     stdout: 'public.parts is carried already\n',
@@ -46,6 +46,14 @@ test('a table is added by its name while the stream goes on, and its history com
     code: 1,
     stderr: expect.stringContaining('TENDON-CDC-008'),
   })
+  expect(await cdc(world, 'add', 'parts', '--users', 'SELECT id FROM crm.items')).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/user_id[\s\S]*TENDON-CDC-024/),
+  })
+  expect(await cdc(world, 'add', 'parts', '--omit', 'n')).toMatchObject({ code: 0 })
+  expect(await world.differences(feed, [items!, { ...parts, omitColumns: ['n'] }])).toEqual([])
+  const columns = `SELECT name FROM system.columns WHERE database = 'crm' AND table = 'parts' AND name = 'n'`
+  expect(await world.rows(columns)).toEqual([])
   const report = JSON.parse((await cdc(world, 'status', '--json')).stdout)
   expect(report).toMatchObject({
     slot: { active: true },

@@ -59,7 +59,7 @@ export type KafkaSessionOptions = FeedHooks & {
  * @throws always, what ended it
  */
 export async function runKafkaSession(options: KafkaSessionOptions): Promise<never> {
-  const { config, warehouse, log, onState } = options
+  const { config, warehouse, log, metrics, onState } = options
   const ending = new AbortController()
   const signal = AbortSignal.any([options.signal, ending.signal])
   onState('starting')
@@ -93,8 +93,15 @@ export async function runKafkaSession(options: KafkaSessionOptions): Promise<nev
     return await Promise.race([
       follow({ ...options, signal }, { ...made, source, connector, consumer, watch }),
       watch.run(),
-      keepGauges({ ...options, source, slotName: config.slotName, signal }),
-      watchConnector(connector, config.kafkaConnectUrl, signal, log),
+      keepGauges({ ...options, source, catalog, slotName: config.slotName, signal }),
+      watchConnector({
+        connector,
+        name: config.slotName,
+        connectUrl: config.kafkaConnectUrl,
+        signal,
+        log,
+        metrics,
+      }),
     ])
   } finally {
     ending.abort()

@@ -5,12 +5,11 @@ import { afterAll, expect, test } from 'vitest'
 import { hammerEntries, hammerTables, startHammer } from './hammer.fixture.ts'
 import { changeTopic } from './kafka-table.ts'
 import { createKafkaWorld, type KafkaWorld, kafkaOf } from './kafka-world.fixture.ts'
+import { nobody } from './known-tables.ts'
 import { lookUpTables } from './source-catalog.ts'
 
 const stack = await startNativeStack(4_000, ['crm', 'kafka', 'connect'])
 afterAll(() => stack.remove())
-
-const nobody = `SELECT '' AS user_id WHERE false`
 
 async function send(
   world: KafkaWorld,

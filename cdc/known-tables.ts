@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { RegistryEntry } from './registry.ts'
 
 /** Whom a change concerns of a table that nothing was said of. */
-const nobody = `SELECT '' AS user_id WHERE false`
+export const nobody = `SELECT '' AS user_id WHERE false`
 
 const addedTables = defineQuery({
   name: 'added-tables',
@@ -33,16 +33,13 @@ export async function readKnownTables(
         name: table,
         omitColumns: omit_columns,
         types,
-        users: users === '' ? nobody : users,
+        users,
       })),
   ]
 }
 
 /** Adds a table, or changes how it is carried. */
-export async function addKnownTable(
-  warehouse: Warehouse,
-  entry: Pick<RegistryEntry, 'name' | 'omitColumns' | 'types'> & { users?: string },
-): Promise<void> {
-  const { name, omitColumns = [], types = {}, users = '' } = entry
+export async function addKnownTable(warehouse: Warehouse, entry: RegistryEntry): Promise<void> {
+  const { name, omitColumns = [], types = {}, users } = entry
   await warehouse.insertRows('cdc.registry', [{ table: name, omit_columns: omitColumns, types, users }])
 }

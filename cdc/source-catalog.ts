@@ -250,3 +250,10 @@ export async function rowsOf<Row extends z.ZodType>(
   const result = await statement
   return z.array(row).parse(result.rows)
 }
+
+/** How many rows a table has, as the planner believes: -1 when it was never analyzed. */
+export async function estimateRows(client: ClientBase, oid: number): Promise<number> {
+  const row = z.object({ rows: z.coerce.number() })
+  const [estimate] = await rowsOf(client, row, 'SELECT reltuples AS rows FROM pg_class WHERE oid = $1', [oid])
+  return estimate!.rows
+}

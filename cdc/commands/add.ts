@@ -1,12 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { defineOptions, millisecondsOption } from '@tendon/platform/config.ts'
+import { createTerminalProgress } from '@tendon/platform/progress.ts'
+import { progressBar } from '@tendon/platform/progress-bar.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'
 import { z } from 'zod'
+import { withApplyLock } from '../advisory-lock.ts'
 import { deriveReplica } from '../derive-table.ts'
 import { cdcErrors } from '../errors.ts'
-import { addKnownTable } from '../known-tables.ts'
-import { readFinishedSnapshots } from '../snapshot-record.ts'
-import { readSourceTables } from '../source-catalog.ts'
+import { addKnownTable, nobody, readKnownTables } from '../known-tables.ts'
+import { refuseBadUsers } from '../refuse-bad-users.ts'
+import { registry } from '../registry.ts'
+import { rowsInShadow } from '../shadow.ts'
+import { forgetSnapshot, readFinishedSnapshots } from '../snapshot-record.ts'
+import { estimateRows, readSourceTables } from '../source-catalog.ts'
 import { commandOptions, defineCommand, exitCodes, print } from './command.ts'
 
 const pollIntervalMs = 200
@@ -59,34 +66,53 @@ const addOptions = defineOptions({
 export const add = defineCommand({
   name: 'add',
   operands: '<schema.table>',
-  summary: 'Carry another table, while everything runs',
+  summary: 'Carry another table, or one in another way, while everything runs',
   options: addOptions,
   async act(config, { source, warehouse, operands }) {
     const name = operands[0]!.includes('.') ? operands[0]! : `public.${operands[0]}`
+    if (registry.some((declared) => declared.name === name)) {
+      print(config, { table: name, added: false }, `${name} is declared in cdc/registry.ts\n`)
+      return exitCodes.done
+    }
+    await applyMigrations(warehouse)
+    const known = (await readKnownTables(warehouse, [])).find((one) => one.name === name)
     const entry = {
       name,
-      omitColumns: config.omit ?? [],
-      types: config.types ?? {},
-      users: config.users ?? '',
+      omitColumns: config.omit ?? known?.omitColumns ?? [],
+      types: config.types ?? known?.types ?? {},
+      users: config.users ?? known?.users ?? nobody,
     }
     // What cannot be carried as asked is refused before it is written down.
     const [table] = await readSourceTables(source, [entry])
-    const [problem] = deriveReplica(table!).problems
+    const replica = deriveReplica(table!)
+    const [problem] = replica.problems
     if (problem) throw problem
-    await applyMigrations(warehouse)
-    const before = (await readFinishedSnapshots(warehouse)).get(name)
-    if (before) {
+    await withApplyLock(source, config.slotName, () => refuseBadUsers(warehouse, replica))
+    const isRead = async () => Boolean((await readFinishedSnapshots(warehouse)).get(name))
+    if (!isDeepStrictEqual(known, entry)) {
+      // Carried in another way, it is read again, and everybody told whom it concerns now.
+      await forgetSnapshot(warehouse, name)
+      await addKnownTable(warehouse, entry)
+    } else if (await isRead()) {
       print(config, { table: name, added: false }, `${name} is carried already\n`)
       return exitCodes.done
     }
-    await addKnownTable(warehouse, entry)
-    const deadline = performance.now() + config.timeoutMs
-    while (!(await readFinishedSnapshots(warehouse)).get(name)) {
-      if (performance.now() > deadline) {
-        throw cdcErrors.notCaughtUp(`${name} is in the registry, but no running feed has read it whole yet.`)
+    const text = `waiting until the feed has read ${name}`
+    const progress = createTerminalProgress(process.stderr, new AbortController().signal)
+    await progress.step(text, async (update) => {
+      const rows = await estimateRows(source, replica.source.oid)
+      const deadline = performance.now() + config.timeoutMs
+      while (!(await isRead())) {
+        if (performance.now() > deadline) {
+          throw cdcErrors.notCaughtUp(
+            `${name} is in the registry, but no running feed has read it whole yet.`,
+          )
+        }
+        const read = await rowsInShadow(warehouse, replica)
+        if (read > 0) update(`${text} ${progressBar(read / Math.max(read, rows))} ${read} rows`)
+        await delay(pollIntervalMs)
       }
-      await delay(pollIntervalMs)
-    }
+    })
     print(config, { table: name, added: true }, `${name} is carried\n`)
     return exitCodes.done
   },

@@ -2,10 +2,9 @@ import { defineOptions } from '@tendon/platform/config.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { createTerminalProgress } from '@tendon/platform/progress.ts'
 import { progressBar } from '@tendon/platform/progress-bar.ts'
-import { z } from 'zod'
 import { connectSource } from '../postgres-connection.ts'
 import { resyncTable } from '../resync.ts'
-import { rowsOf } from '../source-catalog.ts'
+import { estimateRows } from '../source-catalog.ts'
 import { waitForPosition } from '../source-position.ts'
 import { changesInLog } from '../tell-users.ts'
 import { commandOptions, defineCommand, exitCodes, print, replicaOf, timeoutOption } from './command.ts'
@@ -22,12 +21,7 @@ export const resync = defineCommand({
     const { oid, qualifiedName } = replica.source
     const progress = createTerminalProgress(process.stderr, new AbortController().signal)
     const text = `reading ${qualifiedName}`
-    const [estimate] = await rowsOf(
-      source,
-      z.object({ rows: z.coerce.number() }),
-      'SELECT reltuples AS rows FROM pg_class WHERE oid = $1',
-      [oid],
-    )
+    const estimate = await estimateRows(source, oid)
     const telling = createTelling(config, warehouse)
     const { rows, position, versions } = await progress.step(text, (update) =>
       resyncTable({
@@ -40,7 +34,7 @@ export const resync = defineCommand({
         log: createLog({ service: 'cdc' }, process.stderr),
         onRows: (read) => {
           if (read % rowsBetweenUpdates === 0)
-            update(`${text} ${progressBar(read / Math.max(read, estimate!.rows))} ${read} rows`)
+            update(`${text} ${progressBar(read / Math.max(read, estimate))} ${read} rows`)
         },
       }),
     )
