@@ -56,7 +56,7 @@ export async function prepareConnector(options: {
     const slot = await readSlot(source, config.slotName)
     const status = await connector.status()
     const reason =
-      lostSlotOf(status) ??
+      lostChangesOf(status) ??
       (await lostOffsets(warehouse, isStreaming)) ??
       (await lostByWarehouse(warehouse, stored, commits)) ??
       reasonToBeginAnew({
@@ -94,13 +94,24 @@ export async function prepareConnector(options: {
 }
 
 /**
- * The connector refuses to start where its slot does not go back to what it has read (deploy/connect, InitialOrNothing):
- * by itself Debezium would make another slot and go on behind the gap.
+ * What no restart of the connector mends.
+ *
+ * It refuses to start where its slot does not go back to what it has read (deploy/connect, InitialOrNothing): by itself
+ * Debezium would make another slot and go on behind the gap.
+ *
+ * And it fails for ever at a value that it takes for another type: to what the stream says of a table Debezium 3.7 adds the
+ * types that its columns have now (PgOutputMessageDecoder, handleRelationMessage).
  */
-export function lostSlotOf(status: ConnectorStatus | undefined): TendonError | undefined {
-  if (status?.task?.state !== 'FAILED' || !status.task.trace?.includes(cdcErrors.slotLost.code))
-    return undefined
-  return cdcErrors.slotLost('The replication slot does not go back to what the connector has read.')
+export function lostChangesOf(status: ConnectorStatus | undefined): TendonError | undefined {
+  const trace = status?.task?.state === 'FAILED' ? (status.task.trace ?? '') : ''
+  if (trace.includes(cdcErrors.slotLost.code))
+    return cdcErrors.slotLost('The replication slot does not go back to what the connector has read.')
+  if (
+    /Error while processing event at offset/.test(trace) &&
+    !/SQLException|IOException|SocketException/.test(trace)
+  )
+    return cdcErrors.changeUnreadable('The connector cannot read a change.')
+  return undefined
 }
 
 /** A connector without offsets reads everything again, with versions below all that came after its first snapshot. */

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Connector, ConnectorStatus } from './connect-rest.ts'
-import { lostSlotOf } from './connector-history.ts'
+import { lostChangesOf } from './connector-history.ts'
 import { cdcErrors } from './errors.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
 
@@ -11,7 +11,8 @@ const looksUntilMissing = 10
 
 /**
  * Restarts what has failed, and says why.
- * @throws TENDON-CDC-004 when the connector has lost its slot, TENDON-CDC-018 when it is gone: it has to be made anew
+ * @throws TENDON-CDC-004 when the connector has lost its slot, TENDON-CDC-018 when it is gone, TENDON-CDC-025 when it cannot
+ *   read a change: it has to be made anew
  */
 export async function watchConnector(options: {
   connector: Connector
@@ -33,11 +34,14 @@ export async function watchConnector(options: {
     if (status === 'unknown') continue
     missing = status ? 0 : missing + 1
     if (missing > looksUntilMissing) throw cdcErrors.connectorFailed('The connector is not there any more.')
-    const lost = lostSlotOf(status)
-    if (lost) throw lost
+    const lost = lostChangesOf(status)
+    if (lost) {
+      log.error({ error_code: lost.code, trace: traceOf(status) }, 'the connector cannot go on')
+      throw lost
+    }
     if (status?.state === 'FAILED' || status?.task?.state === 'FAILED') {
       log.error(
-        { error_code: cdcErrors.connectorFailed.code, trace: status.task?.trace?.split('\n').slice(0, 8) },
+        { error_code: cdcErrors.connectorFailed.code, trace: traceOf(status) },
         'the connector has failed, restarting it',
       )
       await connector.restart()
@@ -45,6 +49,10 @@ export async function watchConnector(options: {
     }
   }
 }
+
+/** What has failed, and why. */
+const traceOf = (status: ConnectorStatus | undefined): string[] | undefined =>
+  status?.task?.trace?.split('\n').filter((line, at) => at < 4 || line.startsWith('Caused by'))
 
 const isRunning = (status: ConnectorStatus | 'unknown' | undefined): boolean =>
   typeof status === 'object' && status.state === 'RUNNING' && status.task?.state === 'RUNNING'

@@ -96,6 +96,16 @@ export function deriveConnector(
       'text.domains': [...domains].map(([name, base]) => `${name}=${base}`).join(','),
     }),
 
+    ...Object.fromEntries(
+      ['key', 'value'].flatMap((part) => [
+        [`${part}.converter`, 'org.apache.kafka.connect.json.JsonConverter'],
+        [`${part}.converter.schemas.enable`, 'false'],
+      ]),
+    ),
+    // Without these three a NULL becomes the column's default.
+    'value.converter.replace.null.with.default': 'false',
+    'transforms.unwrap.replace.null.with.default': 'false',
+    'transforms.history.replace.null.with.default': 'false',
     transforms: 'unwrap,history',
     predicates: 'truncate',
     'predicates.truncate.type': 'tendon.IsTruncate',

@@ -145,4 +145,10 @@ export const cdcErrors = defineErrors('CDC', {
     title: 'ClickHouse refuses the SELECT of whose reports a change concerns',
     help: 'Correct it: it selects `user_id`, and may read `changed_keys` (key), `cdc.events` and the replicas in `crm`.',
   },
+  changeUnreadable: {
+    number: 25,
+    status: 503,
+    title: 'Debezium cannot read a change',
+    help: 'Nothing to do: the connector is made anew, and every table read again. Why is in the log; most often a column had got another type by then.',
+  },
 })

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { expect } from 'vitest'
+import { nobody } from './known-tables.ts'
 import { createModel, type History, randomHistory, statementsOf } from './random-history.fixture.ts'
-import { createWorld, type Servers } from './replica-of-source.fixture.ts'
+import type { CreateWorld } from './replica-of-source.fixture.ts'
 
 const operationsPerHistory = 2000
 /** The feed looks at the catalog that often, where nothing in the stream tells of a change. */
@@ -11,9 +12,9 @@ const catalogIntervalMs = 10_000
  * Lives through histories until they have had that many operations, and holds the replicas against the source after
  * each. A failure prints what repeats it: the seed and the path to the history, as CDC_TEST_SEED and CDC_TEST_PATH.
  */
-export async function liveThroughHistories(servers: Servers, operations: number): Promise<void> {
+export async function liveThroughHistories(createWorld: CreateWorld, operations: number): Promise<void> {
   await fc.assert(
-    fc.asyncProperty(randomHistory(operationsPerHistory), (history) => liveThrough(servers, history)),
+    fc.asyncProperty(randomHistory(operationsPerHistory), (history) => liveThrough(createWorld, history)),
     { numRuns: Math.ceil(operations / operationsPerHistory), endOnFailure: true, ...repeated },
   )
 }
@@ -22,10 +23,10 @@ const { CDC_TEST_SEED: seed, CDC_TEST_PATH: path } = process.env
 /** The failure that is to be repeated. */
 const repeated = seed && path ? { seed: Number(seed), path } : {}
 
-async function liveThrough(servers: Servers, history: History): Promise<void> {
+async function liveThrough(createWorld: CreateWorld, history: History): Promise<void> {
   const model = createModel(history)
-  const entries = model.names.map((name) => ({ name, users: `SELECT '' AS user_id WHERE false` }))
-  const world = await createWorld(servers, model.ddl, entries)
+  const entries = model.names.map((name) => ({ name, users: nobody }))
+  const world = await createWorld(model.ddl, entries)
   try {
     const feed = world.newFeed()
     feed.start()

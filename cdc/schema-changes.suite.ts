@@ -35,6 +35,12 @@ export function testSchemaChanges(createWorld: CreateWorld): void {
     'NOT NULL is taken off, and NULL comes': `ALTER TABLE items ALTER name DROP NOT NULL; UPDATE items SET name = NULL WHERE id = 1`,
     'a type is changed, and with it every value':
       'ALTER TABLE items ALTER amount TYPE text USING amount || $$!$$',
+    'a type is changed right after values that the new one cannot hold': `ALTER TABLE items ADD COLUMN note text;
+    UPDATE items SET note = $$::1$$ WHERE id = 3;
+    ALTER TABLE items ALTER note TYPE numeric USING 0`,
+    'a name is used again, with a default that its former type cannot have': `ALTER TABLE items ADD COLUMN span interval;
+    UPDATE items SET span = $$1 day$$ WHERE id = 3;
+    ALTER TABLE items DROP COLUMN span, ADD COLUMN span bigint DEFAULT 9007199254740993`,
     'a column is dropped': 'ALTER TABLE items DROP COLUMN amount',
     'a column is dropped and made again under its name': `ALTER TABLE items DROP COLUMN amount, ADD COLUMN amount integer;
     UPDATE items SET amount = 3 WHERE id = 2`,

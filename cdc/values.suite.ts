@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { everyTypeEntries, everyTypeTables, everyValue, insertEveryValue } from './every-type.fixture.ts'
+import { nobody } from './known-tables.ts'
 import type { CreateWorld } from './replica-of-source.fixture.ts'
 
 /** What every feed must do with the values of every type. */
@@ -34,6 +35,27 @@ export function testValues(createWorld: CreateWorld): void {
     await world.close()
   })
 
+  test('NULL stays NULL in a column with a default', async () => {
+    const columns = `a integer DEFAULT 5, b text DEFAULT 'x', c numeric DEFAULT 1.5, d boolean DEFAULT true, e text[] DEFAULT '{}'`
+    const world = await createWorld(
+      `CREATE TABLE items (id integer PRIMARY KEY, ${columns}); INSERT INTO items VALUES (1, NULL, NULL, NULL, NULL, NULL)`,
+      [{ name: 'public.items', users: nobody }],
+    )
+    const feed = world.newFeed()
+    feed.start()
+    await feed.caughtUp()
+    await world.sql.query(
+      'INSERT INTO items VALUES (2, NULL, NULL, NULL, NULL, NULL); INSERT INTO items VALUES (3)',
+    )
+    await world.sql.query('UPDATE items SET a = NULL, b = NULL, c = NULL, d = NULL, e = NULL WHERE id = 3')
+    expect(await world.differences(feed)).toEqual([])
+    const [nulls] = await world.rows(
+      'SELECT count() AS n FROM crm.items FINAL WHERE a IS NULL AND b IS NULL AND c IS NULL AND d IS NULL',
+    )
+    expect(nulls).toEqual({ n: '3' })
+    await world.close()
+  })
+
   test('a value that does not fit the narrower type asked for is a dead letter, kept whole, and the feed goes on', async () => {
     const world = await createWorld(
       'CREATE TABLE prices (id integer PRIMARY KEY, price numeric NOT NULL, tags text[] NOT NULL)',
@@ -41,7 +63,7 @@ export function testValues(createWorld: CreateWorld): void {
         {
           name: 'public.prices',
           types: { price: 'Decimal(10, 2)', tags: 'Array(String)' },
-          users: `SELECT '' AS user_id WHERE false`,
+          users: nobody,
         },
       ],
     )

@@ -60,22 +60,43 @@ public class PostgresText implements CustomConverter<SchemaBuilder, RelationalCo
           register(registration, SchemaBuilder.int64(), value -> ((Number) value).longValue());
       case "float4" -> register(registration, SchemaBuilder.float32(), value -> ((Number) value).floatValue());
       case "float8" -> register(registration, SchemaBuilder.float64(), value -> ((Number) value).doubleValue());
-      case "bool" -> register(registration, SchemaBuilder.bool(), value -> value);
+      case "bool" -> register(registration, SchemaBuilder.bool(), value -> (Boolean) value);
       default -> registration.register(SchemaBuilder.string().optional(), texts(textOf(type)));
     }
   }
 
   private static void register(
       ConverterRegistration<SchemaBuilder> registration, SchemaBuilder schema, Function<Object, Object> convert) {
-    registration.register(schema.optional(), value -> value == null ? null : convert.apply(value));
+    registration.register(schema.optional(), value -> value == null ? null : orNoDefault(convert, value));
   }
 
   private Converter texts(Function<Object, String> text) {
     return value -> {
       if (value == null) return null;
       // How the connector marks what an UPDATE left unchanged out of line.
-      return value.getClass() == Object.class ? unavailable : text.apply(value);
+      return value.getClass() == Object.class ? unavailable : orNoDefault(text, value);
     };
+  }
+
+  /**
+   * Debezium takes a column's default from the table as it is now, when the column may have another type than at the time of
+   * the change. Nothing is made of defaults here, so that such a one is left out.
+   */
+  private static <Result> Result orNoDefault(Function<Object, Result> convert, Object value) {
+    try {
+      return convert.apply(value);
+    } catch (RuntimeException cause) {
+      if (isDefault()) return null;
+      throw cause;
+    }
+  }
+
+  /** Whether a schema is made, for which the only values are defaults. */
+  private static boolean isDefault() {
+    return StackWalker.getInstance().walk(frames ->
+        frames.anyMatch(frame ->
+            frame.getClassName().equals("io.debezium.relational.TableSchemaBuilder")
+                && frame.getMethodName().equals("addField")));
   }
 
   private Function<Object, String> textOf(String type) {
