@@ -39,7 +39,7 @@ const openClient = () =>
 
 test('only the answer that is about the token ends the session', async () => {
   answer = { status: 400, type: json, body: '{"error":"invalid_grant"}' }
-  expect(await openClient().refresh('token')).toEqual({ refused: true })
+  expect(await openClient().refresh('token')).toEqual({ kind: 'refused' })
   const others = [
     { status: 401, type: json, body: '{"error":"invalid_client"}' },
     { status: 400, type: json, body: '{"error":"temporarily_unavailable"}' },

@@ -67,8 +67,13 @@ const defaultLifetimeSeconds = 60
 
 const renewalMarginMs = 30_000
 
-/** What a refresh found out: new tokens, or that the provider will never give any again (RFC 6749 §5.2). */
-export type RefreshOutcome = { refused: false; tokens: IssuedTokens } | { refused: true }
+/** How a refresh ended; when `unverified` or `renewed`, the refresh token that was sent is spent. */
+export type RefreshOutcome =
+  /** The provider will never give any tokens again (RFC 6749 §5.2). */
+  | { kind: 'refused' }
+  | { kind: 'renewed'; tokens: IssuedTokens }
+  /** What came could not be checked, as when the provider's keys cannot be had: the next refresh is all it is good for. */
+  | { kind: 'unverified'; refreshToken: string; cause: Error }
 
 export type OidcClient = ReturnType<typeof createOidcClient>
 
@@ -114,7 +119,7 @@ export function createOidcClient(options: {
     keySet ??= createRemoteJWKSet(new URL(config.serverMetadata().jwks_uri ?? ''), {
       [customFetch]: providerFetch,
       timeoutDuration: providerTimeoutMs,
-      // A provider that rotates its keys must not cost anybody the session: the refresh token is spent by then.
+      // For a provider that rotates its keys: until they are fetched again, nobody signs in or gets new tokens.
       cooldownDuration: 1_000,
     })
     return keySet
@@ -204,15 +209,19 @@ export function createOidcClient(options: {
     /** @throws TENDON-BFF-007 when the provider is slow or unwell; the refresh token is then still good. */
     async refresh(refreshToken: string): Promise<RefreshOutcome> {
       const config = await configuration()
-      try {
-        const response = await oidc.refreshTokenGrant(config, refreshToken)
-        return { refused: false, tokens: await parseTokens(config, response, refreshToken) }
-      } catch (err) {
+      const response = await oidc.refreshTokenGrant(config, refreshToken).catch((err) => {
         // Only this answer is about the token; others, as invalid_client, are about us and end nobody's session.
-        if (err instanceof oidc.ResponseBodyError && err.error === 'invalid_grant') return { refused: true }
+        if (err instanceof oidc.ResponseBodyError && err.error === 'invalid_grant') return undefined
         throw bffErrors.providerUnavailable('The identity provider gave no new tokens.', {
           cause: withoutPayload(err),
         })
+      })
+      if (!response) return { kind: 'refused' }
+      try {
+        return { kind: 'renewed', tokens: await parseTokens(config, response, refreshToken) }
+      } catch (err) {
+        const next = response.refresh_token ?? refreshToken
+        return { kind: 'unverified', refreshToken: next, cause: withoutPayload(err) }
       }
     },
 

@@ -181,6 +181,24 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
       expect((await known.json()).roles).toEqual(['patient'])
     })
 
+    test('tokens whose signature cannot be checked are not used, and the next refresh goes on from them', async () => {
+      expect((await reports()).status).toBe(200)
+      // An instance that has not seen the provider's keys yet.
+      const second = await stack.startBff()
+      stack.clock.skewMs = expired
+      stack.hooks.beforeProvider = (request) => {
+        if (/\/(jwks|certs)$/.test(request.url ?? '')) request.destroy()
+      }
+      const answer = await reports(second.server.url)
+      expect(answer.headers.get('retry-after')).toBe('5')
+      expect(await answerOf(answer)).toEqual([503, 'TENDON-BFF-007'])
+      expect(stack.upstreamRequests).toHaveLength(1)
+
+      stack.hooks.beforeProvider = undefined
+      expect((await reports(second.server.url)).status).toBe(200)
+      expect([refreshes(), stack.tokenCalls('refused', 'refresh_token')]).toEqual([2, 0])
+    })
+
     test('while the provider is away sessions are kept, and go on when it is back', async () => {
       // Once before, for the service behind the gateway fetches the provider's keys with the first token.
       expect((await reports()).status).toBe(200)

@@ -5,8 +5,8 @@ import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import { platformErrors } from '@tendon/platform/platform-errors.ts'
 import { bffErrors } from './errors.ts'
-import { type IssuedTokens, type OidcClient, tokenEndpointTimeoutMs } from './oidc-client.ts'
-import { type LoadedSession, renewSession } from './session.ts'
+import { type OidcClient, tokenEndpointTimeoutMs } from './oidc-client.ts'
+import { type LoadedSession, renewSession, type Session } from './session.ts'
 import type { SessionStore } from './session-store.ts'
 import { withinPatience } from './within-patience.ts'
 
@@ -20,6 +20,9 @@ const defaultTiming: RefreshTiming = { leaseMs: 10_000, patienceMs: 5_000 }
 const pollMs = 50
 /** How long tokens are held that could not be written: a Redis that restarts or fails over takes less. */
 const writeAttemptsMs = 30_000
+
+/** The session with what a refresh gave; undefined when it is not to have it. */
+type Renew = (session: Session) => Session | undefined
 
 export type RefreshTokens = ReturnType<typeof createRefreshTokens>
 
@@ -80,7 +83,7 @@ export function createRefreshTokens(options: {
       refreshes.inc({ outcome: 'unavailable' })
       throw err
     })
-    if (outcome.refused) {
+    if (outcome.kind === 'refused') {
       refreshes.inc({ outcome: 'refused' })
       log.info(
         { session: current.session.handle },
@@ -89,30 +92,37 @@ export function createRefreshTokens(options: {
       await sessions.end(current.hash)
       throw bffErrors.sessionEnded('The identity provider has ended your sign-in.')
     }
+    if (outcome.kind === 'unverified') {
+      const { refreshToken, cause } = outcome
+      await keep(current, refreshToken, (session) => ({ ...session, refreshToken }))
+      refreshes.inc({ outcome: 'unverified' })
+      throw bffErrors.providerUnavailable('What the identity provider gave could not be checked.', { cause })
+    }
     const { tokens } = outcome
     // OpenID Connect Core 1.0 §12.2: a refreshed ID token must be about the same account.
     const isSameAccount = !tokens.identity || tokens.identity.sub === current.session.subject
-    const written = isSameAccount ? await writeWhileAway(current, tokens) : undefined
-    if (!written) {
-      refreshes.inc({ outcome: 'signed_out' })
-      // Signed out while the provider answered: what it gave must not live on.
-      await provider.revoke(tokens.refreshToken).catch((err) => log.warn({ err }, 'tokens not revoked'))
-      await sessions.end(current.hash)
-      throw bffErrors.sessionEnded('You have been signed out.')
-    }
+    const renew = (session: Session) => (isSameAccount ? renewSession(session, tokens) : undefined)
+    const renewed = await keep(current, tokens.refreshToken, renew)
     refreshes.inc({ outcome: 'refreshed' })
-    return written
+    return renewed
+  }
+
+  /** @throws TENDON-BFF-002 when the person signed out while the provider answered: what it gave must not live on. */
+  async function keep(current: LoadedSession, refreshToken: string, renew: Renew): Promise<LoadedSession> {
+    const written = await writeWhileAway(current, renew)
+    if (written) return written
+    refreshes.inc({ outcome: 'signed_out' })
+    await provider.revoke(refreshToken).catch((err) => log.warn({ err }, 'tokens not revoked'))
+    await sessions.end(current.hash)
+    throw bffErrors.sessionEnded('You have been signed out.')
   }
 
   /** The old refresh token is spent: while the store is away, the new one is held and tried again. */
-  async function writeWhileAway(
-    current: LoadedSession,
-    tokens: IssuedTokens,
-  ): Promise<LoadedSession | undefined> {
+  async function writeWhileAway(current: LoadedSession, renew: Renew): Promise<LoadedSession | undefined> {
     const deadlineMs = performance.now() + writeAttemptsMs
     for (;;) {
       try {
-        return await write(current, tokens)
+        return await write(current, renew)
       } catch (err) {
         const isAway = err instanceof TendonError && err.code === platformErrors.keyValueUnavailable.code
         if (!isAway || performance.now() > deadlineMs) throw err
@@ -126,11 +136,13 @@ export function createRefreshTokens(options: {
    * Compare and set on what this refresh was made from (the fence): a session that has ended stays ended, one that
    * was only used meanwhile gets the tokens, and one that another refresh has written to is left as that wrote it.
    */
-  async function write(current: LoadedSession, tokens: IssuedTokens): Promise<LoadedSession | undefined> {
+  async function write(current: LoadedSession, renew: Renew): Promise<LoadedSession | undefined> {
     const spent = current.session.refreshToken
     let latest: LoadedSession | undefined = current
     while (latest && latest.session.refreshToken === spent) {
-      const written = await sessions.replace(latest, renewSession(latest.session, tokens))
+      const renewed = renew(latest.session)
+      if (!renewed) return undefined
+      const written = await sessions.replace(latest, renewed)
       if (written) return written
       latest = await sessions.load(current.id)
     }
