@@ -138,8 +138,7 @@ export function createBff(options: {
     endStreams: events.end,
     // The HTTP server in front has drained by now: nobody waits for what is still under way, but for new tokens.
     async stop() {
-      await hub.stop()
-      await refreshTokens.drain()
+      await Promise.all([hub.stop(), refreshTokens.drain()])
       await gateway.close()
     },
   }

@@ -14,12 +14,14 @@ type Signed = {
 }
 
 /** A provider that speaks the protocol and says in its tokens whatever a test wants it to. */
-export async function startHostileProvider() {
+export async function startHostileProvider(options: { lifetimeSeconds?: number } = {}) {
+  const { lifetimeSeconds = 300 } = options
   let own = await createKey()
   const stranger = await createKey()
   let published = [own.jwk]
   let issuer = ''
   let said: Signed = {}
+  let beforeToken: (() => Promise<void>) | undefined
   const nonces = new Map<string, string>()
   const server = createServer(async (request, response) => {
     const url = new URL(request.url ?? '', issuer)
@@ -28,12 +30,13 @@ export async function startHostileProvider() {
     if (url.pathname === '/jwks') return json({ keys: published })
     if (url.pathname === '/token') {
       const body = new URLSearchParams(await text(request))
+      await beforeToken?.()
       const nonce = nonces.get(body.get('code') ?? '')
       return json({
         access_token: await sign({ claims: { aud: 'reports-service' } }),
         refresh_token: randomUUID(),
         token_type: 'bearer',
-        expires_in: 300,
+        expires_in: lifetimeSeconds,
         id_token: await sign({ ...said, claims: { aud: 'bff', nonce, ...said.claims } }),
       })
     }
@@ -77,6 +80,18 @@ export async function startHostileProvider() {
       const code = randomUUID()
       nonces.set(code, searchParams.get('nonce') ?? '')
       return `/callback?${new URLSearchParams({ code, state: searchParams.get('state') ?? '', iss: issuer })}`
+    },
+    /** Holds the token endpoint from the moment when it is asked, until it is let go. */
+    holdTokenEndpoint() {
+      const held = Promise.withResolvers<void>()
+      let isAsked = false
+      let isAnswered = false
+      beforeToken = async () => {
+        isAsked = true
+        await held.promise
+        isAnswered = true
+      }
+      return { letGo: held.resolve, isAsked: () => isAsked, isAnswered: () => isAnswered }
     },
     /** From now on it signs with another key, and publishes both or the new one alone. */
     async rotateKeys(options: { keepOld: boolean }) {

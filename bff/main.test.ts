@@ -5,22 +5,23 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { startHostileProvider } from './hostile-provider.fixture.ts'
+import { TestBrowser } from './test-browser.fixture.ts'
 
-test('a process of its own writes its audit log into the file it is told, and nowhere else', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'tendon-bff-'))
-  onTestFinished(() => rm(folder, { recursive: true }))
-  const auditLogFile = join(folder, 'made', 'audit.jsonl')
+const secrets = { OIDC_CLIENT_SECRET: 'secret', SESSION_KEYS: `k1:${randomBytes(32).toString('base64')}` }
+
+/** A process of its own, as soon as it is ready. */
+async function startProcess(env: Record<string, string>) {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts')], {
     env: {
       PORT: '0',
       PUBLIC_URL: 'http://localhost',
-      // Asked with the first sign-in, which nobody begins here.
+      // Asked with the first sign-in.
       OIDC_ISSUER: 'http://127.0.0.1:1',
-      OIDC_CLIENT_SECRET: 'secret',
       REPORTS_SERVICE_URL: 'http://127.0.0.1:1',
-      SESSION_KEYS: `k1:${randomBytes(32).toString('base64')}`,
-      AUDIT_LOG_FILE: auditLogFile,
+      ...secrets,
+      ...env,
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
@@ -34,6 +35,14 @@ test('a process of its own writes its audit log into the file it is told, and no
       if (msg === 'ready') resolve(url)
     })
   })
+  return { child, lines, url }
+}
+
+test('a process of its own writes its audit log into the file it is told, and nowhere else', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'tendon-bff-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const auditLogFile = join(folder, 'made', 'audit.jsonl')
+  const { child, lines, url } = await startProcess({ AUDIT_LOG_FILE: auditLogFile })
 
   const refused = await fetch(`${url}/auth/logout`, { method: 'POST' })
   expect(refused.status).toBe(403)
@@ -46,3 +55,30 @@ test('a process of its own writes its audit log into the file it is told, and no
   expect(await once(child, 'exit')).toEqual([0, null])
   expect(lines.filter((line) => line.includes('cross_site_request'))).toEqual([])
 })
+
+test('a process that is told to stop while the provider takes its time over new tokens ends with them', async () => {
+  const provider = await startHostileProvider({ lifetimeSeconds: 1 })
+  onTestFinished(() => provider.stop())
+  const { child, lines, url } = await startProcess({ OIDC_ISSUER: provider.issuer, LOG_LEVEL: 'debug' })
+  const browser = new TestBrowser()
+  const login = await browser.request(`${url}/auth/login`)
+  const callback = provider.answer(login.headers.get('location') ?? '')
+  expect((await browser.request(url + callback)).status).toBe(303)
+
+  const token = provider.holdTokenEndpoint()
+  const cookie = `session_id=${browser.cookie('session_id')!.value}`
+  // Half of its life is the margin before the end of the access token.
+  await vi.waitFor(async () => {
+    await fetch(`${url}/api/reports`, { headers: { cookie }, signal: AbortSignal.timeout(100) }).catch(
+      () => {},
+    )
+    expect(token.isAsked()).toBe(true)
+  }, 5_000)
+  const exit = once(child, 'exit')
+  child.kill('SIGTERM')
+  // Longer than other services take to stop at most.
+  setTimeout(token.letGo, 10_000)
+  expect(await exit).toEqual([0, null])
+  expect(lines.filter((line) => line.includes('did not stop'))).toEqual([])
+  expect(token.isAnswered()).toBe(true)
+}, 30_000)

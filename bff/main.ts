@@ -8,6 +8,7 @@ import { readProcessConfig, runProgram } from '@tendon/platform/process-config.t
 import { openRedis } from '@tendon/platform/redis-connection.ts'
 import { createBff } from './bff.ts'
 import { bffOptions } from './options.ts'
+import { refreshDrainMs } from './refresh-tokens.ts'
 
 await runProgram(async () => {
   const config = readProcessConfig('bff', 'node bff/main.ts [options]', bffOptions)
@@ -15,8 +16,9 @@ await runProgram(async () => {
   const log = createLog({ service: 'bff', level: logLevel })
   const auditLog = auditLogFile ? createLog({ service: 'bff' }, openLogFile(auditLogFile)) : undefined
   const metrics = createMetrics('bff', { processMetrics: true })
-  const lifecycle = createLifecycle({ log })
-  stopOnSignals(lifecycle, { log })
+  // A refresh under way is finished and stored first: its refresh token is spent.
+  const lifecycle = createLifecycle({ log, stopTimeoutMs: refreshDrainMs + 2_000 })
+  stopOnSignals(lifecycle, { log, boundMs: refreshDrainMs + 8_000 })
 
   const keyValue = redisUrl ? createRedisKeyValue({ url: redisUrl, log }) : createMemoryKeyValue()
   const redis = redisUrl ? openRedis({ url: redisUrl, log, commandTimeoutMs: 500 }) : undefined

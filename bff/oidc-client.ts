@@ -61,6 +61,7 @@ const providerTimeoutMs = 5_000
  * it, and an answer that nobody waits for takes the session with it.
  */
 export const tokenEndpointTimeoutMs = 30_000
+export const keysTimeoutMs = 5_000
 
 /** Of access tokens whose lifetime the provider does not tell: it need not (RFC 6749 §5.1). */
 const defaultLifetimeSeconds = 60
@@ -118,7 +119,7 @@ export function createOidcClient(options: {
   function providerKeys(config: oidc.Configuration): JWTVerifyGetKey {
     keySet ??= createRemoteJWKSet(new URL(config.serverMetadata().jwks_uri ?? ''), {
       [customFetch]: providerFetch,
-      timeoutDuration: providerTimeoutMs,
+      timeoutDuration: keysTimeoutMs,
       // For a provider that rotates its keys: until they are fetched again, nobody signs in or gets new tokens.
       cooldownDuration: 1_000,
     })

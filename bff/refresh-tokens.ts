@@ -5,7 +5,7 @@ import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import { platformErrors } from '@tendon/platform/platform-errors.ts'
 import { bffErrors } from './errors.ts'
-import { type OidcClient, tokenEndpointTimeoutMs } from './oidc-client.ts'
+import { keysTimeoutMs, type OidcClient, tokenEndpointTimeoutMs } from './oidc-client.ts'
 import { type LoadedSession, renewSession, type Session } from './session.ts'
 import type { SessionStore } from './session-store.ts'
 import { withinPatience } from './within-patience.ts'
@@ -20,6 +20,8 @@ const defaultTiming: RefreshTiming = { leaseMs: 10_000, patienceMs: 5_000 }
 const pollMs = 50
 /** How long tokens are held that could not be written: a Redis that restarts or fails over takes less. */
 const writeAttemptsMs = 30_000
+/** What a process that stops may need to finish a refresh: the provider's answer, its keys, and the store. */
+export const refreshDrainMs = tokenEndpointTimeoutMs + keysTimeoutMs + writeAttemptsMs
 
 /** The session with what a refresh gave; undefined when it is not to have it. */
 type Renew = (session: Session) => Session | undefined
@@ -42,6 +44,7 @@ export function createRefreshTokens(options: {
   const { sessions, provider, keyValue, now, log, metrics, timing = defaultTiming } = options
   const refreshes = metrics.counter('token_refreshes_total', 'Refreshes by how they ended', ['outcome'])
   const underWay = new Map<string, Promise<LoadedSession>>()
+  let isDraining = false
 
   const isFresh = ({ session }: LoadedSession) => session.renewAtMs > now()
   const isUsable = ({ session }: LoadedSession) => session.accessTokenExpiresAtMs > now()
@@ -49,7 +52,7 @@ export function createRefreshTokens(options: {
   /** One instance gets the lease and refreshes; the others wait until they see what it wrote. */
   async function refreshOnce(loaded: LoadedSession): Promise<LoadedSession> {
     const deadlineMs = performance.now() + tokenEndpointTimeoutMs + timing.leaseMs
-    while (performance.now() < deadlineMs) {
+    while (performance.now() < deadlineMs && !isDraining) {
       const lease = await keyValue.acquireLease(`tendon:session-refresh:${loaded.hash}`, timing.leaseMs)
       const stopRenewing = lease && keepRenewing(lease)
       try {
@@ -178,8 +181,12 @@ export function createRefreshTokens(options: {
         throw err
       }
     },
-    /** Waits for what is under way: a refresh that is cut off loses the session its tokens. */
+    /**
+     * Waits, for `refreshDrainMs` at most, for what this instance asks the provider: a refresh that is cut off loses the
+     * session its tokens. What another instance asks is not waited for.
+     */
     async drain(): Promise<void> {
+      isDraining = true
       await Promise.allSettled(underWay.values())
     },
   }
