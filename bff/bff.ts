@@ -23,7 +23,7 @@ import { sessionRoutes } from './session-routes.ts'
 import { createSessionStore } from './session-store.ts'
 import { signInRoutes } from './sign-in-routes.ts'
 import { createSignInTransactions } from './sign-in-transactions.ts'
-import { createFreshen, createSignedIn } from './signed-in.ts'
+import { createFreshen, createNoteUse, createSignedIn } from './signed-in.ts'
 import { createStaticFiles } from './static-files.ts'
 import { createTokenEncryption } from './token-encryption.ts'
 import { createClientAddress } from './visit.ts'
@@ -91,12 +91,14 @@ export function createBff(options: {
     timing: options.refreshTiming,
   })
   const signedIn = createSignedIn({ sessions, cookies })
-  const freshen = createFreshen({ sessions, refreshTokens, clientAddress, audit })
+  const freshen = createFreshen({ refreshTokens, audit })
+  const noteUse = createNoteUse({ sessions, clientAddress })
   const gateway = createGateway({
     routes,
     sessions,
     signedIn,
     freshen,
+    noteUse,
     limits,
     clientAddress,
     audit,
@@ -110,7 +112,8 @@ export function createBff(options: {
   const events = reportEvents({
     hub,
     sessions,
-    cookies,
+    signedIn,
+    freshen,
     metrics,
     heartbeatMs: config.eventHeartbeatMs,
   })
@@ -119,7 +122,8 @@ export function createBff(options: {
   const cdnOrigin = config.cdnBaseUrl && new URL(config.cdnBaseUrl).origin
   app.use(securityHeaders({ https, cdnOrigin }))
   app.use(sameSiteOnly({ origin: publicUrl, except: [backchannelLogoutPath], audit }))
-  const parts = { provider, sessions, index, signedIn, freshen, cookies, limits, clientAddress, audit }
+  const about = { signedIn, freshen, noteUse, cookies, limits, clientAddress, audit }
+  const parts = { provider, sessions, index, ...about }
   app.route('/', signInRoutes({ ...parts, transactions, https, now, metrics }))
   app.route('/', sessionRoutes({ ...parts, homeUrl, log }))
   app.route('/', sessionListRoutes(parts))

@@ -11,10 +11,12 @@ import { bffErrors } from './errors.ts'
 type ErrorFactory = { code: string; definition: TendonError['definition'] }
 
 const session = [bffErrors.notSignedIn, bffErrors.sessionEnded, platformErrors.keyValueUnavailable]
+/** What needs to know what the provider says by now. */
+const fresh = [...session, bffErrors.providerUnavailable]
 const changing = [bffErrors.crossSiteRefused]
 /** What the gateway itself may answer; the service behind it has a description of its own. */
 const gateway = [
-  ...session,
+  ...fresh,
   bffErrors.requestInvalid,
   bffErrors.pathRefused,
   bffErrors.audienceMissing,
@@ -22,7 +24,6 @@ const gateway = [
   bffErrors.tooManyRequests,
   bffErrors.upstreamUnavailable,
   bffErrors.upstreamTimeout,
-  bffErrors.providerUnavailable,
 ]
 /** What the reports service may answer beside, in the same form. */
 const reportsStatuses = { 409: 'The report was made anew meanwhile', 503: 'A part is away; try again' }
@@ -92,7 +93,7 @@ export function openApiDocument(): Record<string, unknown> {
           },
         },
       },
-      '/auth/me': { get: operation('me', json('SessionUser'), session) },
+      '/auth/me': { get: operation('me', json('SessionUser'), fresh) },
       '/auth/logout': {
         post: {
           ...operation('signOut', json('SignedOut'), [...changing, platformErrors.keyValueUnavailable]),
@@ -100,7 +101,7 @@ export function openApiDocument(): Record<string, unknown> {
         },
       },
       '/auth/sessions': {
-        get: operation('listSessions', json('OwnSessions'), session),
+        get: operation('listSessions', json('OwnSessions'), fresh),
         delete: {
           ...operation('endAllSessions', json('RevokedSessions'), [...session, ...changing]),
           parameters: [csrf],
@@ -120,10 +121,9 @@ export function openApiDocument(): Record<string, unknown> {
       '/auth/users/{username}/sessions': {
         delete: {
           ...operation('endSessionsOf', json('RevokedSessions'), [
-            ...session,
+            ...fresh,
             bffErrors.notAllowed,
             ...changing,
-            bffErrors.providerUnavailable,
             platformErrors.notFound,
           ]),
           parameters: [csrf, parameter('username', 'path', { type: 'string', minLength: 1 })],
@@ -171,7 +171,7 @@ export function openApiDocument(): Record<string, unknown> {
           ...operation(
             'events',
             { 200: { description: 'Server-Sent Events', content: { 'text/event-stream': {} } } },
-            [...session, bffErrors.requestInvalid, bffErrors.eventsRefused, bffErrors.tooManyStreams],
+            [...fresh, bffErrors.requestInvalid, bffErrors.eventsRefused, bffErrors.tooManyStreams],
           ),
           parameters: [userId, { name: 'last-event-id', in: 'header', schema: { type: 'string' } }],
         },

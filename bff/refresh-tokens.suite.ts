@@ -1,5 +1,9 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { randomUUID } from 'node:crypto'
+import { generationKeyPrefix, invalidationsChannel } from '@tendon/contracts/invalidations.ts'
+import { demoPeople } from '@tendon/sources/demo-people.ts'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { TestBrowser } from './test-browser.fixture.ts'
+import { openEventStream } from './test-event-stream.fixture.ts'
 import { type StackOptions, startSuiteStack, type TestStack } from './test-stack.fixture.ts'
 
 /** Past the access token's five minutes, and the margin before its end. */
@@ -15,7 +19,11 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
       stack = await startSuiteStack({ ...options, refreshTiming: { leaseMs: 600, patienceMs: 1_500 } })
       cookie = await signIn('alice')
     })
-    afterEach(() => stack?.stop())
+    const streams: { close(): void }[] = []
+    afterEach(async () => {
+      for (const stream of streams.splice(0)) stream.close()
+      await stack?.stop()
+    })
 
     async function signIn(username: string): Promise<{ cookie: string }> {
       const browser = new TestBrowser()
@@ -25,6 +33,11 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
       return { cookie: `session_id=${session!.value}` }
     }
     const reports = (url = stack.url, headers = cookie) => fetch(`${url}/api/reports`, { headers })
+    async function listen(path: string, headers: { cookie: string }) {
+      const stream = await openEventStream(stack.url + path, headers)
+      streams.push(stream)
+      return stream
+    }
     const me = () => fetch(`${stack.url}/auth/me`, { headers: cookie })
     const signOut = () =>
       fetch(`${stack.url}/auth/logout`, { method: 'POST', headers: { ...cookie, 'x-tendon-csrf': '1' } })
@@ -176,9 +189,58 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
       expect(await roles()).toEqual(['patient', 'report-admin'])
       await stack.provider.removeRole(username, 'report-admin')
       stack.clock.skewMs = expired
-      expect(await roles()).toEqual(['patient'])
       const known = await fetch(`${stack.url}/auth/me`, { headers: theirs })
       expect((await known.json()).roles).toEqual(['patient'])
+      expect(await roles()).toEqual(['patient'])
+    })
+
+    test.each(['/auth/me', '/auth/sessions', '/api/events'])(
+      'an account that is disabled in the directory gets nothing of %s after the next refresh',
+      async (path) => {
+        const username = await stack.provider.createPerson(['patient'])
+        const theirs = await signIn(username)
+        await stack.provider.disablePerson(username)
+        stack.clock.skewMs = expired
+        const answer = await fetch(stack.url + path, { headers: theirs })
+        expect(await answerOf(answer)).toEqual([401, 'TENDON-BFF-002'])
+      },
+    )
+
+    test('a stream of events that is open ends at the next refresh, when role or account are gone', async () => {
+      const { customerId } = demoPeople.alice
+      const [colleague, leaver] = [
+        await stack.provider.createPerson(['report-admin']),
+        await stack.provider.createPerson(['report-admin']),
+      ]
+      const path = `/api/events?user_id=${customerId}`
+      const [colleagues, leavers, staffs] = [
+        await listen(path, await signIn(colleague)),
+        await listen(path, await signIn(leaver)),
+        await listen(path, await signIn('staff')),
+      ]
+      await stack.provider.removeRole(colleague, 'report-admin')
+      await stack.provider.disablePerson(leaver)
+      stack.clock.skewMs = expired
+      await Promise.all([colleagues.ended, leavers.ended])
+      const heartbeats = staffs.heartbeats()
+      await vi.waitFor(() => expect(staffs.heartbeats()).toBeGreaterThan(heartbeats))
+    })
+
+    test('while the provider is away a stream stays open and says nothing, and goes on when it is back', async () => {
+      const stream = await listen('/api/events', cookie)
+      await vi.waitFor(() => expect(stream.events).toHaveLength(1))
+      const keyValue = stack.bffs[0]!.keyValue
+      const { customerId } = demoPeople.alice
+      await stack.provider.leave()
+      stack.clock.skewMs = expired
+      const generation = randomUUID().replaceAll('-', '')
+      await keyValue.set(generationKeyPrefix + customerId, generation)
+      await keyValue.publish(invalidationsChannel, [JSON.stringify([[customerId, generation]])])
+      const heartbeats = stream.heartbeats()
+      await vi.waitFor(() => expect(stream.heartbeats()).toBeGreaterThan(heartbeats + 2), 5_000)
+      expect(stream.events).toHaveLength(1)
+      await stack.provider.come()
+      await vi.waitFor(() => expect(stream.events.map(({ id }) => id)).toContain(generation), 5_000)
     })
 
     test('tokens whose signature cannot be checked are not used, and the next refresh goes on from them', async () => {
@@ -209,7 +271,7 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
       const answer = await reports()
       expect(answer.headers.get('retry-after')).toBe('5')
       expect(await answerOf(answer)).toEqual([503, 'TENDON-BFF-007'])
-      expect((await me()).status).toBe(200)
+      expect(await answerOf(await me())).toEqual([503, 'TENDON-BFF-007'])
 
       // Its keys and grants were kept: the old refresh token and the old signature are good.
       await stack.provider.come()

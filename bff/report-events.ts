@@ -1,14 +1,16 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { InvalidatedEvent } from '@tendon/contracts/invalidations.ts'
 import type { SessionUser } from '@tendon/contracts/session-api.ts'
+import { TendonError } from '@tendon/platform/errors.ts'
 import { type HttpApp, type HttpEnv, requestLog } from '@tendon/platform/http-app.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import { Hono } from 'hono'
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
 import { z } from 'zod'
-import type { Cookies } from './cookies.ts'
 import { bffErrors } from './errors.ts'
 import type { InvalidationHub } from './invalidation-hub.ts'
 import type { SessionStore } from './session-store.ts'
+import type { Freshen, SignedIn } from './signed-in.ts'
 
 /** A tab has one; browsers open at most six connections to a host over HTTP/1.1. */
 const streamsPerSession = 12
@@ -29,27 +31,27 @@ export type ReportEvents = {
  * made anew; for staff, those of the customer they name.
  *
  * Each event's id is the generation, so that a browser that comes back (`Last-Event-ID`) is told at once if it has
- * missed anything, and nothing otherwise. A stream ends with its session: that is looked at before each event and with
- * each heartbeat. Events that follow each other faster than the client reads become one.
+ * missed anything, and nothing otherwise. A stream ends with its session, and when the provider no longer gives it the
+ * right to hear: that is looked at before each event and with each heartbeat, with new tokens when it is time for them.
+ * While the provider does not answer, nothing is told. Events that follow each other faster than the client reads become one.
  */
 export function reportEvents(options: {
   hub: InvalidationHub
   sessions: SessionStore
-  cookies: Cookies
+  signedIn: SignedIn
+  freshen: Freshen
   metrics: Metrics
   /** Proxies close what is silent for long: nginx after a minute (`proxy_read_timeout`). */
   heartbeatMs: number
 }): ReportEvents {
-  const { hub, sessions, cookies, metrics, heartbeatMs } = options
+  const { hub, sessions, signedIn, freshen, metrics, heartbeatMs } = options
   const open = metrics.gauge('event_streams', 'Streams of events that are open')
   const bySession = new Map<string, number>()
   const ending = new AbortController()
   const app = new Hono<HttpEnv>()
 
   app.get('/api/events', async (c) => {
-    const id = cookies.sessionId(c) ?? ''
-    const loaded = await sessions.load(id)
-    if (!loaded) throw bffErrors.notSignedIn('Nobody is signed in here.')
+    const loaded = await freshen(c, await signedIn(c))
     const parsed = query.safeParse(c.req.queries())
     if (!parsed.success) throw bffErrors.requestInvalid('query: is not as described.')
     const userId = listenedUser(loaded.session.user, parsed.data.user_id?.[0])
@@ -57,9 +59,12 @@ export function reportEvents(options: {
     if ((bySession.get(loaded.hash) ?? 0) >= streamsPerSession) {
       throw bffErrors.tooManyStreams('This session has too many streams of events open.')
     }
-    const isAllowed = async () => {
-      const session = (await sessions.load(id))?.session
-      return session !== undefined && listenedUser(session.user, userId) === userId
+    const isAllowed = async (): Promise<Allowed> => {
+      const current = await sessions.load(loaded.id)
+      if (!current) return 'no'
+      const fresh = await freshen(c, current).catch(unlessEnded)
+      if (typeof fresh === 'string') return fresh
+      return listenedUser(fresh.session.user, userId) === userId ? 'yes' : 'no'
     }
 
     const news = createNews()
@@ -91,7 +96,7 @@ export function reportEvents(options: {
 
   async function tell(
     stream: SSEStreamingApi,
-    about: { userId: string; news: News; isAllowed: () => Promise<boolean> },
+    about: { userId: string; news: News; isAllowed: () => Promise<Allowed> },
   ): Promise<void> {
     const { userId, news, isAllowed } = about
     const left = new AbortController()
@@ -102,10 +107,14 @@ export function reportEvents(options: {
     const data = JSON.stringify({ user_id: userId } satisfies InvalidatedEvent)
     while (!signal.aborted) {
       await news.wait(heartbeatMs, signal)
-      if (signal.aborted || !(await isAllowed())) return
-      const id = news.take()
+      if (signal.aborted) return
+      const allowed = await isAllowed()
+      if (allowed === 'no') return
+      const id = allowed === 'yes' ? news.take() : undefined
       if (id === undefined) await stream.write(': still here\n\n')
       else await stream.writeSSE({ event: 'invalidated', id, data, retry: reconnectMs })
+      // News that wait for the provider are no reason to ask it again at once.
+      if (allowed === 'unknown') await delay(heartbeatMs, undefined, { signal }).catch(() => {})
     }
   }
 
@@ -117,6 +126,15 @@ export function reportEvents(options: {
   }
 
   return { app, end: () => ending.abort() }
+}
+
+/** Whether a session may hear of what it listens to; unknown while the provider does not answer. */
+type Allowed = 'yes' | 'no' | 'unknown'
+
+function unlessEnded(err: unknown): Allowed {
+  if (err instanceof TendonError && err.code === bffErrors.sessionEnded.code) return 'no'
+  if (err instanceof TendonError && err.code === bffErrors.providerUnavailable.code) return 'unknown'
+  throw err
 }
 
 type News = ReturnType<typeof createNews>

@@ -6,7 +6,7 @@ import type { Cookies } from './cookies.ts'
 import { bffErrors } from './errors.ts'
 import type { SessionIndex } from './session-index.ts'
 import type { SessionStore } from './session-store.ts'
-import type { Freshen, SignedIn } from './signed-in.ts'
+import type { Freshen, NoteUse, SignedIn } from './signed-in.ts'
 
 /** Whoever reads every customer's reports may also end a customer's sessions. */
 const staffRole = 'report-admin'
@@ -20,14 +20,15 @@ export function sessionListRoutes(options: {
   index: SessionIndex
   signedIn: SignedIn
   freshen: Freshen
+  noteUse: NoteUse
   cookies: Cookies
   audit: Audit
 }): HttpApp {
-  const { sessions, index, signedIn, freshen, cookies, audit } = options
+  const { sessions, index, signedIn, freshen, noteUse, cookies, audit } = options
   const app = new Hono<HttpEnv>()
 
   app.get('/auth/sessions', async (c) => {
-    const { session, hash } = await signedIn(c)
+    const { session, hash } = await freshen(c, await signedIn(c))
     const listed = await index.list(session.subject)
     const live = await Promise.all(listed.map((entry) => sessions.exists(entry.hash)))
     const body: OwnSessions = {
@@ -68,7 +69,7 @@ export function sessionListRoutes(options: {
 
   app.delete('/auth/users/:username/sessions', async (c) => {
     // With a fresh token: a role that was taken away must not end anybody's sessions.
-    const { session } = await freshen(c, await signedIn(c))
+    const { session } = await noteUse(c, await freshen(c, await signedIn(c)))
     const username = c.req.param('username')
     if (!session.user.roles.includes(staffRole)) {
       const { code: reason } = bffErrors.notAllowed

@@ -8,7 +8,7 @@ import type { OidcClient } from './oidc-client.ts'
 import type { Session } from './session.ts'
 import type { SessionIndex } from './session-index.ts'
 import type { SessionStore } from './session-store.ts'
-import type { SignedIn } from './signed-in.ts'
+import type { Freshen, SignedIn } from './signed-in.ts'
 
 /** `GET /auth/me`, `POST /auth/logout`: who is signed in here, and how that ends. */
 export function sessionRoutes(options: {
@@ -16,18 +16,19 @@ export function sessionRoutes(options: {
   sessions: SessionStore
   index: SessionIndex
   signedIn: SignedIn
+  freshen: Freshen
   cookies: Cookies
   /** Where the browser goes after a sign-out that the provider has no part in. */
   homeUrl: string
   audit: Audit
   log: Log
 }): HttpApp {
-  const { provider, sessions, index, signedIn, cookies, homeUrl, audit, log } = options
+  const { provider, sessions, index, signedIn, freshen, cookies, homeUrl, audit, log } = options
   const app = new Hono<HttpEnv>()
 
   // Pages ask this in the background: it does not count as a use, or no session would ever be idle.
   app.get('/auth/me', async (c) => {
-    const { session } = await signedIn(c)
+    const { session } = await freshen(c, await signedIn(c))
     const user: SessionUser = session.user
     return c.json(user)
   })

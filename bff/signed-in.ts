@@ -21,28 +21,35 @@ export function createSignedIn(options: { sessions: SessionStore; cookies: Cooki
   }
 }
 
-/** What a page asks by itself says so: it does not keep a session alive that nobody uses. */
-const backgroundHeader = 'x-tendon-background'
-
-/** The session with an access token that is good for a while. A person's request begins its idle time anew. */
+/**
+ * The session with an access token that is good for a while, and so with what the provider says of its account by now:
+ * whatever is about a person asks for it first. It is not a use.
+ * @throws TENDON-BFF-002 when the session has ended; -007 when the provider does not answer, and the session stays
+ */
 export type Freshen = (c: Context<HttpEnv>, loaded: LoadedSession) => Promise<LoadedSession>
 
-export function createFreshen(options: {
-  sessions: SessionStore
-  refreshTokens: RefreshTokens
-  clientAddress: ClientAddress
-  audit: Audit
-}): Freshen {
-  const { sessions, refreshTokens, clientAddress, audit } = options
-  return async (c, loaded) => {
-    const fresh = await refreshTokens.fresh(loaded).catch((err) => {
+export function createFreshen(options: { refreshTokens: RefreshTokens; audit: Audit }): Freshen {
+  const { refreshTokens, audit } = options
+  return (c, loaded) =>
+    refreshTokens.fresh(loaded).catch((err) => {
       const { code: reason } = bffErrors.sessionEnded
       if (err instanceof TendonError && err.code === reason) {
         audit(c, { action: 'token_refresh', outcome: 'refused', who: loaded.session, reason })
       }
       throw err
     })
-    if (sessions.isNoted(fresh) || c.req.header(backgroundHeader)) return fresh
-    return sessions.use(fresh, visitOf(c, clientAddress))
-  }
+}
+
+/** What a page asks by itself says so: it does not keep a session alive that nobody uses. */
+const backgroundHeader = 'x-tendon-background'
+
+/** Notes that a person uses the session, which begins its idle time anew. */
+export type NoteUse = (c: Context<HttpEnv>, loaded: LoadedSession) => Promise<LoadedSession>
+
+export function createNoteUse(options: { sessions: SessionStore; clientAddress: ClientAddress }): NoteUse {
+  const { sessions, clientAddress } = options
+  return async (c, loaded) =>
+    sessions.isNoted(loaded) || c.req.header(backgroundHeader)
+      ? loaded
+      : sessions.use(loaded, visitOf(c, clientAddress))
 }

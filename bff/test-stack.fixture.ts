@@ -121,7 +121,7 @@ async function startStack<Provider extends TestProvider>(
     closers,
   )
 
-  const bffs: { bff: Bff; server: HttpServer; url: string; metrics: Metrics }[] = []
+  const bffs: { bff: Bff; server: HttpServer; url: string; metrics: Metrics; keyValue: KeyValue }[] = []
   const clock = { skewMs: 0 }
 
   /** Another instance on the same store. */
@@ -168,7 +168,7 @@ async function startStack<Provider extends TestProvider>(
     })
     lateApp.app = bff.app
     await bff.start()
-    const instance = { bff, server, url, metrics }
+    const instance = { bff, server, url, metrics, keyValue }
     bffs.push(instance)
     closers.push(
       async () => {

@@ -12,7 +12,7 @@ import { bffErrors } from '../errors.ts'
 import type { RateLimits } from '../rate-limits.ts'
 import type { LoadedSession } from '../session.ts'
 import type { SessionStore } from '../session-store.ts'
-import type { Freshen, SignedIn } from '../signed-in.ts'
+import type { Freshen, NoteUse, SignedIn } from '../signed-in.ts'
 import type { ClientAddress } from '../visit.ts'
 import { createCoalescing } from './coalescing.ts'
 import { type MatchedRoute, matchRoute } from './match-route.ts'
@@ -33,6 +33,7 @@ export function createGateway(options: {
   sessions: SessionStore
   signedIn: SignedIn
   freshen: Freshen
+  noteUse: NoteUse
   limits: RateLimits
   clientAddress: ClientAddress
   audit: Audit
@@ -41,8 +42,8 @@ export function createGateway(options: {
   log: Log
   metrics: Metrics
 }): { app: HttpApp; close(): Promise<unknown> } {
-  const { routes, sessions, signedIn, freshen, limits, clientAddress, audit, answerHeaders } = options
-  const { now, log, metrics } = options
+  const { routes, sessions, signedIn, freshen, noteUse, limits, clientAddress, audit } = options
+  const { answerHeaders, now, log, metrics } = options
   const upstreams = new Map<GatewayRoute, Upstream>(
     routes.map((route) => [route, createUpstream({ origins: route.upstreams, now, log })]),
   )
@@ -62,7 +63,7 @@ export function createGateway(options: {
     }
     const session = await signedIn(c)
     await limits.take('apiSession', session.hash, () => audit(c, { ...tooMany, who: session.session }))
-    const loaded = await freshen(c, session)
+    const loaded = await noteUse(c, await freshen(c, session))
     if (!loaded.session.audiences.includes(audience)) {
       throw bffErrors.audienceMissing(`The access token is not for ${audience}.`)
     }
