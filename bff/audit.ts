@@ -1,6 +1,7 @@
 import type { HttpEnv } from '@tendon/platform/http-app.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Context } from 'hono'
+import { bffErrors } from './errors.ts'
 import type { Session } from './session.ts'
 import type { ClientAddress } from './visit.ts'
 
@@ -24,6 +25,13 @@ export type AuditEvent = {
   /** The code of the error that it was refused with. */
   reason?: string
   sessions?: number
+}
+
+/** The first refusal of a minute: the others would only fill the log. */
+export const tooManyRequests: AuditEvent = {
+  action: 'api_request',
+  outcome: 'refused',
+  reason: bffErrors.tooManyRequests.code,
 }
 
 export type Audit = (c: Context<HttpEnv>, event: AuditEvent) => void

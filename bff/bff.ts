@@ -9,6 +9,7 @@ import { createCookies } from './cookies.ts'
 import { createGateway } from './gateway/gateway.ts'
 import { type GatewayRoute, gatewayRoutes } from './gateway/route-table.ts'
 import { createInvalidationHub } from './invalidation-hub.ts'
+import { limitedByAddress } from './limited-by-address.ts'
 import { createOidcClient } from './oidc-client.ts'
 import { openApiRoute } from './openapi.ts'
 import type { BffConfig } from './options.ts'
@@ -90,7 +91,7 @@ export function createBff(options: {
     metrics,
     timing: options.refreshTiming,
   })
-  const signedIn = createSignedIn({ sessions, cookies })
+  const signedIn = createSignedIn({ sessions, cookies, limits, audit })
   const freshen = createFreshen({ refreshTokens, audit })
   const noteUse = createNoteUse({ sessions, clientAddress })
   const gateway = createGateway({
@@ -99,9 +100,6 @@ export function createBff(options: {
     signedIn,
     freshen,
     noteUse,
-    limits,
-    clientAddress,
-    audit,
     answerHeaders: dataHeaders({ https }),
     now,
     log,
@@ -121,6 +119,7 @@ export function createBff(options: {
   const app = createHttpApp({ log, metrics, ready: () => keyValue.check() })
   const cdnOrigin = config.cdnBaseUrl && new URL(config.cdnBaseUrl).origin
   app.use(securityHeaders({ https, cdnOrigin }))
+  app.use(limitedByAddress({ limits, clientAddress, audit }))
   app.use(sameSiteOnly({ origin: publicUrl, except: [backchannelLogoutPath], audit }))
   const about = { signedIn, freshen, noteUse, cookies, limits, clientAddress, audit }
   const parts = { provider, sessions, index, ...about }
@@ -155,5 +154,6 @@ function ratesOf(config: BffConfig) {
     callback: loginsPerMinute,
     apiSession: apiRequestsPerMinute,
     apiAddress: apiRequestsPerMinutePerAddress,
+    providerAddress: apiRequestsPerMinutePerAddress,
   }
 }

@@ -10,7 +10,8 @@ import { bffErrors } from './errors.ts'
 
 type ErrorFactory = { code: string; definition: TendonError['definition'] }
 
-const session = [bffErrors.notSignedIn, bffErrors.sessionEnded, platformErrors.keyValueUnavailable]
+const limited = [bffErrors.tooManyRequests, platformErrors.keyValueUnavailable]
+const session = [bffErrors.notSignedIn, bffErrors.sessionEnded, ...limited]
 /** What needs to know what the provider says by now. */
 const fresh = [...session, bffErrors.providerUnavailable]
 const changing = [bffErrors.crossSiteRefused]
@@ -21,7 +22,6 @@ const gateway = [
   bffErrors.pathRefused,
   bffErrors.audienceMissing,
   platformErrors.notFound,
-  bffErrors.tooManyRequests,
   bffErrors.upstreamUnavailable,
   bffErrors.upstreamTimeout,
 ]
@@ -96,7 +96,7 @@ export function openApiDocument(): Record<string, unknown> {
       '/auth/me': { get: operation('me', json('SessionUser'), fresh) },
       '/auth/logout': {
         post: {
-          ...operation('signOut', json('SignedOut'), [...changing, platformErrors.keyValueUnavailable]),
+          ...operation('signOut', json('SignedOut'), [...changing, ...limited]),
           parameters: [csrf],
         },
       },
@@ -135,7 +135,7 @@ export function openApiDocument(): Record<string, unknown> {
             bffErrors.logoutTokenRefused,
             platformErrors.bodyTooLarge,
             bffErrors.providerUnavailable,
-            platformErrors.keyValueUnavailable,
+            ...limited,
           ]),
           security: [],
           requestBody: {

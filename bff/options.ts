@@ -99,19 +99,19 @@ export const bffOptions = defineOptions({
     env: 'LOGINS_PER_MINUTE',
     type: rateOption,
     default: 60,
-    help: 'Sign-ins that one address may begin in a minute, and callbacks.',
+    help: 'Sign-ins that one address (of IPv6, one /64) may begin in a minute, and callbacks.',
   },
   apiRequestsPerMinute: {
     env: 'API_REQUESTS_PER_MINUTE',
     type: rateOption,
     default: 1_200,
-    help: 'Requests of the API that one session may make in a minute.',
+    help: 'Requests that one session may make in a minute.',
   },
   apiRequestsPerMinutePerAddress: {
     env: 'API_REQUESTS_PER_MINUTE_PER_ADDRESS',
     type: rateOption,
     default: 12_000,
-    help: 'Requests of the API that may come from one address in a minute; a clinic is one address.',
+    help: 'Requests that may come from one address in a minute, sign-ins apart; a clinic is one address.',
   },
   auditLogFile: {
     env: 'AUDIT_LOG_FILE',

@@ -1,13 +1,21 @@
 import type { RedisClient } from '@tendon/platform/redis-connection.ts'
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
 import { bffErrors } from './errors.ts'
+import { networkOf } from './visit.ts'
 
-/** Requests a minute: sign-ins and callbacks by address, requests of the API by address and by session. */
-export type RatesPerMinute = { login: number; callback: number; apiAddress: number; apiSession: number }
+/** Requests a minute: by address sign-ins, callbacks, the API's and the provider's; by session the API's. */
+export type RatesPerMinute = {
+  login: number
+  callback: number
+  apiAddress: number
+  providerAddress: number
+  apiSession: number
+}
 
 export type RateLimits = {
   /**
    * Counts a request.
+   * @param key an address, of which an IPv6 one stands for its network; or the hash of a session
    * @param onFirstRefusal called for the first of a minute's refusals: the others would only fill a log
    * @throws TENDON-BFF-016 when there were too many in this minute
    */
@@ -64,7 +72,8 @@ export function createRateLimits(options: {
   }
 
   return {
-    async take(kind, key, onFirstRefusal) {
+    async take(kind, given, onFirstRefusal) {
+      const key = networkOf(given)
       const name = `${kind}:${key}`
       try {
         while (!usePrepaid(name)) {

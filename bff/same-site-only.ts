@@ -5,6 +5,8 @@ import { bffErrors } from './errors.ts'
 
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS'])
 
+export const isSafe = (method: string) => safeMethods.has(method)
+
 /**
  * Refuses what another site could make a browser send with the session's cookie (CSRF): a changing request needs
  * a header that no form can set and no other origin may send without a preflight, which is never granted (Fetch
@@ -20,7 +22,7 @@ export function sameSiteOnly(options: {
   const { origin, except, audit } = options
 
   return async (c, next) => {
-    if (safeMethods.has(c.req.method) || except.includes(c.req.path)) return next()
+    if (isSafe(c.req.method) || except.includes(c.req.path)) return next()
     const suspicion = suspicionOf(c)
     if (!suspicion) return next()
     const { code: reason } = bffErrors.crossSiteRefused

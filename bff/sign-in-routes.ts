@@ -2,7 +2,7 @@ import { TendonError } from '@tendon/platform/errors.ts'
 import { type HttpApp, type HttpEnv, requestLog } from '@tendon/platform/http-app.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import { type Context, Hono } from 'hono'
-import type { Audit } from './audit.ts'
+import { type Audit, tooManyRequests } from './audit.ts'
 import type { Cookies } from './cookies.ts'
 import { errorPage } from './error-page.ts'
 import { bffErrors } from './errors.ts'
@@ -34,7 +34,7 @@ export function signInRoutes(options: {
   const app = new Hono<HttpEnv>()
 
   app.get('/auth/login', async (c) => {
-    await limits.take('login', clientAddress(c))
+    await takeOrTell(c, 'login')
     const target = returnTo.default('/').safeParse(single(c, 'return_to'))
     if (!target.success) {
       throw bffErrors.returnToRefused('After the sign-in, only a path of this site can be returned to.')
@@ -47,7 +47,7 @@ export function signInRoutes(options: {
   })
 
   app.get('/callback', async (c) => {
-    await limits.take('callback', clientAddress(c))
+    await takeOrTell(c, 'callback')
     for (const name of ['code', 'error', 'iss', 'state', 'error_description', 'response']) single(c, name)
     const state = c.req.query('state') ?? ''
     const secret = cookies.signIn(c, state)
@@ -67,10 +67,17 @@ export function signInRoutes(options: {
     return c.redirect(signIn.returnTo, 303)
   })
 
+  function takeOrTell(c: Context<HttpEnv>, kind: 'login' | 'callback'): Promise<void> {
+    return limits.take(kind, clientAddress(c), () => audit(c, { ...tooManyRequests, action: 'sign_in' }))
+  }
+
   app.onError((err, c) => {
     const isExpected = err instanceof TendonError
     signIns.inc({ outcome: isExpected ? err.code : 'unexpected' })
-    audit(c, { action: 'sign_in', outcome: 'refused', reason: isExpected ? err.code : 'unexpected' })
+    const reason = isExpected ? err.code : 'unexpected'
+    if (reason !== bffErrors.tooManyRequests.code) {
+      audit(c, { action: 'sign_in', outcome: 'refused', reason })
+    }
     if (!isExpected) throw err
     requestLog(c)[err.definition.status >= 500 ? 'error' : 'info']({ err }, 'sign-in failed')
     return errorPage(c, err, { https, retryPath: '/auth/login' })

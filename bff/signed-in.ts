@@ -1,22 +1,30 @@
 import { TendonError } from '@tendon/platform/errors.ts'
 import type { HttpEnv } from '@tendon/platform/http-app.ts'
 import type { Context } from 'hono'
-import type { Audit } from './audit.ts'
+import { type Audit, tooManyRequests } from './audit.ts'
 import type { Cookies } from './cookies.ts'
 import { bffErrors } from './errors.ts'
+import type { RateLimits } from './rate-limits.ts'
 import type { RefreshTokens } from './refresh-tokens.ts'
 import type { LoadedSession } from './session.ts'
 import type { SessionStore } from './session-store.ts'
 import { type ClientAddress, visitOf } from './visit.ts'
 
-/** The session of a request. @throws TENDON-BFF-001 when there is none */
+/** The session of a request, counted. @throws TENDON-BFF-001 when there is none, -016 when it asks too much */
 export type SignedIn = (c: Context<HttpEnv>) => Promise<LoadedSession>
 
-export function createSignedIn(options: { sessions: SessionStore; cookies: Cookies }): SignedIn {
-  const { sessions, cookies } = options
+export function createSignedIn(options: {
+  sessions: SessionStore
+  cookies: Cookies
+  limits: RateLimits
+  audit: Audit
+}): SignedIn {
+  const { sessions, cookies, limits, audit } = options
   return async (c) => {
     const loaded = await sessions.load(cookies.sessionId(c) ?? '')
     if (!loaded) throw bffErrors.notSignedIn('Nobody is signed in here.')
+    const { hash, session } = loaded
+    await limits.take('apiSession', hash, () => audit(c, { ...tooManyRequests, who: session }))
     return loaded
   }
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { HttpEnv } from '@tendon/platform/http-app.ts'
 import { Hono } from 'hono'
 import { expect, test } from 'vitest'
-import { createClientAddress, trustedProxiesOption, visitOf } from './visit.ts'
+import { createClientAddress, networkOf, trustedProxiesOption, visitOf } from './visit.ts'
 
 /** The address that is found for a request from this peer. */
 async function addressOf(peer: string, forwardedFor: string | undefined, trusted: string): Promise<string> {
@@ -32,6 +32,19 @@ test.each([
 ])('%s', async (_what, peer, forwardedFor, trusted, expected) => {
   expect(await addressOf(peer, forwardedFor, trusted)).toBe(expected)
 })
+
+test.each([
+  ['192.0.2.1', '192.0.2.1'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+  ['2001:DB8:1:2::6', '2001:db8:1:2::/64'],
+  ['2001:0db8:0001::6', '2001:db8:1:0::/64'],
+  ['2001:db8::3:4:5:6', '2001:db8:0:0::/64'],
+  ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+  ['64:ff9b::192.0.2.1', '64:ff9b:0:0::/64'],
+  ['::1', '0:0:0:0::/64'],
+])('what one client may have of addresses, as %s, is one network', (address, network) =>
+  expect(networkOf(address)).toBe(network),
+)
 
 test.each(['10.0.0.0/33', '10.0.0', 'proxy.example', '10.0.0.1/8/8', '::1/129', ''])(
   'not a network: %j',

@@ -62,6 +62,19 @@ export function createClientAddress(trustedProxies: string[]): ClientAddress {
 /** IPv4 without the form it has on a socket for both. */
 const plainAddress = (address: string) => address.replace(/^::ffff:(?=\d+\.)/i, '')
 
+/** An IPv6 address as the /64 that it is in: whoever has one address has all of these (RFC 4291 §2.5.4). */
+export function networkOf(address: string): string {
+  if (!isIPv6(address)) return address
+  const [before = '', after] = address.split('%')[0]!.split('::')
+  const groups = before.split(':').filter(Boolean)
+  const groupsAfter = after?.split(':').filter(Boolean) ?? []
+  // Without `::` all eight are there; a last one in IPv4's form stands for two.
+  const missing = 8 - groups.length - groupsAfter.length - (address.includes('.') ? 1 : 0)
+  const all = [...groups, ...Array<string>(Math.max(0, missing)).fill('0'), ...groupsAfter]
+  const network = all.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16))
+  return `${network.join(':')}::/64`
+}
+
 const maxUserAgentLength = 512
 
 export function visitOf(c: Context<HttpEnv>, clientAddress: ClientAddress): Visit {

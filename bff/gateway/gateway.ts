@@ -7,13 +7,10 @@ import type { Metrics } from '@tendon/platform/metrics.ts'
 import { platformErrors } from '@tendon/platform/platform-errors.ts'
 import { type Context, Hono } from 'hono'
 import { errors } from 'undici'
-import type { Audit, AuditEvent } from '../audit.ts'
 import { bffErrors } from '../errors.ts'
-import type { RateLimits } from '../rate-limits.ts'
 import type { LoadedSession } from '../session.ts'
 import type { SessionStore } from '../session-store.ts'
 import type { Freshen, NoteUse, SignedIn } from '../signed-in.ts'
-import type { ClientAddress } from '../visit.ts'
 import { createCoalescing } from './coalescing.ts'
 import { type MatchedRoute, matchRoute } from './match-route.ts'
 import { ClientGone, type Head, passThrough, type Recorder } from './pass-through.ts'
@@ -34,15 +31,12 @@ export function createGateway(options: {
   signedIn: SignedIn
   freshen: Freshen
   noteUse: NoteUse
-  limits: RateLimits
-  clientAddress: ClientAddress
-  audit: Audit
   answerHeaders: Record<string, string>
   now: () => number
   log: Log
   metrics: Metrics
 }): { app: HttpApp; close(): Promise<unknown> } {
-  const { routes, sessions, signedIn, freshen, noteUse, limits, clientAddress, audit } = options
+  const { routes, sessions, signedIn, freshen, noteUse } = options
   const { answerHeaders, now, log, metrics } = options
   const upstreams = new Map<GatewayRoute, Upstream>(
     routes.map((route) => [route, createUpstream({ origins: route.upstreams, now, log })]),
@@ -52,7 +46,6 @@ export function createGateway(options: {
   const app = new Hono<HttpEnv>()
 
   app.all('/api/*', async (c) => {
-    await limits.take('apiAddress', clientAddress(c), () => audit(c, tooMany))
     const matched = matchRoute(routes, c.env.incoming.url ?? '')
     if (!matched) throw platformErrors.notFound('No route of the gateway has this address.')
     const { methods, audience } = matched.route
@@ -61,9 +54,7 @@ export function createGateway(options: {
         headers: { allow: methods.join(', ') },
       })
     }
-    const session = await signedIn(c)
-    await limits.take('apiSession', session.hash, () => audit(c, { ...tooMany, who: session.session }))
-    const loaded = await noteUse(c, await freshen(c, session))
+    const loaded = await noteUse(c, await freshen(c, await signedIn(c)))
     if (!loaded.session.audiences.includes(audience)) {
       throw bffErrors.audienceMissing(`The access token is not for ${audience}.`)
     }
@@ -158,12 +149,6 @@ export function createGateway(options: {
   }
 
   return { app, close: () => Promise.all([...upstreams.values()].map((upstream) => upstream.close())) }
-}
-
-const tooMany: AuditEvent = {
-  action: 'api_request',
-  outcome: 'refused',
-  reason: bffErrors.tooManyRequests.code,
 }
 
 /** What answers to one session may differ by. */
