@@ -4,10 +4,9 @@ import type { KeyValue } from '@tendon/platform/key-value.ts'
 import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import type { Audit } from './audit.ts'
+import type { EndSessions } from './end-sessions.ts'
 import { bffErrors } from './errors.ts'
 import type { OidcClient } from './oidc-client.ts'
-import type { SessionIndex } from './session-index.ts'
-import type { SessionStore } from './session-store.ts'
 
 export const backchannelLogoutPath = '/auth/backchannel-logout'
 
@@ -18,31 +17,31 @@ const rememberedMs = 300_000
 /** `POST /auth/backchannel-logout`: the provider ends sessions (OpenID Connect Back-Channel Logout 1.0 §2.5). */
 export function backchannelLogoutRoute(options: {
   provider: OidcClient
-  sessions: SessionStore
-  index: SessionIndex
+  endSessions: EndSessions
   keyValue: KeyValue
   audit: Audit
 }): HttpApp {
-  const { provider, sessions, index, keyValue, audit } = options
+  const { provider, endSessions, keyValue, audit } = options
   const app = new Hono<HttpEnv>()
 
   app.post(backchannelLogoutPath, bodyLimit({ maxSize: maxLogoutTokenBytes }), async (c) => {
     // A form, and no other kind of body (§2.5); whatever else is there has no such field.
     const token = new URLSearchParams(await c.req.text()).get('logout_token')
     if (!token) throw bffErrors.logoutTokenRefused('There is no logout_token in the body.')
-    const { sub, sid } = await verify(token).catch((err) => {
+    const { sub, sid, jti } = await verify(token).catch((err) => {
       requestLog(c).warn({ err }, 'logout token refused')
       const { code: reason } = bffErrors.logoutTokenRefused
       audit(c, { action: 'provider_sign_out', outcome: 'refused', reason })
       throw err
     })
-    const ended = await index.take({ sub, sid })
-    for (const { hash } of ended) await sessions.end(hash)
+    const ended = await endSessions.all({ sub, sid })
+    // Used only now: a token that did not get this far is sent again.
+    await keyValue.set(usedKey(jti), '1', { ttlMs: rememberedMs })
     audit(c, {
       action: 'provider_sign_out',
       outcome: 'done',
       whom: { subject: sub, ...(sid && { sid }) },
-      sessions: ended.length,
+      sessions: ended,
     })
     return c.body(null, 200)
   })
@@ -50,10 +49,11 @@ export function backchannelLogoutRoute(options: {
   /** §2.6, with step 8: a token is good once, at whichever instance. */
   async function verify(token: string) {
     const claims = await provider.verifyLogoutToken(token)
-    const key = `tendon:logout-token:${createHash('sha256').update(claims.jti).digest('base64url')}`
-    if (await keyValue.set(key, '1', { ttlMs: rememberedMs, onlyIfAbsent: true })) return claims
+    if (!(await keyValue.has(usedKey(claims.jti)))) return claims
     throw bffErrors.logoutTokenRefused('The logout token was used before.')
   }
 
   return app
 }
+
+const usedKey = (jti: string) => `tendon:logout-token:${createHash('sha256').update(jti).digest('base64url')}`

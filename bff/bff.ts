@@ -6,6 +6,8 @@ import type { RedisClient } from '@tendon/platform/redis-connection.ts'
 import { createAudit } from './audit.ts'
 import { backchannelLogoutPath, backchannelLogoutRoute } from './backchannel-logout-route.ts'
 import { createCookies } from './cookies.ts'
+import { createEndSessions } from './end-sessions.ts'
+import { createFreshSignIn } from './fresh-sign-in.ts'
 import { createGateway } from './gateway/gateway.ts'
 import { type GatewayRoute, gatewayRoutes } from './gateway/route-table.ts'
 import { createInvalidationHub } from './invalidation-hub.ts'
@@ -79,11 +81,14 @@ export function createBff(options: {
     postLogoutRedirectUri: homeUrl,
     now,
   })
+  const freshSignIn = createFreshSignIn({ keyValue, now })
   const transactions = createSignInTransactions({ keyValue, encryption })
   const index = createSessionIndex({ keyValue, encryption, now })
-  const sessions = createSessionStore({ keyValue, encryption, index, sessionMs, idleMs, now })
+  const endSessions = createEndSessions({ keyValue, index, log })
+  const sessions = createSessionStore({ keyValue, encryption, index, endSessions, sessionMs, idleMs, now })
   const refreshTokens = createRefreshTokens({
     sessions,
+    endSessions,
     provider,
     keyValue,
     now,
@@ -122,10 +127,10 @@ export function createBff(options: {
   app.use(limitedByAddress({ limits, clientAddress, audit }))
   app.use(sameSiteOnly({ origin: publicUrl, except: [backchannelLogoutPath], audit }))
   const about = { signedIn, freshen, noteUse, cookies, limits, clientAddress, audit }
-  const parts = { provider, sessions, index, ...about }
-  app.route('/', signInRoutes({ ...parts, transactions, https, now, metrics }))
+  const parts = { provider, sessions, index, endSessions, ...about }
+  app.route('/', signInRoutes({ ...parts, transactions, freshSignIn, https, now, metrics }))
   app.route('/', sessionRoutes({ ...parts, homeUrl, log }))
-  app.route('/', sessionListRoutes(parts))
+  app.route('/', sessionListRoutes({ ...parts, freshSignIn }))
   app.route('/', backchannelLogoutRoute({ ...parts, keyValue }))
   app.route('/', openApiRoute())
   app.route('/', events.app)

@@ -1,6 +1,8 @@
 import { readConfig } from '@tendon/platform/config.ts'
+import type { KeyValue } from '@tendon/platform/key-value.ts'
 import { createMemoryKeyValue } from '@tendon/platform/key-value-memory.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'
+import { platformErrors } from '@tendon/platform/platform-errors.ts'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Bff, createBff } from './bff.ts'
 import { startHostileProvider } from './hostile-provider.fixture.ts'
@@ -12,8 +14,18 @@ type Said = Parameters<Provider['say']>[0]
 let provider: Provider
 let bff: Bff
 const clock = { skewMs: 0 }
+/** Whether the store cannot be reached by whoever deletes. */
+let isAway = false
 beforeEach(async () => {
   clock.skewMs = 0
+  const memory = createMemoryKeyValue()
+  const keyValue: KeyValue = {
+    ...memory,
+    async delete(key) {
+      if (isAway) throw platformErrors.keyValueUnavailable('away')
+      return memory.delete(key)
+    },
+  }
   provider = await startHostileProvider()
   const env = {
     PUBLIC_URL: 'http://localhost:8080',
@@ -24,7 +36,7 @@ beforeEach(async () => {
   }
   bff = createBff({
     config: readConfig('bff', bffOptions, { env }),
-    keyValue: createMemoryKeyValue(),
+    keyValue,
     log: provider.log,
     metrics: createMetrics('bff'),
     now: () => Date.now() + clock.skewMs,
@@ -37,16 +49,28 @@ afterEach(async () => {
 
 const request = (path: string, init: RequestInit = {}) => bff.app.request(path, init)
 
-async function signIn(): Promise<{ status: number; text: string; cookie: string | undefined }> {
+async function signIn() {
   const begun = await request('/auth/login')
-  const cookie = begun.headers
+  return finish(cookiesOf(begun), provider.answer(begun.headers.get('location') ?? ''))
+}
+
+async function finish(cookie: string, callback: string) {
+  const page = await request(callback, { headers: { cookie } })
+  const session = page.headers.getSetCookie().find((line) => line.startsWith('session_id='))
+  return {
+    status: page.status,
+    text: await page.text(),
+    cookie: session?.split(';')[0],
+    location: page.headers.get('location'),
+    cookies: cookiesOf(page),
+  }
+}
+
+const cookiesOf = (response: Response) =>
+  response.headers
     .getSetCookie()
     .map((line) => line.split(';')[0])
     .join('; ')
-  const page = await request(provider.answer(begun.headers.get('location') ?? ''), { headers: { cookie } })
-  const session = page.headers.getSetCookie().find((line) => line.startsWith('session_id='))
-  return { status: page.status, text: await page.text(), cookie: session?.split(';')[0] }
-}
 
 const seconds = () => Math.floor(Date.now() / 1000)
 
@@ -92,6 +116,37 @@ describe('ID tokens', () => {
   })
 })
 
+describe('after a session was revoked', () => {
+  async function revokeAll(): Promise<void> {
+    const { cookie } = await signIn()
+    const headers = { cookie: cookie!, 'x-tendon-csrf': '1' }
+    expect((await request('/auth/sessions', { method: 'DELETE', headers })).status).toBe(200)
+  }
+
+  test.each<[string, unknown]>([
+    ['does not say when the password was given', undefined],
+    ['says that it was given before', seconds() - 60],
+  ])('a provider that %s is told once to ask for it, and then not believed', async (_what, auth_time) => {
+    await revokeAll()
+    provider.say({ claims: { auth_time, sub: 'alice' } })
+    const { status, cookie, cookies, location } = await signIn()
+    expect([status, cookie]).toEqual([303, undefined])
+    const again = new URL(location!).searchParams
+    expect([again.get('prompt'), again.get('max_age')]).toEqual(['login', '0'])
+    const { status: refused, text } = await finish(cookies, provider.answer(location!))
+    expect([refused, text]).toEqual([502, expect.stringContaining('TENDON-BFF-006')])
+  })
+
+  test('a password that was given since signs in, at once', async () => {
+    await revokeAll()
+    provider.say({ claims: { auth_time: seconds(), sub: 'alice' } })
+    expect((await signIn()).cookie).toBeDefined()
+    // Nobody else is asked.
+    provider.say({ claims: { sub: 'bob' } })
+    expect((await signIn()).cookie).toBeDefined()
+  })
+})
+
 describe('logout tokens', () => {
   const event = 'http://schemas.openid.net/event/backchannel-logout'
   const good = () => ({ aud: 'bff', events: { [event]: {} }, jti: crypto.randomUUID() })
@@ -109,6 +164,17 @@ describe('logout tokens', () => {
     expect(await send(token)).toBe(200)
     expect((await request('/auth/me', { headers: { cookie: cookie! } })).status).toBe(401)
     // Replayed, it would end the sessions that were begun since.
+    expect(await send(token)).toBe(400)
+  })
+
+  test('one that could not end them is good when it is sent again', async () => {
+    const { cookie } = await signIn()
+    const token = await provider.sign({ claims: good() })
+    isAway = true
+    expect(await send(token)).toBe(503)
+    isAway = false
+    expect(await send(token)).toBe(200)
+    expect((await request('/auth/me', { headers: { cookie: cookie! } })).status).toBe(401)
     expect(await send(token)).toBe(400)
   })
 

@@ -29,6 +29,8 @@ const identity = z.object({
   sub: z.string(),
   /** The provider's own session, named by back-channel logout. */
   sid: z.string().optional(),
+  /** When the person gave their password, in seconds. */
+  auth_time: z.number().optional(),
   name: z.string().optional(),
   preferred_username: z.string().optional(),
   roles: z.array(z.string()).default([]),
@@ -153,7 +155,7 @@ export function createOidcClient(options: {
 
   return {
     /** A sign-in's secrets and the address to send the browser to (RFC 7636 §4.2; OpenID Connect Core 1.0 §3.1.2.1). */
-    async beginSignIn() {
+    async beginSignIn({ isFresh = false }: { isFresh?: boolean } = {}) {
       const config = await configuration()
       const secrets = {
         state: oidc.randomState(),
@@ -167,6 +169,8 @@ export function createOidcClient(options: {
         nonce: secrets.nonce,
         code_challenge: await oidc.calculatePKCECodeChallenge(secrets.codeVerifier),
         code_challenge_method: 'S256',
+        // The password is asked for, and the ID token says when (§3.1.2.1).
+        ...(isFresh && { prompt: 'login', max_age: '0' }),
       })
       return { ...secrets, url: url.href }
     },

@@ -4,6 +4,7 @@ import type { KeyValue, Lease } from '@tendon/platform/key-value.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import { platformErrors } from '@tendon/platform/platform-errors.ts'
+import type { EndSessions } from './end-sessions.ts'
 import { bffErrors } from './errors.ts'
 import { keysTimeoutMs, type OidcClient, tokenEndpointTimeoutMs } from './oidc-client.ts'
 import { type LoadedSession, renewSession, type Session } from './session.ts'
@@ -34,6 +35,7 @@ export type RefreshTokens = ReturnType<typeof createRefreshTokens>
  */
 export function createRefreshTokens(options: {
   sessions: SessionStore
+  endSessions: EndSessions
   provider: OidcClient
   keyValue: KeyValue
   now: () => number
@@ -41,7 +43,8 @@ export function createRefreshTokens(options: {
   metrics: Metrics
   timing?: RefreshTiming | undefined
 }) {
-  const { sessions, provider, keyValue, now, log, metrics, timing = defaultTiming } = options
+  const { sessions, endSessions, provider, keyValue, now, log, metrics } = options
+  const { timing = defaultTiming } = options
   const refreshes = metrics.counter('token_refreshes_total', 'Refreshes by how they ended', ['outcome'])
   const underWay = new Map<string, Promise<LoadedSession>>()
   let isDraining = false
@@ -92,7 +95,7 @@ export function createRefreshTokens(options: {
         { session: current.session.handle },
         'session ended: the identity provider gives it no new tokens',
       )
-      await sessions.end(current.hash)
+      await endSessions.one(current.session, current.hash)
       throw bffErrors.sessionEnded('The identity provider has ended your sign-in.')
     }
     if (outcome.kind === 'unverified') {
@@ -116,7 +119,7 @@ export function createRefreshTokens(options: {
     if (written) return written
     refreshes.inc({ outcome: 'signed_out' })
     await provider.revoke(refreshToken).catch((err) => log.warn({ err }, 'tokens not revoked'))
-    await sessions.end(current.hash)
+    await endSessions.one(current.session, current.hash)
     throw bffErrors.sessionEnded('You have been signed out.')
   }
 

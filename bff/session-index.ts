@@ -13,6 +13,9 @@ export type ListedSession = Visit & {
   endsAtMs: number
 }
 
+/** Whose sessions: those of a session at the provider (`sid`) when it is given, else an account's (`sub`). */
+export type SessionOwner = { sub?: string | undefined; sid?: string | undefined }
+
 type Owner = Pick<Session, 'subject' | 'providerSessionId' | 'user' | 'handle' | 'lastUsedAtMs' | 'endsAtMs'>
 
 /** More than anybody has browsers; when there are more, the oldest sessions end. */
@@ -57,13 +60,24 @@ export function createSessionIndex(options: {
     }
   }
 
+  /** @returns the oldest, of which there are too many now */
   async function addTo(key: string, entry: ListedSession): Promise<string[]> {
-    let pushedOut: ListedSession[] = []
+    let tooMany: ListedSession[] = []
     await change(key, (entries) => {
-      pushedOut = entries.slice(0, Math.max(0, entries.length + 1 - maxEntries))
-      return [...entries.slice(pushedOut.length), entry]
+      tooMany = entries.slice(0, Math.max(0, entries.length + 1 - maxEntries))
+      return [...entries, entry]
     })
-    return pushedOut.map(({ hash }) => hash)
+    return tooMany.map(({ hash }) => hash)
+  }
+
+  async function removeFrom(keys: string[], hashes: string[]): Promise<void> {
+    for (const key of keys) {
+      await change(key, (entries) => entries.filter(({ hash }) => !hashes.includes(hash)))
+    }
+  }
+
+  async function listAt(key: string): Promise<ListedSession[]> {
+    return parse(key, await keyValue.get(key))
   }
 
   /** The staff know a person by the user name. */
@@ -78,26 +92,26 @@ export function createSessionIndex(options: {
      * Not accepted when the owner was signed out while this sign-in was under way: then it must not begin. One that has
      * begun since is another matter: the provider was asked anew. (The clocks of instances differ by less than people take
      * from signing out to signing in.)
+     * @returns `tooMany`, the oldest, for the caller to end
      */
     async add(owner: Owner, session: Visit & { hash: string; startedAtMs: number }, begunAtMs: number) {
       const { handle, lastUsedAtMs, endsAtMs } = owner
       const keys = keysOf(owner)
-      const pushedOut: string[] = []
+      const tooMany: string[] = []
       for (const key of keys) {
-        pushedOut.push(...(await addTo(key, { ...session, handle, lastUsedAtMs, endsAtMs })))
+        tooMany.push(...(await addTo(key, { ...session, handle, lastUsedAtMs, endsAtMs })))
       }
       await nameAccount(owner)
-      // Looked at after the entry is written, as `take` reads after it has marked: of the two, one sees the other.
+      // Looked at after the entry is written, as `endSessions` reads after it has marked: of the two, one sees the other.
       const ended = await Promise.all(keys.map((key) => keyValue.get(endedKey(key))))
       const accepted = ended.every((endedAtMs) => endedAtMs === undefined || Number(endedAtMs) < begunAtMs)
-      return { accepted, pushedOut }
+      return { accepted, tooMany }
     },
 
     /** The account's sessions, oldest first; those that ended before their time may be among them. */
-    async list(subject: string): Promise<ListedSession[]> {
-      const key = accountKey(subject)
-      return parse(key, await keyValue.get(key))
-    },
+    list: (subject: string) => listAt(accountKey(subject)),
+
+    listOf: (owner: SessionOwner) => listAt(keyOf(owner)),
 
     /** Writes down when and from where a session was used last; and so brings its lists under the newest key. */
     async note(owner: Owner, hash: string, used: Visit & { lastUsedAtMs: number }): Promise<void> {
@@ -109,17 +123,14 @@ export function createSessionIndex(options: {
       await nameAccount(owner)
     },
 
-    async remove(owner: Owner, hash: string): Promise<void> {
-      for (const key of keysOf(owner)) {
-        await change(key, (entries) => entries.filter((entry) => entry.hash !== hash))
-      }
-    },
+    remove: (owner: Pick<Owner, 'subject' | 'providerSessionId'>, hashes: string[]) =>
+      removeFrom(keysOf(owner), hashes),
 
-    /** Takes the sessions away: those of `sid` when it is given, else all of `sub`. */
-    async take(owner: { sub?: string | undefined; sid?: string | undefined }): Promise<ListedSession[]> {
-      const key = owner.sid ? providerSessionKey(owner.sid) : accountKey(owner.sub ?? '')
-      await keyValue.set(endedKey(key), String(now()), { ttlMs: endedMs })
-      return parse(key, await keyValue.getAndDelete(key))
+    removeOf: (owner: SessionOwner, hashes: string[]) => removeFrom([keyOf(owner)], hashes),
+
+    /** No sign-in that has begun before this is accepted any more. */
+    async markEnded(owner: SessionOwner): Promise<void> {
+      await keyValue.set(endedKey(keyOf(owner)), String(now()), { ttlMs: endedMs })
     },
 
     /** Whose sessions a user name's are; undefined when there are none. */
@@ -131,7 +142,9 @@ export function createSessionIndex(options: {
   }
 }
 
-function keysOf({ subject, providerSessionId }: Owner): string[] {
+const keyOf = ({ sub, sid }: SessionOwner) => (sid ? providerSessionKey(sid) : accountKey(sub ?? ''))
+
+function keysOf({ subject, providerSessionId }: Pick<Owner, 'subject' | 'providerSessionId'>): string[] {
   return [accountKey(subject), ...(providerSessionId ? [providerSessionKey(providerSessionId)] : [])]
 }
 

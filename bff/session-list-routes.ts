@@ -3,7 +3,9 @@ import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
 import { type Context, Hono } from 'hono'
 import type { Audit } from './audit.ts'
 import type { Cookies } from './cookies.ts'
+import type { EndSessions } from './end-sessions.ts'
 import { bffErrors } from './errors.ts'
+import type { FreshSignIn } from './fresh-sign-in.ts'
 import type { SessionIndex } from './session-index.ts'
 import type { SessionStore } from './session-store.ts'
 import type { Freshen, NoteUse, SignedIn } from './signed-in.ts'
@@ -18,13 +20,15 @@ const staffRole = 'report-admin'
 export function sessionListRoutes(options: {
   sessions: SessionStore
   index: SessionIndex
+  endSessions: EndSessions
+  freshSignIn: FreshSignIn
   signedIn: SignedIn
   freshen: Freshen
   noteUse: NoteUse
   cookies: Cookies
   audit: Audit
 }): HttpApp {
-  const { sessions, index, signedIn, freshen, noteUse, cookies, audit } = options
+  const { sessions, index, endSessions, freshSignIn, signedIn, freshen, noteUse, cookies, audit } = options
   const app = new Hono<HttpEnv>()
 
   app.get('/auth/sessions', async (c) => {
@@ -50,10 +54,10 @@ export function sessionListRoutes(options: {
   app.delete('/auth/sessions/:id', async (c) => {
     const { session, hash } = await signedIn(c)
     const found = (await index.list(session.subject)).find(({ handle }) => handle === c.req.param('id'))
-    if (!found || !(await sessions.end(found.hash))) {
+    if (found) await freshSignIn.require(session.subject)
+    if (!found || !(await endSessions.one(session, found.hash))) {
       throw bffErrors.sessionUnknown('You have no session of this id.')
     }
-    await index.remove(session, found.hash)
     if (found.hash === hash) cookies.clearSessionId(c)
     audit(c, { action: 'session_revocation', outcome: 'done', who: session, sessions: 1 })
     return c.body(null, 204)
@@ -61,7 +65,7 @@ export function sessionListRoutes(options: {
 
   app.delete('/auth/sessions', async (c) => {
     const { session } = await signedIn(c)
-    const ended = await endAllOf(session.subject)
+    const ended = await revokeAllOf(session.subject)
     cookies.clearSessionId(c)
     audit(c, { action: 'session_revocation', outcome: 'done', who: session, sessions: ended })
     return revoked(c, ended)
@@ -77,7 +81,7 @@ export function sessionListRoutes(options: {
       throw bffErrors.notAllowed(`Only accounts with the role ${staffRole} may end other people's sessions.`)
     }
     const subject = await index.subjectOf(username)
-    const ended = subject === undefined ? 0 : await endAllOf(subject)
+    const ended = subject === undefined ? 0 : await revokeAllOf(subject)
     audit(c, {
       action: 'session_revocation',
       outcome: 'done',
@@ -88,10 +92,9 @@ export function sessionListRoutes(options: {
     return revoked(c, ended)
   })
 
-  async function endAllOf(subject: string): Promise<number> {
-    const taken = await index.take({ sub: subject })
-    const ended = await Promise.all(taken.map(({ hash }) => sessions.end(hash)))
-    return ended.filter(Boolean).length
+  async function revokeAllOf(subject: string): Promise<number> {
+    await freshSignIn.require(subject)
+    return endSessions.all({ sub: subject })
   }
 
   function revoked(c: Context<HttpEnv>, ended: number): Response {

@@ -4,9 +4,9 @@ import type { Log } from '@tendon/platform/log.ts'
 import { Hono } from 'hono'
 import type { Audit } from './audit.ts'
 import type { Cookies } from './cookies.ts'
+import type { EndSessions } from './end-sessions.ts'
 import type { OidcClient } from './oidc-client.ts'
 import type { Session } from './session.ts'
-import type { SessionIndex } from './session-index.ts'
 import type { SessionStore } from './session-store.ts'
 import type { Freshen, SignedIn } from './signed-in.ts'
 
@@ -14,7 +14,7 @@ import type { Freshen, SignedIn } from './signed-in.ts'
 export function sessionRoutes(options: {
   provider: OidcClient
   sessions: SessionStore
-  index: SessionIndex
+  endSessions: EndSessions
   signedIn: SignedIn
   freshen: Freshen
   cookies: Cookies
@@ -23,7 +23,7 @@ export function sessionRoutes(options: {
   audit: Audit
   log: Log
 }): HttpApp {
-  const { provider, sessions, index, signedIn, freshen, cookies, homeUrl, audit, log } = options
+  const { provider, sessions, endSessions, signedIn, freshen, cookies, homeUrl, audit, log } = options
   const app = new Hono<HttpEnv>()
 
   // Pages ask this in the background: it does not count as a use, or no session would ever be idle.
@@ -38,8 +38,7 @@ export function sessionRoutes(options: {
     const loaded = await sessions.load(cookies.sessionId(c) ?? '')
     cookies.clearSessionId(c)
     if (!loaded) return c.json({ logout_url: homeUrl })
-    await sessions.end(loaded.hash)
-    await index.remove(loaded.session, loaded.hash)
+    await endSessions.one(loaded.session, loaded.hash)
     audit(c, { action: 'sign_out', outcome: 'done', who: loaded.session })
     return c.json({ logout_url: await endAtProvider(loaded.session) })
   })

@@ -1,8 +1,9 @@
 import { hash as digest, randomBytes } from 'node:crypto'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
+import type { EndSessions } from './end-sessions.ts'
 import { bffErrors } from './errors.ts'
 import type { Identity, IssuedTokens } from './oidc-client.ts'
-import { type LoadedSession, type Session, toSession } from './session.ts'
+import { type LoadedSession, type Session, sessionKey, toSession } from './session.ts'
 import type { SessionIndex } from './session-index.ts'
 import type { TokenEncryption } from './token-encryption.ts'
 import type { Visit } from './visit.ts'
@@ -10,7 +11,6 @@ import type { Visit } from './visit.ts'
 const idBytes = 32
 const idPattern = /^[A-Za-z0-9_-]{43}$/
 const handleBytes = 12
-const sessionKey = (hash: string) => `tendon:session:${hash}`
 
 /** The last use is written down once in this time, so that not every request is a write. */
 const maxUseIntervalMs = 60_000
@@ -30,11 +30,12 @@ export function createSessionStore(options: {
   keyValue: KeyValue
   encryption: TokenEncryption
   index: SessionIndex
+  endSessions: EndSessions
   sessionMs: number
   idleMs: number
   now: () => number
 }) {
-  const { keyValue, encryption, index, sessionMs, idleMs, now } = options
+  const { keyValue, encryption, index, endSessions, sessionMs, idleMs, now } = options
   const useIntervalMs = Math.min(maxUseIntervalMs, idleMs / 10)
   /** What was decrypted last, by hash: the store is asked each time, and the same text says the same. */
   const opened = new Map<string, LoadedSession>()
@@ -55,11 +56,6 @@ export function createSessionStore(options: {
     const [oldest] = opened.keys()
     if (opened.size > maxOpened && oldest !== undefined) opened.delete(oldest)
     return loaded
-  }
-
-  async function end(hash: string): Promise<boolean> {
-    opened.delete(hash)
-    return keyValue.delete(sessionKey(hash))
   }
 
   async function replace(loaded: LoadedSession, session: Session): Promise<LoadedSession | undefined> {
@@ -92,11 +88,11 @@ export function createSessionStore(options: {
       const stored = seal(id, session)
       await keyValue.set(sessionKey(hash), stored, { ttlMs: ttlMs(session) })
       const entry = { hash, startedAtMs, ...visit }
-      const { accepted, pushedOut } = await index.add(session, entry, begunAtMs)
-      // More sessions than anybody has browsers: the oldest end, so that none lives that no list shows.
-      for (const old of pushedOut) await end(old)
+      const { accepted, tooMany } = await index.add(session, entry, begunAtMs)
+      // More sessions than anybody has browsers: the oldest end.
+      for (const old of tooMany) await endSessions.one(session, old)
       if (accepted) return { id, hash, stored, session }
-      await end(hash)
+      await endSessions.one(session, hash)
       throw bffErrors.sessionEnded('You have been signed out while you signed in.')
     },
 
@@ -105,6 +101,7 @@ export function createSessionStore(options: {
       if (!idPattern.test(id)) return undefined
       const hash = hashSessionId(id)
       const stored = await keyValue.get(sessionKey(hash))
+      if (stored === undefined) opened.delete(hash)
       const loaded = stored === undefined ? undefined : open(id, hash, stored)
       return loaded && expiresAtMs(loaded.session) > now() ? loaded : undefined
     },
@@ -130,9 +127,6 @@ export function createSessionStore(options: {
 
     /** Whether the session has not been ended in the meantime. */
     exists: (hash: string): Promise<boolean> => keyValue.has(sessionKey(hash)),
-
-    /** Whether there was one to end. */
-    end,
   }
 }
 

@@ -15,6 +15,8 @@ export type Session = Omit<IssuedTokens, 'identity'> & {
   endsAtMs: number
 }
 
+export const sessionKey = (hash: string) => `tendon:session:${hash}`
+
 /** A session as it was read: `stored` is what a later write must still find there. */
 export type LoadedSession = { id: string; hash: string; stored: string; session: Session }
 

@@ -279,6 +279,29 @@ export function sessionsSuite(name: string, options: StackOptions = {}): void {
       expect(done).toMatchObject({ outcome: 'done', who: { username: 'staff' }, sessions: 1 })
     })
 
+    test('a browser whose session was revoked has to give the password again, whatever the provider remembers', async () => {
+      const username = await stack.provider.createPerson(['patient'])
+      const [lost, own] = [await signedIn(username), await signedIn(username)]
+      const lostSession = lost.cookie('session_id')!.value
+      const isAsked = async (browser: TestBrowser) => {
+        browser.clear(stack.url)
+        return (await browser.open(stack.loginUrl)).text.includes('name="password"')
+      }
+      expect(await isAsked(lost)).toBe(false)
+      // The provider counts in seconds.
+      const second = Math.floor(Date.now() / 1000)
+      await vi.waitFor(() => expect(Math.floor(Date.now() / 1000)).toBeGreaterThan(second), 2_000)
+      const listed = JSON.parse((await own.request(`${stack.url}/auth/sessions`)).text).sessions
+      const other = listed.find(({ current }: { current: boolean }) => !current)
+      expect(lostSession).toBeDefined()
+      expect(await status(own, `/auth/sessions/${other.id}`, { method: 'DELETE', headers: csrf })).toBe(204)
+      expect(await isAsked(lost)).toBe(true)
+      await lost.signIn(stack.loginUrl, username)
+      expect(await status(lost, '/auth/me')).toBe(200)
+      // With that it is as any other.
+      expect(await isAsked(lost)).toBe(false)
+    })
+
     test('no token reaches the browser, an address or a log, and none lies readable in the store', async () => {
       const own = await startSuiteStack(options)
       try {

@@ -4,14 +4,15 @@ import type { Metrics } from '@tendon/platform/metrics.ts'
 import { type Context, Hono } from 'hono'
 import { type Audit, tooManyRequests } from './audit.ts'
 import type { Cookies } from './cookies.ts'
+import type { EndSessions } from './end-sessions.ts'
 import { errorPage } from './error-page.ts'
 import { bffErrors } from './errors.ts'
-import type { OidcClient } from './oidc-client.ts'
+import type { FreshSignIn } from './fresh-sign-in.ts'
+import type { IssuedTokens, OidcClient } from './oidc-client.ts'
 import type { RateLimits } from './rate-limits.ts'
 import { returnTo } from './return-to.ts'
-import type { SessionIndex } from './session-index.ts'
 import type { SessionStore } from './session-store.ts'
-import { type SignInTransactions, signInSeconds } from './sign-in-transactions.ts'
+import { type SignIn, type SignInTransactions, signInSeconds } from './sign-in-transactions.ts'
 import { type ClientAddress, visitOf } from './visit.ts'
 
 /** `GET /auth/login` and `GET /callback`: the authorization code flow with PKCE (RFC 7636), ending in a session. */
@@ -19,7 +20,8 @@ export function signInRoutes(options: {
   provider: OidcClient
   transactions: SignInTransactions
   sessions: SessionStore
-  index: SessionIndex
+  endSessions: EndSessions
+  freshSignIn: FreshSignIn
   cookies: Cookies
   limits: RateLimits
   clientAddress: ClientAddress
@@ -28,8 +30,8 @@ export function signInRoutes(options: {
   now: () => number
   metrics: Metrics
 }): HttpApp {
-  const { provider, transactions, sessions, index, cookies, limits, clientAddress, audit } = options
-  const { https, now, metrics } = options
+  const { provider, transactions, sessions, endSessions, freshSignIn, cookies } = options
+  const { limits, clientAddress, audit, https, now, metrics } = options
   const signIns = metrics.counter('sign_ins_total', 'Sign-ins by how they ended', ['outcome'])
   const app = new Hono<HttpEnv>()
 
@@ -39,11 +41,7 @@ export function signInRoutes(options: {
     if (!target.success) {
       throw bffErrors.returnToRefused('After the sign-in, only a path of this site can be returned to.')
     }
-    const { state, nonce, codeVerifier, url } = await provider.beginSignIn()
-    const signIn = { nonce, codeVerifier, returnTo: target.data, begunAtMs: now() }
-    const secret = await transactions.begin(state, signIn)
-    cookies.setSignIn(c, state, secret, signInSeconds)
-    return c.redirect(url, 303)
+    return begin(c, { returnTo: target.data, isFresh: false })
   })
 
   app.get('/callback', async (c) => {
@@ -54,18 +52,36 @@ export function signInRoutes(options: {
     const signIn = await transactions.take(state, secret)
     cookies.clearSignIn(c, state)
     const tokens = await provider.finishSignIn(new URL(c.req.url).search, { state, ...signIn })
+    if (!(await freshSignIn.isMet(tokens.identity))) return beginAnew(c, signIn, tokens)
     // A new id each time, and the old session ends: nobody can plant one (session fixation).
     const former = await sessions.load(cookies.sessionId(c) ?? '')
     const { id, session } = await sessions.create(tokens, visitOf(c, clientAddress), signIn.begunAtMs)
-    if (former) {
-      await sessions.end(former.hash)
-      await index.remove(former.session, former.hash)
-    }
+    if (former) await endSessions.one(former.session, former.hash)
     cookies.setSessionId(c, id)
     signIns.inc({ outcome: 'signed_in' })
     audit(c, { action: 'sign_in', outcome: 'done', who: session })
     return c.redirect(signIn.returnTo, 303)
   })
+
+  async function begin(
+    c: Context<HttpEnv>,
+    { returnTo, isFresh }: Pick<SignIn, 'returnTo' | 'isFresh'>,
+  ): Promise<Response> {
+    const { state, nonce, codeVerifier, url } = await provider.beginSignIn({ isFresh })
+    const signIn = { nonce, codeVerifier, returnTo, isFresh, begunAtMs: now() }
+    const secret = await transactions.begin(state, signIn)
+    cookies.setSignIn(c, state, secret, signInSeconds)
+    return c.redirect(url, 303)
+  }
+
+  /** The provider took a session of its own for a sign-in, and that is not enough: it is told to ask for the password. */
+  async function beginAnew(c: Context<HttpEnv>, signIn: SignIn, tokens: IssuedTokens): Promise<Response> {
+    await provider
+      .revoke(tokens.refreshToken)
+      .catch((err) => requestLog(c).warn({ err }, 'tokens not revoked'))
+    if (!signIn.isFresh) return begin(c, { ...signIn, isFresh: true })
+    throw bffErrors.signInFailed('The identity provider did not ask for the password.')
+  }
 
   function takeOrTell(c: Context<HttpEnv>, kind: 'login' | 'callback'): Promise<void> {
     return limits.take(kind, clientAddress(c), () => audit(c, { ...tooManyRequests, action: 'sign_in' }))

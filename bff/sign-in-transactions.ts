@@ -4,7 +4,14 @@ import { bffErrors } from './errors.ts'
 import type { TokenEncryption } from './token-encryption.ts'
 
 /** A sign-in between its start and its callback. */
-export type SignIn = { nonce: string; codeVerifier: string; returnTo: string; begunAtMs: number }
+export type SignIn = {
+  nonce: string
+  codeVerifier: string
+  returnTo: string
+  begunAtMs: number
+  /** Whether the provider was told to ask for the password, whoever it knows. */
+  isFresh: boolean
+}
 
 type StoredSignIn = SignIn & { browserHash: string }
 

@@ -22,6 +22,13 @@ export class TestBrowser {
     return this.#pages.filter(([from]) => from === origin).flatMap(([, ...texts]) => texts)
   }
 
+  /** Forgets the cookies of an origin, as when its session has ended. */
+  clear(origin: string): void {
+    const { hostname } = new URL(origin)
+    for (const [key, { host, name }] of this.cookies)
+      if (host === hostname && name.endsWith('session_id')) this.cookies.delete(key)
+  }
+
   cookie(name: string): Cookie | undefined {
     return [...this.cookies.values()].find((cookie) => cookie.name === name)
   }

@@ -6,6 +6,7 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { createEndSessions } from '@tendon/bff/end-sessions.ts'
 import type { IssuedTokens } from '@tendon/bff/oidc-client.ts'
 import { createSessionIndex } from '@tendon/bff/session-index.ts'
 import { createSessionStore } from '@tendon/bff/session-store.ts'
@@ -228,6 +229,7 @@ async function measureSessions({ scope, log, say }: BenchContext, url: string): 
     keyValue,
     encryption,
     index,
+    endSessions: createEndSessions({ keyValue, index, log }),
     sessionMs: 3_600_000,
     idleMs: 1_800_000,
     now: Date.now,

@@ -1,0 +1,107 @@
+import type { KeyValue } from '@tendon/platform/key-value.ts'
+import { createMemoryKeyValue } from '@tendon/platform/key-value-memory.ts'
+import { createLog } from '@tendon/platform/log.ts'
+import { expect, test } from 'vitest'
+import { createEndSessions } from './end-sessions.ts'
+import { createSessionIndex } from './session-index.ts'
+import { createSessionStore } from './session-store.ts'
+import { createTokenEncryption, encryptionKeysOption } from './token-encryption.ts'
+
+const log = createLog({ service: 'test', level: 'fatal' })
+const now = Date.now
+const encryption = createTokenEncryption(
+  encryptionKeysOption.parse(`k1:${Buffer.alloc(32, 1).toString('base64')}`),
+)
+const issued = {
+  accessToken: 'access',
+  accessTokenExpiresAtMs: now() + 300_000,
+  renewAtMs: now() + 270_000,
+  refreshToken: 'refresh',
+  audiences: [],
+  identity: { sub: 'alice', sid: 'sid-of-alice', roles: [] },
+}
+const visit = { device: 'Firefox on Linux', address: '192.0.2.1' }
+
+/** A store that answers so many times, and is then lost, as to a process that dies. */
+function openStore() {
+  const memory = createMemoryKeyValue()
+  let answersLeft = Number.POSITIVE_INFINITY
+  const keyValue = new Proxy<KeyValue>(memory, {
+    get:
+      (target, name: keyof KeyValue) =>
+      async (...args: never[]) => {
+        answersLeft -= 1
+        if (answersLeft < 0) throw new Error('lost')
+        return (target[name] as (...given: never[]) => unknown)(...args)
+      },
+  })
+  const index = createSessionIndex({ keyValue, encryption, now })
+  const endSessions = createEndSessions({ keyValue, index, log })
+  const times = { sessionMs: 3_600_000, idleMs: 1_800_000 }
+  const sessions = createSessionStore({ keyValue, encryption, index, endSessions, ...times, now })
+  return {
+    index,
+    endSessions,
+    sessions,
+    create: () => sessions.create(issued, visit, now()),
+    loseAfter(answers: number) {
+      answersLeft = answers
+    },
+  }
+}
+
+test.each([
+  ['all of an account', { sub: 'alice' }],
+  ['all of a session at the provider', { sid: 'sid-of-alice' }],
+])(
+  'ending %s may be cut off anywhere: what still lives is found when it is done again',
+  async (_what, owner) => {
+    for (let answers = 0, isCutOff = true; isCutOff; answers += 1) {
+      const store = openStore()
+      const created = [await store.create(), await store.create(), await store.create()]
+      const living = async () => {
+        const loaded = await Promise.all(created.map(({ id }) => store.sessions.load(id)))
+        return loaded.flatMap((session) => session?.hash ?? [])
+      }
+      store.loseAfter(answers)
+      isCutOff = await store.endSessions.all(owner).then(
+        () => false,
+        () => true,
+      )
+      store.loseAfter(Number.POSITIVE_INFINITY)
+      if (!isCutOff) expect(await living()).toEqual([])
+      const listed = (await store.index.listOf(owner)).map(({ hash }) => hash)
+      expect(listed, `after ${answers}`).toEqual(expect.arrayContaining(await living()))
+      await store.endSessions.all(owner)
+      expect(await living()).toEqual([])
+      expect(await store.index.listOf(owner)).toEqual([])
+    }
+  },
+)
+
+test('of more sessions than anybody has browsers the oldest end, and cut off anywhere none lives that no list shows', async () => {
+  const store = openStore()
+  const created: Awaited<ReturnType<typeof store.create>>[] = []
+  for (let count = 0; count < 50; count += 1) created.push(await store.create())
+  for (let answers = 1; created.length < 53; answers += 1) {
+    store.loseAfter(answers)
+    const added = await store.create().catch(() => undefined)
+    store.loseAfter(Number.POSITIVE_INFINITY)
+    if (added) created.push(added)
+    const listed = new Set((await store.index.list('alice')).map(({ hash }) => hash))
+    for (const { id, hash } of created)
+      expect(listed.has(hash) || !(await store.sessions.load(id)), `after ${answers}`).toBe(true)
+  }
+  expect(await store.sessions.load(created[0]!.id)).toBeUndefined()
+  expect(await store.sessions.load(created.at(-1)!.id)).toBeDefined()
+  expect(await store.index.list('alice')).toHaveLength(50)
+})
+
+test('a session that has ended has, also when the lists cannot be written', async () => {
+  const store = openStore()
+  const { id, hash, session } = await store.create()
+  store.loseAfter(1)
+  expect(await store.endSessions.one(session, hash)).toBe(true)
+  store.loseAfter(Number.POSITIVE_INFINITY)
+  expect(await store.sessions.load(id)).toBeUndefined()
+})
