@@ -27,6 +27,7 @@ import { createSessionStore } from './session-store.ts'
 import { signInRoutes } from './sign-in-routes.ts'
 import { createSignInTransactions } from './sign-in-transactions.ts'
 import { createFreshen, createNoteUse, createSignedIn } from './signed-in.ts'
+import { stalledClients } from './stalled-clients.ts'
 import { createStaticFiles } from './static-files.ts'
 import { createTokenEncryption } from './token-encryption.ts'
 import { createClientAddress } from './visit.ts'
@@ -47,6 +48,7 @@ export type Bff = {
  * @param options.auditLog a stream of its own; the service's log, marked, unless told
  * @param options.webRoot folder of the built web application, served to whoever asks
  * @param options.routes of the gateway; those of the configuration unless told
+ * @param options.stallMs how long a client may take nothing of its answer
  * @param options.now milliseconds; tests pass their own clock
  */
 export function createBff(options: {
@@ -59,9 +61,10 @@ export function createBff(options: {
   webRoot?: string | undefined
   routes?: GatewayRoute[] | undefined
   refreshTiming?: RefreshTiming | undefined
+  stallMs?: number | undefined
   now?: () => number
 }): Bff {
-  const { config, keyValue, redis, log, metrics, webRoot, now = Date.now } = options
+  const { config, keyValue, redis, log, metrics, webRoot, now = Date.now, stallMs = 30_000 } = options
   const { auditLog = log.child({ stream: 'audit' }), routes = gatewayRoutes(config) } = options
   const { publicUrl, sessionMs, idleMs } = config
   const https = publicUrl.startsWith('https:')
@@ -124,6 +127,7 @@ export function createBff(options: {
   const app = createHttpApp({ log, metrics, ready: () => keyValue.check() })
   const cdnOrigin = config.cdnBaseUrl && new URL(config.cdnBaseUrl).origin
   app.use(securityHeaders({ https, cdnOrigin }))
+  app.use(stalledClients({ stallMs }))
   app.use(limitedByAddress({ limits, clientAddress, audit }))
   app.use(sameSiteOnly({ origin: publicUrl, except: [backchannelLogoutPath], audit }))
   const about = { signedIn, freshen, noteUse, cookies, limits, clientAddress, audit }

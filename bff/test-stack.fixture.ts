@@ -44,6 +44,7 @@ export type StackOptions = {
   publicUrl?: string
   config?: Partial<BffConfig>
   refreshTiming?: RefreshTiming
+  stallMs?: number
   /** What stands behind the gateway beside the reports. */
   routes?: (upstreamUrl: string) => GatewayRoute[]
   /** Answers in place of the service that checks tokens. */
@@ -164,6 +165,7 @@ async function startStack<Provider extends TestProvider>(
       webRoot: overrides.webRoot,
       routes: [...gatewayRoutes(config), ...(options.routes?.(upstream.url) ?? [])],
       refreshTiming: options.refreshTiming,
+      stallMs: options.stallMs,
       now: () => Date.now() + clock.skewMs,
     })
     lateApp.app = bff.app

@@ -22,8 +22,8 @@ type Turn =
 type Question = { recording: Promise<Recording | undefined>; isAwaited: boolean; next?: Question }
 
 /**
- * Requests for the same thing at the same time become few: while one is under way, all that come wait for it to end and
- * are then asked as one. The key must hold everything that the answer depends on, who asks above all.
+ * Requests for the same thing at the same time become few: while one is under way, all that come wait for it to end, or
+ * for as long as they have patience, and are then asked as one. The key must hold everything that the answer depends on, who asks above all.
  *
  * Nobody is given an answer that was asked for before they came: it may have been made before something that they know
  * of, as that a report was invalidated.
@@ -46,12 +46,16 @@ export function createCoalescing() {
       asks: true,
       before: current?.recording,
       begin() {
+        // Also before the one before it has ended: who comes from now on waits for this one.
+        underWay.set(key, own)
         if (own.isAwaited) recorder = createRecorder()
         return recorder
       },
       done() {
-        if (own.next) underWay.set(key, own.next)
-        else underWay.delete(key)
+        if (underWay.get(key) === own) {
+          if (own.next) underWay.set(key, own.next)
+          else underWay.delete(key)
+        }
         resolve(recorder?.recording())
       },
     }

@@ -258,6 +258,38 @@ test('nobody is given an answer that was asked for before they came', async () =
   }
 })
 
+test('behind one that hangs nobody waits without end, nor is anybody given an older answer', async () => {
+  let count = 0
+  const own = await startTestStack({
+    upstream: (_request, response) => {
+      count += 1
+      response.writeHead(200, { 'content-type': 'text/plain' })
+      // More than sockets hold, for whoever asks first.
+      response.end(count === 1 ? Buffer.alloc(64_000_000) : `answer ${count}`)
+    },
+  })
+  try {
+    const browser = new TestBrowser()
+    await browser.signIn(own.loginUrl, 'alice')
+    const headers = { cookie: `session_id=${browser.cookie('session_id')!.value}` }
+    const ask = async () => (await fetch(`${own.url}/api/reports`, { headers })).text()
+    const { hostname, port } = new URL(own.url)
+    const socket = connect(Number(port), hostname).pause()
+    socket.write(
+      `GET /api/reports HTTP/1.1\r\nHost: ${hostname}\r\nCookie: ${headers.cookie}\r\n` +
+        'Accept: */*\r\nAccept-Language: *\r\nAccept-Encoding: gzip, deflate\r\n\r\n',
+    )
+    await vi.waitFor(() => expect(count).toBe(1))
+    expect(await Promise.all([ask(), ask()])).toEqual(['answer 2', 'answer 2'])
+    // The one that hangs stands in nobody's way any more.
+    expect(await ask()).toBe('answer 3')
+    socket.destroy()
+    expect(await Promise.all([ask(), ask()])).not.toContain('answer 3')
+  } finally {
+    await own.stop()
+  }
+})
+
 test('who leaves in the middle of an answer leaves nobody else with half of it', async () => {
   const answers = [1, 2, 3].map(() => Promise.withResolvers<void>())
   let count = 0

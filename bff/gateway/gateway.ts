@@ -11,6 +11,7 @@ import { bffErrors } from '../errors.ts'
 import type { LoadedSession } from '../session.ts'
 import type { SessionStore } from '../session-store.ts'
 import type { Freshen, NoteUse, SignedIn } from '../signed-in.ts'
+import { withinPatience } from '../within-patience.ts'
 import { createCoalescing } from './coalescing.ts'
 import { type MatchedRoute, matchRoute } from './match-route.ts'
 import { ClientGone, type Head, passThrough, type Recorder } from './pass-through.ts'
@@ -77,11 +78,12 @@ export function createGateway(options: {
     )
     if (!turn.asks) {
       coalesced.inc()
-      const recording = await turn.recording
+      // The one before it, and its own answer.
+      const recording = await upTo(turn.recording, 2 * route.timeouts.headersMs)
       return recording ? repeat(exchange, recording) : ask(exchange)
     }
     try {
-      await turn.before
+      await upTo(turn.before, route.timeouts.headersMs)
       await ask(exchange, turn.begin())
     } finally {
       turn.done()
@@ -126,7 +128,7 @@ export function createGateway(options: {
         failure = err
         upstream.done(chosen, isUnreachable(err) || isSilent(err) ? 'unreachable' : 'given up')
         // A body that has begun to flow cannot be sent again.
-        if (outgoing.headersSent || body || !isUnreachable(err)) break
+        if (outgoing.headersSent || body || !canBeSentAgain(request.method, err)) break
       }
     }
     giveUp(c, failure)
@@ -181,23 +183,36 @@ function asTendonError(cause: unknown): TendonError {
     : bffErrors.upstreamUnavailable('The service could not be reached.', { cause })
 }
 
-const unreachableCodes = new Set([
+/** No connection came to be: nothing was sent. */
+const refusedCodes = new Set([
   'ECONNREFUSED',
-  'ECONNRESET',
   'EHOSTUNREACH',
+  'ENETUNREACH',
   'ENOTFOUND',
   'EAI_AGAIN',
-  'EPIPE',
   'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_SOCKET',
 ])
+/** The connection broke, at whatever point. */
+const brokenCodes = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'])
+/** RFC 9110 §9.2.2. */
+const idempotentMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
-/** The connection failed, rather than the answer being late or unwanted. */
-/** One that takes a request and does not answer is as good as away, but may have done what it was asked. */
-function isSilent(err: unknown): boolean {
-  return err instanceof Error && 'code' in err && err.code === 'UND_ERR_HEADERS_TIMEOUT'
+/** A service that had the request before its connection broke may have done what it was asked. */
+function canBeSentAgain(method: string, err: unknown): boolean {
+  return hasCode(err, refusedCodes) || (hasCode(err, brokenCodes) && idempotentMethods.has(method))
 }
 
-function isUnreachable(err: unknown): boolean {
-  return err instanceof Error && 'code' in err && unreachableCodes.has(String(err.code))
+/** The connection failed, rather than the answer being late or unwanted. */
+const isUnreachable = (err: unknown) => hasCode(err, refusedCodes) || hasCode(err, brokenCodes)
+
+/** One that takes a request and does not answer is as good as away, but may have done what it was asked. */
+const isSilent = (err: unknown) => hasCode(err, new Set(['UND_ERR_HEADERS_TIMEOUT']))
+
+function hasCode(err: unknown, codes: Set<string>): boolean {
+  return err instanceof Error && 'code' in err && codes.has(String(err.code))
+}
+
+/** Undefined when it takes longer. */
+function upTo<T>(work: Promise<T> | undefined, ms: number): Promise<T | undefined> | undefined {
+  return work && withinPatience(work, ms, () => new Error('out of patience')).catch(() => undefined)
 }

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
+import { freePort } from '@tendon/platform/free-port.ts'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { TestBrowser } from '../test-browser.fixture.ts'
 import { startTestStack, type TestStack } from '../test-stack.fixture.ts'
@@ -10,43 +11,36 @@ import type { GatewayRoute } from './route-table.ts'
 let stack: TestStack
 let headers: Record<string, string>
 let answer: RequestListener
-let more: string[]
 beforeEach(async () => {
-  more = []
   stack = await startTestStack({
     upstream: (request, response) => answer(request, response),
-    routes: (url): GatewayRoute[] => [
-      {
-        prefix: '/api/files',
-        rest: /^(\/\w+)?$/,
-        upstreams: [url, ...more],
-        upstreamPrefix: '/files',
-        audience: 'reports-service',
-        methods: ['GET', 'POST'],
-        query: {},
-        timeouts: { headersMs: 5_000, bodyMs: 5_000 },
-        maxRequestBytes: 100_000,
-        isCoalesced: false,
-      },
-      {
-        prefix: '/api/others',
-        rest: /^$/,
-        upstreams: [url],
-        upstreamPrefix: '/others',
-        audience: 'another-service',
-        methods: ['GET'],
-        query: {},
-        timeouts: { headersMs: 5_000, bodyMs: 5_000 },
-        maxRequestBytes: 0,
-        isCoalesced: false,
-      },
+    routes: (url) => [
+      filesAt([url], ['GET', 'POST']),
+      { ...filesAt([url], ['GET']), prefix: '/api/others', audience: 'another-service' },
     ],
   })
+  await signIn()
+})
+afterEach(() => stack.stop())
+
+const filesAt = (upstreams: string[], methods: string[]): GatewayRoute => ({
+  prefix: '/api/files',
+  rest: /^(\/\w+)?$/,
+  upstreams,
+  upstreamPrefix: '/files',
+  audience: 'reports-service',
+  methods,
+  query: {},
+  timeouts: { headersMs: 5_000, bodyMs: 5_000 },
+  maxRequestBytes: 100_000,
+  isCoalesced: false,
+})
+
+async function signIn(): Promise<void> {
   const browser = new TestBrowser()
   await browser.signIn(stack.loginUrl, 'alice')
   headers = { cookie: `session_id=${browser.cookie('session_id')!.value}`, 'x-tendon-csrf': '1' }
-})
-afterEach(() => stack.stop())
+}
 
 const files = (init: RequestInit = {}) =>
   fetch(`${stack.url}/api/files`, { ...init, headers: { ...headers, ...init.headers } })
@@ -204,6 +198,70 @@ test('a token is not sent to a service that it is not for', async () => {
   expect(stack.upstreamRequests).toHaveLength(0)
 })
 
+test('a client that takes nothing of its answer is cut, and one that waits for it is not', async () => {
+  await stack.stop()
+  const goOn = Promise.withResolvers<void>()
+  let isCut = false
+  stack = await startTestStack({
+    stallMs: 200,
+    upstream: async (request, response) => {
+      response.writeHead(200, { 'content-type': 'application/octet-stream' })
+      response.once('close', () => {
+        isCut ||= !response.writableFinished
+      })
+      response.write('begun')
+      if (request.url === '/files/late') await goOn.promise
+      // More than sockets hold.
+      else response.write(Buffer.alloc(64_000_000))
+      response.end()
+    },
+    routes: (url) => [filesAt([url], ['GET'])],
+  })
+  await signIn()
+  const late = await fetch(`${stack.url}/api/files/late`, { headers })
+  const { hostname, port } = new URL(stack.url)
+  const socket = connect(Number(port), hostname).pause()
+  socket.on('error', () => {})
+  socket.write(`GET /api/files HTTP/1.1\r\nHost: ${hostname}\r\nCookie: ${headers.cookie}\r\n\r\n`)
+  await vi.waitFor(() => expect(isCut).toBe(true), 10_000)
+  socket.destroy()
+  goOn.resolve()
+  expect(await late.text()).toBe('begun')
+})
+
+test('what may have been done is not asked of another instance', async () => {
+  await stack.stop()
+  const unused = await freePort('127.0.0.1')
+  let asked = 0
+  const breaking = createServer((request) => {
+    asked += 1
+    request.socket.destroy()
+  })
+  breaking.listen(0, '127.0.0.1')
+  await once(breaking, 'listening')
+  const broken = `http://127.0.0.1:${(breaking.address() as AddressInfo).port}`
+  stack = await startTestStack({
+    upstream: (_request, response) =>
+      void response.writeHead(200, { 'content-type': 'text/plain' }).end('second'),
+    routes: (url) => [
+      { ...filesAt([broken, url], ['GET', 'POST']), prefix: '/api/broken' },
+      { ...filesAt([`http://127.0.0.1:${unused}`, url], ['GET', 'POST']), prefix: '/api/refused' },
+    ],
+  })
+  await signIn()
+  const post = (path: string) => fetch(stack.url + path, { method: 'POST', headers })
+  const doubtful = await post('/api/broken')
+  expect([doubtful.status, (await doubtful.json()).code]).toEqual([502, 'TENDON-BFF-008'])
+  expect([asked, stack.upstreamRequests.length]).toEqual([1, 0])
+  // Nothing was sent to the one that has refused the connection.
+  expect(await (await post('/api/refused')).text()).toBe('second')
+  // And what changes nothing may be asked twice.
+  stack.clock.skewMs = 60_000
+  expect(await (await fetch(`${stack.url}/api/broken`, { headers })).text()).toBe('second')
+  expect(asked).toBe(2)
+  breaking.close()
+})
+
 test('of several instances one that fails is gone round, and is used again when it is back', async () => {
   const second = createServer((_request, response) =>
     response.writeHead(200, { 'content-type': 'text/plain' }).end('second'),
@@ -216,24 +274,9 @@ test('of several instances one that fails is gone round, and is used again when 
   stack = await startTestStack({
     upstream: (_request, response) =>
       void response.writeHead(200, { 'content-type': 'text/plain' }).end('first'),
-    routes: (url): GatewayRoute[] => [
-      {
-        prefix: '/api/files',
-        rest: /^$/,
-        upstreams: [url, upstream],
-        upstreamPrefix: '/files',
-        audience: 'reports-service',
-        methods: ['GET'],
-        query: {},
-        timeouts: { headersMs: 5_000, bodyMs: 5_000 },
-        maxRequestBytes: 0,
-        isCoalesced: false,
-      },
-    ],
+    routes: (url) => [filesAt([url, upstream], ['GET'])],
   })
-  const browser = new TestBrowser()
-  await browser.signIn(stack.loginUrl, 'alice')
-  headers = { cookie: `session_id=${browser.cookie('session_id')!.value}` }
+  await signIn()
   const ask = async (count: number) => {
     const answers = await Promise.all(Array.from({ length: count }, async () => (await files()).text()))
     return new Set(answers)
