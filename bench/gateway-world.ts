@@ -68,6 +68,7 @@ export async function openGatewayWorld({ scope }: BenchContext) {
   }
   const bff = run('bff', process.execPath, ['bff/main.ts'], {
     PORT: String(bffPort),
+    OPERATIONS_PORT: '0',
     PUBLIC_URL: bffUrl,
     OIDC_ISSUER: issuer,
     OIDC_CLIENT_SECRET: secrets.bff,

@@ -1,4 +1,4 @@
-import { createHttpApp, type HttpApp } from '@tendon/platform/http-app.ts'
+import { createHttpApp, createOperationsApp, type HttpApp } from '@tendon/platform/http-app.ts'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
@@ -33,7 +33,10 @@ import { createTokenEncryption } from './token-encryption.ts'
 import { createClientAddress } from './visit.ts'
 
 export type Bff = {
+  /** What the public reaches. */
   app: HttpApp
+  /** `/readyz` and `/metrics`, for a port that it does not reach. */
+  operations: HttpApp
   start(): Promise<void>
   /** Ends what never ends by itself, so that the server in front can drain. */
   endStreams(): void
@@ -124,7 +127,9 @@ export function createBff(options: {
     heartbeatMs: config.eventHeartbeatMs,
   })
 
-  const app = createHttpApp({ log, metrics, ready: () => keyValue.check() })
+  const app = createHttpApp({ log, metrics, operations: false })
+  // For a load balancer; it says nothing.
+  app.get('/healthz', (c) => c.json({ status: 'ok' }))
   const cdnOrigin = config.cdnBaseUrl && new URL(config.cdnBaseUrl).origin
   app.use(securityHeaders({ https, cdnOrigin }))
   app.use(stalledClients({ stallMs }))
@@ -143,6 +148,7 @@ export function createBff(options: {
 
   return {
     app,
+    operations: createOperationsApp({ log, metrics, ready: () => keyValue.check() }),
     async start() {
       await staticFiles.load()
       hub.start()

@@ -16,6 +16,7 @@ async function startProcess(env: Record<string, string>) {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts')], {
     env: {
       PORT: '0',
+      OPERATIONS_PORT: '0',
       PUBLIC_URL: 'http://localhost',
       // Asked with the first sign-in.
       OIDC_ISSUER: 'http://127.0.0.1:1',
@@ -27,15 +28,17 @@ async function startProcess(env: Record<string, string>) {
   })
   onTestFinished(() => void child.kill('SIGKILL'))
   const lines: string[] = []
-  const url = await new Promise<string>((resolve, reject) => {
-    child.once('exit', () => reject(new Error('the process ended before it was ready')))
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      lines.push(line)
-      const { msg, url } = JSON.parse(line)
-      if (msg === 'ready') resolve(url)
-    })
-  })
-  return { child, lines, url }
+  const { url, operationsUrl } = await new Promise<Record<'url' | 'operationsUrl', string>>(
+    (resolve, reject) => {
+      child.once('exit', () => reject(new Error('the process ended before it was ready')))
+      createInterface({ input: child.stdout }).on('line', (line) => {
+        lines.push(line)
+        const { msg, url, operations_url: operationsUrl } = JSON.parse(line)
+        if (msg === 'ready') resolve({ url, operationsUrl })
+      })
+    },
+  )
+  return { child, lines, url, operationsUrl }
 }
 
 test('a process of its own writes its audit log into the file it is told, and nowhere else', async () => {
@@ -54,6 +57,15 @@ test('a process of its own writes its audit log into the file it is told, and no
   child.kill('SIGTERM')
   expect(await once(child, 'exit')).toEqual([0, null])
   expect(lines.filter((line) => line.includes('cross_site_request'))).toEqual([])
+})
+
+test('metrics and readiness are not on the public port', async () => {
+  const { url, operationsUrl } = await startProcess({})
+  const statusOf = async (path: string) => (await fetch(path)).status
+  expect(await (await fetch(`${operationsUrl}/metrics`)).text()).toContain('# HELP tendon_bff_')
+  expect(await statusOf(`${operationsUrl}/readyz`)).toBe(200)
+  expect([await statusOf(`${url}/metrics`), await statusOf(`${url}/readyz`)]).toEqual([404, 404])
+  expect(await statusOf(`${url}/healthz`)).toBe(200)
 })
 
 test('a process that is told to stop while the provider takes its time over new tokens ends with them', async () => {

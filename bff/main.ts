@@ -12,7 +12,7 @@ import { refreshDrainMs } from './refresh-tokens.ts'
 
 await runProgram(async () => {
   const config = readProcessConfig('bff', 'node bff/main.ts [options]', bffOptions)
-  const { host, port, redisUrl, webRoot, logLevel, auditLogFile } = config
+  const { host, port, operationsHost, operationsPort, redisUrl, webRoot, logLevel, auditLogFile } = config
   const log = createLog({ service: 'bff', level: logLevel })
   const auditLog = auditLogFile ? createLog({ service: 'bff' }, openLogFile(auditLogFile)) : undefined
   const metrics = createMetrics('bff', { processMetrics: true })
@@ -27,7 +27,9 @@ await runProgram(async () => {
   await lifecycle.start('key-value', { stop: () => keyValue.close() })
   await lifecycle.start('rate limits', { stop: () => redis?.disconnect() })
   await lifecycle.start('bff', bff)
+  const operations = await listen(bff.operations, { host: operationsHost, port: operationsPort, log })
+  await lifecycle.start('operations http', { stop: () => operations.close() })
   const server = await listen(bff.app, { host, port, log, onClose: bff.endStreams })
   await lifecycle.start('http', { stop: () => server.close() })
-  log.info({ url: server.url }, 'ready')
+  log.info({ url: server.url, operations_url: operations.url }, 'ready')
 })

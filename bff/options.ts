@@ -30,6 +30,18 @@ export const bffOptions = defineOptions({
     default: '127.0.0.1',
     help: 'Interface it listens on.',
   },
+  operationsPort: {
+    env: 'OPERATIONS_PORT',
+    type: portOption,
+    default: 8081,
+    help: 'Port of /metrics and /readyz, which the public must not reach.',
+  },
+  operationsHost: {
+    env: 'OPERATIONS_HOST',
+    type: textOption,
+    default: '127.0.0.1',
+    help: 'Interface of that port: loopback, or where probes and Prometheus come from.',
+  },
   publicUrl: {
     env: 'PUBLIC_URL',
     flag: 'public-url',
@@ -142,5 +154,5 @@ export const bffOptions = defineOptions({
 /** What `createBff` needs; the rest of the table is for the process around it. */
 export type BffConfig = Omit<
   Config<typeof bffOptions>,
-  'port' | 'host' | 'redisUrl' | 'webRoot' | 'logLevel' | 'auditLogFile'
+  'port' | 'host' | 'operationsPort' | 'operationsHost' | 'redisUrl' | 'webRoot' | 'logLevel' | 'auditLogFile'
 >

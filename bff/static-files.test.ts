@@ -31,7 +31,7 @@ test('hashed files stay for ever, the page never', async () => {
 
 test('an address of the application is the page, an unknown file or endpoint is not', async () => {
   expect(await (await app.request('/reports/2026-01-31')).text()).toContain('<title>Tendon</title>')
-  for (const path of ['/api/none', '/auth/none', '/assets/none.js', '/callback']) {
+  for (const path of ['/api/none', '/auth/none', '/assets/none.js', '/callback', '/metrics', '/readyz']) {
     expect((await app.request(path)).status, path).toBe(404)
   }
 })

@@ -19,7 +19,7 @@ type StaticFile = {
 const hashedFolder = '/assets/'
 const compressibleType = /^(text\/|application\/(javascript|json|manifest\+json)|image\/svg)/
 /** Paths that are not pages: an unknown one is an error, not the application. */
-const notPages = /^\/(api|auth|callback|idp|cdn|assets)(\/|$)/
+const notPages = /^\/(api|auth|callback|idp|cdn|assets|readyz|metrics)(\/|$)/
 
 /**
  * The files of the web application, read once into memory: a request can only name what was found then, so no

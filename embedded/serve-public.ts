@@ -9,9 +9,6 @@ type Fetch = Parameters<Hono['mount']>[1]
 /** Where the parts that a browser needs stand on the one public port. */
 export const publicPaths = { identityProvider: '/idp', cdn: '/cdn' } as const
 
-/** For those who run it, on a port that is not public. */
-const operationsPaths = ['/metrics', '/readyz']
-
 /** All that a browser needs on one port, so that a tunnel or a container needs to carry no second one. */
 export function createPublicApp(parts: {
   bff: { fetch: Fetch }
@@ -29,7 +26,6 @@ export function createPublicApp(parts: {
   }
   // Mounted, not routed: the CDN checks the signature over the path below its base URL.
   if (cdn) app.mount(publicPaths.cdn, cdn.fetch)
-  for (const path of operationsPaths) app.all(path, (c) => c.notFound())
   // As it came: a request made anew for what is mounted takes a third of a request's CPU (measured).
   app.all('*', (c) => bff.fetch(c.req.raw, c.env))
   return app

@@ -38,7 +38,7 @@ export async function startServing(
     metrics,
     ready: {
       'reports-service': readinessOf(reportsService.app),
-      bff: readinessOf(bff.app),
+      bff: readinessOf(bff.operations),
       cdc: () => cdc.ready(),
       etl: readinessOf(etl.app),
     },

@@ -76,6 +76,23 @@ export function createHttpApp(options: {
   return app
 }
 
+/** `/healthz`, `/readyz` and `/metrics` of a service whose app the public reaches, for a port of their own. */
+export function createOperationsApp(options: {
+  log: Log
+  metrics: Metrics
+  ready?: () => Promise<unknown>
+}): HttpApp {
+  const { log, metrics, ready } = options
+  const app = new Hono<HttpEnv>()
+  app.use((c, next) => {
+    c.set('requestId', randomUUID())
+    c.set('serviceLog', log)
+    return next()
+  })
+  addOperations(app, metrics, ready)
+  return app
+}
+
 /** The log of what happens to one request; made when there is something to say, for mostly there is nothing. */
 export function requestLog(c: Context<HttpEnv>): Log {
   return c.get('serviceLog').child({ request_id: c.get('requestId') })
