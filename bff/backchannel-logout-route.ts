@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto'
+import { TendonError } from '@tendon/platform/errors.ts'
 import { type HttpApp, type HttpEnv, requestLog } from '@tendon/platform/http-app.ts'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
+import { platformErrors } from '@tendon/platform/platform-errors.ts'
 import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import type { Audit } from './audit.ts'
 import type { EndSessions } from './end-sessions.ts'
 import { bffErrors } from './errors.ts'
-import type { OidcClient } from './oidc-client.ts'
+import { verifyLogoutToken } from './logout-tokens.ts'
+import type { ProviderConnection } from './provider-connection.ts'
 
 export const backchannelLogoutPath = '/auth/backchannel-logout'
 
@@ -16,12 +19,12 @@ const rememberedMs = 300_000
 
 /** `POST /auth/backchannel-logout`: the provider ends sessions (OpenID Connect Back-Channel Logout 1.0 §2.5). */
 export function backchannelLogoutRoute(options: {
-  provider: OidcClient
+  connection: ProviderConnection
   endSessions: EndSessions
   keyValue: KeyValue
   audit: Audit
 }): HttpApp {
-  const { provider, endSessions, keyValue, audit } = options
+  const { connection, endSessions, keyValue, audit } = options
   const app = new Hono<HttpEnv>()
 
   app.post(backchannelLogoutPath, bodyLimit({ maxSize: maxLogoutTokenBytes }), async (c) => {
@@ -30,8 +33,9 @@ export function backchannelLogoutRoute(options: {
     if (!token) throw bffErrors.logoutTokenRefused('There is no logout_token in the body.')
     const { sub, sid, jti } = await verify(token).catch((err) => {
       requestLog(c).warn({ err }, 'logout token refused')
-      const { code: reason } = bffErrors.logoutTokenRefused
-      audit(c, { action: 'provider_sign_out', outcome: 'refused', reason })
+      const { code: reason } = err instanceof TendonError ? err : platformErrors.unexpected
+      const outcome = reason === bffErrors.logoutTokenRefused.code ? 'refused' : 'failed'
+      audit(c, { action: 'provider_sign_out', outcome, reason })
       throw err
     })
     const ended = await endSessions.all({ sub, sid })
@@ -48,7 +52,7 @@ export function backchannelLogoutRoute(options: {
 
   /** §2.6, with step 8: a token is good once, at whichever instance. */
   async function verify(token: string) {
-    const claims = await provider.verifyLogoutToken(token)
+    const claims = await verifyLogoutToken(connection, token)
     if (!(await keyValue.has(usedKey(claims.jti)))) return claims
     throw bffErrors.logoutTokenRefused('The logout token was used before.')
   }

@@ -15,6 +15,7 @@ import { limitedByAddress } from './limited-by-address.ts'
 import { createOidcClient } from './oidc-client.ts'
 import { openApiRoute } from './openapi.ts'
 import type { BffConfig } from './options.ts'
+import { createProviderConnection } from './provider-connection.ts'
 import { createRateLimits } from './rate-limits.ts'
 import { createRefreshTokens, type RefreshTiming } from './refresh-tokens.ts'
 import { reportEvents } from './report-events.ts'
@@ -78,11 +79,14 @@ export function createBff(options: {
   const clientAddress = createClientAddress(config.trustedProxies)
   const audit = createAudit({ log: auditLog, clientAddress })
   const limits = createRateLimits({ perMinute: ratesOf(config), redis })
-  const provider = createOidcClient({
+  const connection = createProviderConnection({
     issuer: config.oidcIssuer,
     internalUrl: config.oidcInternalUrl,
     clientId: config.oidcClientId,
     clientSecret: config.oidcClientSecret,
+  })
+  const provider = createOidcClient({
+    connection,
     redirectUri: `${publicUrl}/callback`,
     postLogoutRedirectUri: homeUrl,
     now,
@@ -140,7 +144,7 @@ export function createBff(options: {
   app.route('/', signInRoutes({ ...parts, transactions, freshSignIn, https, now, metrics }))
   app.route('/', sessionRoutes({ ...parts, homeUrl, log }))
   app.route('/', sessionListRoutes({ ...parts, freshSignIn }))
-  app.route('/', backchannelLogoutRoute({ ...parts, keyValue }))
+  app.route('/', backchannelLogoutRoute({ ...parts, connection, keyValue }))
   app.route('/', openApiRoute())
   app.route('/', events.app)
   app.route('/', gateway.app)

@@ -76,19 +76,6 @@ export const bffErrors = defineErrors('BFF', {
     title: 'return_to is not a path of this site',
     help: 'Give a path that begins with one slash, or leave return_to out.',
   },
-  eventsRefused: {
-    number: 40,
-    status: 403,
-    title: 'Not events that this login may hear',
-    help: 'Leave out user_id to hear of your own reports; only the role report-admin may hear of those of others.',
-  },
-  tooManyStreams: {
-    number: 41,
-    status: 429,
-    title: 'Too many streams of events',
-    help: 'Close other tabs of this application, or wait.',
-    retryAfterSeconds: 30,
-  },
   logoutTokenRefused: {
     number: 13,
     status: 400,
@@ -136,5 +123,18 @@ export const bffErrors = defineErrors('BFF', {
     status: 405,
     title: 'This address does not take this method',
     help: 'Use one of the methods that the header Allow names.',
+  },
+  eventsRefused: {
+    number: 40,
+    status: 403,
+    title: 'Not events that this login may hear',
+    help: 'Leave out user_id to hear of your own reports; only the role report-admin may hear of those of others.',
+  },
+  tooManyStreams: {
+    number: 41,
+    status: 429,
+    title: 'Too many streams of events',
+    help: 'Close other tabs of this application, or wait.',
+    retryAfterSeconds: 30,
   },
 })

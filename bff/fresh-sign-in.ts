@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
-import type { Identity } from './oidc-client.ts'
+import type { Identity } from './issued-tokens.ts'
 
 /** Longer than providers keep their own sessions. */
 const rememberedMs = 30 * 86_400_000

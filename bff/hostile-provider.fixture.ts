@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { createLog } from '@tendon/platform/log.ts'
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose'
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK, SignJWT, UnsecuredJWT } from 'jose'
 
 type Claims = Record<string, unknown>
 type Signed = {
@@ -18,7 +18,7 @@ export async function startHostileProvider(options: { lifetimeSeconds?: number }
   const { lifetimeSeconds = 300 } = options
   let own = await createKey()
   const stranger = await createKey()
-  let published = [own.jwk]
+  let published: JWK[] | undefined = [own.jwk]
   let issuer = ''
   let said: Signed = {}
   let beforeToken: (() => Promise<void>) | undefined
@@ -27,7 +27,7 @@ export async function startHostileProvider(options: { lifetimeSeconds?: number }
     const url = new URL(request.url ?? '', issuer)
     const json = (body: unknown, status = 200) =>
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-    if (url.pathname === '/jwks') return json({ keys: published })
+    if (url.pathname === '/jwks') return published ? json({ keys: published }) : json({}, 503)
     if (url.pathname === '/token') {
       const body = new URLSearchParams(await text(request))
       await beforeToken?.()
@@ -98,6 +98,10 @@ export async function startHostileProvider(options: { lifetimeSeconds?: number }
       const old = own
       own = await createKey()
       published = options.keepOld ? [old.jwk, own.jwk] : [own.jwk]
+    },
+    /** Its keys cannot be had, until they rotate. */
+    hideKeys() {
+      published = undefined
     },
     async stop() {
       server.closeAllConnections()

@@ -178,6 +178,14 @@ describe('logout tokens', () => {
     expect(await send(token)).toBe(400)
   })
 
+  test('one that cannot be checked for want of the keys is asked for again, and then ends them', async () => {
+    provider.hideKeys()
+    const token = await provider.sign({ claims: good() })
+    expect(await send(token)).toBe(503)
+    await provider.rotateKeys({ keepOld: true })
+    expect(await send(token)).toBe(200)
+  })
+
   test.each<[string, () => Said]>([
     ['for another client', () => ({ claims: { ...good(), aud: 'another' } })],
     ['without an audience', () => ({ claims: { ...good(), aud: undefined } })],

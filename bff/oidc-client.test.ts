@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { createLog } from '@tendon/platform/log.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createOidcClient } from './oidc-client.ts'
+import { createProviderConnection } from './provider-connection.ts'
 
 /** A provider whose token endpoint answers what a test tells it to. */
 let server: Server
@@ -28,10 +29,12 @@ const metadata = () =>
   JSON.stringify({ issuer, token_endpoint: `${issuer}/token`, jwks_uri: `${issuer}/jwks` })
 const openClient = () =>
   createOidcClient({
-    issuer,
-    internalUrl: undefined,
-    clientId: 'bff',
-    clientSecret: 'secret',
+    connection: createProviderConnection({
+      issuer,
+      internalUrl: undefined,
+      clientId: 'bff',
+      clientSecret: 'secret',
+    }),
     redirectUri: 'http://localhost/callback',
     postLogoutRedirectUri: 'http://localhost/',
     now: Date.now,

@@ -1,74 +1,10 @@
-import { discoverClient } from '@tendon/platform/discover-client.ts'
 import { TendonError } from '@tendon/platform/errors.ts'
-import { createProviderFetch } from '@tendon/platform/provider-fetch.ts'
-import { createRemoteJWKSet, customFetch, decodeJwt, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import * as oidc from 'openid-client'
-import { z } from 'zod'
 import { bffErrors } from './errors.ts'
+import { type Identity, type IssuedTokens, parseIssuedTokens } from './issued-tokens.ts'
+import { type ProviderConnection, providerTimeoutMs } from './provider-connection.ts'
+import { isUnavailable, withoutPayload } from './provider-failure.ts'
 import { withinPatience } from './within-patience.ts'
-
-/** What the token endpoint gave, parsed. */
-export type IssuedTokens = {
-  accessToken: string
-  accessTokenExpiresAtMs: number
-  /** When to ask for the next ones: early enough that a report's way through the services takes less. */
-  renewAtMs: number
-  refreshToken: string
-  /** Proof for the sign-out at the provider, and for nothing else; absent when a refresh answered without one. */
-  idToken?: string | undefined
-  /** The services that the access token is for. */
-  audiences: string[]
-  /** Absent when a refresh answered without an ID token. */
-  identity: Identity | undefined
-}
-
-export type Identity = z.infer<typeof identity>
-
-/** The ID token's claims that a session is made of. */
-const identity = z.object({
-  sub: z.string(),
-  /** The provider's own session, named by back-channel logout. */
-  sid: z.string().optional(),
-  /** When the person gave their password, in seconds. */
-  auth_time: z.number().optional(),
-  name: z.string().optional(),
-  preferred_username: z.string().optional(),
-  roles: z.array(z.string()).default([]),
-  customer_id: z.uuid().nullish(),
-})
-
-/** The access token's `aud`. That it is what it says is for the services to verify, which get it. */
-const tokenAudiences = z.object({ aud: z.union([z.string(), z.array(z.string())]).optional() })
-
-/** Which sessions a logout token ends: one by `sid`, or all of `sub`. */
-const logoutClaims = z.object({
-  sub: z.string().optional(),
-  sid: z.string().optional(),
-  /** Forbidden, so that an ID token can never pass for a logout token. */
-  nonce: z.never().optional(),
-  jti: z.string().min(1).max(256),
-  exp: z.number(),
-  events: z.object({ 'http://schemas.openid.net/event/backchannel-logout': z.object({}) }),
-})
-
-// Asymmetric only (RFC 8725 §3.1).
-const algorithms = ['RS256', 'PS256', 'ES256']
-
-const logoutTokenType = /^(application\/)?(logout\+)?jwt$/i
-
-/** How long a person waits for the provider. */
-const providerTimeoutMs = 5_000
-/**
- * A refresh is not given up before the provider must have: the refresh token is spent as soon as the provider has read
- * it, and an answer that nobody waits for takes the session with it.
- */
-export const tokenEndpointTimeoutMs = 30_000
-export const keysTimeoutMs = 5_000
-
-/** Of access tokens whose lifetime the provider does not tell: it need not (RFC 6749 §5.1). */
-const defaultLifetimeSeconds = 60
-
-const renewalMarginMs = 30_000
 
 /** How a refresh ended; when `unverified` or `renewed`, the refresh token that was sent is spent. */
 export type RefreshOutcome =
@@ -80,78 +16,15 @@ export type RefreshOutcome =
 
 export type OidcClient = ReturnType<typeof createOidcClient>
 
-/**
- * The application's side of OpenID Connect. The provider's metadata is read on first use and again after a
- * failure, because the provider may start after this service, or in the same process.
- */
+/** The application's side of OpenID Connect: sign-in, refresh, and the end of both at the provider. */
 export function createOidcClient(options: {
-  issuer: string
-  /** The origin at which this process reaches the provider, when not at its public one. */
-  internalUrl: string | undefined
-  clientId: string
-  clientSecret: string
+  connection: ProviderConnection
   redirectUri: string
   postLogoutRedirectUri: string
   now: () => number
 }) {
-  const { issuer, internalUrl, clientId, clientSecret, redirectUri, postLogoutRedirectUri, now } = options
-  const providerFetch = createProviderFetch(issuer, internalUrl)
-  let discovered: Promise<oidc.Configuration> | undefined
-  let keySet: JWTVerifyGetKey | undefined
-
-  async function configuration(): Promise<oidc.Configuration> {
-    discovered ??= discoverClient({
-      issuer,
-      internalUrl,
-      clientId,
-      clientSecret,
-      timeoutMs: tokenEndpointTimeoutMs,
-    }).catch((err) => {
-      discovered = undefined
-      throw bffErrors.providerUnavailable('The identity provider could not be reached.', {
-        cause: withoutPayload(err),
-      })
-    })
-    return withinPatience(discovered, providerTimeoutMs, () =>
-      bffErrors.providerUnavailable('The identity provider takes too long to answer.'),
-    )
-  }
-
-  /** The provider's keys; of a token whose key is not among them, they are fetched again. */
-  function providerKeys(config: oidc.Configuration): JWTVerifyGetKey {
-    keySet ??= createRemoteJWKSet(new URL(config.serverMetadata().jwks_uri ?? ''), {
-      [customFetch]: providerFetch,
-      timeoutDuration: keysTimeoutMs,
-      // For a provider that rotates its keys: until they are fetched again, nobody signs in or gets new tokens.
-      cooldownDuration: 1_000,
-    })
-    return keySet
-  }
-
-  /**
-   * openid-client has checked the ID token's claims. Its signature is checked too, although it comes straight from the
-   * provider: the back channel may be plain HTTP (OpenID Connect Core 1.0 §3.1.3.7, 6).
-   */
-  async function parseTokens(
-    config: oidc.Configuration,
-    response: oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers,
-    previousRefreshToken?: string,
-  ): Promise<IssuedTokens> {
-    if (response.id_token) await jwtVerify(response.id_token, providerKeys(config), { algorithms })
-    const claims = response.claims()
-    const lifetimeMs = (response.expires_in ?? defaultLifetimeSeconds) * 1000
-    const expiresAtMs = now() + lifetimeMs
-    return {
-      accessToken: response.access_token,
-      accessTokenExpiresAtMs: expiresAtMs,
-      renewAtMs: expiresAtMs - Math.min(renewalMarginMs, lifetimeMs / 2),
-      // A provider that does not rotate answers without one (RFC 6749 §6).
-      refreshToken: response.refresh_token ?? previousRefreshToken ?? '',
-      idToken: response.id_token,
-      audiences: audiencesOf(response.access_token),
-      identity: claims && identity.parse(claims),
-    }
-  }
+  const { connection, redirectUri, postLogoutRedirectUri, now } = options
+  const { clientId, configuration, providerKeys } = connection
 
   return {
     /** A sign-in's secrets and the address to send the browser to (RFC 7636 §4.2; OpenID Connect Core 1.0 §3.1.2.1). */
@@ -194,7 +67,7 @@ export function createOidcClient(options: {
         const response = await withinPatience(exchange, providerTimeoutMs, () =>
           bffErrors.providerUnavailable('The identity provider takes too long to answer.'),
         )
-        const tokens = await parseTokens(config, response)
+        const tokens = await parseIssuedTokens(response, { keys: providerKeys(config), now })
         if (!tokens.identity || !tokens.refreshToken) throw new Error('no ID token or no refresh token')
         return { ...tokens, identity: tokens.identity }
       } catch (err) {
@@ -223,7 +96,8 @@ export function createOidcClient(options: {
       })
       if (!response) return { kind: 'refused' }
       try {
-        return { kind: 'renewed', tokens: await parseTokens(config, response, refreshToken) }
+        const options = { keys: providerKeys(config), previousRefreshToken: refreshToken, now }
+        return { kind: 'renewed', tokens: await parseIssuedTokens(response, options) }
       } catch (err) {
         const next = response.refresh_token ?? refreshToken
         return { kind: 'unverified', refreshToken: next, cause: withoutPayload(err) }
@@ -251,16 +125,18 @@ export function createOidcClient(options: {
       const config = await configuration()
       const endpoint = config.serverMetadata().end_session_endpoint
       if (!endpoint) return
-      const response = await providerFetch(endpoint, {
-        method: 'POST',
-        body: new URLSearchParams({ id_token_hint: idToken, client_id: clientId }),
-        redirect: 'manual',
-        signal: AbortSignal.timeout(providerTimeoutMs),
-      }).catch((err) => {
-        throw bffErrors.providerUnavailable('The session at the provider could not be ended.', {
-          cause: withoutPayload(err),
+      const response = await connection
+        .fetch(endpoint, {
+          method: 'POST',
+          body: new URLSearchParams({ id_token_hint: idToken, client_id: clientId }),
+          redirect: 'manual',
+          signal: AbortSignal.timeout(providerTimeoutMs),
         })
-      })
+        .catch((err) => {
+          throw bffErrors.providerUnavailable('The session at the provider could not be ended.', {
+            cause: withoutPayload(err),
+          })
+        })
       await response.body?.cancel()
       if (response.status < 400) return
       throw bffErrors.providerUnavailable(`The provider answered the sign-out with ${response.status}.`)
@@ -277,61 +153,5 @@ export function createOidcClient(options: {
         ...(sid && { logout_hint: sid }),
       }).href
     },
-
-    /** Checks a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6). */
-    async verifyLogoutToken(token: string): Promise<z.infer<typeof logoutClaims>> {
-      const config = await configuration()
-      try {
-        const { payload, protectedHeader } = await jwtVerify(token, providerKeys(config), {
-          issuer: config.serverMetadata().issuer,
-          audience: clientId,
-          algorithms,
-          requiredClaims: ['iat', 'exp', 'jti'],
-          maxTokenAge: '2m',
-          clockTolerance: 5,
-        })
-        // §2.4 recommends the type; another one means another kind of token (RFC 8725 §3.11).
-        if (!logoutTokenType.test(protectedHeader.typ ?? 'JWT')) throw new Error('typ')
-        const claims = logoutClaims.parse(payload)
-        if (!claims.sub && !claims.sid) throw new Error('neither sub nor sid')
-        return claims
-      } catch (err) {
-        throw bffErrors.logoutTokenRefused('The logout token was not accepted.', {
-          cause: withoutPayload(err),
-        })
-      }
-    },
   }
-}
-
-function audiencesOf(accessToken: string): string[] {
-  try {
-    const { aud = [] } = tokenAudiences.parse(decodeJwt(accessToken))
-    return typeof aud === 'string' ? [aud] : aud
-  } catch {
-    return []
-  }
-}
-
-/** Whether it is the provider that is slow or unwell, rather than the answer that is wrong. */
-function isUnavailable(err: unknown): boolean {
-  if (err instanceof oidc.ResponseBodyError) return err.status >= 500
-  // What fetch throws when there is no connection; the library's own TypeErrors have no cause.
-  if (err instanceof TypeError) return err.cause instanceof Error
-  if (!(err instanceof oidc.ClientError)) return false
-  return err.code === 'OAUTH_TIMEOUT' || (err.cause instanceof Response && err.cause.status >= 500)
-}
-
-/**
- * An error for the log. The library's own errors carry what they are about as their cause, whole token
- * responses among it, so only name, message and codes are taken over.
- */
-function withoutPayload(err: unknown): Error {
-  if (!(err instanceof Error)) return new Error('unknown')
-  const codes = [
-    'code' in err && err.code,
-    'error' in err && err.error,
-    err.cause instanceof Error && err.cause.message,
-  ]
-  return new Error(`${err.name}: ${[err.message, ...codes].filter(Boolean).join('; ')}`)
 }

@@ -1,5 +1,5 @@
 import type { SessionUser } from '@tendon/contracts/session-api.ts'
-import type { Identity, IssuedTokens } from './oidc-client.ts'
+import type { Identity, IssuedTokens } from './issued-tokens.ts'
 
 /** What is kept of a sign-in; encrypted as a whole, for names are nobody else's business either. */
 export type Session = Omit<IssuedTokens, 'identity'> & {

@@ -1,4 +1,5 @@
 import { createOidcClient } from '@tendon/bff/oidc-client.ts'
+import { createProviderConnection } from '@tendon/bff/provider-connection.ts'
 import { TestBrowser } from '@tendon/bff/test-browser.fixture.ts'
 import type { TestTendon } from './test-tendon.fixture.ts'
 
@@ -9,10 +10,12 @@ export async function userToken(
   clientId = 'bff',
 ): Promise<string> {
   const client = createOidcClient({
-    issuer: settings.OIDC_ISSUER,
-    internalUrl: undefined,
-    clientId,
-    clientSecret: settings.OIDC_CLIENT_SECRET,
+    connection: createProviderConnection({
+      issuer: settings.OIDC_ISSUER,
+      internalUrl: undefined,
+      clientId,
+      clientSecret: settings.OIDC_CLIENT_SECRET,
+    }),
     redirectUri: `${url}/callback`,
     postLogoutRedirectUri: `${url}/`,
     now: Date.now,

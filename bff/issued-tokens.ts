@@ -1,0 +1,79 @@
+import { decodeJwt, type JWTVerifyGetKey, jwtVerify } from 'jose'
+import type * as oidc from 'openid-client'
+import { z } from 'zod'
+import { tokenAlgorithms } from './provider-connection.ts'
+
+/** What the token endpoint gave, parsed. */
+export type IssuedTokens = {
+  accessToken: string
+  accessTokenExpiresAtMs: number
+  /** When to ask for the next ones: early enough that a report's way through the services takes less. */
+  renewAtMs: number
+  refreshToken: string
+  /** Proof for the sign-out at the provider, and for nothing else; absent when a refresh answered without one. */
+  idToken?: string | undefined
+  /** The services that the access token is for. */
+  audiences: string[]
+  /** Absent when a refresh answered without an ID token. */
+  identity: Identity | undefined
+}
+
+export type Identity = z.infer<typeof identity>
+
+/** The ID token's claims that a session is made of. */
+const identity = z.object({
+  sub: z.string(),
+  /** The provider's own session, named by back-channel logout. */
+  sid: z.string().optional(),
+  /** When the person gave their password, in seconds. */
+  auth_time: z.number().optional(),
+  name: z.string().optional(),
+  preferred_username: z.string().optional(),
+  roles: z.array(z.string()).default([]),
+  customer_id: z.uuid().nullish(),
+})
+
+/** The access token's `aud`. That it is what it says is for the services to verify, which get it. */
+const tokenAudiences = z.object({ aud: z.union([z.string(), z.array(z.string())]).optional() })
+
+/** Of access tokens whose lifetime the provider does not tell: it need not (RFC 6749 §5.1). */
+const defaultLifetimeSeconds = 60
+
+const renewalMarginMs = 30_000
+
+type TokenResponse = oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers
+
+/**
+ * The tokens of an answer. openid-client has checked the ID token's claims; its signature is checked too, although it
+ * comes straight from the provider: the back channel may be plain HTTP (OpenID Connect Core 1.0 §3.1.3.7, 6).
+ * @param options.previousRefreshToken the one that was sent
+ */
+export async function parseIssuedTokens(
+  response: TokenResponse,
+  options: { keys: JWTVerifyGetKey; previousRefreshToken?: string; now: () => number },
+): Promise<IssuedTokens> {
+  const { keys, previousRefreshToken = '', now } = options
+  if (response.id_token) await jwtVerify(response.id_token, keys, { algorithms: tokenAlgorithms })
+  const claims = response.claims()
+  const lifetimeMs = (response.expires_in ?? defaultLifetimeSeconds) * 1000
+  const expiresAtMs = now() + lifetimeMs
+  return {
+    accessToken: response.access_token,
+    accessTokenExpiresAtMs: expiresAtMs,
+    renewAtMs: expiresAtMs - Math.min(renewalMarginMs, lifetimeMs / 2),
+    // A provider that does not rotate answers without one (RFC 6749 §6).
+    refreshToken: response.refresh_token ?? previousRefreshToken,
+    idToken: response.id_token,
+    audiences: audiencesOf(response.access_token),
+    identity: claims && identity.parse(claims),
+  }
+}
+
+function audiencesOf(accessToken: string): string[] {
+  try {
+    const { aud = [] } = tokenAudiences.parse(decodeJwt(accessToken))
+    return typeof aud === 'string' ? [aud] : aud
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,70 @@
+import { discoverClient } from '@tendon/platform/discover-client.ts'
+import { createProviderFetch } from '@tendon/platform/provider-fetch.ts'
+import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from 'jose'
+import type * as oidc from 'openid-client'
+import { bffErrors } from './errors.ts'
+import { withoutPayload } from './provider-failure.ts'
+import { withinPatience } from './within-patience.ts'
+
+// Asymmetric only (RFC 8725 §3.1).
+export const tokenAlgorithms = ['RS256', 'PS256', 'ES256']
+
+/** How long a person waits for the provider. */
+export const providerTimeoutMs = 5_000
+/**
+ * A refresh is not given up before the provider must have: the refresh token is spent as soon as the provider has read
+ * it, and an answer that nobody waits for takes the session with it.
+ */
+export const tokenEndpointTimeoutMs = 30_000
+export const keysTimeoutMs = 5_000
+
+export type ProviderConnection = ReturnType<typeof createProviderConnection>
+
+/**
+ * The way to the provider: its metadata and its keys. They are read on first use and again after a failure, because the
+ * provider may start after this service, or in the same process.
+ */
+export function createProviderConnection(options: {
+  issuer: string
+  /** The origin at which this process reaches the provider, when not at its public one. */
+  internalUrl: string | undefined
+  clientId: string
+  clientSecret: string
+}) {
+  const { issuer, internalUrl, clientId, clientSecret } = options
+  const providerFetch = createProviderFetch(issuer, internalUrl)
+  let discovered: Promise<oidc.Configuration> | undefined
+  let keySet: JWTVerifyGetKey | undefined
+
+  /** @throws TENDON-BFF-007 when the provider does not tell about itself */
+  async function configuration(): Promise<oidc.Configuration> {
+    discovered ??= discoverClient({
+      issuer,
+      internalUrl,
+      clientId,
+      clientSecret,
+      timeoutMs: tokenEndpointTimeoutMs,
+    }).catch((err) => {
+      discovered = undefined
+      throw bffErrors.providerUnavailable('The identity provider could not be reached.', {
+        cause: withoutPayload(err),
+      })
+    })
+    return withinPatience(discovered, providerTimeoutMs, () =>
+      bffErrors.providerUnavailable('The identity provider takes too long to answer.'),
+    )
+  }
+
+  /** The provider's keys; of a token whose key is not among them, they are fetched again. */
+  function providerKeys(config: oidc.Configuration): JWTVerifyGetKey {
+    keySet ??= createRemoteJWKSet(new URL(config.serverMetadata().jwks_uri ?? ''), {
+      [customFetch]: providerFetch,
+      timeoutDuration: keysTimeoutMs,
+      // For a provider that rotates its keys: until they are fetched again, nobody signs in or gets new tokens.
+      cooldownDuration: 1_000,
+    })
+    return keySet
+  }
+
+  return { clientId, fetch: providerFetch, configuration, providerKeys }
+}
