@@ -1,9 +1,9 @@
 import type { HttpEnv } from '@tendon/platform/http-app.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Context } from 'hono'
+import type { ClientAddress } from './client-address.ts'
 import { bffErrors } from './errors.ts'
 import type { Session } from './session.ts'
-import type { ClientAddress } from './visit.ts'
 
 /** What is written down: who may see or end what, and what was refused. Reading a report is the access log's. */
 type AuditedAction =

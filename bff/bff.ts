@@ -3,23 +3,24 @@ import type { KeyValue } from '@tendon/platform/key-value.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import type { RedisClient } from '@tendon/platform/redis-connection.ts'
+import { addressRateLimit } from './address-rate-limit.ts'
 import { createAudit } from './audit.ts'
 import { backchannelLogoutPath, backchannelLogoutRoute } from './backchannel-logout-route.ts'
+import { createClientAddress } from './client-address.ts'
 import { createCookies } from './cookies.ts'
+import { csrfProtection } from './csrf-protection.ts'
 import { createEndSessions } from './end-sessions.ts'
-import { createFreshSignIn } from './fresh-sign-in.ts'
 import { createGateway } from './gateway/gateway.ts'
 import { type GatewayRoute, gatewayRoutes } from './gateway/route-table.ts'
 import { createInvalidationHub } from './invalidation-hub.ts'
-import { limitedByAddress } from './limited-by-address.ts'
 import { createOidcClient } from './oidc-client.ts'
 import { openApiRoute } from './openapi.ts'
 import type { BffConfig } from './options.ts'
 import { createProviderConnection } from './provider-connection.ts'
 import { createRateLimits } from './rate-limits.ts'
+import { createReauthentication } from './reauthentication.ts'
 import { createRefreshTokens, type RefreshTiming } from './refresh-tokens.ts'
 import { reportEvents } from './report-events.ts'
-import { sameSiteOnly } from './same-site-only.ts'
 import { dataHeaders, securityHeaders } from './security-headers.ts'
 import { createSessionIndex } from './session-index.ts'
 import { sessionListRoutes } from './session-list-routes.ts'
@@ -31,7 +32,6 @@ import { createFreshen, createNoteUse, createSignedIn } from './signed-in.ts'
 import { stalledClients } from './stalled-clients.ts'
 import { createStaticFiles } from './static-files.ts'
 import { createTokenEncryption } from './token-encryption.ts'
-import { createClientAddress } from './visit.ts'
 
 export type Bff = {
   /** What the public reaches. */
@@ -91,7 +91,7 @@ export function createBff(options: {
     postLogoutRedirectUri: homeUrl,
     now,
   })
-  const freshSignIn = createFreshSignIn({ keyValue, now })
+  const reauthentication = createReauthentication({ keyValue, now })
   const transactions = createSignInTransactions({ keyValue, encryption })
   const index = createSessionIndex({ keyValue, encryption, now })
   const endSessions = createEndSessions({ keyValue, index, log })
@@ -137,13 +137,13 @@ export function createBff(options: {
   const cdnOrigin = config.cdnBaseUrl && new URL(config.cdnBaseUrl).origin
   app.use(securityHeaders({ https, cdnOrigin }))
   app.use(stalledClients({ stallMs }))
-  app.use(limitedByAddress({ limits, clientAddress, audit }))
-  app.use(sameSiteOnly({ origin: publicUrl, except: [backchannelLogoutPath], audit }))
+  app.use(addressRateLimit({ limits, clientAddress, audit }))
+  app.use(csrfProtection({ origin: publicUrl, except: [backchannelLogoutPath], audit }))
   const about = { signedIn, freshen, noteUse, cookies, limits, clientAddress, audit }
   const parts = { provider, sessions, index, endSessions, ...about }
-  app.route('/', signInRoutes({ ...parts, transactions, freshSignIn, https, now, metrics }))
+  app.route('/', signInRoutes({ ...parts, transactions, reauthentication, https, now, metrics }))
   app.route('/', sessionRoutes({ ...parts, homeUrl, log }))
-  app.route('/', sessionListRoutes({ ...parts, freshSignIn }))
+  app.route('/', sessionListRoutes({ ...parts, reauthentication }))
   app.route('/', backchannelLogoutRoute({ ...parts, connection, keyValue }))
   app.route('/', openApiRoute())
   app.route('/', events.app)

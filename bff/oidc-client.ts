@@ -4,7 +4,7 @@ import { bffErrors } from './errors.ts'
 import { type Identity, type IssuedTokens, parseIssuedTokens } from './issued-tokens.ts'
 import { type ProviderConnection, providerTimeoutMs } from './provider-connection.ts'
 import { isUnavailable, withoutPayload } from './provider-failure.ts'
-import { withinPatience } from './within-patience.ts'
+import { withTimeout } from './with-timeout.ts'
 
 /** How a refresh ended; when `unverified` or `renewed`, the refresh token that was sent is spent. */
 export type RefreshOutcome =
@@ -28,7 +28,7 @@ export function createOidcClient(options: {
 
   return {
     /** A sign-in's secrets and the address to send the browser to (RFC 7636 §4.2; OpenID Connect Core 1.0 §3.1.2.1). */
-    async beginSignIn({ isFresh = false }: { isFresh?: boolean } = {}) {
+    async beginSignIn({ isReauthentication = false }: { isReauthentication?: boolean } = {}) {
       const config = await configuration()
       const secrets = {
         state: oidc.randomState(),
@@ -43,7 +43,7 @@ export function createOidcClient(options: {
         code_challenge: await oidc.calculatePKCECodeChallenge(secrets.codeVerifier),
         code_challenge_method: 'S256',
         // The password is asked for, and the ID token says when (§3.1.2.1).
-        ...(isFresh && { prompt: 'login', max_age: '0' }),
+        ...(isReauthentication && { prompt: 'login', max_age: '0' }),
       })
       return { ...secrets, url: url.href }
     },
@@ -64,7 +64,7 @@ export function createOidcClient(options: {
           expectedNonce: expected.nonce,
           idTokenExpected: true,
         })
-        const response = await withinPatience(exchange, providerTimeoutMs, () =>
+        const response = await withTimeout(exchange, providerTimeoutMs, () =>
           bffErrors.providerUnavailable('The identity provider takes too long to answer.'),
         )
         const tokens = await parseIssuedTokens(response, { keys: providerKeys(config), now })

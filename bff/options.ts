@@ -9,8 +9,8 @@ import {
 import { logLevels } from '@tendon/platform/log.ts'
 import { redisUrlOption } from '@tendon/platform/redis-connection.ts'
 import { z } from 'zod'
+import { trustedProxiesOption } from './client-address.ts'
 import { encryptionKeysOption } from './token-encryption.ts'
-import { trustedProxiesOption } from './visit.ts'
 
 /** Scheme, host and port, several with commas between. */
 const originsOption = z

@@ -4,7 +4,7 @@ import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from 'jose'
 import type * as oidc from 'openid-client'
 import { bffErrors } from './errors.ts'
 import { withoutPayload } from './provider-failure.ts'
-import { withinPatience } from './within-patience.ts'
+import { withTimeout } from './with-timeout.ts'
 
 // Asymmetric only (RFC 8725 §3.1).
 export const tokenAlgorithms = ['RS256', 'PS256', 'ES256']
@@ -50,7 +50,7 @@ export function createProviderConnection(options: {
         cause: withoutPayload(err),
       })
     })
-    return withinPatience(discovered, providerTimeoutMs, () =>
+    return withTimeout(discovered, providerTimeoutMs, () =>
       bffErrors.providerUnavailable('The identity provider takes too long to answer.'),
     )
   }

@@ -1,7 +1,7 @@
 import type { RedisClient } from '@tendon/platform/redis-connection.ts'
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
+import { networkOf } from './client-address.ts'
 import { bffErrors } from './errors.ts'
-import { networkOf } from './visit.ts'
 
 /** Requests a minute: by address sign-ins, callbacks, the API's and the provider's; by session the API's. */
 export type RatesPerMinute = {

@@ -62,7 +62,7 @@ test('while Redis is away the answer is 503, and when it is back the session goe
 })
 
 test('tokens that come while Redis is away are not lost', async () => {
-  const stack = await startTestStack({ ...store, refreshTiming: { leaseMs: 20_000, patienceMs: 300 } })
+  const stack = await startTestStack({ ...store, refreshTiming: { leaseMs: 20_000, requestTimeoutMs: 300 } })
   try {
     const ask = await signedIn(stack)
     stack.clock.skewMs = 301_000

@@ -16,7 +16,7 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
     let stack: TestStack
     let cookie: { cookie: string }
     beforeEach(async () => {
-      stack = await startSuiteStack({ ...options, refreshTiming: { leaseMs: 600, patienceMs: 1_500 } })
+      stack = await startSuiteStack({ ...options, refreshTiming: { leaseMs: 600, requestTimeoutMs: 1_500 } })
       cookie = await signIn('alice')
     })
     const streams: { close(): void }[] = []

@@ -10,15 +10,15 @@ import type { OidcClient } from './oidc-client.ts'
 import { keysTimeoutMs, tokenEndpointTimeoutMs } from './provider-connection.ts'
 import { type LoadedSession, renewSession, type Session } from './session.ts'
 import type { SessionStore } from './session-store.ts'
-import { withinPatience } from './within-patience.ts'
+import { withTimeout } from './with-timeout.ts'
 
 export type RefreshTiming = {
   /** The lease is renewed while its holder lives: this is how long others wait for one that has died. */
   leaseMs: number
   /** How long a request waits for new tokens. The refresh goes on after it. */
-  patienceMs: number
+  requestTimeoutMs: number
 }
-const defaultTiming: RefreshTiming = { leaseMs: 10_000, patienceMs: 5_000 }
+const defaultTiming: RefreshTiming = { leaseMs: 10_000, requestTimeoutMs: 5_000 }
 const pollMs = 50
 /** How long tokens are held that could not be written: a Redis that restarts or fails over takes less. */
 const writeAttemptsMs = 30_000
@@ -175,7 +175,7 @@ export function createRefreshTokens(options: {
     async fresh(loaded: LoadedSession): Promise<LoadedSession> {
       if (isFresh(loaded)) return loaded
       try {
-        return await withinPatience(refreshing(loaded), timing.patienceMs, () =>
+        return await withTimeout(refreshing(loaded), timing.requestTimeoutMs, () =>
           bffErrors.providerUnavailable('The identity provider takes too long to give new tokens.'),
         )
       } catch (err) {

@@ -5,7 +5,7 @@ import type { Audit } from './audit.ts'
 import type { Cookies } from './cookies.ts'
 import type { EndSessions } from './end-sessions.ts'
 import { bffErrors } from './errors.ts'
-import type { FreshSignIn } from './fresh-sign-in.ts'
+import type { Reauthentication } from './reauthentication.ts'
 import type { SessionIndex } from './session-index.ts'
 import type { SessionStore } from './session-store.ts'
 import type { Freshen, NoteUse, SignedIn } from './signed-in.ts'
@@ -21,14 +21,15 @@ export function sessionListRoutes(options: {
   sessions: SessionStore
   index: SessionIndex
   endSessions: EndSessions
-  freshSignIn: FreshSignIn
+  reauthentication: Reauthentication
   signedIn: SignedIn
   freshen: Freshen
   noteUse: NoteUse
   cookies: Cookies
   audit: Audit
 }): HttpApp {
-  const { sessions, index, endSessions, freshSignIn, signedIn, freshen, noteUse, cookies, audit } = options
+  const { sessions, index, endSessions, reauthentication, signedIn, freshen, noteUse, cookies, audit } =
+    options
   const app = new Hono<HttpEnv>()
 
   app.get('/auth/sessions', async (c) => {
@@ -54,7 +55,7 @@ export function sessionListRoutes(options: {
   app.delete('/auth/sessions/:id', async (c) => {
     const { session, hash } = await signedIn(c)
     const found = (await index.list(session.subject)).find(({ handle }) => handle === c.req.param('id'))
-    if (found) await freshSignIn.require(session.subject)
+    if (found) await reauthentication.require(session.subject)
     if (!found || !(await endSessions.one(session, found.hash))) {
       throw bffErrors.sessionUnknown('You have no session of this id.')
     }
@@ -93,7 +94,7 @@ export function sessionListRoutes(options: {
   })
 
   async function revokeAllOf(subject: string): Promise<number> {
-    await freshSignIn.require(subject)
+    await reauthentication.require(subject)
     return endSessions.all({ sub: subject })
   }
 

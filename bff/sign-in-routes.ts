@@ -3,18 +3,19 @@ import { type HttpApp, type HttpEnv, requestLog } from '@tendon/platform/http-ap
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import { type Context, Hono } from 'hono'
 import { type Audit, tooManyRequests } from './audit.ts'
+import type { ClientAddress } from './client-address.ts'
 import type { Cookies } from './cookies.ts'
 import type { EndSessions } from './end-sessions.ts'
 import { errorPage } from './error-page.ts'
 import { bffErrors } from './errors.ts'
-import type { FreshSignIn } from './fresh-sign-in.ts'
 import type { IssuedTokens } from './issued-tokens.ts'
 import type { OidcClient } from './oidc-client.ts'
 import type { RateLimits } from './rate-limits.ts'
+import type { Reauthentication } from './reauthentication.ts'
 import { returnTo } from './return-to.ts'
 import type { SessionStore } from './session-store.ts'
 import { type SignIn, type SignInTransactions, signInSeconds } from './sign-in-transactions.ts'
-import { type ClientAddress, visitOf } from './visit.ts'
+import { visitOf } from './visit.ts'
 
 /** `GET /auth/login` and `GET /callback`: the authorization code flow with PKCE (RFC 7636), ending in a session. */
 export function signInRoutes(options: {
@@ -22,7 +23,7 @@ export function signInRoutes(options: {
   transactions: SignInTransactions
   sessions: SessionStore
   endSessions: EndSessions
-  freshSignIn: FreshSignIn
+  reauthentication: Reauthentication
   cookies: Cookies
   limits: RateLimits
   clientAddress: ClientAddress
@@ -31,29 +32,29 @@ export function signInRoutes(options: {
   now: () => number
   metrics: Metrics
 }): HttpApp {
-  const { provider, transactions, sessions, endSessions, freshSignIn, cookies } = options
+  const { provider, transactions, sessions, endSessions, reauthentication, cookies } = options
   const { limits, clientAddress, audit, https, now, metrics } = options
   const signIns = metrics.counter('sign_ins_total', 'Sign-ins by how they ended', ['outcome'])
   const app = new Hono<HttpEnv>()
 
   app.get('/auth/login', async (c) => {
-    await takeOrTell(c, 'login')
+    await countRequest(c, 'login')
     const target = returnTo.default('/').safeParse(single(c, 'return_to'))
     if (!target.success) {
       throw bffErrors.returnToRefused('After the sign-in, only a path of this site can be returned to.')
     }
-    return begin(c, { returnTo: target.data, isFresh: false })
+    return begin(c, { returnTo: target.data, isReauthentication: false })
   })
 
   app.get('/callback', async (c) => {
-    await takeOrTell(c, 'callback')
+    await countRequest(c, 'callback')
     for (const name of ['code', 'error', 'iss', 'state', 'error_description', 'response']) single(c, name)
     const state = c.req.query('state') ?? ''
     const secret = cookies.signIn(c, state)
     const signIn = await transactions.take(state, secret)
     cookies.clearSignIn(c, state)
     const tokens = await provider.finishSignIn(new URL(c.req.url).search, { state, ...signIn })
-    if (!(await freshSignIn.isMet(tokens.identity))) return beginAnew(c, signIn, tokens)
+    if (!(await reauthentication.isSatisfied(tokens.identity))) return reauthenticate(c, signIn, tokens)
     // A new id each time, and the old session ends: nobody can plant one (session fixation).
     const former = await sessions.load(cookies.sessionId(c) ?? '')
     const { id, session } = await sessions.create(tokens, visitOf(c, clientAddress), signIn.begunAtMs)
@@ -66,25 +67,29 @@ export function signInRoutes(options: {
 
   async function begin(
     c: Context<HttpEnv>,
-    { returnTo, isFresh }: Pick<SignIn, 'returnTo' | 'isFresh'>,
+    { returnTo, isReauthentication }: Pick<SignIn, 'returnTo' | 'isReauthentication'>,
   ): Promise<Response> {
-    const { state, nonce, codeVerifier, url } = await provider.beginSignIn({ isFresh })
-    const signIn = { nonce, codeVerifier, returnTo, isFresh, begunAtMs: now() }
+    const { state, nonce, codeVerifier, url } = await provider.beginSignIn({ isReauthentication })
+    const signIn = { nonce, codeVerifier, returnTo, isReauthentication, begunAtMs: now() }
     const secret = await transactions.begin(state, signIn)
     cookies.setSignIn(c, state, secret, signInSeconds)
     return c.redirect(url, 303)
   }
 
   /** The provider took a session of its own for a sign-in, and that is not enough: it is told to ask for the password. */
-  async function beginAnew(c: Context<HttpEnv>, signIn: SignIn, tokens: IssuedTokens): Promise<Response> {
+  async function reauthenticate(
+    c: Context<HttpEnv>,
+    signIn: SignIn,
+    tokens: IssuedTokens,
+  ): Promise<Response> {
     await provider
       .revoke(tokens.refreshToken)
       .catch((err) => requestLog(c).warn({ err }, 'tokens not revoked'))
-    if (!signIn.isFresh) return begin(c, { ...signIn, isFresh: true })
+    if (!signIn.isReauthentication) return begin(c, { ...signIn, isReauthentication: true })
     throw bffErrors.signInFailed('The identity provider did not ask for the password.')
   }
 
-  function takeOrTell(c: Context<HttpEnv>, kind: 'login' | 'callback'): Promise<void> {
+  function countRequest(c: Context<HttpEnv>, kind: 'login' | 'callback'): Promise<void> {
     return limits.take(kind, clientAddress(c), () => audit(c, { ...tooManyRequests, action: 'sign_in' }))
   }
 

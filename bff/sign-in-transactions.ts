@@ -10,7 +10,7 @@ export type SignIn = {
   returnTo: string
   begunAtMs: number
   /** Whether the provider was told to ask for the password, whoever it knows. */
-  isFresh: boolean
+  isReauthentication: boolean
 }
 
 type StoredSignIn = SignIn & { browserHash: string }

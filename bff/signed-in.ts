@@ -2,13 +2,14 @@ import { TendonError } from '@tendon/platform/errors.ts'
 import type { HttpEnv } from '@tendon/platform/http-app.ts'
 import type { Context } from 'hono'
 import { type Audit, tooManyRequests } from './audit.ts'
+import type { ClientAddress } from './client-address.ts'
 import type { Cookies } from './cookies.ts'
 import { bffErrors } from './errors.ts'
 import type { RateLimits } from './rate-limits.ts'
 import type { RefreshTokens } from './refresh-tokens.ts'
 import type { LoadedSession } from './session.ts'
 import type { SessionStore } from './session-store.ts'
-import { type ClientAddress, visitOf } from './visit.ts'
+import { visitOf } from './visit.ts'
 
 /** The session of a request, counted. @throws TENDON-BFF-001 when there is none, -016 when it asks too much */
 export type SignedIn = (c: Context<HttpEnv>) => Promise<LoadedSession>

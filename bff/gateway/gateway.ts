@@ -11,7 +11,7 @@ import { bffErrors } from '../errors.ts'
 import type { LoadedSession } from '../session.ts'
 import type { SessionStore } from '../session-store.ts'
 import type { Freshen, NoteUse, SignedIn } from '../signed-in.ts'
-import { withinPatience } from '../within-patience.ts'
+import { withTimeout } from '../with-timeout.ts'
 import { createCoalescing } from './coalescing.ts'
 import { type MatchedRoute, matchRoute } from './match-route.ts'
 import { ClientGone, type Head, passThrough, type Recorder } from './pass-through.ts'
@@ -214,5 +214,5 @@ function hasCode(err: unknown, codes: Set<string>): boolean {
 
 /** Undefined when it takes longer. */
 function upTo<T>(work: Promise<T> | undefined, ms: number): Promise<T | undefined> | undefined {
-  return work && withinPatience(work, ms, () => new Error('out of patience')).catch(() => undefined)
+  return work && withTimeout(work, ms, () => new Error('timed out')).catch(() => undefined)
 }

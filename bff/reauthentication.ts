@@ -5,23 +5,23 @@ import type { Identity } from './issued-tokens.ts'
 /** Longer than providers keep their own sessions. */
 const rememberedMs = 30 * 86_400_000
 
-export type FreshSignIn = ReturnType<typeof createFreshSignIn>
+export type Reauthentication = ReturnType<typeof createReauthentication>
 
 /**
  * Whoever revokes a session means the browser that has it, and that has a session at the provider as well, which would
  * sign it in again without a question. It cannot be ended from here: its tokens are sealed with the id that only the
  * browser knows. So from then on the account has to sign in with its password (OpenID Connect Core 1.0 §2, `auth_time`).
  */
-export function createFreshSignIn(options: { keyValue: KeyValue; now: () => number }) {
+export function createReauthentication(options: { keyValue: KeyValue; now: () => number }) {
   const { keyValue, now } = options
   return {
     /** Of all that the account has at the provider, only what it begins from now on counts. */
     async require(subject: string): Promise<void> {
-      await keyValue.set(freshSignInKey(subject), String(seconds(now())), { ttlMs: rememberedMs })
+      await keyValue.set(reauthenticationKey(subject), String(seconds(now())), { ttlMs: rememberedMs })
     },
     /** Whether the person gave their password since; not known to have, when the provider does not say when. */
-    async isMet({ sub, auth_time: authTimeSeconds = 0 }: Identity): Promise<boolean> {
-      const sinceSeconds = await keyValue.get(freshSignInKey(sub))
+    async isSatisfied({ sub, auth_time: authTimeSeconds = 0 }: Identity): Promise<boolean> {
+      const sinceSeconds = await keyValue.get(reauthenticationKey(sub))
       return sinceSeconds === undefined || authTimeSeconds >= Number(sinceSeconds)
     },
   }
@@ -29,5 +29,5 @@ export function createFreshSignIn(options: { keyValue: KeyValue; now: () => numb
 
 const seconds = (ms: number) => Math.floor(ms / 1000)
 
-const freshSignInKey = (subject: string) =>
-  `tendon:fresh-sign-in:${createHash('sha256').update(subject).digest('base64url')}`
+const reauthenticationKey = (subject: string) =>
+  `tendon:reauthentication:${createHash('sha256').update(subject).digest('base64url')}`

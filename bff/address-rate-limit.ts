@@ -2,9 +2,9 @@ import type { HttpEnv } from '@tendon/platform/http-app.ts'
 import type { MiddlewareHandler } from 'hono'
 import { type Audit, tooManyRequests } from './audit.ts'
 import { backchannelLogoutPath } from './backchannel-logout-route.ts'
+import type { ClientAddress } from './client-address.ts'
+import { isSafe } from './csrf-protection.ts'
 import type { RateLimits } from './rate-limits.ts'
-import { isSafe } from './same-site-only.ts'
-import type { ClientAddress } from './visit.ts'
 
 /** Sign-ins have limits of their own. */
 const personalPaths = /^\/(api|auth\/(?!login$))/
@@ -14,7 +14,7 @@ const personalPaths = /^\/(api|auth\/(?!login$))/
  * asks too much costs no look into the store and no line in a log. The provider, which may have everybody to sign out at
  * once, is counted apart.
  */
-export function limitedByAddress(options: {
+export function addressRateLimit(options: {
   limits: RateLimits
   clientAddress: ClientAddress
   audit: Audit

@@ -14,7 +14,7 @@ export const isSafe = (method: string) => safeMethods.has(method)
  * @param options.origin of the public address
  * @param options.except paths that are called by servers, which prove themselves in another way
  */
-export function sameSiteOnly(options: {
+export function csrfProtection(options: {
   origin: string
   except: string[]
   audit: Audit
