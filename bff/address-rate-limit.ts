@@ -11,8 +11,8 @@ const personalPaths = /^\/(api|auth\/(?!login$))/
 
 /**
  * Counts by address what is about a person and what changes something, before anything else is done with it: whoever
- * asks too much costs no look into the store and no line in a log. The provider, which may have everybody to sign out at
- * once, is counted apart.
+ * asks too much costs no look into the store and no line in a log. Counted apart are the provider, which may have everybody
+ * to sign out at once, and who signs out: somebody else at the same address may have asked too much.
  */
 export function addressRateLimit(options: {
   limits: RateLimits
@@ -23,9 +23,13 @@ export function addressRateLimit(options: {
   return async (c, next) => {
     const { path, method } = c.req
     if (!isSafe(method) || personalPaths.test(path)) {
-      const kind = path === backchannelLogoutPath ? 'providerAddress' : 'apiAddress'
-      await limits.take(kind, clientAddress(c), () => audit(c, tooManyRequests))
+      await limits.take(kindOf(path), clientAddress(c), () => audit(c, tooManyRequests))
     }
     return next()
   }
+}
+
+function kindOf(path: string): 'providerAddress' | 'signOutAddress' | 'apiAddress' {
+  if (path === backchannelLogoutPath) return 'providerAddress'
+  return path === '/auth/logout' ? 'signOutAddress' : 'apiAddress'
 }

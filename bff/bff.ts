@@ -173,6 +173,7 @@ function ratesOf(config: BffConfig) {
     callback: loginsPerMinute,
     apiSession: apiRequestsPerMinute,
     apiAddress: apiRequestsPerMinutePerAddress,
+    signOutAddress: apiRequestsPerMinutePerAddress,
     providerAddress: apiRequestsPerMinutePerAddress,
   }
 }

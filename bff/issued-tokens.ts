@@ -40,6 +40,8 @@ const tokenAudiences = z.object({ aud: z.union([z.string(), z.array(z.string())]
 const defaultLifetimeSeconds = 60
 
 const renewalMarginMs = 30_000
+/** However long tokens are good: what the directory says by then is heard with new ones. */
+const longestUseMs = 5 * 60_000
 
 type TokenResponse = oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers
 
@@ -60,7 +62,7 @@ export async function parseIssuedTokens(
   return {
     accessToken: response.access_token,
     accessTokenExpiresAtMs: expiresAtMs,
-    renewAtMs: expiresAtMs - Math.min(renewalMarginMs, lifetimeMs / 2),
+    renewAtMs: now() + Math.min(lifetimeMs, longestUseMs) - Math.min(renewalMarginMs, lifetimeMs / 2),
     // A provider that does not rotate answers without one (RFC 6749 §6).
     refreshToken: response.refresh_token ?? previousRefreshToken,
     idToken: response.id_token,

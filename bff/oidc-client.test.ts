@@ -27,7 +27,7 @@ afterAll(() => {
 const json = 'application/json'
 const metadata = () =>
   JSON.stringify({ issuer, token_endpoint: `${issuer}/token`, jwks_uri: `${issuer}/jwks` })
-const openClient = () =>
+const openClient = (now = Date.now) =>
   createOidcClient({
     connection: createProviderConnection({
       issuer,
@@ -37,7 +37,7 @@ const openClient = () =>
     }),
     redirectUri: 'http://localhost/callback',
     postLogoutRedirectUri: 'http://localhost/',
-    now: Date.now,
+    now,
   })
 
 test('only the answer that is about the token ends the session', async () => {
@@ -81,4 +81,23 @@ test('an answer that cannot be understood is logged without the tokens in it', a
   expect(lines).toHaveLength(10)
   expect(lines.join('')).toContain('TENDON-BFF-007')
   expect(lines.join('')).not.toMatch(/opaque|a\.b\.c|sent-token/)
+})
+
+test('however long tokens are good, the directory is heard within five minutes', async () => {
+  const at = 1_000_000
+  const client = openClient(() => at)
+  for (const [lifetimeSeconds, renewAfterMs] of [
+    [3_600, 270_000],
+    [300, 270_000],
+    [20, 10_000],
+  ] as const) {
+    answer = {
+      status: 200,
+      type: json,
+      body: JSON.stringify({ access_token: 'opaque', token_type: 'bearer', expires_in: lifetimeSeconds }),
+    }
+    expect(await client.refresh('token')).toMatchObject({
+      tokens: { accessTokenExpiresAtMs: at + lifetimeSeconds * 1_000, renewAtMs: at + renewAfterMs },
+    })
+  }
 })

@@ -108,7 +108,12 @@ export function createOidcClient(options: {
     async revoke(refreshToken: string): Promise<void> {
       const config = await configuration()
       try {
-        await oidc.tokenRevocation(config, refreshToken, { token_type_hint: 'refresh_token' })
+        const revoked = oidc.tokenRevocation(config, refreshToken, { token_type_hint: 'refresh_token' })
+        await withTimeout(
+          revoked,
+          providerTimeoutMs,
+          () => new Error(`not done within ${providerTimeoutMs} ms`),
+        )
       } catch (err) {
         throw bffErrors.providerUnavailable('The refresh token could not be revoked.', {
           cause: withoutPayload(err),

@@ -65,6 +65,7 @@ export function openApiDocument(): Record<string, unknown> {
             303: { description: 'To the identity provider' },
             ...pages(
               bffErrors.returnToRefused,
+              bffErrors.crossSiteRefused,
               bffErrors.requestInvalid,
               bffErrors.tooManyRequests,
               bffErrors.providerUnavailable,

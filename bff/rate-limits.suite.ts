@@ -33,6 +33,15 @@ export function rateLimitsSuite(
       ])
     })
 
+    test('a page elsewhere cannot use up the sign-ins of an address with pictures', async () => {
+      const stack = await start({ loginsPerMinute: 1 })
+      const headers = { 'sec-fetch-dest': 'image', 'sec-fetch-site': 'cross-site' }
+      for (let count = 0; count < 3; count += 1)
+        expect((await new TestBrowser().request(stack.loginUrl, { headers })).status).toBe(403)
+      const opened = { headers: { 'sec-fetch-dest': 'document' } }
+      expect((await new TestBrowser().request(stack.loginUrl, opened)).status).toBe(303)
+    })
+
     test('a burst that is far below the limit passes whole', async () => {
       const stack = await start({ apiRequestsPerMinute: 1_000 })
       const alice = new TestBrowser()
@@ -118,6 +127,8 @@ export function rateLimitsSuite(
 
     test('an address that asks too much is slowed down before its cookie is looked at', async () => {
       const stack = await start({ apiRequestsPerMinutePerAddress: 10 })
+      const alice = new TestBrowser()
+      await alice.signIn(stack.loginUrl, 'alice')
       const statuses: number[] = []
       for (let count = 0; count < 12; count += 1)
         statuses.push((await fetch(`${stack.url}/api/reports`)).status)
@@ -125,6 +136,10 @@ export function rateLimitsSuite(
       const audited = stack.audited().filter(({ action }) => action === 'api_request')
       expect(audited).toMatchObject([{ outcome: 'refused', from: { address: '127.0.0.1' } }])
       expect(audited[0].who).toBeUndefined()
+      // Who shares it can sign out all the same.
+      const cookie = `session_id=${alice.cookie('session_id')!.value}`
+      const signOut = { method: 'POST', headers: { cookie, 'x-tendon-csrf': '1' } }
+      expect((await fetch(`${stack.url}/auth/logout`, signOut)).status).toBe(200)
     })
   })
 }

@@ -110,6 +110,16 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
       expect(stack.upstreamRequests).toHaveLength(0)
     })
 
+    test('signing out wins over a request that waits for the provider with a token that is still good', async () => {
+      stack.clock.skewMs = withinMargin
+      const token = holdTokenEndpoint()
+      const inFlight = me()
+      await token.asked
+      expect((await signOut()).status).toBe(200)
+      expect(await answerOf(await inFlight)).toEqual([401, 'TENDON-BFF-002'])
+      token.letGo()
+    })
+
     test('a refresh that comes back after the signing out brings nothing back to life', async () => {
       stack.clock.skewMs = expired
       const writing = Promise.withResolvers<void>()

@@ -7,7 +7,7 @@ import { platformErrors } from '@tendon/platform/platform-errors.ts'
 import type { EndSessions } from './end-sessions.ts'
 import { bffErrors } from './errors.ts'
 import type { OidcClient } from './oidc-client.ts'
-import { keysTimeoutMs, tokenEndpointTimeoutMs } from './provider-connection.ts'
+import { keysTimeoutMs, providerTimeoutMs, tokenEndpointTimeoutMs } from './provider-connection.ts'
 import { type LoadedSession, renewSession, type Session } from './session.ts'
 import type { SessionStore } from './session-store.ts'
 import { withTimeout } from './with-timeout.ts'
@@ -22,8 +22,8 @@ const defaultTiming: RefreshTiming = { leaseMs: 10_000, requestTimeoutMs: 5_000 
 const pollMs = 50
 /** How long tokens are held that could not be written: a Redis that restarts or fails over takes less. */
 const writeAttemptsMs = 30_000
-/** What a process that stops may need to finish a refresh: the provider's answer, its keys, and the store. */
-export const refreshDrainMs = tokenEndpointTimeoutMs + keysTimeoutMs + writeAttemptsMs
+/** What a process that stops may need to finish a refresh: the provider's answer, its keys, the store, and a revocation. */
+export const refreshDrainMs = tokenEndpointTimeoutMs + keysTimeoutMs + writeAttemptsMs + providerTimeoutMs
 
 /** The session with what a refresh gave; undefined when it is not to have it. */
 type Renew = (session: Session) => Session | undefined
@@ -119,8 +119,8 @@ export function createRefreshTokens(options: {
     const written = await writeWhileAway(current, renew)
     if (written) return written
     refreshes.inc({ outcome: 'signed_out' })
-    await provider.revoke(refreshToken).catch((err) => log.warn({ err }, 'tokens not revoked'))
     await endSessions.one(current.session, current.hash)
+    await provider.revoke(refreshToken).catch((err) => log.warn({ err }, 'tokens not revoked'))
     throw bffErrors.sessionEnded('You have been signed out.')
   }
 
@@ -180,9 +180,10 @@ export function createRefreshTokens(options: {
         )
       } catch (err) {
         const isUnavailable = err instanceof TendonError && err.code === bffErrors.providerUnavailable.code
+        if (!isUnavailable || !isUsable(loaded)) throw err
         // Tokens are renewed early for this: the provider may be away for a moment without anybody noticing.
-        if (isUnavailable && isUsable(loaded)) return loaded
-        throw err
+        if (await sessions.exists(loaded.hash)) return loaded
+        throw bffErrors.sessionEnded('You have been signed out.')
       }
     },
     /**

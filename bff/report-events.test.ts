@@ -128,6 +128,10 @@ test('refuses who is nobody, another customer, an unknown parameter, and one str
   expect(await codeOf('?user_id=bob', cookies.alice)).toEqual([400, 'TENDON-BFF-011'])
   expect(await codeOf('?since=1', cookies.alice)).toEqual([400, 'TENDON-BFF-011'])
   const cookie = await signIn('bob')
+  for (let heads = 0; heads < 13; heads += 1) {
+    const head = await fetch(`${stack.url}/api/events`, { method: 'HEAD', headers: { cookie } })
+    expect([head.status, head.headers.get('content-type')]).toEqual([200, 'text/event-stream'])
+  }
   const streams = await Promise.all(Array.from({ length: 12 }, () => open(cookie)))
   expect(await codeOf('', cookie)).toEqual([429, 'TENDON-BFF-041'])
   streams[0]!.close()

@@ -56,6 +56,8 @@ export function reportEvents(options: {
     if (!parsed.success) throw bffErrors.requestInvalid('query: is not as described.')
     const userId = listenedUser(loaded.session.user, parsed.data.user_id?.[0])
     if (!userId) throw bffErrors.eventsRefused('This login may not hear of the reports of that customer.')
+    // Answered by this route too, and nobody would read the stream.
+    if (c.req.method === 'HEAD') return c.body(null, 200, { 'content-type': 'text/event-stream' })
     if ((bySession.get(loaded.hash) ?? 0) >= streamsPerSession) {
       throw bffErrors.tooManyStreams('This session has too many streams of events open.')
     }

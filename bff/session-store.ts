@@ -113,13 +113,18 @@ export function createSessionStore(options: {
     /**
      * Notes that a person uses the session, which begins its idle time anew; and brings it under the newest key.
      * Whoever writes at the same moment wins: they have read it after this use.
+     * @throws TENDON-BFF-002 when the session has ended at this moment
      */
     async use(loaded: LoadedSession, visit: Visit): Promise<LoadedSession> {
       const { session, hash } = loaded
       const lastUsedAtMs = now()
       const used = await replace(loaded, { ...session, lastUsedAtMs })
-      if (used) await index.note(session, hash, { lastUsedAtMs, ...visit })
-      return used ?? loaded
+      if (used) {
+        await index.note(session, hash, { lastUsedAtMs, ...visit })
+        return used
+      }
+      if (await keyValue.has(sessionKey(hash))) return loaded
+      throw bffErrors.sessionEnded('You have been signed out.')
     },
 
     /** Writes a session back, unless it has ended or changed since it was read: then undefined. */

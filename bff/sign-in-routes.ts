@@ -38,6 +38,12 @@ export function signInRoutes(options: {
   const app = new Hono<HttpEnv>()
 
   app.get('/auth/login', async (c) => {
+    // A page elsewhere could use up the sign-ins of everybody at an address with pictures (Fetch Metadata §2.1).
+    if ((c.req.header('sec-fetch-dest') ?? 'document') !== 'document') {
+      throw bffErrors.crossSiteRefused(
+        'The header Sec-Fetch-Dest says that this is no page that somebody opens.',
+      )
+    }
     await countRequest(c, 'login')
     const target = returnTo.default('/').safeParse(single(c, 'return_to'))
     if (!target.success) {

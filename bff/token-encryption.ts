@@ -24,8 +24,8 @@ export type TokenEncryption = ReturnType<typeof createTokenEncryption>
 /**
  * AES-256-GCM (NIST SP 800-38D) for what is kept outside this process.
  *
- * A new key is put in front of the list and the old one stays until everything under it has expired, so that
- * rotation signs nobody out. Nonces are random: 96 bits are safe for 2^32 values under one key (§8.3).
+ * A new key comes last until all instances have it, then first, and the old one stays until everything under it has
+ * expired, so that rotation signs nobody out. Nonces are random: 96 bits are safe for 2^32 values under one key (§8.3).
  */
 export function createTokenEncryption(keys: EncryptionKey[]) {
   const [newest] = keys
