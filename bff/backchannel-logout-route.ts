@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { TendonError } from '@tendon/platform/errors.ts'
 import { type HttpApp, type HttpEnv, requestLog } from '@tendon/platform/http-app.ts'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
@@ -6,6 +5,7 @@ import { platformErrors } from '@tendon/platform/platform-errors.ts'
 import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import type { Audit } from './audit.ts'
+import { digest } from './digest.ts'
 import type { EndSessions } from './end-sessions.ts'
 import { bffErrors } from './errors.ts'
 import { verifyLogoutToken } from './logout-tokens.ts'
@@ -60,4 +60,4 @@ export function backchannelLogoutRoute(options: {
   return app
 }
 
-const usedKey = (jti: string) => `tendon:logout-token:${createHash('sha256').update(jti).digest('base64url')}`
+const usedKey = (jti: string) => `tendon:logout-token:${digest(jti)}`

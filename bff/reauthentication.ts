@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
+import { digest } from './digest.ts'
 import type { Identity } from './issued-tokens.ts'
 
 /** Longer than providers keep their own sessions. */
@@ -29,5 +29,4 @@ export function createReauthentication(options: { keyValue: KeyValue; now: () =>
 
 const seconds = (ms: number) => Math.floor(ms / 1000)
 
-const reauthenticationKey = (subject: string) =>
-  `tendon:reauthentication:${createHash('sha256').update(subject).digest('base64url')}`
+const reauthenticationKey = (subject: string) => `tendon:reauthentication:${digest(subject)}`

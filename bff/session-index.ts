@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
+import { digest } from './digest.ts'
 import type { Session } from './session.ts'
 import type { TokenEncryption } from './token-encryption.ts'
 import type { Visit } from './visit.ts'
@@ -152,5 +152,3 @@ const accountKey = (subject: string) => `tendon:sessions-of-account:${digest(sub
 const providerSessionKey = (sid: string) => `tendon:sessions-of-sid:${digest(sid)}`
 const usernameKey = (username: string) => `tendon:account-of-username:${digest(username)}`
 const endedKey = (key: string) => `${key}:ended`
-
-const digest = (text: string) => createHash('sha256').update(text).digest('base64url')

@@ -1,5 +1,6 @@
-import { hash as digest, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
+import { digest } from './digest.ts'
 import type { EndSessions } from './end-sessions.ts'
 import { bffErrors } from './errors.ts'
 import type { Identity, IssuedTokens } from './issued-tokens.ts'
@@ -137,7 +138,7 @@ export function createSessionStore(options: {
 
 /** The text is hashed, not the bytes it stands for: base64url has several spellings of the same 32 bytes. */
 function hashSessionId(id: string): string {
-  return digest('sha256', id, 'base64url')
+  return digest(id)
 }
 
 const associatedData = (id: string) => `session:${id}`

@@ -194,6 +194,7 @@ const refusedCodes = new Set([
 ])
 /** The connection broke, at whatever point. */
 const brokenCodes = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'])
+const silentCodes = new Set(['UND_ERR_HEADERS_TIMEOUT'])
 /** RFC 9110 §9.2.2. */
 const idempotentMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
@@ -206,7 +207,7 @@ function canBeSentAgain(method: string, err: unknown): boolean {
 const isUnreachable = (err: unknown) => hasCode(err, refusedCodes) || hasCode(err, brokenCodes)
 
 /** One that takes a request and does not answer is as good as away, but may have done what it was asked. */
-const isSilent = (err: unknown) => hasCode(err, new Set(['UND_ERR_HEADERS_TIMEOUT']))
+const isSilent = (err: unknown) => hasCode(err, silentCodes)
 
 function hasCode(err: unknown, codes: Set<string>): boolean {
   return err instanceof Error && 'code' in err && codes.has(String(err.code))
