@@ -1,15 +1,14 @@
 import { afterAll, expect, test } from 'vitest'
 import { listDeadLetters, retryDeadLetters } from './dead-letter-retry.ts'
+import { nobody } from './known-tables.ts'
 import { createWorld, startServers } from './replica-of-source.fixture.ts'
 
 const servers = await startServers()
 afterAll(() => servers.remove())
 
-const users = `SELECT '' AS user_id WHERE false`
-
 test('what ClickHouse refused is applied once it takes it, in its place among later changes', async () => {
   const items = 'CREATE TABLE items (id integer PRIMARY KEY, v text)'
-  const world = await createWorld(servers, items, [{ name: 'public.items', users }])
+  const world = await createWorld(servers, items, [{ name: 'public.items', users: nobody }])
   const feed = world.newFeed()
   feed.start()
   await feed.caughtUp()
@@ -56,7 +55,7 @@ test('what ClickHouse refused is applied once it takes it, in its place among la
 })
 
 test('a value that did not fit is applied once its column is wide enough, the others stay with their reason', async () => {
-  const narrow = { name: 'public.prices', types: { price: 'Decimal(6, 2)' }, users }
+  const narrow = { name: 'public.prices', types: { price: 'Decimal(6, 2)' }, users: nobody }
   const ddl = 'CREATE TABLE prices (id integer PRIMARY KEY, price numeric NOT NULL)'
   const world = await createWorld(servers, ddl, [narrow])
   const first = world.newFeed()

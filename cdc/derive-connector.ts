@@ -96,12 +96,10 @@ export function deriveConnector(
       'text.domains': [...domains].map(([name, base]) => `${name}=${base}`).join(','),
     }),
 
-    ...Object.fromEntries(
-      ['key', 'value'].flatMap((part) => [
-        [`${part}.converter`, 'org.apache.kafka.connect.json.JsonConverter'],
-        [`${part}.converter.schemas.enable`, 'false'],
-      ]),
-    ),
+    'key.converter': 'org.apache.kafka.connect.json.JsonConverter',
+    'key.converter.schemas.enable': 'false',
+    'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
+    'value.converter.schemas.enable': 'false',
     // Without these three a NULL becomes the column's default.
     'value.converter.replace.null.with.default': 'false',
     'transforms.unwrap.replace.null.with.default': 'false',

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { nobody } from './known-tables.ts'
 
 /** Every type of PostgreSQL, with the values at its edges. */
 export const everyType: Record<string, { type: string; values: string[] }> = {
@@ -165,12 +166,12 @@ export const everyTypeEntries = [
     name: 'public.everything',
     types: { price: 'Decimal(10, 2)', mood: 'LowCardinality(String)' },
     omitColumns: ['secret'],
-    users: `SELECT '' AS user_id WHERE false`,
+    users: nobody,
   },
   {
     name: 'public.required',
     types: { price: 'Decimal(10, 2)' },
-    users: `SELECT '' AS user_id WHERE false`,
+    users: nobody,
   },
 ]
 

@@ -33,6 +33,14 @@ export function createFeedMetrics(metrics: Metrics) {
   const snapshots = metrics.counter('snapshots_total', 'Snapshots taken')
   const sessions = metrics.counter('interruptions_total', 'Times the feed had to connect anew', ['code'])
 
+  /** @param tables of each change */
+  function countChanges(tables: readonly string[]): Iterable<string> {
+    const counts = new Map<string, number>()
+    for (const table of tables) counts.set(table, (counts.get(table) ?? 0) + 1)
+    for (const [table, count] of counts) changes.inc({ table }, count)
+    return counts.keys()
+  }
+
   function sawCommit(table: string, committedMicros: bigint): void {
     visible.observe({ table }, Math.max(0, Date.now() - Number(committedMicros / 1000n)) / 1000)
   }
@@ -41,22 +49,16 @@ export function createFeedMetrics(metrics: Metrics) {
     /** A batch that was read from the WAL in process is visible. */
     stored(batch: EventBatch, seconds: number): void {
       if (batch.eventCount > 0) writes.observe(seconds)
-      const counts = new Map<string, number>()
-      for (const { qualifiedName } of batch.codecs) {
-        counts.set(qualifiedName, (counts.get(qualifiedName) ?? 0) + 1)
-      }
+      const tables = countChanges(batch.codecs.map(({ qualifiedName }) => qualifiedName))
       const newest = batch.newest?.committedAt ?? 0n
-      for (const [table, count] of counts) {
-        changes.inc({ table }, count)
-        if (newest > 0n) sawCommit(table, newest)
-      }
+      if (newest > 0n) for (const table of tables) sawCommit(table, newest)
     },
     /** Changes that came by Kafka are visible. */
     received(messages: readonly ChangeMessage[]): void {
+      countChanges(messages.map(({ table }) => table))
       let last: ChangeMessage | undefined
       for (const message of messages) {
         const { table, op, committedAt } = message
-        changes.inc({ table })
         // Rows of a snapshot carry the time of the snapshot. Of a transaction one row is enough.
         if (op === 'r' || (last?.committedAt === committedAt && last.table === table)) continue
         last = message

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
+import { nobody } from './known-tables.ts'
 
 /**
  * Tables whose rows many sessions fight for: a key, a foreign key and a unique column to wait on, values that an UPDATE
@@ -16,7 +17,7 @@ export const hammerTables = `
 
 export const hammerEntries = ['seats', 'whole', 'guests', 'journal'].map((name) => ({
   name: `public.${name}`,
-  users: `SELECT '' AS user_id WHERE false`,
+  users: nobody,
 }))
 
 const keys = 90

@@ -33,7 +33,8 @@ export async function readKnownTables(
         name: table,
         omitColumns: omit_columns,
         types,
-        users,
+        // As it was written down before there was a SELECT for it.
+        users: users || nobody,
       })),
   ]
 }

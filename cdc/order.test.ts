@@ -1,4 +1,5 @@
 import { afterAll, expect, test } from 'vitest'
+import { nobody } from './known-tables.ts'
 import { createWorld, startServers, withConnection } from './replica-of-source.fixture.ts'
 
 const servers = await startServers()
@@ -6,7 +7,7 @@ afterAll(() => servers.remove())
 
 test('two transactions that race for one key end as the source ends, where the order of LSNs would lose the row', async () => {
   const world = await createWorld(servers, 'CREATE TABLE seats (id integer PRIMARY KEY, holder text)', [
-    { name: 'public.seats', users: `SELECT '' AS user_id WHERE false` },
+    { name: 'public.seats', users: nobody },
   ])
   const ids = [1, 2, 3, 4, 5]
   await world.sql.query(`INSERT INTO seats SELECT id, 'old' FROM generate_series(1, 5) AS id`)

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { nobody } from './known-tables.ts'
 import type { CreateWorld, World } from './replica-of-source.fixture.ts'
 
 /** Counts the rows all the time. */
@@ -24,7 +25,7 @@ function readOn(world: World): { stop(): Promise<{ lowest: number; reads: number
 
 /** What every feed must do when tables change their shape while it runs. */
 export function testSchemaChanges(createWorld: CreateWorld): void {
-  const entries = [{ name: 'public.items', users: `SELECT '' AS user_id WHERE false` }]
+  const entries = [{ name: 'public.items', users: nobody }]
 
   /** Changes of a table's shape, each with changes of rows before and after it. */
   const changes: Record<string, string> = {

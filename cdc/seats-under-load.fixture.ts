@@ -1,10 +1,11 @@
+import { nobody } from './known-tables.ts'
 import { withConnection } from './replica-of-source.fixture.ts'
 
 /** A table with a key of two columns, and rows that four writers can go on changing. */
 export const seats = `CREATE TABLE seats (id integer, row text, holder text, PRIMARY KEY (id, row));
   INSERT INTO seats SELECT n, 'row ' || n % 7, 'holder ' || n FROM generate_series(1, 5000) n`
 
-export const seatsEntries = [{ name: 'public.seats', users: `SELECT '' AS user_id WHERE false` }]
+export const seatsEntries = [{ name: 'public.seats', users: nobody }]
 
 /** Runs while four connections insert, update, delete, move and roll back, each in rows of its own. */
 export async function underLoad<Result>(url: string, run: () => Promise<Result>): Promise<Result> {

@@ -1,13 +1,13 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { warehouseErrors } from '@tendon/warehouse/errors.ts'
 import { afterAll, expect, test } from 'vitest'
+import { nobody } from './known-tables.ts'
 import { createWorld, startServers, withConnection } from './replica-of-source.fixture.ts'
 
 const servers = await startServers()
 afterAll(() => servers.remove())
 
-const users = `SELECT '' AS user_id WHERE false`
-const entry = (name: string) => ({ name: `public.${name}`, users })
+const entry = (name: string) => ({ name: `public.${name}`, users: nobody })
 const counters = 'CREATE TABLE counters (id integer PRIMARY KEY, n integer NOT NULL)'
 
 test('between the snapshot and the stream there is no gap and no double, while four writers write', async () => {

@@ -1,5 +1,6 @@
 import { startTestPostgres, type TestPostgres } from '@tendon/sources/test-database.fixture.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { nobody } from './known-tables.ts'
 import { connectSource } from './postgres-connection.ts'
 import { readSourceTables } from './source-catalog.ts'
 
@@ -10,7 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => postgres?.remove())
 
-const entry = { name: 'public.places', users: `SELECT '' AS user_id WHERE false` }
+const entry = { name: 'public.places', users: nobody }
 
 test('a key that rows may swap within a transaction is refused, and another index will do', async () => {
   const source = await connectSource(await postgres.freshDatabase())

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { createKafkaClient } from '@tendon/cdc/kafka-client.ts'
 import { createKafkaWorld } from '@tendon/cdc/kafka-world.fixture.ts'
+import { nobody } from '@tendon/cdc/known-tables.ts'
 import type { World } from '@tendon/cdc/replica-of-source.fixture.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
@@ -32,7 +33,7 @@ export const chainCase: BenchCase = {
 }
 
 const ddl = `CREATE TABLE ticks (id bigint PRIMARY KEY, v text NOT NULL, at timestamptz NOT NULL DEFAULT now())`
-const entries = [{ name: 'public.ticks', users: `SELECT '' AS user_id WHERE false` }]
+const entries = [{ name: 'public.ticks', users: nobody }]
 
 const newestTick = defineQuery({
   name: 'bench-newest-tick',
