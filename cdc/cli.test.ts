@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { freePort } from '@tendon/platform/free-port.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { CdcFeed } from './feed-supervisor.ts'
 import { registry } from './registry.ts'
@@ -36,8 +37,12 @@ afterAll(async () => {
 
 type Outcome = { code: number; stdout: string; stderr: string }
 
-async function cdc(...argv: string[]): Promise<Outcome> {
-  const run = promisify(execFile)(process.execPath, [join(import.meta.dirname, 'cli.ts'), ...argv], { env })
+const cdc = (...argv: string[]) => cdcWith({}, ...argv)
+
+async function cdcWith(more: Record<string, string>, ...argv: string[]): Promise<Outcome> {
+  const run = promisify(execFile)(process.execPath, [join(import.meta.dirname, 'cli.ts'), ...argv], {
+    env: { ...env, ...more },
+  })
   return run.then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
     (failure: Outcome) => failure,
@@ -81,6 +86,24 @@ test('verify proves equality, names what differs, and heals it', async () => {
     stderr: expect.stringContaining('comparing public.prosthesis_models again'),
   })
 })
+
+test('that nobody could be told of a repair is said, and how they are', async () => {
+  await world.sql.query(`
+    INSERT INTO customers (full_name, email, date_of_birth, address, locale, time_zone)
+    VALUES ('Ada', 'ada@example.org', '1980-01-01', '{}', 'en', 'UTC')`)
+  feed.start()
+  await feed.caughtUp()
+  await world.warehouse.command(
+    "ALTER TABLE crm.customers UPDATE time_zone = 'Asia/Tokyo' WHERE 1 SETTINGS mutations_sync = 1",
+  )
+  const nobody = `http://127.0.0.1:${await freePort('127.0.0.1')}`
+  const reports = { REPORTS_SERVICE_URL: nobody, OIDC_ISSUER: nobody, CDC_CLIENT_SECRET: 'secret' }
+  expect(await cdcWith(reports, 'verify', 'customers', '--repair')).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/resync.*TENDON-CDC-026/),
+  })
+  expect(await cdc('verify', 'customers')).toMatchObject({ code: 0 })
+}, 60_000)
 
 test('resync and replay rebuild a replica', async () => {
   feed.start()

@@ -9,7 +9,7 @@ import { cdcErrors } from './errors.ts'
 import type { Commits } from './kafka-progress.ts'
 import { versionAt } from './lsn.ts'
 import type { KafkaConfig } from './options.ts'
-import { type Position, readNewestVersion, readPosition, writePosition } from './positions.ts'
+import { isLogged, type Position, readNewestVersion, readPosition, writePosition } from './positions.ts'
 import { ReplicationConnection } from './replication-connection.ts'
 import { dropSlot, identifySystem, readSlot } from './replication-slot.ts'
 import { forgetSnapshot, readFinishedSnapshots } from './snapshot-record.ts'
@@ -122,14 +122,16 @@ async function lostOffsets(warehouse: Warehouse, isStreaming: boolean): Promise<
   return cdcErrors.slotLost('The connector does not know any more what it has read.')
 }
 
-/** ClickHouse's own offsets are Kafka's to keep: a warehouse that was restored would go on behind the gap. */
+/**
+ * ClickHouse's own offsets are Kafka's to keep: a warehouse that was restored would go on behind the gap. What it reads
+ * then is newer than what it lacks, so it is asked for the very change that it had.
+ */
 async function lostByWarehouse(
   warehouse: Warehouse,
   stored: Position,
   { newestVersion }: Commits,
 ): Promise<TendonError | undefined> {
-  if (newestVersion <= stored.version || newestVersion <= (await readNewestVersion(warehouse)))
-    return undefined
+  if (newestVersion <= stored.version || (await isLogged(warehouse, newestVersion))) return undefined
   return cdcErrors.warehouseBehindSlot('The warehouse lacks changes that were visible in it before.')
 }
 

@@ -151,4 +151,10 @@ export const cdcErrors = defineErrors('CDC', {
     title: 'Debezium cannot read a change',
     help: 'Nothing to do: the connector is made anew, and every table read again. Why is in the log; most often a column had got another type by then.',
   },
+  untold: {
+    number: 26,
+    status: 503,
+    title: 'What reports show has changed, and nobody was told',
+    help: 'Once reports-service answers again: `npm run cdc -- resync <table>` tells everybody whom its rows concern.',
+  },
 })

@@ -10,6 +10,12 @@ import { readWalEnd } from './source-position.ts'
 /** How often the source is asked for its position while somebody waits for the feed to catch up. */
 const askIntervalMs = 20
 
+/**
+ * After a change that cannot be read everything is read again. If it is not the last of its kind, twice as much time
+ * passes before each next time, within an hour of the one before.
+ */
+const [firstPauseMs, longestPauseMs, forgottenAfterMs] = [500, 15 * 60_000, 60 * 60_000]
+
 export type FeedStatus = {
   state: FeedState
   /** Everything committed below it is visible, and its users are invalidated: `16/B374D848`. */
@@ -75,6 +81,8 @@ export function superviseFeed(options: {
   }
 
   async function keepRunning(): Promise<void> {
+    let unreadable = 0
+    let unreadableAt = Number.NEGATIVE_INFINITY
     for (let attempt = 0; !stopping.signal.aborted; attempt++) {
       try {
         await runSession({
@@ -101,9 +109,18 @@ export function superviseFeed(options: {
         onInterrupted(problem.code)
         state = 'waiting'
         log.warn({ err, attempt }, 'the feed was interrupted, connecting anew')
+        if (problem.code === cdcErrors.changeUnreadable.code) {
+          unreadable = performance.now() - unreadableAt < forgottenAfterMs ? unreadable + 1 : 0
+          unreadableAt = performance.now()
+          await pause(Math.min(firstPauseMs * 2 ** unreadable, longestPauseMs))
+        }
       }
-      await delay(pauseMs(attempt), undefined, { signal: stopping.signal }).catch(() => {})
+      await pause(pauseMs(attempt))
     }
+  }
+
+  async function pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: stopping.signal }).catch(() => {})
   }
 
   async function sourcePosition(): Promise<bigint> {

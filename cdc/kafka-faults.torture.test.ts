@@ -3,10 +3,11 @@ import { startNativeStack } from '@tendon/platform/test-native-stack.fixture.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runCli, type ServiceProcess, startService } from './cdc-process.fixture.ts'
 import type { CdcFeed } from './feed-supervisor.ts'
-import { hammerEntries, hammerTables, startHammer } from './hammer.fixture.ts'
+import { hammerEntries, hammerTables } from './hammer.fixture.ts'
 import { createKafkaWorld, type KafkaWorld } from './kafka-world.fixture.ts'
 import { crmSchema, reportsInSource, startClinic } from './patients.fixture.ts'
 import { registry } from './registry.ts'
+import { seconds, strikeUnderLoad } from './strike.fixture.ts'
 import { startToldReports } from './told-reports.fixture.ts'
 
 /** How often each fault strikes; the load goes on meanwhile. */
@@ -50,24 +51,10 @@ test.each(Object.entries(faults))(
   '%s under load: nothing is lost, every replica equals its source',
   async (name, strike) => {
     for (let nth = 0; nth < strikes; nth++) {
-      const hammer = startHammer(world.url, { pauseMs: 50 })
-      try {
-        await expect.poll(() => hammer.commits(), { timeout: 60_000 }).toBeGreaterThan(200)
-        const before = hammer.commits()
-        const struckAt = performance.now()
+      await strikeUnderLoad(name, world, async () => {
         await strike()
-        const upAt = performance.now()
-        await feed.caughtUp()
-        const recoveredAt = performance.now()
-        await hammer.stop()
-        process.stdout.write(
-          `${name}: servers up after ${seconds(upAt - struckAt)}, caught up after ${seconds(recoveredAt - struckAt)}, ` +
-            `${hammer.commits() - before} transactions meanwhile\n`,
-        )
-      } finally {
-        await hammer.stop()
-      }
-      expect(await world.differences(feed)).toEqual([])
+        return feed
+      })
     }
     expect(await world.rows('SELECT topic, reason FROM cdc.dead_letters')).toEqual([])
   },
@@ -131,5 +118,3 @@ test(
   },
   300_000 * strikes,
 )
-
-const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`

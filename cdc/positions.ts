@@ -88,6 +88,19 @@ export async function readNewestVersion(warehouse: Warehouse): Promise<bigint> {
   return row?.version ?? 0n
 }
 
+const eventsOfVersion = defineQuery({
+  name: 'events-of-version',
+  sql: 'SELECT toUInt32(count()) AS n FROM cdc.events WHERE version = {version:UInt128}',
+  params: z.object({ version: z.string() }),
+  row: z.object({ n: z.int() }),
+})
+
+/** Whether a change is in the log. */
+export async function isLogged(warehouse: Warehouse, version: bigint): Promise<boolean> {
+  const [row] = await warehouse.query(eventsOfVersion, { version: version.toString() })
+  return row!.n > 0
+}
+
 /** `2026-01-02T03:04:05.678901Z` from microseconds since 1970. */
 export function isoTime(micros: bigint): string {
   const millis = micros / 1000n

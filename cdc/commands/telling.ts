@@ -1,6 +1,7 @@
 import { type Config, ConfigError, optionalOptions } from '@tendon/platform/config.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type { TableChanges } from '../concerned-users.ts'
+import { cdcErrors } from '../errors.ts'
 import { createAttachedInvalidate, insistently } from '../invalidate.ts'
 import { reportsOptions } from '../options.ts'
 import { tellUsers, type Versions } from '../tell-users.ts'
@@ -9,6 +10,7 @@ import { tellUsers, type Versions } from '../tell-users.ts'
 export const tellingOptions = optionalOptions(reportsOptions)
 
 type Telling = {
+  /** @throws TENDON-CDC-026: what was changed stays so, and doing it again would find nothing to change */
   tell(changes: Iterable<TableChanges>, versions: Versions): Promise<void>
   /** Says on standard error how many users were told, or that nobody was. */
   report(): void
@@ -38,7 +40,13 @@ export function createTelling(config: Config<typeof tellingOptions>, warehouse: 
   let told = 0
   return {
     async tell(changes, versions) {
-      told += await tellUsers({ warehouse, changes, versions, invalidate, signal })
+      const all = [...changes]
+      told += await tellUsers({ warehouse, changes: all, versions, invalidate, signal }).catch(
+        (cause: unknown) => {
+          const tables = all.map(({ entry }) => entry.name).join(', ')
+          throw cdcErrors.untold(`Whose reports show ${tables} was not told of its change.`, { cause })
+        },
+      )
     },
     report: () => say(`users told that their reports have changed: ${told}`),
   }
