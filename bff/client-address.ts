@@ -44,10 +44,16 @@ export function createClientAddress(trustedProxies: string[]): ClientAddress {
     if (trustedProxies.length === 0 || !isTrusted(peer)) return peer
     const forwarded = (c.req.header('x-forwarded-for') ?? '')
       .split(',')
-      .map((part) => plainAddress(part.trim()))
+      .map((part) => plainAddress(withoutPort(part.trim())))
     const client = forwarded.findLast((address) => !isTrusted(address))
     return client && isIP(client) ? client : peer
   }
+}
+
+/** Some proxies write the port too, as RFC 7239 §6 has it: `192.0.2.7:4711`, `[2001:db8::7]:4711`. */
+function withoutPort(text: string): string {
+  const [, inBrackets, beforePort] = /^(?:\[(.+)\]|([^:]+))(?::\d+)?$/.exec(text) ?? []
+  return inBrackets ?? beforePort ?? text
 }
 
 /** IPv4 without the form it has on a socket for both. */

@@ -10,6 +10,7 @@ import { logLevels } from '@tendon/platform/log.ts'
 import { redisUrlOption } from '@tendon/platform/redis-connection.ts'
 import { z } from 'zod'
 import { trustedProxiesOption } from './client-address.ts'
+import { publicUrlOption } from './public-url.ts'
 import { encryptionKeysOption } from './token-encryption.ts'
 
 /** Scheme, host and port, several with commas between. */
@@ -45,8 +46,8 @@ export const bffOptions = defineOptions({
   publicUrl: {
     env: 'PUBLIC_URL',
     flag: 'public-url',
-    type: z.url().transform((url) => new URL(url).origin),
-    help: 'Address that browsers use, as in https://reports.example.com; cookies are Secure when it is https.',
+    type: publicUrlOption,
+    help: 'Address that browsers use, as https://reports.example.com; by http on a network of your own alone.',
   },
   oidcIssuer: { env: 'OIDC_ISSUER', type: urlOption, help: 'Issuer of the tokens, as they name it.' },
   oidcInternalUrl: {

@@ -1,15 +1,15 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { TestBrowser } from './test-browser.fixture.ts'
-import { type StackOptions, startTestStack } from './test-stack.fixture.ts'
+import { type StackOptions, startSuiteStack } from './test-stack.fixture.ts'
 
 /** Limits hold for all instances together. The clock is not turned: a minute is longer than the test. */
 export function rateLimitsSuite(
   name: string,
-  options: Pick<StackOptions, 'openKeyValue' | 'openRedis'> & { isShared: boolean },
+  options: Pick<StackOptions, 'openProvider' | 'openKeyValue' | 'openRedis'> & { isShared: boolean },
 ): void {
   describe(`rate limits: ${name}`, () => {
     async function start(config: NonNullable<StackOptions['config']>) {
-      const stack = await startTestStack({ ...options, config })
+      const stack = await startSuiteStack({ ...options, config })
       onTestFinished(() => stack.stop())
       return stack
     }
@@ -38,8 +38,12 @@ export function rateLimitsSuite(
       const headers = { 'sec-fetch-dest': 'image', 'sec-fetch-site': 'cross-site' }
       for (let count = 0; count < 3; count += 1)
         expect((await new TestBrowser().request(stack.loginUrl, { headers })).status).toBe(403)
+      const callbackUrl = `${stack.url}/callback?state=x`
+      for (let count = 0; count < 3; count += 1)
+        expect((await new TestBrowser().request(callbackUrl, { headers })).status).toBe(403)
       const opened = { headers: { 'sec-fetch-dest': 'document' } }
       expect((await new TestBrowser().request(stack.loginUrl, opened)).status).toBe(303)
+      expect((await new TestBrowser().request(callbackUrl, opened)).status).toBe(400)
     })
 
     test('a burst that is far below the limit passes whole', async () => {

@@ -38,12 +38,6 @@ export function signInRoutes(options: {
   const app = new Hono<HttpEnv>()
 
   app.get('/auth/login', async (c) => {
-    // A page elsewhere could use up the sign-ins of everybody at an address with pictures (Fetch Metadata §2.1).
-    if ((c.req.header('sec-fetch-dest') ?? 'document') !== 'document') {
-      throw bffErrors.crossSiteRefused(
-        'The header Sec-Fetch-Dest says that this is no page that somebody opens.',
-      )
-    }
     await countRequest(c, 'login')
     const target = returnTo.default('/').safeParse(single(c, 'return_to'))
     if (!target.success) {
@@ -95,8 +89,14 @@ export function signInRoutes(options: {
     throw bffErrors.signInFailed('The identity provider did not ask for the password.')
   }
 
-  function countRequest(c: Context<HttpEnv>, kind: 'login' | 'callback'): Promise<void> {
-    return limits.take(kind, clientAddress(c), () => audit(c, { ...tooManyRequests, action: 'sign_in' }))
+  async function countRequest(c: Context<HttpEnv>, kind: 'login' | 'callback'): Promise<void> {
+    // A page elsewhere could use up the sign-ins of everybody at an address with pictures (Fetch Metadata §2.1).
+    if ((c.req.header('sec-fetch-dest') ?? 'document') !== 'document') {
+      throw bffErrors.crossSiteRefused(
+        'The header Sec-Fetch-Dest says that this is no page that somebody opens.',
+      )
+    }
+    await limits.take(kind, clientAddress(c), () => audit(c, { ...tooManyRequests, action: 'sign_in' }))
   }
 
   app.onError((err, c) => {

@@ -204,6 +204,16 @@ export function signInSuite(name: string, options: StackOptions = {}): void {
       await refused(attacker, injected, 'TENDON-BFF-006')
     })
 
+    test('a code that was used is no good under a new state, in its own browser either', async () => {
+      const browser = new TestBrowser()
+      const callback = await untilCallback(browser)
+      expect((await browser.request(callback)).status).toBe(303)
+      browser.clear(stack.url)
+      const begun = await browser.request(stack.loginUrl)
+      const { searchParams } = new URL(begun.headers.get('location')!)
+      await refused(browser, changed(callback, 'state', searchParams.get('state')!), 'TENDON-BFF-006')
+    })
+
     test("the provider's refusal is shown as text, with a code", async () => {
       for (const payload of [
         '<script>alert(1)</script>',

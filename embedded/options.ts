@@ -1,3 +1,4 @@
+import { publicUrlOption } from '@tendon/bff/public-url.ts'
 import { cdcOptions } from '@tendon/cdc/options.ts'
 import {
   booleanOption,
@@ -13,12 +14,6 @@ import { redisUrlOption } from '@tendon/platform/redis-connection.ts'
 import { signingKeys } from '@tendon/platform/url-signature.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import { z } from 'zod'
-
-/** Scheme, host and port: the product has the whole of its public address, so a path would lead nowhere. */
-const originOption = z
-  .url({ protocol: /^https?$/, error: 'not an http or https address', abort: true })
-  .refine((url) => new URL(url).href === `${new URL(url).origin}/`, 'not an address without a path')
-  .transform((url) => new URL(url).origin)
 
 /** Each address attaches a real server in place of the embedded part; they can be set in any mix. */
 export const embeddedOptions = defineOptions({
@@ -39,7 +34,7 @@ export const embeddedOptions = defineOptions({
   publicUrl: {
     env: 'PUBLIC_URL',
     flag: 'public-url',
-    type: originOption,
+    type: publicUrlOption,
     optional: true,
     help: 'Address that browsers use, without a path, when not http://localhost:<port> (a tunnel, a container).',
   },

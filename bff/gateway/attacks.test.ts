@@ -1,0 +1,3 @@
+import { attacksSuite } from './attacks.suite.ts'
+
+attacksSuite('embedded provider', {})
