@@ -3,14 +3,13 @@ import { createKafkaClient } from '@tendon/cdc/kafka-client.ts'
 import { createKafkaWorld } from '@tendon/cdc/kafka-world.fixture.ts'
 import { nobody } from '@tendon/cdc/known-tables.ts'
 import type { World } from '@tendon/cdc/replica-of-source.fixture.ts'
-import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import pg from 'pg'
 import { z } from 'zod'
 import type { BenchCase, BenchContext } from '../bench-case.ts'
 import { readServerVersions } from '../embedded-servers.ts'
-import { ownCpuSeconds, pssBytes, treeCpuSeconds } from '../processes.ts'
-import { type Measurement, measured, measuredLatency } from '../results.ts'
+import { ownCpuSeconds, processTree, pssBytes, treeCpuSeconds } from '../processes.ts'
+import { type Measurement, measured, measuredLatency, measuredRepeatedly } from '../results.ts'
 import { stackPids } from '../stack-processes.ts'
 
 const rates = [
@@ -21,6 +20,7 @@ const rates = [
 /** What 200 changes a second come to in ten minutes. */
 const backlogRows = 120_000
 const rowsOfTransaction = 200
+const repetitions = 3
 const idleSeconds = 10
 const arrivesWithinMs = 180_000
 
@@ -42,17 +42,17 @@ const newestTick = defineQuery({
   row: z.object({ id: z.coerce.number<string>() }),
 })
 
-const updatedTicks = defineQuery({
-  name: 'bench-updated-ticks',
-  sql: 'SELECT count() AS n FROM crm.ticks FINAL WHERE v = {v:String}',
-  params: z.object({ v: z.string() }),
+const tickHasValue = defineQuery({
+  name: 'bench-tick-has-value',
+  sql: 'SELECT count() AS n FROM crm.ticks WHERE id = {id:UInt64} AND v = {v:String}',
+  params: z.object({ id: z.int(), v: z.string() }),
   row: z.object({ n: z.coerce.number<string>() }),
 })
 
 async function measureChain({ scope, log, say }: BenchContext) {
   const world = await createKafkaWorld(ddl, entries)
   scope.defer(() => world.close())
-  const feed = world.newFeed()
+  let feed = world.newFeed()
   feed.start()
   await feed.caughtUp()
 
@@ -70,7 +70,7 @@ async function measureChain({ scope, log, say }: BenchContext) {
 
   await feed.caughtUp()
   const pids = await stackPids()
-  measurements.push(...(await idleCpu(pids)), ...(await memory(pids)))
+  measurements.push(...(await idleCpu(pids)), ...(await memory(pids, world.clickHouse.pid() ?? 0)))
 
   say(`${backlogRows.toLocaleString('en')} rows, and a backlog of as many changes`)
   await world.sql.query(
@@ -78,43 +78,54 @@ async function measureChain({ scope, log, say }: BenchContext) {
     [nextId, backlogRows],
   )
   await feed.caughtUp()
-  const connect = connectorAt(process.env.KAFKA_CONNECT_URL!, world.slotName)
-  await connect.pause()
-  await changeInTransactions(world.sql, nextId, 'new')
-  const kafka = createKafkaClient(process.env.KAFKA_BROKERS!.split(','), log)
-  const admin = kafka.admin()
-  await admin.connect()
-  scope.defer(() => admin.disconnect())
-  const topic = `${world.slotName}.public.ticks`
+  const backlog = await openBacklog({ scope, log }, world, nextId)
+  const alone: number[] = []
+  const whole: number[] = []
+  const addedSeconds: number[] = []
+  const cpu = new Map<string, number[]>()
+  for (let repetition = 0; repetition <= repetitions; repetition++) {
+    const isWarmUp = repetition === 0
+    // The same connector, the same WAL, and nobody who reads the topic.
+    await feed.stop()
+    await world.warehouse.command('DETACH TABLE cdc.kafka_messages')
+    const ofAlone = await backlog.drain(backlog.inTopic)
+    await world.warehouse.command('ATTACH TABLE cdc.kafka_messages')
+    feed = world.newFeed()
+    feed.start()
+    await feed.caughtUp()
 
-  // Debezium alone: the same connector, the same WAL, and nobody who reads the topic.
-  await feed.stop()
-  await world.warehouse.command('DETACH TABLE cdc.kafka_messages')
-  const alone = await drained(connect, async () => endOf(await admin.fetchTopicOffsets(topic)), backlogRows)
-  await world.warehouse.command('ATTACH TABLE cdc.kafka_messages')
-  const second = world.newFeed()
-  second.start()
-  await second.caughtUp()
-
-  await connect.pause()
-  await changeInTransactions(world.sql, nextId, 'newer')
-  const cpuBefore = await cpuOf(pids)
-  const whole = await drainedTo(connect, async () => countUpdated(world.warehouse, 'newer'), backlogRows)
-  const caughtUpFrom = performance.now()
-  await second.caughtUp()
-  const cpuAfter = await cpuOf(pids)
+    const cpuBefore = await cpuOf(pids)
+    const ofWhole = await backlog.drain(backlog.visible)
+    const visibleAt = performance.now()
+    await feed.caughtUp()
+    const cpuAfter = await cpuOf(pids)
+    say(
+      `${isWarmUp ? 'to warm up: ' : ''}${ofAlone.toFixed(0)} rows/s alone, ${ofWhole.toFixed(0)} by the whole chain`,
+    )
+    if (isWarmUp) continue
+    alone.push(ofAlone)
+    whole.push(ofWhole)
+    addedSeconds.push((performance.now() - visibleAt) / 1000)
+    for (const [name, after] of cpuAfter)
+      cpu.set(name, [...(cpu.get(name) ?? []), after - (cpuBefore.get(name) ?? 0)])
+  }
+  const ratios = whole.map((rate, i) => rate / alone[i]!)
   measurements.push(
-    measured('Debezium alone into Kafka', alone, 'rows/s'),
-    measured('whole chain, until visible', whole, 'rows/s'),
-    measured('whole chain against Debezium alone', whole / alone, '×', { atLeast: 0.9 }),
-    measured('a backlog of ten minutes at 200 changes/s: until visible', backlogRows / whole, 's'),
-    measured(
-      'the same: until every user is told and the position stored, in addition',
-      (performance.now() - caughtUpFrom) / 1000,
+    measuredRepeatedly('Debezium alone into Kafka', alone, 'rows/s'),
+    measuredRepeatedly('whole chain, until visible', whole, 'rows/s'),
+    measuredRepeatedly('whole chain against Debezium alone', ratios, '×', { atLeast: 0.9 }),
+    measuredRepeatedly(
+      'a backlog of ten minutes at 200 changes/s: until visible',
+      whole.map((rate) => backlogRows / rate),
       's',
     ),
-    ...[...cpuAfter].map(([name, after]) =>
-      measured(`that backlog: CPU of ${name}`, after - (cpuBefore.get(name) ?? 0), 'CPU s'),
+    measuredRepeatedly(
+      'the same: until every user is told and the position stored, in addition',
+      addedSeconds,
+      's',
+    ),
+    ...[...cpu].map(([name, samples]) =>
+      measuredRepeatedly(`that backlog: CPU of ${name}`, samples, 'CPU s'),
     ),
   )
   return { measurements, servers: await readServerVersions(world.sql, world.warehouse) }
@@ -192,41 +203,60 @@ function connectorAt(url: string, name: string) {
   }
 }
 
-type PausedConnector = ReturnType<typeof connectorAt>
-
-const endOf = (partitions: { high: string }[]) => partitions.reduce((sum, { high }) => sum + Number(high), 0)
-
-/** From the first message that appears to the last. @returns rows a second */
-async function drained(
-  connector: PausedConnector,
-  count: () => Promise<number>,
-  rows: number,
-): Promise<number> {
-  const before = await count()
-  return drainedTo(connector, async () => (await count()) - before, rows)
+type Place = {
+  /** Whether a change has arrived: that of the first row, or that of the last, which comes last. */
+  has(which: 'first' | 'last', v: string): Promise<boolean>
 }
 
-async function drainedTo(
-  connector: PausedConnector,
-  count: () => Promise<number>,
-  rows: number,
-): Promise<number> {
-  await connector.resume()
-  const resumedAt = performance.now()
-  let startedAt: number | undefined
-  for (;;) {
-    const done = await count()
-    const now = performance.now()
-    if (done > 0) startedAt ??= now
-    if (done >= rows) return rows / ((now - (startedAt ?? resumedAt)) / 1000)
-    if (now - resumedAt > arrivesWithinMs) throw new Error(`${done} of ${rows} changes arrived.`)
-    await delay(20)
+/** Rows that are changed while the connector is paused, and then waited for. */
+async function openBacklog(
+  { scope, log }: Pick<BenchContext, 'scope' | 'log'>,
+  world: World,
+  firstId: number,
+) {
+  const connector = connectorAt(process.env.KAFKA_CONNECT_URL!, world.slotName)
+  const admin = createKafkaClient(process.env.KAFKA_BROKERS!.split(','), log).admin()
+  await admin.connect()
+  scope.defer(() => admin.disconnect())
+  const topic = `${world.slotName}.public.ticks`
+  const endOfTopic = async () =>
+    (await admin.fetchTopicOffsets(topic)).reduce((sum, { high }) => sum + Number(high), 0)
+  let endBefore = 0
+  let round = 0
+  const inTopic: Place = {
+    has: async (which) => (await endOfTopic()) >= endBefore + (which === 'first' ? 1 : backlogRows),
   }
-}
-
-async function countUpdated(warehouse: Warehouse, v: string): Promise<number> {
-  const [row] = await warehouse.query(updatedTicks, { v })
-  return row?.n ?? 0
+  // By the key of one row: a count of what is visible would read all rows again and again, at the chain's cost.
+  const visible: Place = {
+    async has(which, v) {
+      const id = which === 'first' ? firstId : firstId + backlogRows - 1
+      const [row] = await world.warehouse.query(tickHasValue, { id, v })
+      return row!.n > 0
+    },
+  }
+  return {
+    inTopic,
+    visible,
+    /** @returns rows a second, from the first that arrives to the last */
+    async drain(place: Place): Promise<number> {
+      await connector.pause()
+      round += 1
+      const v = `round ${round}`
+      await changeInTransactions(world.sql, firstId, v)
+      endBefore = await endOfTopic()
+      await connector.resume()
+      const resumedAt = performance.now()
+      const arrivedAt = async (which: 'first' | 'last') => {
+        while (!(await place.has(which, v))) {
+          if (performance.now() - resumedAt > arrivesWithinMs) throw new Error('Changes do not arrive.')
+          await delay(20)
+        }
+        return performance.now()
+      }
+      const firstAt = await arrivedAt('first')
+      return backlogRows / (((await arrivedAt('last')) - firstAt) / 1000)
+    },
+  }
 }
 
 const chainParts = ['crm', 'kafka', 'connect']
@@ -251,10 +281,18 @@ async function idleCpu(pids: Map<string, number>): Promise<Measurement[]> {
   )
 }
 
-async function memory(pids: Map<string, number>): Promise<Measurement[]> {
+async function memory(pids: Map<string, number>, clickHousePid: number): Promise<Measurement[]> {
+  // PostgreSQL has a process for each connection; the worker has all others as its children.
+  const trees = await Promise.all(
+    [
+      ...chainParts.map((name) => [name, pids.get(name) ?? 0] as const),
+      ['clickhouse', clickHousePid] as const,
+    ].map(async ([name, pid]) => [name, (await processTree(pid)).map((found) => found.pid)] as const),
+  )
   return Promise.all(
-    ['kafka', 'connect'].map(async (name) =>
-      measured(`memory of ${name}`, (await pssBytes(pids.get(name) ?? 0)) / 1e6, 'MB'),
-    ),
+    [...trees, ['worker', [process.pid]] as const].map(async ([name, all]) => {
+      const bytes = (await Promise.all(all.map(pssBytes))).reduce((sum, one) => sum + one, 0)
+      return measured(`memory of ${name}`, bytes / 1e6, 'MB')
+    }),
   )
 }
