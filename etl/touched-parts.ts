@@ -21,7 +21,8 @@ export type TouchedDays = {
   pairs: number
 }
 
-const windowsOfPart = 2_000
+/** A part costs some seven statements at ClickHouse, 12 ms each, and a part written in each of five tables. */
+const windowsOfPart = 4_000
 
 /** Which days within the bounds, where their owners live, hold the touched times. */
 export function touchedDays(
@@ -61,8 +62,9 @@ function addDays(
 }
 
 /**
- * Cuts the touched days into parts of a bounded size. Each prosthesis is in one part alone, that of the chip it has now:
- * no row of the statistics is written twice by one run, once as gone and once as there, under the same version.
+ * Cuts the touched days into parts of about the same, bounded size. Each prosthesis is in one part alone, that of the
+ * chip it has now: no row of the statistics is written twice by one run, once as gone and once as there, under the same
+ * version.
  */
 export function* cutIntoParts(
   touched: TouchedDays,
@@ -76,12 +78,15 @@ export function* cutIntoParts(
   const all = [...touched.daysOfChip, ...chipsWithoutDays.map((chipId) => [chipId, new Map()] as const)]
   // Prostheses that the CRM has no longer have no chip now: they go with the first part.
   let homeless = [...changes.prosthesisIds].filter((id) => !currentIds.has(id))
+  const windowsOf = (byOwner: DaysByOwner) => byOwner.values().reduce((sum, { days }) => sum + days.size, 1)
+  const windowsOfAll = all.reduce((sum, [, byOwner]) => sum + windowsOf(byOwner), 0)
+  const windowsOfEach = windowsOfAll / Math.ceil(windowsOfAll / windowsOfPart)
   for (let start = 0; start < all.length; ) {
     const chips: [string, DaysByOwner][] = []
-    for (let windows = 0; start < all.length && (windows < windowsOfPart || windows === 0); start++) {
+    for (let windows = 0; start < all.length && windows < windowsOfEach; start++) {
       const [chipId, byOwner] = all[start]!
       chips.push([chipId, byOwner])
-      windows += byOwner.values().reduce((sum: number, { days }: { days: Set<number> }) => sum + days.size, 1)
+      windows += windowsOf(byOwner)
     }
     const wholeProstheses = chips.flatMap(([chipId]) =>
       changes.chipIds.has(chipId) ? (prosthesesByChip.get(chipId) ?? []).map((row) => row.prosthesisId) : [],
