@@ -80,13 +80,15 @@ async function measureIncrements(context: BenchContext) {
     )
   }
   measurements.push(
-    ...walls.slice(1).map((wall, i) =>
-      measured(
-        `a run on ${histories[i + 1]} days of history, times that on ${histories[0]}`,
-        median(wall) / median(walls[0]!),
-        '×',
+    ...walls
+      .slice(1)
+      .map((wall, i) =>
+        measured(
+          `a run on ${histories[i + 1]} days of history, times that on ${histories[0]}`,
+          median(wall) / median(walls[0]!),
+          '×',
+        ),
       ),
-    ),
     ...(await writeRates(client)),
   )
   return { measurements, servers: await readServerVersions(client, warehouse) }
