@@ -120,18 +120,58 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
       token.letGo()
     })
 
-    test('a refresh that comes back after the signing out brings nothing back to life', async () => {
+    const end = (path: string, headers: { cookie: string }) =>
+      fetch(stack.url + path, { method: 'DELETE', headers: { ...headers, 'x-tendon-csrf': '1' } })
+    type Ended = { username: string; browser: TestBrowser; other: { cookie: string } }
+    test.each<[string, (whose: Ended) => Promise<unknown>]>([
+      ['signing out', () => signOut()],
+      [
+        'its end from another browser',
+        async ({ other }) => {
+          const listed = await fetch(`${stack.url}/auth/sessions`, { headers: other })
+          const [first] = (await listed.json()).sessions
+          expect((await end(`/auth/sessions/${first.id}`, other)).status).toBe(204)
+        },
+      ],
+      [
+        'the end of all sessions',
+        async ({ other }) => expect((await end('/auth/sessions', other)).status).toBe(200),
+      ],
+      [
+        'its end by staff',
+        async ({ username }) =>
+          expect((await end(`/auth/users/${username}/sessions`, await signIn('staff'))).status).toBe(200),
+      ],
+      [
+        'the sign-out at the provider',
+        async ({ browser }) => {
+          const page = await browser.open(stack.provider.signOutPage)
+          await browser.submit(page, {}, `${stack.url}/`)
+          await vi.waitFor(
+            () => expect(stack.audited().map(({ action }) => action)).toContain('provider_sign_out'),
+            20_000,
+          )
+        },
+      ],
+    ])('a refresh that comes back after %s brings nothing back to life', async (_what, endIt) => {
+      const username = await stack.provider.createPerson(['patient'])
+      const browser = new TestBrowser()
+      await browser.signIn(stack.loginUrl, username)
+      cookie = { cookie: `session_id=${browser.cookie('session_id')!.value}` }
       stack.clock.skewMs = expired
+      // Begun now, so that it has no refresh of its own to wait for.
+      const other = await signIn(username)
       const writing = Promise.withResolvers<void>()
       const held = Promise.withResolvers<void>()
       stack.hooks.beforeWrite = (key) => {
         if (!key.startsWith('tendon:session:')) return
+        stack.hooks.beforeWrite = undefined
         writing.resolve()
         return held.promise
       }
       const inFlight = reports()
       await writing.promise
-      await signOut()
+      await endIt({ username, browser, other })
       held.resolve()
       expect(await answerOf(await inFlight)).toEqual([401, 'TENDON-BFF-002'])
       expect((await me()).status).toBe(401)

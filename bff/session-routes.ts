@@ -6,9 +6,11 @@ import type { Audit } from './audit.ts'
 import type { Cookies } from './cookies.ts'
 import type { EndSessions } from './end-sessions.ts'
 import type { OidcClient } from './oidc-client.ts'
+import { providerTimeoutMs } from './provider-connection.ts'
 import type { Session } from './session.ts'
 import type { SessionStore } from './session-store.ts'
 import type { Freshen, SignedIn } from './signed-in.ts'
+import { withTimeout } from './with-timeout.ts'
 
 /** `GET /auth/me`, `POST /auth/logout`: who is signed in here, and how that ends. */
 export function sessionRoutes(options: {
@@ -40,20 +42,23 @@ export function sessionRoutes(options: {
     if (!loaded) return c.json({ logout_url: homeUrl })
     await endSessions.one(loaded.session, loaded.hash)
     audit(c, { action: 'sign_out', outcome: 'done', who: loaded.session })
-    return c.json({ logout_url: await endAtProvider(loaded.session) })
+    const [logoutUrl] = await Promise.all([
+      provider.logoutUrl(loaded.session.providerSessionId).catch(() => homeUrl),
+      // What its steps may take each would add up; nobody waits for the sum, and they go on.
+      withTimeout(endAtProvider(loaded.session), providerTimeoutMs, () => new Error('late')).catch(() => {}),
+    ])
+    return c.json({ logout_url: logoutUrl })
   })
 
-  /** Ends session and tokens at the provider, and says where the browser goes. */
-  async function endAtProvider({ idToken, refreshToken, providerSessionId }: Session): Promise<string> {
-    const [url, ended, revoked] = await Promise.allSettled([
-      provider.logoutUrl(providerSessionId),
+  /** Ends session and tokens at the provider; what fails goes to the log. */
+  async function endAtProvider({ idToken, refreshToken }: Session): Promise<void> {
+    const outcomes = await Promise.allSettled([
       idToken ? provider.endProviderSession(idToken) : undefined,
       provider.revoke(refreshToken),
     ])
-    for (const { status, reason } of [ended, revoked].filter((outcome) => outcome.status === 'rejected')) {
+    for (const { status, reason } of outcomes.filter((outcome) => outcome.status === 'rejected')) {
       log.warn({ err: reason, status }, 'the identity provider was not told of a sign-out')
     }
-    return url.status === 'fulfilled' ? url.value : homeUrl
   }
 
   return app

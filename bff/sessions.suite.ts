@@ -172,6 +172,39 @@ export function sessionsSuite(name: string, options: StackOptions = {}): void {
       }
     })
 
+    test('signing out while the provider hangs ends the session at once, and is answered all the same', async () => {
+      const own = await startSuiteStack(options)
+      try {
+        const asked = Promise.withResolvers<void>()
+        const hanging = Promise.withResolvers<void>()
+        // One instance knows the provider, the other asks it for everything.
+        const urls = [own.url, (await own.startBff()).server.url]
+        const headers = await Promise.all(urls.map(async () => cookieOf(await signedIn('alice', own))))
+        own.hooks.beforeProvider = () => {
+          asked.resolve()
+          return hanging.promise
+        }
+        const signOuts = urls.map((url, index) =>
+          fetch(`${url}/auth/logout`, { method: 'POST', headers: { ...csrf, ...headers[index] } }),
+        )
+        await asked.promise
+        for (const given of headers)
+          await vi.waitFor(
+            async () => expect((await fetch(`${own.url}/auth/me`, { headers: given })).status).toBe(401),
+            20_000,
+          )
+        // The provider still hangs when these come.
+        for (const out of await Promise.all(signOuts)) {
+          expect(out.status).toBe(200)
+          expect(await out.json()).toEqual({ logout_url: expect.stringContaining('http') })
+          expect(out.headers.getSetCookie()).toContainEqual(expect.stringMatching(/session_id=;/))
+        }
+        hanging.resolve()
+      } finally {
+        await own.stop()
+      }
+    })
+
     test('the provider ends a session by back-channel logout, and no other', async () => {
       const [browser, other] = [await signedIn('bob'), await signedIn('bob')]
       const page = await browser.open(stack.provider.signOutPage)
