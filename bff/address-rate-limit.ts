@@ -1,35 +1,56 @@
 import type { HttpEnv } from '@tendon/platform/http-app.ts'
-import type { MiddlewareHandler } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
 import { type Audit, tooManyRequests } from './audit.ts'
 import { backchannelLogoutPath } from './backchannel-logout-route.ts'
 import type { ClientAddress } from './client-address.ts'
+import type { Cookies } from './cookies.ts'
 import { isSafe } from './csrf-protection.ts'
 import type { RateLimits } from './rate-limits.ts'
+import { isSessionId } from './session-store.ts'
 
 /** Sign-ins have limits of their own. */
 const personalPaths = /^\/(api|auth\/(?!login$))/
 
+export type AddressRateLimit = ReturnType<typeof createAddressRateLimit>
+
 /**
- * Counts by address what is about a person and what changes something, before anything else is done with it: whoever
- * asks too much costs no look into the store and no line in a log. Counted apart are the provider, which may have everybody
- * to sign out at once, and who signs out: somebody else at the same address may have asked too much.
+ * Counts by address what is about a person and what changes something. Counted apart are the provider, which may have
+ * everybody to sign out at once, and who signs out: somebody else at the same address may have asked too much.
+ *
+ * What comes with the cookie of a session is the session's to count, for a clinic is one address. It meets a far wider
+ * bound here, and when it turns out that no session is behind it, or that another site sent it, it is counted like the rest.
  */
-export function addressRateLimit(options: {
+export function createAddressRateLimit(options: {
   limits: RateLimits
   clientAddress: ClientAddress
+  cookies: Cookies
   audit: Audit
-}): MiddlewareHandler<HttpEnv> {
-  const { limits, clientAddress, audit } = options
-  return async (c, next) => {
-    const { path, method } = c.req
-    if (!isSafe(method) || personalPaths.test(path)) {
-      await limits.take(kindOf(path), clientAddress(c), () => audit(c, tooManyRequests))
-    }
-    return next()
-  }
-}
+}) {
+  const { limits, clientAddress, cookies, audit } = options
 
-function kindOf(path: string): 'providerAddress' | 'signOutAddress' | 'apiAddress' {
-  if (path === backchannelLogoutPath) return 'providerAddress'
-  return path === '/auth/logout' ? 'signOutAddress' : 'apiAddress'
+  const take = (c: Context<HttpEnv>, kind: ReturnType<typeof kindOf>) =>
+    limits.take(kind, clientAddress(c), () => audit(c, tooManyRequests))
+
+  function kindOf(c: Context<HttpEnv>) {
+    const { path } = c.req
+    if (path === backchannelLogoutPath) return 'providerAddress'
+    if (path === '/auth/logout') return 'signOutAddress'
+    return isSessionId(cookies.sessionId(c) ?? '') ? 'cookieAddress' : 'apiAddress'
+  }
+
+  return {
+    /** Before anything else is done: whoever asks too much costs no look into the store and no line in a log. */
+    async countRequest(c, next) {
+      if (!isSafe(c.req.method) || personalPaths.test(c.req.path)) await take(c, kindOf(c))
+      return next()
+    },
+
+    /** A cookie alone may not keep a request from being counted. */
+    async countRefusal(c) {
+      if (kindOf(c) === 'cookieAddress') await take(c, 'apiAddress')
+    },
+  } satisfies {
+    countRequest: MiddlewareHandler<HttpEnv>
+    countRefusal: (c: Context<HttpEnv>) => Promise<void>
+  }
 }

@@ -3,7 +3,7 @@ import type { KeyValue } from '@tendon/platform/key-value.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import type { RedisClient } from '@tendon/platform/redis-connection.ts'
-import { addressRateLimit } from './address-rate-limit.ts'
+import { createAddressRateLimit } from './address-rate-limit.ts'
 import { createAudit } from './audit.ts'
 import { backchannelLogoutPath, backchannelLogoutRoute } from './backchannel-logout-route.ts'
 import { createClientAddress } from './client-address.ts'
@@ -106,7 +106,8 @@ export function createBff(options: {
     metrics,
     timing: options.refreshTiming,
   })
-  const signedIn = createSignedIn({ sessions, cookies, limits, audit })
+  const addressRateLimit = createAddressRateLimit({ limits, clientAddress, cookies, audit })
+  const signedIn = createSignedIn({ sessions, cookies, limits, addressRateLimit, audit })
   const freshen = createFreshen({ refreshTokens, audit })
   const noteUse = createNoteUse({ sessions, clientAddress })
   const gateway = createGateway({
@@ -137,8 +138,8 @@ export function createBff(options: {
   const cdnOrigin = config.cdnBaseUrl && new URL(config.cdnBaseUrl).origin
   app.use(securityHeaders({ https, cdnOrigin }))
   app.use(stalledClients({ stallMs }))
-  app.use(addressRateLimit({ limits, clientAddress, audit }))
-  app.use(csrfProtection({ origin: publicUrl, except: [backchannelLogoutPath], audit }))
+  app.use(addressRateLimit.countRequest)
+  app.use(csrfProtection({ origin: publicUrl, except: [backchannelLogoutPath], addressRateLimit, audit }))
   const about = { signedIn, freshen, noteUse, cookies, limits, clientAddress, audit }
   const parts = { provider, sessions, index, endSessions, ...about }
   app.route('/', signInRoutes({ ...parts, transactions, reauthentication, https, now, metrics }))
@@ -166,6 +167,9 @@ export function createBff(options: {
   }
 }
 
+/** How often more an address may ask with cookies of sessions than without: each session has its own limit. */
+const cookieAllowance = 100
+
 function ratesOf(config: BffConfig) {
   const { loginsPerMinute, apiRequestsPerMinute, apiRequestsPerMinutePerAddress } = config
   return {
@@ -173,6 +177,7 @@ function ratesOf(config: BffConfig) {
     callback: loginsPerMinute,
     apiSession: apiRequestsPerMinute,
     apiAddress: apiRequestsPerMinutePerAddress,
+    cookieAddress: apiRequestsPerMinutePerAddress * cookieAllowance,
     signOutAddress: apiRequestsPerMinutePerAddress,
     providerAddress: apiRequestsPerMinutePerAddress,
   }

@@ -1,5 +1,6 @@
 import type { HttpEnv } from '@tendon/platform/http-app.ts'
 import type { Context, MiddlewareHandler } from 'hono'
+import type { AddressRateLimit } from './address-rate-limit.ts'
 import type { Audit } from './audit.ts'
 import { bffErrors } from './errors.ts'
 
@@ -17,14 +18,16 @@ export const isSafe = (method: string) => safeMethods.has(method)
 export function csrfProtection(options: {
   origin: string
   except: string[]
+  addressRateLimit: AddressRateLimit
   audit: Audit
 }): MiddlewareHandler<HttpEnv> {
-  const { origin, except, audit } = options
+  const { origin, except, addressRateLimit, audit } = options
 
   return async (c, next) => {
     if (isSafe(c.req.method) || except.includes(c.req.path)) return next()
     const suspicion = suspicionOf(c)
     if (!suspicion) return next()
+    await addressRateLimit.countRefusal(c)
     const { code: reason } = bffErrors.crossSiteRefused
     audit(c, { action: 'cross_site_request', outcome: 'refused', reason })
     throw bffErrors.crossSiteRefused(suspicion)

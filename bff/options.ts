@@ -124,7 +124,7 @@ export const bffOptions = defineOptions({
     env: 'API_REQUESTS_PER_MINUTE_PER_ADDRESS',
     type: rateOption,
     default: 12_000,
-    help: 'Requests that may come from one address in a minute, sign-ins apart; a clinic is one address.',
+    help: 'Requests without a session that may come from one address in a minute, sign-ins apart; with, each session has its own limit.',
   },
   auditLogFile: {
     env: 'AUDIT_LOG_FILE',

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { TestBrowser } from './test-browser.fixture.ts'
 import { type StackOptions, startSuiteStack } from './test-stack.fixture.ts'
@@ -127,6 +128,39 @@ export function rateLimitsSuite(
       expect(await statusFrom('2001:db8:1:2:ffff::2')).toBe(303)
       expect(await statusFrom('2001:db8:1:2::3')).toBe(429)
       expect(await statusFrom('2001:db8:1:3::1')).toBe(303)
+    })
+
+    test('sessions at one address have each their own limit, and a cookie without a session behind it has none', async () => {
+      const stack = await start({ apiRequestsPerMinutePerAddress: 5, apiRequestsPerMinute: 20 })
+      const cookies: string[] = []
+      for (const username of ['alice', 'bob', 'alice']) {
+        const browser = new TestBrowser()
+        await browser.signIn(stack.loginUrl, username)
+        cookies.push(`session_id=${browser.cookie('session_id')!.value}`)
+      }
+      const ask = async (cookie: string, init: RequestInit = {}) =>
+        (await fetch(`${stack.url}/api/reports`, { ...init, headers: { cookie } })).status
+      for (const cookie of cookies)
+        for (let count = 0; count < 10; count += 1) expect(await ask(cookie)).toBe(200)
+      // Guesses, and what another site might send with a good cookie, count as what comes without.
+      const statuses: number[] = []
+      for (let count = 0; count < 4; count += 1) {
+        statuses.push(await ask(`session_id=${randomBytes(32).toString('base64url')}`))
+        statuses.push(await ask(cookies[0]!, { method: 'POST' }))
+      }
+      expect(statuses).toEqual([401, 403, 401, 403, 401, 429, 429, 429])
+      for (const cookie of cookies) expect(await ask(cookie)).toBe(200)
+    })
+
+    test('whatever cookies it sends, an address may not ask without end', async () => {
+      const stack = await start({ apiRequestsPerMinutePerAddress: 1 })
+      const alice = new TestBrowser()
+      await alice.signIn(stack.loginUrl, 'alice')
+      const headers = { cookie: `session_id=${alice.cookie('session_id')!.value}` }
+      const statuses: number[] = []
+      for (let count = 0; count < 102; count += 1)
+        statuses.push((await fetch(`${stack.url}/auth/me`, { headers })).status)
+      expect(statuses).toEqual([...Array(100).fill(200), 429, 429])
     })
 
     test('an address that asks too much is slowed down before its cookie is looked at', async () => {

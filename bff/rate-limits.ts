@@ -3,12 +3,16 @@ import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limite
 import { networkOf } from './client-address.ts'
 import { bffErrors } from './errors.ts'
 
-/** Requests a minute: by address sign-ins, callbacks, sign-outs, the API's and the provider's; by session the API's. */
+/**
+ * Requests a minute: by address sign-ins, callbacks, sign-outs, the API's without a session, those with the cookie of
+ * one, and the provider's; by session the API's.
+ */
 export type RatesPerMinute = {
   login: number
   callback: number
   signOutAddress: number
   apiAddress: number
+  cookieAddress: number
   providerAddress: number
   apiSession: number
 }

@@ -10,7 +10,8 @@ import type { TokenEncryption } from './token-encryption.ts'
 import type { Visit } from './visit.ts'
 
 const idBytes = 32
-const idPattern = /^[A-Za-z0-9_-]{43}$/
+/** Whether it is one by its form. */
+export const isSessionId = (text: string) => /^[A-Za-z0-9_-]{43}$/.test(text)
 const handleBytes = 12
 
 /** The last use is written down once in this time, so that not every request is a write. */
@@ -99,7 +100,7 @@ export function createSessionStore(options: {
 
     /** The session of this id; undefined when there is none, or its key is no longer known. */
     async load(id: string): Promise<LoadedSession | undefined> {
-      if (!idPattern.test(id)) return undefined
+      if (!isSessionId(id)) return undefined
       const hash = hashSessionId(id)
       const stored = await keyValue.get(sessionKey(hash))
       if (stored === undefined) opened.delete(hash)

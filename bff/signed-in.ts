@@ -1,6 +1,7 @@
 import { TendonError } from '@tendon/platform/errors.ts'
 import type { HttpEnv } from '@tendon/platform/http-app.ts'
 import type { Context } from 'hono'
+import type { AddressRateLimit } from './address-rate-limit.ts'
 import { type Audit, tooManyRequests } from './audit.ts'
 import type { ClientAddress } from './client-address.ts'
 import type { Cookies } from './cookies.ts'
@@ -18,12 +19,16 @@ export function createSignedIn(options: {
   sessions: SessionStore
   cookies: Cookies
   limits: RateLimits
+  addressRateLimit: AddressRateLimit
   audit: Audit
 }): SignedIn {
-  const { sessions, cookies, limits, audit } = options
+  const { sessions, cookies, limits, addressRateLimit, audit } = options
   return async (c) => {
     const loaded = await sessions.load(cookies.sessionId(c) ?? '')
-    if (!loaded) throw bffErrors.notSignedIn('Nobody is signed in here.')
+    if (!loaded) {
+      await addressRateLimit.countRefusal(c)
+      throw bffErrors.notSignedIn('Nobody is signed in here.')
+    }
     const { hash, session } = loaded
     await limits.take('apiSession', hash, () => audit(c, { ...tooManyRequests, who: session }))
     return loaded
