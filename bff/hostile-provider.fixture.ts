@@ -13,6 +13,8 @@ type Signed = {
   by?: 'its key' | 'another key' | 'nobody'
 }
 
+type TokenAnswer = { status?: number; type?: string; body: string }
+
 /** A provider that speaks the protocol and says in its tokens whatever a test wants it to. */
 export async function startHostileProvider(options: { lifetimeSeconds?: number } = {}) {
   const { lifetimeSeconds = 300 } = options
@@ -21,6 +23,8 @@ export async function startHostileProvider(options: { lifetimeSeconds?: number }
   let published: JWK[] | undefined = [own.jwk]
   let issuer = ''
   let said: Signed = {}
+  let tokenAnswer: TokenAnswer | undefined
+  const refreshTokens: string[] = []
   let beforeToken: (() => Promise<void>) | undefined
   const nonces = new Map<string, string>()
   const server = createServer(async (request, response) => {
@@ -31,6 +35,11 @@ export async function startHostileProvider(options: { lifetimeSeconds?: number }
     if (url.pathname === '/token') {
       const body = new URLSearchParams(await text(request))
       await beforeToken?.()
+      if (body.has('refresh_token')) refreshTokens.push(body.get('refresh_token')!)
+      if (tokenAnswer) {
+        const { status = 200, type = 'application/json', body: said } = tokenAnswer
+        return response.writeHead(status, { 'content-type': type }).end(said)
+      }
       const nonce = nonces.get(body.get('code') ?? '')
       return json({
         access_token: await sign({ claims: { aud: 'reports-service' } }),
@@ -74,6 +83,12 @@ export async function startHostileProvider(options: { lifetimeSeconds?: number }
     say(next: Signed) {
       said = next
     },
+    /** What its token endpoint answers from now on; undefined for tokens. */
+    answerTokens(answer: TokenAnswer | undefined) {
+      tokenAnswer = answer
+    },
+    /** Those that it was sent. */
+    refreshTokens,
     /** A callback as it would send the browser, for the authorization request that it was asked for. */
     answer(authorizationUrl: string): string {
       const { searchParams } = new URL(authorizationUrl)

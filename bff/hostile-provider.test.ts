@@ -116,6 +116,83 @@ describe('ID tokens', () => {
   })
 })
 
+describe('answers to a refresh', () => {
+  const tokens = async (more: Record<string, unknown> = {}, claims: Record<string, unknown> = {}) =>
+    JSON.stringify({
+      access_token: 'a',
+      token_type: 'bearer',
+      expires_in: 300,
+      refresh_token: 'next',
+      id_token: await provider.sign({ claims: { aud: 'bff', ...claims } }),
+      ...more,
+    })
+  type Answer = { status?: number; type?: string; body: string }
+  const status = async (cookie: string | undefined) =>
+    (await request('/auth/me', { headers: { cookie: cookie! } })).status
+
+  test.each<[string, 'next' | 'former', () => Promise<Answer> | Answer]>([
+    [
+      'an ID token of another issuer',
+      'next',
+      async () => ({ body: await tokens({}, { iss: 'https://x.y' }) }),
+    ],
+    ['an ID token for another client', 'next', async () => ({ body: await tokens({}, { aud: 'another' }) })],
+    [
+      'an ID token that has expired',
+      'next',
+      async () => ({ body: await tokens({}, { exp: seconds() - 60 }) }),
+    ],
+    [
+      'an ID token without a time of issue',
+      'next',
+      async () => ({ body: await tokens({}, { iat: undefined }) }),
+    ],
+    ['roles that are no list', 'next', async () => ({ body: await tokens({}, { roles: 'report-admin' }) })],
+    ['tokens of an unknown type', 'next', async () => ({ body: await tokens({ token_type: 'mac' }) })],
+    ['no access token', 'next', async () => ({ body: await tokens({ access_token: undefined }) })],
+    ['a lifetime that is no number', 'next', async () => ({ body: await tokens({ expires_in: 'x' }) })],
+    ['an ID token that is none', 'former', async () => ({ body: await tokens({ id_token: 'x.y' }) })],
+    [
+      "somebody else's tokens, for another client",
+      'former',
+      async () => ({ body: await tokens({}, { sub: 'bob', aud: 'another' }) }),
+    ],
+    ['a refresh token that is no text', 'former', async () => ({ body: await tokens({ refresh_token: 7 }) })],
+    ['nothing', 'former', () => ({ body: '' })],
+    ['an empty object', 'former', () => ({ body: '{}' })],
+    ['what is no JSON', 'former', () => ({ body: '{"access_token":' })],
+    ['a page', 'former', () => ({ type: 'text/html', body: '<h1>Welcome' })],
+    ['a redirect', 'former', () => ({ status: 302, body: '' })],
+    ['that the client is unknown', 'former', () => ({ status: 401, body: '{"error":"invalid_client"}' })],
+    ['an error without a name', 'former', () => ({ status: 400, body: '{}' })],
+    ['that it is unwell', 'former', () => ({ status: 500, body: '{"error":"invalid_grant"}' })],
+  ])('%s costs nobody the session, which goes on with the %s refresh token', async (_what, token, answer) => {
+    const { cookie } = await signIn()
+    clock.skewMs = 301_000
+    provider.answerTokens(await answer())
+    const refused = await request('/auth/me', { headers: { cookie: cookie! } })
+    expect([refused.status, (await refused.json()).code]).toEqual([503, 'TENDON-BFF-007'])
+    expect(refused.headers.get('retry-after')).toBe('5')
+    provider.answerTokens(undefined)
+    expect(await status(cookie)).toBe(200)
+    const [former, sent] = provider.refreshTokens
+    expect(sent).toBe(token === 'next' ? 'next' : former)
+  })
+
+  test.each<[string, () => Promise<Answer> | Answer]>([
+    ['that the grant has ended', () => ({ status: 400, body: '{"error":"invalid_grant"}' })],
+    ["somebody else's tokens", async () => ({ body: await tokens({}, { sub: 'bob' }) })],
+  ])('%s ends the session', async (_what, answer) => {
+    const { cookie } = await signIn()
+    clock.skewMs = 301_000
+    provider.answerTokens(await answer())
+    expect(await status(cookie)).toBe(401)
+    provider.answerTokens(undefined)
+    expect(await status(cookie)).toBe(401)
+    expect(provider.refreshTokens).toHaveLength(1)
+  })
+})
+
 describe('after a session was revoked', () => {
   async function revokeAll(): Promise<void> {
     const { cookie } = await signIn()
@@ -137,6 +214,19 @@ describe('after a session was revoked', () => {
     expect([again.get('prompt'), again.get('max_age')]).toEqual(['login', '0'])
     const { status: refused, text } = await finish(cookies, provider.answer(location!))
     expect([refused, text]).toEqual([502, expect.stringContaining('TENDON-BFF-006')])
+  })
+
+  test.each([
+    ['a little behind, is believed when it was told to ask', 20, 303],
+    ['further behind than tokens may be, is not', 40, 502],
+  ])('a provider whose clock is %s', async (_what, behindSeconds, expected) => {
+    await revokeAll()
+    const begun = await request('/auth/login')
+    provider.say({ claims: { auth_time: seconds() - behindSeconds, sub: 'alice' } })
+    const first = await finish(cookiesOf(begun), provider.answer(begun.headers.get('location')!))
+    expect([first.cookie, first.location]).toEqual([undefined, expect.stringContaining('prompt=login')])
+    const { status, cookie } = await finish(first.cookies, provider.answer(first.location!))
+    expect([status, cookie !== undefined]).toEqual([expected, expected === 303])
   })
 
   test('a password that was given since signs in, at once', async () => {

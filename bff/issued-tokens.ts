@@ -1,7 +1,7 @@
 import { decodeJwt, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import type * as oidc from 'openid-client'
 import { z } from 'zod'
-import { tokenAlgorithms } from './provider-connection.ts'
+import { clockToleranceSeconds, tokenAlgorithms } from './provider-connection.ts'
 
 /** What the token endpoint gave, parsed. */
 export type IssuedTokens = {
@@ -55,7 +55,10 @@ export async function parseIssuedTokens(
   options: { keys: JWTVerifyGetKey; previousRefreshToken?: string; now: () => number },
 ): Promise<IssuedTokens> {
   const { keys, previousRefreshToken = '', now } = options
-  if (response.id_token) await jwtVerify(response.id_token, keys, { algorithms: tokenAlgorithms })
+  if (response.id_token) {
+    const allowed = { algorithms: tokenAlgorithms, clockTolerance: clockToleranceSeconds }
+    await jwtVerify(response.id_token, keys, allowed)
+  }
   const claims = response.claims()
   const lifetimeMs = (response.expires_in ?? defaultLifetimeSeconds) * 1000
   const expiresAtMs = now() + lifetimeMs
@@ -68,6 +71,25 @@ export async function parseIssuedTokens(
     idToken: response.id_token,
     audiences: audiencesOf(response.access_token),
     identity: claims && identity.parse(claims),
+  }
+}
+
+const unacceptedAnswer = z.object({ refresh_token: z.string().min(1), id_token: z.string().optional() })
+
+/**
+ * The refresh token of an answer that is not accepted otherwise: a provider that rotates them has spent the former one.
+ * Undefined when there is none, or the answer says of itself that it is somebody else's.
+ */
+export async function nextRefreshToken(
+  answer: Response | undefined,
+  subject: string,
+): Promise<string | undefined> {
+  if (!answer?.ok) return undefined
+  try {
+    const { refresh_token: next, id_token: idToken } = unacceptedAnswer.parse(await answer.json())
+    return idToken === undefined || decodeJwt(idToken).sub === subject ? next : undefined
+  } catch {
+    return undefined
   }
 }
 

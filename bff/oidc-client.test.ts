@@ -42,7 +42,7 @@ const openClient = (now = Date.now) =>
 
 test('only the answer that is about the token ends the session', async () => {
   answer = { status: 400, type: json, body: '{"error":"invalid_grant"}' }
-  expect(await openClient().refresh('token')).toEqual({ kind: 'refused' })
+  expect(await openClient().refresh('token', 'alice')).toEqual({ kind: 'refused' })
   const others = [
     { status: 401, type: json, body: '{"error":"invalid_client"}' },
     { status: 400, type: json, body: '{"error":"temporarily_unavailable"}' },
@@ -53,7 +53,9 @@ test('only the answer that is about the token ends the session', async () => {
   ]
   for (const other of others) {
     answer = other
-    await expect(openClient().refresh('token'), other.body).rejects.toMatchObject({ code: 'TENDON-BFF-007' })
+    await expect(openClient().refresh('token', 'alice'), other.body).rejects.toMatchObject({
+      code: 'TENDON-BFF-007',
+    })
   }
 })
 
@@ -72,7 +74,7 @@ test('an answer that cannot be understood is logged without the tokens in it', a
     for (const status of [200, 400]) {
       answer = { status, type: json, body }
       const error = await openClient()
-        .refresh('sent-token')
+        .refresh('sent-token', 'alice')
         .then(() => expect.unreachable(body))
         .catch((err) => err)
       log.error({ err: error }, 'refresh failed')
@@ -96,7 +98,7 @@ test('however long tokens are good, the directory is heard within five minutes',
       type: json,
       body: JSON.stringify({ access_token: 'opaque', token_type: 'bearer', expires_in: lifetimeSeconds }),
     }
-    expect(await client.refresh('token')).toMatchObject({
+    expect(await client.refresh('token', 'alice')).toMatchObject({
       tokens: { accessTokenExpiresAtMs: at + lifetimeSeconds * 1_000, renewAtMs: at + renewAfterMs },
     })
   }

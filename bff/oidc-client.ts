@@ -1,17 +1,17 @@
 import { TendonError } from '@tendon/platform/errors.ts'
 import * as oidc from 'openid-client'
 import { bffErrors } from './errors.ts'
-import { type Identity, type IssuedTokens, parseIssuedTokens } from './issued-tokens.ts'
+import { type Identity, type IssuedTokens, nextRefreshToken, parseIssuedTokens } from './issued-tokens.ts'
 import { type ProviderConnection, providerTimeoutMs } from './provider-connection.ts'
 import { isUnavailable, withoutPayload } from './provider-failure.ts'
 import { withTimeout } from './with-timeout.ts'
 
-/** How a refresh ended; when `unverified` or `renewed`, the refresh token that was sent is spent. */
+/** How a refresh ended; when `unverified` or `renewed`, the refresh token that was sent may be spent. */
 export type RefreshOutcome =
   /** The provider will never give any tokens again (RFC 6749 §5.2). */
   | { kind: 'refused' }
   | { kind: 'renewed'; tokens: IssuedTokens }
-  /** What came could not be checked, as when the provider's keys cannot be had: the next refresh is all it is good for. */
+  /** What came could not be accepted, as when the provider's keys cannot be had: the next refresh is all it is good for. */
   | { kind: 'unverified'; refreshToken: string; cause: Error }
 
 export type OidcClient = ReturnType<typeof createOidcClient>
@@ -84,23 +84,25 @@ export function createOidcClient(options: {
       }
     },
 
-    /** @throws TENDON-BFF-007 when the provider is slow or unwell; the refresh token is then still good. */
-    async refresh(refreshToken: string): Promise<RefreshOutcome> {
-      const config = await configuration()
-      const response = await oidc.refreshTokenGrant(config, refreshToken).catch((err) => {
-        // Only this answer is about the token; others, as invalid_client, are about us and end nobody's session.
-        if (err instanceof oidc.ResponseBodyError && err.error === 'invalid_grant') return undefined
-        throw bffErrors.providerUnavailable('The identity provider gave no new tokens.', {
-          cause: withoutPayload(err),
-        })
-      })
-      if (!response) return { kind: 'refused' }
+    /**
+     * Only `invalid_grant` is about the token (RFC 6749 §5.2). Whatever else is no good answer, from `invalid_client`
+     * to an ID token of another issuer (OpenID Connect Core 1.0 §12.2), gives no tokens and ends nobody's session.
+     * @param subject whose token it is
+     * @throws TENDON-BFF-007 when the refresh token that was sent is the one to try again
+     */
+    async refresh(refreshToken: string, subject: string): Promise<RefreshOutcome> {
+      const { config, answer } = await connection.observed()
       try {
+        const response = await oidc.refreshTokenGrant(config, refreshToken)
         const options = { keys: providerKeys(config), previousRefreshToken: refreshToken, now }
         return { kind: 'renewed', tokens: await parseIssuedTokens(response, options) }
       } catch (err) {
-        const next = response.refresh_token ?? refreshToken
-        return { kind: 'unverified', refreshToken: next, cause: withoutPayload(err) }
+        if (err instanceof oidc.ResponseBodyError && err.error === 'invalid_grant' && err.status < 500)
+          return { kind: 'refused' }
+        const cause = withoutPayload(err)
+        const next = await nextRefreshToken(answer(), subject)
+        if (next) return { kind: 'unverified', refreshToken: next, cause }
+        throw bffErrors.providerUnavailable('The identity provider gave no new tokens.', { cause })
       }
     },
 

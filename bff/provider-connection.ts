@@ -1,7 +1,7 @@
 import { discoverClient } from '@tendon/platform/discover-client.ts'
 import { createProviderFetch } from '@tendon/platform/provider-fetch.ts'
 import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from 'jose'
-import type * as oidc from 'openid-client'
+import * as oidc from 'openid-client'
 import { bffErrors } from './errors.ts'
 import { withoutPayload } from './provider-failure.ts'
 import { withTimeout } from './with-timeout.ts'
@@ -17,6 +17,8 @@ export const providerTimeoutMs = 5_000
  */
 export const tokenEndpointTimeoutMs = 30_000
 export const keysTimeoutMs = 5_000
+/** By how much the provider's clock may differ from ours; what openid-client allows too. */
+export const clockToleranceSeconds = 30
 
 export type ProviderConnection = ReturnType<typeof createProviderConnection>
 
@@ -55,6 +57,31 @@ export function createProviderConnection(options: {
     )
   }
 
+  /**
+   * The same for one request, whose answer can be looked at afterwards: one that openid-client does not accept it keeps
+   * to itself.
+   */
+  async function observed(): Promise<{ config: oidc.Configuration; answer(): Response | undefined }> {
+    const shared = await configuration()
+    const send = shared[oidc.customFetch]!
+    let answer: Response | undefined
+    const config = new oidc.Configuration(
+      shared.serverMetadata(),
+      clientId,
+      undefined,
+      oidc.ClientSecretBasic(clientSecret),
+    )
+    config.timeout = shared.timeout
+    config[oidc.customFetch] = async (url, init) => {
+      const response = await send(url, init)
+      answer = response.clone()
+      return response
+    }
+    // As in `discoverClient`.
+    if (issuer.startsWith('http:')) oidc.allowInsecureRequests(config)
+    return { config, answer: () => answer }
+  }
+
   /** The provider's keys; of a token whose key is not among them, they are fetched again. */
   function providerKeys(config: oidc.Configuration): JWTVerifyGetKey {
     keySet ??= createRemoteJWKSet(new URL(config.serverMetadata().jwks_uri ?? ''), {
@@ -66,5 +93,5 @@ export function createProviderConnection(options: {
     return keySet
   }
 
-  return { clientId, fetch: providerFetch, configuration, providerKeys }
+  return { clientId, fetch: providerFetch, configuration, observed, providerKeys }
 }

@@ -1,6 +1,7 @@
 import type { KeyValue } from '@tendon/platform/key-value.ts'
 import { digest } from './digest.ts'
 import type { Identity } from './issued-tokens.ts'
+import { clockToleranceSeconds } from './provider-connection.ts'
 
 /** Longer than providers keep their own sessions. */
 const rememberedMs = 30 * 86_400_000
@@ -19,10 +20,18 @@ export function createReauthentication(options: { keyValue: KeyValue; now: () =>
     async require(subject: string): Promise<void> {
       await keyValue.set(reauthenticationKey(subject), String(seconds(now())), { ttlMs: rememberedMs })
     },
-    /** Whether the person gave their password since; not known to have, when the provider does not say when. */
-    async isSatisfied({ sub, auth_time: authTimeSeconds = 0 }: Identity): Promise<boolean> {
+    /**
+     * Whether the person gave their password since; not known to have, when the provider does not say when.
+     * @param isAsked whether the provider was told to ask for it: only then may its clock be behind ours, for otherwise a
+     *   password that was given before could pass for a later one. Whoever gives one right after is then asked twice.
+     */
+    async isSatisfied(
+      { sub, auth_time: authTimeSeconds = 0 }: Identity,
+      { isAsked }: { isAsked: boolean },
+    ): Promise<boolean> {
       const sinceSeconds = await keyValue.get(reauthenticationKey(sub))
-      return sinceSeconds === undefined || authTimeSeconds >= Number(sinceSeconds)
+      const toleranceSeconds = isAsked ? clockToleranceSeconds : 0
+      return sinceSeconds === undefined || authTimeSeconds >= Number(sinceSeconds) - toleranceSeconds
     },
   }
 }

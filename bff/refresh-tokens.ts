@@ -86,10 +86,12 @@ export function createRefreshTokens(options: {
   }
 
   async function refresh(current: LoadedSession): Promise<LoadedSession> {
-    const outcome = await provider.refresh(current.session.refreshToken).catch((err) => {
-      refreshes.inc({ outcome: 'unavailable' })
-      throw err
-    })
+    const outcome = await provider
+      .refresh(current.session.refreshToken, current.session.subject)
+      .catch((err) => {
+        refreshes.inc({ outcome: 'unavailable' })
+        throw err
+      })
     if (outcome.kind === 'refused') {
       refreshes.inc({ outcome: 'refused' })
       log.info(
@@ -103,7 +105,7 @@ export function createRefreshTokens(options: {
       const { refreshToken, cause } = outcome
       await keep(current, refreshToken, (session) => ({ ...session, refreshToken }))
       refreshes.inc({ outcome: 'unverified' })
-      throw bffErrors.providerUnavailable('What the identity provider gave could not be checked.', { cause })
+      throw bffErrors.providerUnavailable('What the identity provider gave could not be accepted.', { cause })
     }
     const { tokens } = outcome
     // OpenID Connect Core 1.0 §12.2: a refreshed ID token must be about the same account.

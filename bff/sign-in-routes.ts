@@ -54,7 +54,10 @@ export function signInRoutes(options: {
     const signIn = await transactions.take(state, secret)
     cookies.clearSignIn(c, state)
     const tokens = await provider.finishSignIn(new URL(c.req.url).search, { state, ...signIn })
-    if (!(await reauthentication.isSatisfied(tokens.identity))) return reauthenticate(c, signIn, tokens)
+    const isSatisfied = await reauthentication.isSatisfied(tokens.identity, {
+      isAsked: signIn.isReauthentication,
+    })
+    if (!isSatisfied) return reauthenticate(c, signIn, tokens)
     // A new id each time, and the old session ends: nobody can plant one (session fixation).
     const former = await sessions.load(cookies.sessionId(c) ?? '')
     const { id, session } = await sessions.create(tokens, visitOf(c, clientAddress), signIn.begunAtMs)
