@@ -117,3 +117,31 @@ test('every command that a page or an error tells people exists', () => {
   )
   expect(unknown).toEqual([])
 })
+
+/** `%s` of a table of cases, `${…}` of a text, and what the page leaves out may stand for anything. */
+const pattern = (text: string) =>
+  new RegExp(
+    `^${text
+      .split(/%[sj]|\$\{[^}]*\}|…/)
+      .map((part) => part.trim().replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`))
+      .join('.*')}$`,
+  )
+
+test('every test that the threat table names is there', () => {
+  const table = /## Threats[\s\S]*?(?=\n## )/.exec(read('docs/sign-in.md'))![0]
+  const named = [...table.matchAll(/^\|.*\|(.*)\|$/gm)]
+    .slice(2)
+    .flatMap(([, cell]) => [...cell!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!))
+  const files = tracked.filter((file) => /^bff\/.*\.(test|suite)\.ts$/.test(file))
+  const titles = files.flatMap((file) =>
+    [...read(file).matchAll(/(['"`])((?:(?!\1|\n).)+)\1/g)].map(([, , title]) => title!),
+  )
+  const missing = named.filter((name) => {
+    if (/\.(test|suite)\.ts$/.test(name)) return !files.some((file) => file.endsWith(`/${name}`))
+    return !titles.some(
+      (title) => pattern(name).test(title) || (title.length > 12 && pattern(title).test(name)),
+    )
+  })
+  expect(named.length).toBeGreaterThan(40)
+  expect(missing).toEqual([])
+})
