@@ -67,6 +67,8 @@ export function createGateway(options: {
     const { c, route, upstreamPath, loaded } = exchange
     const isShared = route.isCoalesced && c.req.method === 'GET' && !c.env.incoming.headers.range
     if (!isShared) return ask(exchange)
+    // For others, however many. Who asks for several has half of it for the question before, and they the rest for the answer.
+    const longestWaitMs = route.timeouts.headersMs
     const turn = coalesce(
       // The token as well: another may say less of who asks.
       [
@@ -78,12 +80,11 @@ export function createGateway(options: {
     )
     if (!turn.asks) {
       coalesced.inc()
-      // The one before it, and its own answer.
-      const recording = await upTo(turn.recording, 2 * route.timeouts.headersMs)
+      const recording = await upTo(turn.recording, longestWaitMs)
       return recording ? repeat(exchange, recording) : ask(exchange)
     }
     try {
-      await upTo(turn.before, route.timeouts.headersMs)
+      await upTo(turn.before, longestWaitMs / 2)
       await ask(exchange, turn.begin())
     } finally {
       turn.done()
