@@ -8,6 +8,8 @@ const intervalMs = 10_000
 export type CatalogWatch = {
   /** Looks now: the stream has described a table again, as it does after DDL. */
   look(): void
+  /** Looks, and resolves when the catalog is the same still. Whoever waits while it is not, waits for the session's end. */
+  confirm(): Promise<void>
   /** @throws TENDON-CDC-011 when the catalog has changed */
   run(): Promise<never>
 }
@@ -26,6 +28,7 @@ export function createCatalogWatch(options: {
   const { source, catalog, publicationName, readEntries, signal } = options
   let isDue = false
   let wake: (() => void) | undefined
+  let asking: (() => void)[] = []
 
   function nextLook(): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -40,20 +43,32 @@ export function createCatalogWatch(options: {
     })
   }
 
+  function look(): void {
+    isDue = true
+    wake?.()
+  }
+
   return {
-    look() {
-      isDue = true
-      wake?.()
+    look,
+    confirm() {
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      asking.push(resolve)
+      look()
+      return promise
     },
     async run() {
       for (;;) {
         signal.throwIfAborted()
         await nextLook()
         isDue = false
+        const asked = asking
+        asking = []
         const fingerprint = await readFingerprint(source, publicationName, await readEntries())
         if (fingerprint !== catalog.fingerprint) {
           throw cdcErrors.schemaChanged('The catalog of the CRM database, or the registry, has changed.')
         }
+        for (const resolve of asked) resolve()
       }
     },
   }

@@ -22,6 +22,7 @@ import { retry } from './retry.ts'
 import type { SourceTable } from './source-catalog.ts'
 import { tellUsers } from './tell-users.ts'
 import { truncateReplica } from './truncate-replica.ts'
+import { keepUnappliedNulls } from './unapplied-nulls.ts'
 
 /** Batches of other partitions go on while one waits. */
 const partitionsAtOnce = 4
@@ -53,6 +54,8 @@ export function createChangeConsumer(options: {
   inKafka: (lsn: bigint) => Promise<void>
   /** A message that does not go with the catalog, which must have changed. */
   onOtherShape: (what: string) => void
+  /** Resolves when the catalog is read again and is the same. */
+  confirmCatalog: () => Promise<void>
   /** Called before anybody is told to look again: the reports they get say which changes they have seen. */
   onVisible: (newest: NewestChange) => Promise<void>
   /** Version of the newest change that is stored as visible. */
@@ -63,7 +66,7 @@ export function createChangeConsumer(options: {
 }): ChangeConsumer {
   const { consumer, topics, progress, catalog, warehouse, readSource, invalidate, log, metrics, signal } =
     options
-  const { groupId, inKafka, onOtherShape, onVisible, newestVisible } = options
+  const { groupId, inKafka, onOtherShape, confirmCatalog, onVisible, newestVisible } = options
   const replicas = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, replica]))
   const shapes = new Map(catalog.replicas.map(({ source }) => [source.qualifiedName, shapeOf(source)]))
   const handled: Offsets = new Map()
@@ -85,6 +88,7 @@ export function createChangeConsumer(options: {
         }),
       )
     }
+    await keepNulls(messages, heartbeat)
     for (const message of messages) if (message.op === 't') await truncate(message, heartbeat)
     metrics.received(messages)
     const newest = newestOf(messages)
@@ -111,10 +115,25 @@ export function createChangeConsumer(options: {
     return groups
   }
 
-  function compareShape({ table, columns, nulls }: ChangeMessage): void {
-    const { known, notNull } = shapes.get(table)!
+  function compareShape({ table, columns }: ChangeMessage): void {
+    const { known } = shapes.get(table)!
     for (const name of columns) if (!known.has(name)) onOtherShape(`${table}.${name} is new`)
-    for (const name of nulls) if (notNull.has(name)) onOtherShape(`${table}.${name} may be NULL now`)
+  }
+
+  /** ClickHouse has not applied a NULL in a column that takes none: it takes them by now, or the change is kept. */
+  async function keepNulls(messages: ChangeMessage[], heartbeat: () => Promise<void>): Promise<void> {
+    const unapplied = messages.filter(({ table, nulls }) => {
+      const shape = shapes.get(table)
+      return shape !== undefined && nulls.some((name) => shape.notNull.has(name))
+    })
+    if (unapplied.length === 0) return
+    await whileBeating(heartbeat, confirmCatalog())
+    const tables = [...new Set(unapplied.map(({ table }) => table))]
+    log.error(
+      { tables, count: unapplied.length },
+      'changes that could not be applied are in cdc.dead_letters',
+    )
+    await retry('storing dead letters', again, () => keepUnappliedNulls(warehouse, unapplied))
   }
 
   /**

@@ -6,6 +6,7 @@ import { type EventBatch, eventColumns, type Truncation } from './event-batch.ts
 import { versionAt } from './lsn.ts'
 import { retry } from './retry.ts'
 import { truncateReplica } from './truncate-replica.ts'
+import { keepUnappliedNulls } from './unapplied-nulls.ts'
 
 /**
  * ClickHouse's errors about a value, which another attempt would meet again: parsing (6, 26, 27, 38, 41, 72, 376),
@@ -74,6 +75,9 @@ export function createChangeWriter(options: {
       }
       if (batch.ends.length > 0) await insert(batch, 0, batch.ends.length)
       for (const truncation of batch.truncations) await expand(truncation)
+      if (batch.unappliedNulls.length > 0) {
+        await untilDone('storing dead letters', () => keepUnappliedNulls(warehouse, batch.unappliedNulls))
+      }
       if (batch.deadLetters.length > 0) {
         log.error(
           {

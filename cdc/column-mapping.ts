@@ -16,7 +16,8 @@ export type ColumnMapping = {
   fits?: (extracted: string) => string
   /**
    * A row in which it is NULL is not applied: the column takes NULLs by now, which the replica does not know yet. The
-   * feed notices, and reads the row again once the replica takes them too.
+   * feed notices, and reads the row again once the replica takes them too. If the column does not take them (NOT NULL
+   * was off for a moment), the change is kept as a dead letter.
    */
   isRequired: boolean
   /** SQL of the value as it stands in the JSON of a key, from the column of `crm.<table>`. */

@@ -7,7 +7,7 @@ import { withAdvisoryLock, withApplyLock } from './advisory-lock.ts'
 import { applyReplicas } from './apply.ts'
 import { applyChain } from './apply-chain.ts'
 import { type Catalog, readCatalog } from './catalog.ts'
-import { createCatalogWatch } from './catalog-watch.ts'
+import { type CatalogWatch, createCatalogWatch } from './catalog-watch.ts'
 import { createChangeConsumer, type NewestChange } from './change-consumer.ts'
 import { type Connector, createConnector } from './connect-rest.ts'
 import { watchConnector } from './connector-watch.ts'
@@ -132,7 +132,7 @@ async function follow(
     topics: string[]
     before: Offsets
     inShape: ReplicaTable[]
-    watch: { look(): void }
+    watch: Pick<CatalogWatch, 'look' | 'confirm'>
   },
 ): Promise<never> {
   const { config, warehouse, explained, log, metrics, signal, onState, onPosition, isAwaited } = session
@@ -181,6 +181,7 @@ async function follow(
       explained.add(difference)
       watch.look()
     },
+    confirmCatalog: () => watch.confirm(),
     onVisible: async (newest: NewestChange) => {
       if (newest.version > position.version) await store(newest)
     },

@@ -3,7 +3,7 @@ import { undecodedLetter } from './dead-letters.ts'
 import { cdcErrors } from './errors.ts'
 import type { EventHeader } from './event-batch.ts'
 import { holdChange } from './held-changes.ts'
-import { firstChangeIndex } from './lsn.ts'
+import { firstChangeIndex, versionAt } from './lsn.ts'
 import { type Relation, readRelation } from './relation.ts'
 import type { TableCodec } from './table-codec.ts'
 import { nullField, TupleFields, unchangedField } from './tuple-fields.ts'
@@ -20,7 +20,10 @@ export type DecoderOptions = {
   codecFor: (relation: Relation) => TableCodec | undefined
   /** A table is described a second time, as it is after DDL. */
   onDescribedAgain: () => void
-  /** A NULL came where the catalog said there was none. */
+  /**
+   * A NULL came where the catalog said there was none.
+   * @throws TENDON-CDC-011 when the catalog has to be read again; if it says so still, the change is not applied
+   */
   onUnexpectedNull: (codec: TableCodec, column: string) => void
 }
 
@@ -167,7 +170,8 @@ export class PgOutputDecoder {
     const header = this.#header
     header.op = op
     header.index++
-    const isIncomplete = op !== 'd' && this.#checkFields(codec, row)
+    const { isIncomplete, hasUnexpectedNull } =
+      op === 'd' ? { isIncomplete: false, hasUnexpectedNull: false } : this.#checkFields(codec, row)
     if (isIncomplete && !queue.current.held) {
       // What it has to be completed from may stand before it in the current batch.
       queue.seal()
@@ -175,20 +179,28 @@ export class PgOutputDecoder {
     if (isIncomplete || queue.current.held) {
       queue.current.hold(holdChange(header, codec, message, row, former))
     } else queue.current.append(header, codec, message, row)
+    if (hasUnexpectedNull) {
+      const version = versionAt(header.position, header.index)
+      queue.current.unappliedNulls.push({ table: codec.qualifiedName, version })
+    }
     queue.sealIfFull()
   }
 
-  /** @returns whether a value is missing */
-  #checkFields(codec: TableCodec, row: TupleFields): boolean {
+  /** @returns whether a value is missing, and whether one is NULL that may not be */
+  #checkFields(codec: TableCodec, row: TupleFields): { isIncomplete: boolean; hasUnexpectedNull: boolean } {
     let isIncomplete = false
+    let hasUnexpectedNull = false
     for (let place = 0; place < codec.columns.length; place++) {
       const start = row.starts[place]!
       if (start >= 0) continue
       const column = codec.columns[place]!
       if (start === unchangedField && !column.isOmitted) isIncomplete = true
-      if (start === nullField && column.notNull) this.#options.onUnexpectedNull(codec, column.name)
+      if (start === nullField && column.notNull) {
+        this.#options.onUnexpectedNull(codec, column.name)
+        hasUnexpectedNull = true
+      }
     }
-    return isIncomplete
+    return { isIncomplete, hasUnexpectedNull }
   }
 
   #deadLetter(tag: number, message: Buffer, error: unknown): void {

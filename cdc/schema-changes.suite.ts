@@ -57,6 +57,59 @@ export function testSchemaChanges(createWorld: CreateWorld): void {
     INSERT INTO items VALUES (1, $$anew$$, 1)`,
   }
 
+  test('NOT NULL that is not valid yet lets NULLs of before it stand, and none of them is left out', async () => {
+    const world = await createWorld(
+      `CREATE TABLE items (id integer PRIMARY KEY, name text, note text);
+       INSERT INTO items SELECT n, nullif('n' || n % 3, 'n0'), NULL FROM generate_series(1, 20) n`,
+      entries,
+    )
+    const [{ version }] = (
+      await world.sql.query<{ version: number }>(
+        `SELECT current_setting('server_version_num')::integer AS version`,
+      )
+    ).rows as [{ version: number }]
+    const feed = world.newFeed()
+    // PostgreSQL before 18 has no such thing.
+    if (version >= 180_000) await world.sql.query('ALTER TABLE items ADD NOT NULL name NOT VALID')
+    feed.start()
+    expect(await world.differences(feed)).toEqual([])
+    // Nor are they noticed by an UPDATE: it would have to give the column a value.
+    await world.sql.query(`UPDATE items SET name = 'now', note = 'x' WHERE name IS NULL AND id < 10`)
+    expect(await world.differences(feed)).toEqual([])
+    await world.sql.query(`UPDATE items SET name = 'now' WHERE name IS NULL`)
+    if (version >= 180_000) await world.sql.query('ALTER TABLE items VALIDATE CONSTRAINT items_name_not_null')
+    await world.sql.query(`INSERT INTO items VALUES (21, 'after')`)
+    expect(await world.differences(feed)).toEqual([])
+    expect(await world.rows('SELECT reason FROM cdc.dead_letters')).toEqual([])
+    await world.close()
+  })
+
+  test('NULL in a column that is NOT NULL before and after is never passed over in silence', async () => {
+    const world = await createWorld(
+      'CREATE TABLE items (id integer PRIMARY KEY, name text NOT NULL); INSERT INTO items VALUES (1, $$one$$)',
+      entries,
+    )
+    const feed = world.newFeed()
+    feed.start()
+    await feed.caughtUp()
+    // No other transaction ever sees that the column takes NULLs.
+    await world.sql.query(`BEGIN;
+      ALTER TABLE items ALTER name DROP NOT NULL;
+      UPDATE items SET name = NULL;
+      INSERT INTO items VALUES (2, NULL);
+      UPDATE items SET name = 'back';
+      ALTER TABLE items ALTER name SET NOT NULL;
+      COMMIT`)
+    expect(await world.differences(feed)).toEqual([])
+    const letters = await world.rows('SELECT key, reason, message FROM cdc.dead_letters FINAL ORDER BY key')
+    expect(letters.map(({ key }) => key)).toEqual(['{"id":1}', '{"id":2}'])
+    for (const { reason, message } of letters) {
+      expect(reason).toContain('NULL')
+      expect(JSON.parse(String(message))).toMatchObject({ name: null })
+    }
+    await world.close()
+  })
+
   const touch = `UPDATE items SET id = id WHERE id % 2 = 1; INSERT INTO items SELECT max(id) + 1, $$after$$ FROM items`
 
   test.each(Object.entries(changes))('while the feed streams: %s', async (_what, ddl) => {

@@ -87,8 +87,13 @@ const columnRow = z.object({
   is_generated: z.boolean(),
 })
 
+/** Since PostgreSQL 18 a NOT NULL may be NOT VALID: rows of before it may still be NULL there. */
 const columnsSql = `
-SELECT attrelid AS table_oid, attname AS name, attnum AS number, atttypid AS type_oid, attnotnull AS not_null,
+SELECT attrelid AS table_oid, attname AS name, attnum AS number, atttypid AS type_oid,
+  attnotnull AND NOT EXISTS (
+    SELECT FROM pg_constraint
+    WHERE conrelid = attrelid AND contype = 'n' AND NOT convalidated AND conkey = ARRAY[attnum]
+  ) AS not_null,
   attgenerated <> '' AS is_generated
 FROM pg_attribute
 WHERE attrelid = ANY ($1::oid[]) AND attnum > 0 AND NOT attisdropped
