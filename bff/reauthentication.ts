@@ -1,7 +1,7 @@
 import type { KeyValue } from '@tendon/platform/key-value.ts'
-import { digest } from './digest.ts'
 import type { Identity } from './issued-tokens.ts'
 import { clockToleranceSeconds } from './provider-connection.ts'
+import { accountOf } from './session-index.ts'
 
 /** Longer than providers keep their own sessions. */
 const rememberedMs = 30 * 86_400_000
@@ -17,8 +17,8 @@ export function createReauthentication(options: { keyValue: KeyValue; now: () =>
   const { keyValue, now } = options
   return {
     /** Of all that the account has at the provider, only what it begins from now on counts. */
-    async require(subject: string): Promise<void> {
-      await keyValue.set(reauthenticationKey(subject), String(seconds(now())), { ttlMs: rememberedMs })
+    async require(account: string): Promise<void> {
+      await keyValue.set(reauthenticationKey(account), String(seconds(now())), { ttlMs: rememberedMs })
     },
     /**
      * Whether the person gave their password since; not known to have, when the provider does not say when.
@@ -29,7 +29,7 @@ export function createReauthentication(options: { keyValue: KeyValue; now: () =>
       { sub, auth_time: authTimeSeconds = 0 }: Identity,
       { isAsked }: { isAsked: boolean },
     ): Promise<boolean> {
-      const sinceSeconds = await keyValue.get(reauthenticationKey(sub))
+      const sinceSeconds = await keyValue.get(reauthenticationKey(accountOf(sub)))
       const toleranceSeconds = isAsked ? clockToleranceSeconds : 0
       return sinceSeconds === undefined || authTimeSeconds >= Number(sinceSeconds) - toleranceSeconds
     },
@@ -38,4 +38,4 @@ export function createReauthentication(options: { keyValue: KeyValue; now: () =>
 
 const seconds = (ms: number) => Math.floor(ms / 1000)
 
-const reauthenticationKey = (subject: string) => `tendon:reauthentication:${digest(subject)}`
+const reauthenticationKey = (account: string) => `tendon:reauthentication:${account}`

@@ -13,8 +13,24 @@ export type ListedSession = Visit & {
   endsAtMs: number
 }
 
-/** Whose sessions: those of a session at the provider (`sid`) when it is given, else an account's (`sub`). */
-export type SessionOwner = { sub?: string | undefined; sid?: string | undefined }
+/** One that is listed under a key which is not known here: it is there, it can be ended, and no more can be said of it. */
+export type UnreadableSession = { hash: string; endsAtMs: number; sealed: string }
+
+type Entry = ListedSession | UnreadableSession
+export const isReadable = (entry: Entry): entry is ListedSession => !('sealed' in entry)
+
+/**
+ * Whose sessions: those of a session at the provider (`sid`) when it is given, else an account's, which the provider names
+ * by its `sub`, and the store by the hash of that.
+ */
+export type SessionOwner = {
+  sid?: string | undefined
+  sub?: string | undefined
+  account?: string | undefined
+}
+
+/** What names an account in the store. */
+export const accountOf = (subject: string) => digest(subject)
 
 type Owner = Pick<Session, 'subject' | 'providerSessionId' | 'user' | 'handle' | 'lastUsedAtMs' | 'endsAtMs'>
 
@@ -28,8 +44,9 @@ export type SessionIndex = ReturnType<typeof createSessionIndex>
 
 /**
  * Finds sessions by the account (`sub`) or by the session at the provider (`sid`): for the list of a person's own
- * sessions, and to end what a back-channel logout or a member of the staff names. Encrypted, for it says who was
- * where; its keys are hashed, so that they name nobody either.
+ * sessions, and to end what a back-channel logout or a member of the staff names. What it says of who was where is
+ * encrypted; its keys are hashed, so that they name nobody either. Which sessions there are, and until when, is not: also
+ * an instance that lacks a key can end them.
  */
 export function createSessionIndex(options: {
   keyValue: KeyValue
@@ -38,19 +55,34 @@ export function createSessionIndex(options: {
 }) {
   const { keyValue, encryption, now } = options
 
-  const parse = (key: string, stored: string | undefined): ListedSession[] => {
-    const text = stored && encryption.decrypt(stored, key)
-    const entries: ListedSession[] = text ? JSON.parse(text) : []
-    return entries.filter(({ endsAtMs }) => endsAtMs > now())
-  }
+  /** A session a line: its hash, its end, and what else is known of it, sealed. */
+  const format = (key: string, entries: Entry[]): string =>
+    entries
+      .map((entry) => {
+        const { hash, endsAtMs } = entry
+        const sealed = isReadable(entry)
+          ? encryption.encrypt(JSON.stringify(entry), associatedData(key, hash))
+          : entry.sealed
+        return `${hash} ${endsAtMs} ${sealed}`
+      })
+      .join('\n')
+
+  const parse = (key: string, stored: string | undefined): Entry[] =>
+    (stored ? stored.split('\n') : [])
+      .map((line): Entry => {
+        const [hash = '', endsAt, sealed = ''] = line.split(' ')
+        const text = encryption.decrypt(sealed, associatedData(key, hash))
+        return text ? JSON.parse(text) : { hash, endsAtMs: Number(endsAt), sealed }
+      })
+      .filter(({ endsAtMs }) => endsAtMs > now())
 
   /** Changes a list; whoever else changes it at the same moment makes the write fail, and then it is read again. */
-  async function change(key: string, edit: (entries: ListedSession[]) => ListedSession[]): Promise<void> {
+  async function change(key: string, edit: (entries: Entry[]) => Entry[]): Promise<void> {
     for (;;) {
       const stored = await keyValue.get(key)
       const entries = edit(parse(key, stored))
       const ttlMs = Math.max(1, Math.ceil(Math.max(0, ...entries.map(({ endsAtMs }) => endsAtMs)) - now()))
-      const value = encryption.encrypt(JSON.stringify(entries), key)
+      const value = format(key, entries)
       if (stored === undefined && entries.length === 0) return
       const written =
         stored === undefined
@@ -62,7 +94,7 @@ export function createSessionIndex(options: {
 
   /** @returns the oldest, of which there are too many now */
   async function addTo(key: string, entry: ListedSession): Promise<string[]> {
-    let tooMany: ListedSession[] = []
+    let tooMany: Entry[] = []
     await change(key, (entries) => {
       tooMany = entries.slice(0, Math.max(0, entries.length + 1 - maxEntries))
       return [...entries, entry]
@@ -76,15 +108,14 @@ export function createSessionIndex(options: {
     }
   }
 
-  async function listAt(key: string): Promise<ListedSession[]> {
+  async function listAt(key: string): Promise<Entry[]> {
     return parse(key, await keyValue.get(key))
   }
 
   /** The staff know a person by the user name. */
   async function nameAccount({ subject, user, endsAtMs }: Owner): Promise<void> {
-    const key = usernameKey(user.username)
     const ttlMs = Math.max(1, Math.ceil(endsAtMs - now()))
-    await keyValue.set(key, encryption.encrypt(subject, key), { ttlMs })
+    await keyValue.set(usernameKey(user.username), accountOf(subject), { ttlMs })
   }
 
   return {
@@ -109,7 +140,7 @@ export function createSessionIndex(options: {
     },
 
     /** The account's sessions, oldest first; those that ended before their time may be among them. */
-    list: (subject: string) => listAt(accountKey(subject)),
+    list: (subject: string) => listAt(accountKey(accountOf(subject))),
 
     listOf: (owner: SessionOwner) => listAt(keyOf(owner)),
 
@@ -117,7 +148,7 @@ export function createSessionIndex(options: {
     async note(owner: Owner, hash: string, used: Visit & { lastUsedAtMs: number }): Promise<void> {
       for (const key of keysOf(owner)) {
         await change(key, (entries) =>
-          entries.map((entry) => (entry.hash === hash ? { ...entry, ...used } : entry)),
+          entries.map((entry) => (entry.hash === hash && isReadable(entry) ? { ...entry, ...used } : entry)),
         )
       }
       await nameAccount(owner)
@@ -134,21 +165,21 @@ export function createSessionIndex(options: {
     },
 
     /** Whose sessions a user name's are; undefined when there are none. */
-    async subjectOf(username: string): Promise<string | undefined> {
-      const key = usernameKey(username)
-      const stored = await keyValue.get(key)
-      return stored === undefined ? undefined : encryption.decrypt(stored, key)
-    },
+    accountOfUsername: (username: string) => keyValue.get(usernameKey(username)),
   }
 }
 
-const keyOf = ({ sub, sid }: SessionOwner) => (sid ? providerSessionKey(sid) : accountKey(sub ?? ''))
+const associatedData = (key: string, hash: string) => `${key} ${hash}`
+
+const keyOf = ({ sid, sub = '', account = accountOf(sub) }: SessionOwner) =>
+  sid ? providerSessionKey(sid) : accountKey(account)
 
 function keysOf({ subject, providerSessionId }: Pick<Owner, 'subject' | 'providerSessionId'>): string[] {
-  return [accountKey(subject), ...(providerSessionId ? [providerSessionKey(providerSessionId)] : [])]
+  const keys = [accountKey(accountOf(subject))]
+  return providerSessionId ? [...keys, providerSessionKey(providerSessionId)] : keys
 }
 
-const accountKey = (subject: string) => `tendon:sessions-of-account:${digest(subject)}`
+const accountKey = (account: string) => `tendon:sessions-of-account:${account}`
 const providerSessionKey = (sid: string) => `tendon:sessions-of-sid:${digest(sid)}`
 const usernameKey = (username: string) => `tendon:account-of-username:${digest(username)}`
 const endedKey = (key: string) => `${key}:ended`

@@ -3,10 +3,17 @@ import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
 import { type Context, Hono } from 'hono'
 import type { Audit } from './audit.ts'
 import type { Cookies } from './cookies.ts'
+import { digest } from './digest.ts'
 import type { EndSessions } from './end-sessions.ts'
 import { bffErrors } from './errors.ts'
 import type { Reauthentication } from './reauthentication.ts'
-import type { SessionIndex } from './session-index.ts'
+import {
+  accountOf,
+  isReadable,
+  type ListedSession,
+  type SessionIndex,
+  type UnreadableSession,
+} from './session-index.ts'
 import type { SessionStore } from './session-store.ts'
 import type { Freshen, NoteUse, SignedIn } from './signed-in.ts'
 
@@ -40,13 +47,17 @@ export function sessionListRoutes(options: {
       sessions: listed
         .filter((_, position) => live[position])
         .map((entry) => ({
-          id: entry.handle,
+          id: handleOf(entry),
           current: entry.hash === hash,
-          device: entry.device,
-          address: entry.address,
-          started_at: new Date(entry.startedAtMs).toISOString(),
-          last_used_at: new Date(entry.lastUsedAtMs).toISOString(),
           ends_at: new Date(entry.endsAtMs).toISOString(),
+          ...(isReadable(entry)
+            ? {
+                device: entry.device,
+                address: entry.address,
+                started_at: new Date(entry.startedAtMs).toISOString(),
+                last_used_at: new Date(entry.lastUsedAtMs).toISOString(),
+              }
+            : { device: null, address: null, started_at: null, last_used_at: null }),
         })),
     }
     return c.json(body)
@@ -54,8 +65,8 @@ export function sessionListRoutes(options: {
 
   app.delete('/auth/sessions/:id', async (c) => {
     const { session, hash } = await signedIn(c)
-    const found = (await index.list(session.subject)).find(({ handle }) => handle === c.req.param('id'))
-    if (found) await reauthentication.require(session.subject)
+    const found = (await index.list(session.subject)).find((entry) => handleOf(entry) === c.req.param('id'))
+    if (found) await reauthentication.require(accountOf(session.subject))
     if (!found || !(await endSessions.one(session, found.hash))) {
       throw bffErrors.sessionUnknown('You have no session of this id.')
     }
@@ -66,7 +77,7 @@ export function sessionListRoutes(options: {
 
   app.delete('/auth/sessions', async (c) => {
     const { session } = await signedIn(c)
-    const ended = await revokeAllOf(session.subject)
+    const ended = await revokeAllOf(accountOf(session.subject))
     cookies.clearSessionId(c)
     audit(c, { action: 'session_revocation', outcome: 'done', who: session, sessions: ended })
     return revoked(c, ended)
@@ -81,8 +92,8 @@ export function sessionListRoutes(options: {
       audit(c, { action: 'session_revocation', outcome: 'refused', who: session, whom: { username }, reason })
       throw bffErrors.notAllowed(`Only accounts with the role ${staffRole} may end other people's sessions.`)
     }
-    const subject = await index.subjectOf(username)
-    const ended = subject === undefined ? 0 : await revokeAllOf(subject)
+    const account = await index.accountOfUsername(username)
+    const ended = account === undefined ? 0 : await revokeAllOf(account)
     audit(c, {
       action: 'session_revocation',
       outcome: 'done',
@@ -93,9 +104,9 @@ export function sessionListRoutes(options: {
     return revoked(c, ended)
   })
 
-  async function revokeAllOf(subject: string): Promise<number> {
-    await reauthentication.require(subject)
-    return endSessions.all({ sub: subject })
+  async function revokeAllOf(account: string): Promise<number> {
+    await reauthentication.require(account)
+    return endSessions.all({ account })
   }
 
   function revoked(c: Context<HttpEnv>, ended: number): Response {
@@ -105,3 +116,7 @@ export function sessionListRoutes(options: {
 
   return app
 }
+
+/** What names a session in a list; of one that cannot be read, something that serves as well. */
+const handleOf = (entry: ListedSession | UnreadableSession) =>
+  isReadable(entry) ? entry.handle : digest(entry.hash).slice(0, 16)

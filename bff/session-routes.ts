@@ -37,9 +37,13 @@ export function sessionRoutes(options: {
 
   // The session is gone before the provider is asked anything, so that signing out works without it.
   app.post('/auth/logout', async (c) => {
-    const loaded = await sessions.load(cookies.sessionId(c) ?? '')
+    const id = cookies.sessionId(c) ?? ''
+    const loaded = await sessions.load(id)
     cookies.clearSessionId(c)
-    if (!loaded) return c.json({ logout_url: homeUrl })
+    if (!loaded) {
+      await sessions.discard(id)
+      return c.json({ logout_url: homeUrl })
+    }
     await endSessions.one(loaded.session, loaded.hash)
     audit(c, { action: 'sign_out', outcome: 'done', who: loaded.session })
     const [logoutUrl] = await Promise.all([

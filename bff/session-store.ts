@@ -132,6 +132,11 @@ export function createSessionStore(options: {
     /** Writes a session back, unless it has ended or changed since it was read: then undefined. */
     replace,
 
+    /** Ends the session of this id though it cannot be read here, for want of the key. */
+    async discard(id: string): Promise<void> {
+      if (isSessionId(id)) await keyValue.delete(sessionKey(hashSessionId(id)))
+    },
+
     /** Whether the session has not been ended in the meantime. */
     exists: (hash: string): Promise<boolean> => keyValue.has(sessionKey(hash)),
   }

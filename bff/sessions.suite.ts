@@ -389,5 +389,49 @@ export function sessionsSuite(name: string, options: StackOptions = {}): void {
         await rotating.stop()
       }
     })
+
+    test('what an instance has no key for is listed as such there, and ended all the same', async () => {
+      const own = await startSuiteStack(options)
+      try {
+        const username = await own.provider.createPerson(['patient'])
+        const [first, second, third] = [
+          await signedIn(username, own),
+          await signedIn(username, own),
+          await signedIn(username, own),
+        ]
+        const asked = async (url: string, who: TestBrowser, path = '/api/reports', init: RequestInit = {}) =>
+          fetch(url + path, { ...init, headers: { ...csrf, ...cookieOf(who) } })
+        const statusOf = async (url: string, who: TestBrowser) => (await asked(url, who)).status
+        const rotated = (await own.startBff({ sessionKeys: sessionKeys.rotated })).server.url
+        const forgotten = (await own.startBff({ sessionKeys: sessionKeys.lost })).server.url
+        // A use brings session and list under a key that the first instance does not have.
+        expect([await statusOf(rotated, first), await statusOf(own.url, first)]).toEqual([200, 401])
+
+        const { sessions } = await (await asked(own.url, second, '/auth/sessions')).json()
+        const unreadable = { device: null, address: null, started_at: null, last_used_at: null }
+        expect(sessions).toEqual(
+          [false, true, false].map((current) => ({
+            id: expect.any(String),
+            ends_at: expect.any(String),
+            current,
+            ...unreadable,
+          })),
+        )
+        const end = { method: 'DELETE' }
+        expect((await asked(own.url, second, `/auth/sessions/${sessions[0].id}`, end)).status).toBe(204)
+        expect(await statusOf(rotated, first)).toBe(401)
+
+        expect(await statusOf(rotated, third)).toBe(200)
+        const staff = await signedIn('staff', own)
+        const ended = await asked(own.url, staff, `/auth/users/${username}/sessions`, end)
+        expect(await ended.json()).toEqual({ ended: 2 })
+        for (const who of [second, third]) expect(await statusOf(rotated, who)).toBe(401)
+
+        expect((await asked(forgotten, staff, '/auth/logout', { method: 'POST' })).status).toBe(200)
+        expect(await statusOf(own.url, staff)).toBe(401)
+      } finally {
+        await own.stop()
+      }
+    })
   })
 }

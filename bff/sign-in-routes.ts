@@ -59,9 +59,11 @@ export function signInRoutes(options: {
     })
     if (!isSatisfied) return reauthenticate(c, signIn, tokens)
     // A new id each time, and the old session ends: nobody can plant one (session fixation).
-    const former = await sessions.load(cookies.sessionId(c) ?? '')
+    const formerId = cookies.sessionId(c) ?? ''
+    const former = await sessions.load(formerId)
     const { id, session } = await sessions.create(tokens, visitOf(c, clientAddress), signIn.begunAtMs)
     if (former) await endSessions.one(former.session, former.hash)
+    else await sessions.discard(formerId)
     cookies.setSessionId(c, id)
     signIns.inc({ outcome: 'signed_in' })
     audit(c, { action: 'sign_in', outcome: 'done', who: session })

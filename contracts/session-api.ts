@@ -10,7 +10,7 @@ export const sessionUser = z.object({
 })
 export type SessionUser = z.infer<typeof sessionUser>
 
-/** `GET /auth/sessions`: where one is signed in. */
+/** `GET /auth/sessions`: where one is signed in. Of a session that is kept under another key than this instance has, all but its end is null. */
 export const ownSessions = z.object({
   sessions: z.array(
     z.object({
@@ -19,12 +19,12 @@ export const ownSessions = z.object({
       /** Whether it is the session that asks. */
       current: z.boolean(),
       /** As in `Firefox on Windows`. */
-      device: z.string(),
+      device: z.string().nullable(),
       /** IP address of the last use. */
-      address: z.string(),
-      started_at: z.iso.datetime(),
+      address: z.string().nullable(),
+      started_at: z.iso.datetime().nullable(),
       /** To the minute. */
-      last_used_at: z.iso.datetime(),
+      last_used_at: z.iso.datetime().nullable(),
       ends_at: z.iso.datetime(),
     }),
   ),
