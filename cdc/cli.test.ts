@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { CdcFeed } from './feed-supervisor.ts'
 import { registry } from './registry.ts'
 import { createWorld, startServers, type World } from './replica-of-source.fixture.ts'
+import { startToldReports } from './told-reports.fixture.ts'
 
 const servers = await startServers()
 let world: World
@@ -103,6 +104,32 @@ test('that nobody could be told of a repair is said, and how they are', async ()
     stderr: expect.stringMatching(/resync.*TENDON-CDC-026/),
   })
   expect(await cdc('verify', 'customers')).toMatchObject({ code: 0 })
+}, 60_000)
+
+test('after a repair everybody is told, whoever saw the wrong row', async () => {
+  const { rows: patients } = await world.sql.query<{ id: string }>(`
+    INSERT INTO customers (full_name, email, date_of_birth, address, locale, time_zone)
+    SELECT name, name || '@example.net', '1980-01-01', '{}', 'en', 'UTC' FROM (VALUES ('Grace'), ('Alan')) x (name)
+    RETURNING id`)
+  const [grace, alan] = patients.map(({ id }) => id)
+  await world.sql.query(
+    `INSERT INTO prostheses (serial_number, chip_id, customer_id, model_id, side, firmware_version, issued_at)
+     VALUES ('s', 's', $1, 1, 'left', '1.0.0', '2024-01-01')`,
+    [grace],
+  )
+  feed.start()
+  await feed.caughtUp()
+  // The source has never said that it is his.
+  await world.warehouse.command(
+    `ALTER TABLE crm.prostheses UPDATE customer_id = '${alan}' WHERE 1 SETTINGS mutations_sync = 1`,
+  )
+  const told = await startToldReports(world.warehouse)
+  try {
+    expect(await cdcWith(told.settings, 'verify', 'prostheses', '--repair')).toMatchObject({ code: 0 })
+    expect([...told.reports().keys()]).toEqual(expect.arrayContaining([grace, alan]))
+  } finally {
+    await told.stop()
+  }
 }, 60_000)
 
 test('resync and replay rebuild a replica', async () => {

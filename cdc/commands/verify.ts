@@ -6,7 +6,7 @@ import { deriveReplica } from '../derive-table.ts'
 import { connectSource } from '../postgres-connection.ts'
 import { readSourceTables } from '../source-catalog.ts'
 import { waitForPosition } from '../source-position.ts'
-import { changesOf, wholeLog } from '../tell-users.ts'
+import { changesInLog, wholeLog } from '../tell-users.ts'
 import { isEqual, type TableVerdict, type VerifyOptions, verifyTable } from '../verify.ts'
 import { commandOptions, defineCommand, entriesOf, exitCodes, print, timeoutOption } from './command.ts'
 import { createTelling, tellingOptions } from './telling.ts'
@@ -40,6 +40,7 @@ export const verify = defineCommand({
     const progress = createTerminalProgress(process.stderr, new AbortController().signal)
     const telling = createTelling(config, warehouse)
     const verdicts: TableVerdict[] = []
+    const known = config.repair ? await entriesOf(warehouse, undefined) : []
     for (const table of await readSourceTables(source, await entriesOf(warehouse, operands[0]))) {
       const options: VerifyOptions = {
         warehouse,
@@ -49,7 +50,8 @@ export const verify = defineCommand({
         replica: deriveReplica(table),
         limit: config.limit,
         repair: config.repair,
-        onRepaired: (keys) => telling.tell([changesOf(table.entry, keys)], wholeLog),
+        // Whose report showed a wrong row stands in the wrong row, and the log knows nothing of it: so everybody.
+        onRepaired: () => telling.tell(known.map(changesInLog), wholeLog),
       }
       const text = `comparing ${table.qualifiedName}`
       const found = await progress.step(text, (update) =>
