@@ -109,6 +109,26 @@ export function sessionsSuite(name: string, options: StackOptions = {}): void {
       expect((await browser.open(stack.loginUrl)).text).toContain('name="password"')
     })
 
+    test('whatever sets or clears a cookie stays in no cache', async () => {
+      const username = await stack.provider.createPerson(['patient'])
+      const browser = new TestBrowser()
+      const url = (path: string) => stack.url + path
+      const setsCookieUncached = (what: string, { headers }: { headers: Headers }) => {
+        expect(headers.getSetCookie(), what).not.toEqual([])
+        expect(headers.get('cache-control'), what).toBe('no-store')
+      }
+      for (const [method, path] of [
+        ['POST', '/auth/logout'],
+        ['DELETE', '/auth/sessions'],
+      ] as const) {
+        browser.clear(stack.url)
+        setsCookieUncached('login', await browser.request(stack.loginUrl))
+        const { url: callback } = await browser.signIn(stack.loginUrl, username, url('/callback'))
+        setsCookieUncached('callback', await browser.request(callback))
+        setsCookieUncached(path, await browser.request(url(path), { method, headers: csrf }))
+      }
+    })
+
     test('signing out twice, or without a session, is no error', async () => {
       const page = await new TestBrowser().request(`${stack.url}/auth/logout`, {
         method: 'POST',
