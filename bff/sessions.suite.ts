@@ -199,7 +199,7 @@ export function sessionsSuite(name: string, options: StackOptions = {}): void {
         const hanging = Promise.withResolvers<void>()
         // One instance knows the provider, the other asks it for everything.
         const urls = [own.url, (await own.startBff()).server.url]
-        const headers = await Promise.all(urls.map(async () => cookieOf(await signedIn('alice', own))))
+        const headers = [cookieOf(await signedIn('alice', own)), cookieOf(await signedIn('alice', own))]
         own.hooks.beforeProvider = () => {
           asked.resolve()
           return hanging.promise
