@@ -14,10 +14,13 @@ export type ListedSession = Visit & {
 }
 
 /** One that is listed under a key which is not known here: it is there, it can be ended, and no more can be said of it. */
-export type UnreadableSession = { hash: string; endsAtMs: number; sealed: string }
+export type UnreadableSession = Line
 
-type Entry = ListedSession | UnreadableSession
-export const isReadable = (entry: Entry): entry is ListedSession => !('sealed' in entry)
+/** A session as a line of a list: its hash, its end, and what else is known of it. */
+type Line = { hash: string; endsAtMs: number; sealed: string }
+
+export const isReadable = (entry: ListedSession | UnreadableSession): entry is ListedSession =>
+  !('sealed' in entry)
 
 /**
  * Whose sessions: those of a session at the provider (`sid`) when it is given, else an account's, which the provider names
@@ -55,35 +58,42 @@ export function createSessionIndex(options: {
 }) {
   const { keyValue, encryption, now } = options
 
-  /** A session a line: its hash, its end, and what else is known of it, sealed. */
-  const format = (key: string, entries: Entry[]): string =>
-    entries
-      .map((entry) => {
-        const { hash, endsAtMs } = entry
-        const sealed = isReadable(entry)
-          ? encryption.encrypt(JSON.stringify(entry), associatedData(key, hash))
-          : entry.sealed
-        return `${hash} ${endsAtMs} ${sealed}`
-      })
-      .join('\n')
+  const seal = (key: string, { hash, endsAtMs, ...details }: ListedSession): Line => ({
+    hash,
+    endsAtMs,
+    sealed: encryption.encrypt(JSON.stringify(details), associatedData(key, hash, endsAtMs)),
+  })
 
-  const parse = (key: string, stored: string | undefined): Entry[] =>
+  function open(key: string, line: Line): ListedSession | UnreadableSession {
+    const { hash, endsAtMs, sealed } = line
+    const text = encryption.decrypt(sealed, associatedData(key, hash, endsAtMs))
+    return text ? { ...JSON.parse(text), hash, endsAtMs } : line
+  }
+
+  function edited(key: string, line: Line, edit: (session: ListedSession) => ListedSession): Line {
+    const session = open(key, line)
+    return isReadable(session) ? seal(key, edit(session)) : line
+  }
+
+  const underNewestKey = (key: string, line: Line) =>
+    encryption.isNewest(line.sealed) ? line : edited(key, line, (session) => session)
+
+  const parse = (stored: string | undefined): Line[] =>
     (stored ? stored.split('\n') : [])
-      .map((line): Entry => {
-        const [hash = '', endsAt, sealed = ''] = line.split(' ')
-        const text = encryption.decrypt(sealed, associatedData(key, hash))
-        return text ? JSON.parse(text) : { hash, endsAtMs: Number(endsAt), sealed }
+      .map((line) => {
+        const [hash = '', endsAtMs, sealed = ''] = line.split(' ')
+        return { hash, endsAtMs: Number(endsAtMs), sealed }
       })
       .filter(({ endsAtMs }) => endsAtMs > now())
 
   /** Changes a list; whoever else changes it at the same moment makes the write fail, and then it is read again. */
-  async function change(key: string, edit: (entries: Entry[]) => Entry[]): Promise<void> {
+  async function change(key: string, edit: (lines: Line[]) => Line[]): Promise<void> {
     for (;;) {
       const stored = await keyValue.get(key)
-      const entries = edit(parse(key, stored))
-      const ttlMs = Math.max(1, Math.ceil(Math.max(0, ...entries.map(({ endsAtMs }) => endsAtMs)) - now()))
-      const value = format(key, entries)
-      if (stored === undefined && entries.length === 0) return
+      const lines = edit(parse(stored)).map((line) => underNewestKey(key, line))
+      const ttlMs = Math.max(1, Math.ceil(Math.max(0, ...lines.map(({ endsAtMs }) => endsAtMs)) - now()))
+      const value = lines.map(({ hash, endsAtMs, sealed }) => `${hash} ${endsAtMs} ${sealed}`).join('\n')
+      if (stored === undefined && lines.length === 0) return
       const written =
         stored === undefined
           ? await keyValue.set(key, value, { ttlMs, onlyIfAbsent: true })
@@ -93,23 +103,23 @@ export function createSessionIndex(options: {
   }
 
   /** @returns the oldest, of which there are too many now */
-  async function addTo(key: string, entry: ListedSession): Promise<string[]> {
-    let tooMany: Entry[] = []
-    await change(key, (entries) => {
-      tooMany = entries.slice(0, Math.max(0, entries.length + 1 - maxEntries))
-      return [...entries, entry]
+  async function addTo(key: string, session: ListedSession): Promise<string[]> {
+    let tooMany: Line[] = []
+    await change(key, (lines) => {
+      tooMany = lines.slice(0, Math.max(0, lines.length + 1 - maxEntries))
+      return [...lines, seal(key, session)]
     })
     return tooMany.map(({ hash }) => hash)
   }
 
   async function removeFrom(keys: string[], hashes: string[]): Promise<void> {
     for (const key of keys) {
-      await change(key, (entries) => entries.filter(({ hash }) => !hashes.includes(hash)))
+      await change(key, (lines) => lines.filter(({ hash }) => !hashes.includes(hash)))
     }
   }
 
-  async function listAt(key: string): Promise<Entry[]> {
-    return parse(key, await keyValue.get(key))
+  async function listAt(key: string) {
+    return parse(await keyValue.get(key)).map((line) => open(key, line))
   }
 
   /** The staff know a person by the user name. */
@@ -147,8 +157,10 @@ export function createSessionIndex(options: {
     /** Writes down when and from where a session was used last; and so brings its lists under the newest key. */
     async note(owner: Owner, hash: string, used: Visit & { lastUsedAtMs: number }): Promise<void> {
       for (const key of keysOf(owner)) {
-        await change(key, (entries) =>
-          entries.map((entry) => (entry.hash === hash && isReadable(entry) ? { ...entry, ...used } : entry)),
+        await change(key, (lines) =>
+          lines.map((line) =>
+            line.hash === hash ? edited(key, line, (session) => ({ ...session, ...used })) : line,
+          ),
         )
       }
       await nameAccount(owner)
@@ -169,7 +181,7 @@ export function createSessionIndex(options: {
   }
 }
 
-const associatedData = (key: string, hash: string) => `${key} ${hash}`
+const associatedData = (key: string, hash: string, endsAtMs: number) => `${key} ${hash} ${endsAtMs}`
 
 const keyOf = ({ sid, sub = '', account = accountOf(sub) }: SessionOwner) =>
   sid ? providerSessionKey(sid) : accountKey(account)
