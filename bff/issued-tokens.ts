@@ -30,7 +30,7 @@ const identity = z.object({
   name: z.string().optional(),
   preferred_username: z.string().optional(),
   roles: z.array(z.string()).default([]),
-  customer_id: z.uuid().nullish(),
+  customer_id: z.guid().nullish(),
 })
 
 /** The access token's `aud`. That it is what it says is for the services to verify, which get it. */

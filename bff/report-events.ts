@@ -17,7 +17,7 @@ const streamsPerSession = 12
 /** How long a browser waits before it comes back after a connection was lost. */
 const reconnectMs = 1_000
 
-const query = z.strictObject({ user_id: z.tuple([z.uuid().toLowerCase()]).optional() })
+const query = z.strictObject({ user_id: z.tuple([z.guid().toLowerCase()]).optional() })
 const lastEventId = z.string().regex(/^[0-9a-z]{1,64}$/)
 
 export type ReportEvents = {

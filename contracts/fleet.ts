@@ -13,9 +13,9 @@ export const fleet = z.object({
   /** The prostheses with the highest error rates of the last seven days, the worst first. */
   worst_devices: z.array(
     z.object({
-      prosthesis_id: z.uuid(),
+      prosthesis_id: z.guid(),
       serial_number: z.string(),
-      user_id: z.uuid(),
+      user_id: z.guid(),
       model: z.string(),
       firmware_version: z.string(),
       events: z.number().int(),

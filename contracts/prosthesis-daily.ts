@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 /** What a prosthesis is, as the CRM says now. */
 export const prosthesisIdentity = z.object({
-  prosthesis_id: z.uuid(),
+  prosthesis_id: z.guid(),
   serial_number: z.string(),
   model: z.string(),
   side: z.string(),
@@ -36,4 +36,4 @@ export type ProsthesisDaily = z.infer<typeof prosthesisDaily>
  * A row of it: a prosthesis on a day. Up to 30 days that end with the report's day, oldest first; days without
  * telemetry are absent.
  */
-export const prosthesisDailyRow = z.object({ prosthesis_id: z.uuid(), ...prosthesisDay.shape })
+export const prosthesisDailyRow = z.object({ prosthesis_id: z.guid(), ...prosthesisDay.shape })

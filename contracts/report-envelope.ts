@@ -15,7 +15,7 @@ export const reportEnvelope = z.object({
   report: z.string(),
   title: z.string(),
   /** Whose report; null for one of everybody. */
-  user_id: z.uuid().nullable(),
+  user_id: z.guid().nullable(),
   date: z.iso.date(),
   /** What else it was asked by, defaults included. */
   parameters: z.record(z.string(), z.string()),

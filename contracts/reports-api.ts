@@ -39,8 +39,8 @@ export type ReportLink = z.infer<typeof reportLink>
 
 /** `POST /invalidate`: one id or a batch. Repeating a call is harmless. */
 export const invalidateRequest = z.union([
-  z.object({ user_ids: z.array(z.uuid()).max(100_000) }),
-  z.object({ user_id: z.uuid() }),
+  z.object({ user_ids: z.array(z.guid()).max(100_000) }),
+  z.object({ user_id: z.guid() }),
 ])
 
 export const invalidateResponse = z.object({ invalidated: z.number().int() })

@@ -15,7 +15,7 @@ export const serviceHistory = z.object({
 export const serviceHistoryRow = z.object({
   /** When the CRM committed it. */
   changed_at: z.iso.datetime(),
-  prosthesis_id: z.uuid(),
+  prosthesis_id: z.guid(),
   serial_number: z.string(),
   /** `recorded`: the prosthesis was entered, or first seen; `changed`; `removed`: taken out of the CRM. */
   change: z.enum(['recorded', 'changed', 'removed']),

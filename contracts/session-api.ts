@@ -6,7 +6,7 @@ export const sessionUser = z.object({
   username: z.string(),
   roles: z.array(z.string()),
   /** The CRM customer this login belongs to; null for staff. */
-  customer_id: z.uuid().nullable(),
+  customer_id: z.guid().nullable(),
 })
 export type SessionUser = z.infer<typeof sessionUser>
 

@@ -81,3 +81,14 @@ test('days that are not measured are refused', async () => {
     message: expect.stringContaining('TENDON-ETL-011'),
   })
 })
+
+test('a CRM that has lost its prostheses takes no numbers back, and days in the wrong order are refused', async () => {
+  for (let n = 3; n < 15; n += 1)
+    await story.issue({ chip_id: `c${n}`, customer_id: alice, issued_at: '2026-01-01' })
+  await story.createEtl().runOnce()
+  const before = await story.stats()
+  const readCrm = async () => ({ version: '0', prostheses: [], modelIds: new Set<number>() })
+  await expect(story.createEtl({ readCrm }).backfill(january)).rejects.toThrow('prostheses_gone')
+  expect(await story.stats()).toEqual(before)
+  await expect(story.createEtl().backfill({ from: january.to, to: january.from })).rejects.toThrow('before')
+})

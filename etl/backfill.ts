@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto'
+import { checkSource } from './check-source.ts'
+import { definitionHash } from './definition.ts'
 import { deliverKept } from './deliver-kept.ts'
 import { etlErrors } from './errors.ts'
 import { type Extraction, openExtraction } from './extraction.ts'
 import { dayText, dayUs, parseDay } from './instants.ts'
-import { noteProblems } from './load-batch.ts'
+import { noteProblems, passChecks } from './load-batch.ts'
+import { noteWhatCounts } from './note-what-counts.ts'
 import { type EtlRun, listBackfillParts } from './run-records.ts'
 import { type RunParts, type RunSession, runUnderLock } from './run-session.ts'
-import { type Days, loadStreams, type Streams, streamDays, streamParts } from './streams.ts'
+import { type Days, leastDaysOfPiece, loadStreams, type Streams, streamDays, streamParts } from './streams.ts'
 import { cutIntoParts, touchedDays } from './touched-parts.ts'
 
 export type BackfillRequest = {
@@ -36,8 +39,8 @@ export type BackfillResult = {
   users_changed: number
 }
 
-/** As long as a part has the lock, a run of the schedule waits: it is a matter of seconds. */
-const daysOfPart = 7
+/** As long as a part has the lock, a run of the schedule waits: it is a matter of seconds. Each stream has days to do. */
+const daysOfPart = (parallel: number) => Math.max(7, parallel * leastDaysOfPiece)
 
 /**
  * Measures days again, whatever is new in them: after rows were changed that nothing noted, or a partition came back.
@@ -53,6 +56,7 @@ export async function backfill(
   onProgress: (progress: BackfillProgress) => void,
 ): Promise<BackfillResult> {
   const [fromDay, toDay] = [parseDay(request.from), parseDay(request.to)]
+  if (toDay < fromDay) throw etlErrors.requestWrong(`${request.to} lies before ${request.from}.`)
   const { backfillId, doneDays } = await resume(parts, request, { fromDay, toDay })
   const result: BackfillResult = {
     backfill_id: backfillId,
@@ -64,9 +68,10 @@ export async function backfill(
     users_changed: 0,
   }
   const startedAt = performance.now()
-  for (let day = fromDay + doneDays; day <= toDay; day += daysOfPart) {
+  const step = daysOfPart(parts.config.parallel)
+  for (let day = fromDay + doneDays; day <= toDay; day += step) {
     stop.throwIfAborted()
-    const days = { fromDay: day, toDay: Math.min(day + daysOfPart - 1, toDay) }
+    const days = { fromDay: day, toDay: Math.min(day + step - 1, toDay) }
     const run = await backfillPart(parts, { backfillId, days, chipIds: request.chipIds }, stop)
     result.rows_in += run.rows_in
     result.rows_written += run.rows_written
@@ -101,7 +106,7 @@ async function backfillPart(
   }
   const run = await runUnderLock(parts, request, stop, async (session) => {
     const extraction = await session.step('open', async () =>
-      openExtraction({ ...parts, client: await session.connect() }),
+      openExtraction({ ...session, client: await session.connect() }),
     )
     if (days.fromDay < extraction.days.fromDay) {
       throw etlErrors.requestWrong(
@@ -110,10 +115,18 @@ async function backfillPart(
     }
     Object.assign(session.record, {
       mode: 'full',
+      definition: definitionHash(parts.config),
       source: extraction.view.traits.source,
       cdc_version: extraction.crm.version,
     })
     noteProblems(session, extraction.problems)
+    // That telemetry is old, or little, is why days are measured again.
+    const failed = await session.step('check', () => checkSource(session, extraction))
+    passChecks(
+      session,
+      failed.filter(({ severity }) => severity === 'block'),
+    )
+    await session.step('note', () => noteWhatCounts(session, extraction))
     const streams = chipIds
       ? await streamChips(session, extraction, chipIds, days)
       : await streamDays(session, extraction, days)
@@ -124,7 +137,7 @@ async function backfillPart(
   return run
 }
 
-/** All that some chips have on these days: whoever has them now, or had what stands there. */
+/** All that some chips have on these days: whoever has them now. What others had of it a run has settled. */
 async function streamChips(
   session: RunSession,
   extraction: Extraction,
@@ -132,6 +145,7 @@ async function streamChips(
   days: Days,
 ): Promise<Streams> {
   const { view, crm, ownership, changes } = extraction
+  const { parallel } = session.config
   const bounds = { fromUs: (days.fromDay - 1) * dayUs, toUs: (days.toDay + 2) * dayUs }
   const touched = touchedDays(await view.windowsOf(chipIds, bounds), ownership, days)
   const owners = crm.prostheses.filter((row) => chipIds.includes(row.chipId))
@@ -141,7 +155,7 @@ async function streamChips(
     prosthesisIds: new Set(owners.map((row) => row.prosthesisId)),
     userIds: new Set(owners.map((row) => row.userId)),
   }
-  return streamParts(session, extraction, cutIntoParts(touched, whole, crm.prostheses, days), 1)
+  return streamParts(session, extraction, cutIntoParts(touched, whole, crm.prostheses, days), parallel)
 }
 
 /** The newest backfill with these arguments, if it is not complete; a new one otherwise. */

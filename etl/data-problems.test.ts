@@ -168,6 +168,14 @@ test('a row without a chip or a time leaves quarantine when it is mended or dele
   expect(await story.stats()).toEqual(await story.expectedStats())
 })
 
+test('any number of rows without a chip is put into quarantine', async () => {
+  await story.client.query(
+    `INSERT INTO telemetry_events (signal, recorded_at) SELECT 'status', '2026-01-02Z' FROM generate_series(1, 250000)`,
+  )
+  expect(await run()).toMatchObject({ state: 'succeeded', rows_quarantined: 250_000 })
+  expect(await countQuarantine(world.warehouse)).toEqual([{ reason: 'no_chip', rows: 250_000 }])
+})
+
 test('what is wrong with ownership is said and measured all the same', async () => {
   await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-01' })
   await story.issue({ chip_id: 'c1', customer_id: bob, issued_at: '2026-01-05' })

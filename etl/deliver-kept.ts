@@ -1,9 +1,11 @@
 import { etlErrors } from './errors.ts'
 import { deliverInvalidations } from './invalidations.ts'
+import { noteProblems } from './load-batch.ts'
 import type { RunSession } from './run-session.ts'
 
 /** A failure is no failure of the run: the list is kept, and the next run begins with it. */
-export async function deliverKept({ warehouse, invalidate, signal, log, record }: RunSession): Promise<void> {
+export async function deliverKept(session: RunSession): Promise<void> {
+  const { warehouse, invalidate, signal, log, record } = session
   try {
     await deliverInvalidations(warehouse, invalidate, signal, (users) => {
       record.users_invalidated += users
@@ -16,5 +18,6 @@ export async function deliverKept({ warehouse, invalidate, signal, log, record }
       { cause },
     )
     log.error({ err }, 'invalidation failed')
+    noteProblems(session, [{ kind: err.code, subject: 'POST /invalidate', detail: err.message }])
   }
 }

@@ -132,6 +132,7 @@ export const reportTables = [
   'etl_runs',
   'etl_invalidations',
   'etl_ownership',
+  'etl_ownership_in_use',
   'etl_firmware',
   'etl_quarantine',
 ].map((name) => `reports.${name}`)

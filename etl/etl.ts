@@ -8,7 +8,7 @@ import type { ReadCrm } from './crm.ts'
 import { createWarehouseCrm } from './crm-warehouse.ts'
 import { etlErrors } from './errors.ts'
 import { type ExplainedDay, explainDay } from './explain.ts'
-import type { Invalidate } from './invalidations.ts'
+import { countUndelivered, type Invalidate } from './invalidations.ts'
 import type { EtlConfig } from './options.ts'
 import { type Plan, planRun } from './plan.ts'
 import { countQuarantine } from './quarantine.ts'
@@ -73,23 +73,30 @@ export function createEtl(options: {
     try {
       const run = await running
       runMetrics.observeRun(run)
-      if (run.state !== 'skipped') runMetrics.observeQuarantine(await countQuarantine(warehouse))
+      await showLatest()
       return run
     } catch (error) {
       runMetrics.observeRun({ state: 'failed' })
+      await showLatest()
       throw error
     } finally {
       underWay.delete(running)
     }
   }
 
-  /** So that a start is not taken for a job that has never succeeded. */
-  async function recallSuccess(): Promise<void> {
+  /** What stands, whoever has written it: this process may have been the idle one, or was not there yet. */
+  async function showLatest(): Promise<void> {
     try {
-      const last = await findLastSuccess(warehouse)
-      if (last) runMetrics.recallSuccess(last)
+      const [last, quarantined, undelivered] = await Promise.all([
+        findLastSuccess(warehouse),
+        countQuarantine(warehouse),
+        countUndelivered(warehouse),
+      ])
+      if (last) runMetrics.showLast(last)
+      runMetrics.observeQuarantine(quarantined)
+      runMetrics.observeUndelivered(undelivered)
     } catch (err) {
-      log.warn({ err }, 'the last run that succeeded is not known')
+      log.warn({ err }, 'what stands is not known: its metrics are those of before')
     }
   }
 
@@ -118,7 +125,7 @@ export function createEtl(options: {
     }),
     async start() {
       schedule.start()
-      await recallSuccess()
+      await showLatest()
       const firstRun = runAndLog('start')
       if (config.firstRun === 'await') await firstRun
     },

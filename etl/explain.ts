@@ -2,6 +2,7 @@ import { openExtraction } from './extraction.ts'
 import { instantText, parseDay } from './instants.ts'
 import { wholeRows } from './packed-rows.ts'
 import { valuesOf } from './plan.ts'
+import { findLastSuccess } from './run-records.ts'
 import { createConnections, type RunParts } from './run-session.ts'
 import { scopeOfParts } from './scope.ts'
 import { readStandingStats } from './standing-stats.ts'
@@ -52,10 +53,17 @@ export async function explainDay(
   const connections = createConnections(parts.telemetry)
   try {
     const client = await connections.connect()
-    const extraction = await openExtraction({ ...parts, client })
+    const extraction = await openExtraction({
+      ...parts,
+      client,
+      last: await findLastSuccess(parts.warehouse),
+    })
     const { crm, ownership, view, createMeasurer, zoneOf, defaultZone } = extraction
     const owned = crm.prostheses.filter(
-      (row) => row.userId === request.userId && row.issuedDay <= day && (row.returnedDay ?? day + 1) > day,
+      (row) =>
+        row.userId === request.userId.toLowerCase() &&
+        row.issuedDay <= day &&
+        (row.returnedDay ?? day + 1) > day,
     )
     const explained: ExplainedDay[] = []
     for (const owner of owned) {

@@ -6,6 +6,7 @@ import { type FirmwareHistory, readFirmwareHistory } from './firmware-history.ts
 import { dayUs, parseDay } from './instants.ts'
 import type { EtlConfig } from './options.ts'
 import { indexOwnership, type OwnershipInTime, type Problem } from './ownership.ts'
+import type { EtlRun } from './run-records.ts'
 import { readSourceTraits } from './source-traits.ts'
 import { compareOwnership, type OwnershipChanges, readStandingOwnership } from './standing-ownership.ts'
 import { openTelemetryView, type TelemetryView, type TimeBounds } from './telemetry.ts'
@@ -33,24 +34,30 @@ export type Extraction = {
 /** How far a day of telemetry may lie ahead of the database's clock: the zones' 14 hours, and clocks that are fast. */
 const aheadDays = 2
 
-/** Reads the CRM and opens the telemetry at the same time, each on a snapshot of its own. */
+/**
+ * Reads the CRM and opens the telemetry at the same time, each on a snapshot of its own.
+ * @param parts.last the last run that succeeded
+ */
 export async function openExtraction(parts: {
   warehouse: Warehouse
   readCrm: ReadCrm
   client: pg.Client
   config: Pick<EtlConfig, 'workMem' | 'timeZone' | 'firstDay'>
+  last: Pick<EtlRun, 'run_seq'> | undefined
 }): Promise<Extraction> {
   const { warehouse, readCrm, client, config } = parts
+  const lastSeq = parts.last?.run_seq ?? 0
   const zoneOf = createTimeZones()
   const defaultZone = zoneOf(config.timeZone)!
   const [crm, before, view] = await Promise.all([
     readCrm(),
-    readStandingOwnership(warehouse),
+    readStandingOwnership(warehouse, lastSeq),
     openView(client, config.workMem),
   ])
   const ownership = indexOwnership(crm.prostheses, zoneOf, defaultZone)
   const firmware = await readFirmwareHistory(
     warehouse,
+    lastSeq,
     crm.prostheses.map(({ prosthesisId, firmwareVersion, timeZone }) => ({
       prosthesisId,
       firmwareVersion,

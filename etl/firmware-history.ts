@@ -5,11 +5,20 @@ import { z } from 'zod'
 const seenFirmware = defineQuery({
   name: 'etl-seen-firmware',
   sql: `
-    SELECT prosthesis_id AS "prosthesisId", since_day AS "sinceDay", firmware_version AS "firmwareVersion"
+    SELECT
+      prosthesis_id AS "prosthesisId",
+      since_day AS "sinceDay",
+      firmware_version AS "firmwareVersion",
+      toUInt32(_version) AS "runSeq"
     FROM reports.etl_firmware FINAL
     ORDER BY prosthesis_id, since_day`,
   params: z.object({}),
-  row: z.object({ prosthesisId: z.string(), sinceDay: z.int(), firmwareVersion: z.string() }),
+  row: z.object({
+    prosthesisId: z.string(),
+    sinceDay: z.int(),
+    firmwareVersion: z.string(),
+    runSeq: z.int(),
+  }),
 })
 
 /** Firmware that a run saw for the first time, and from which day on it counts. */
@@ -20,17 +29,24 @@ export type FirmwareHistory = {
   on(prosthesisId: string, day: number): string
   /** What this run sees for the first time. */
   news: SeenFirmware[]
+  /** That, and what all have seen since the last run that succeeded: their rows of that day may say something else. */
+  unsettled: SeenFirmware[]
 }
 
 /**
  * Which firmware a prosthesis had on a day. The CRM only says which it has now, so each run notes what it sees change.
+ * @param lastSeq number of the last run that succeeded
  * @param current prostheses with the firmware they have, and the day it is where their owners live
  */
 export async function readFirmwareHistory(
   warehouse: Warehouse,
+  lastSeq: number,
   current: readonly { prosthesisId: string; firmwareVersion: string; today: number }[],
 ): Promise<FirmwareHistory> {
-  const seen = Map.groupBy(await warehouse.query(seenFirmware, {}), (row) => row.prosthesisId)
+  const rows = await warehouse.query(seenFirmware, {})
+  const seen: Map<string, SeenFirmware[]> = Map.groupBy(rows, (row) => row.prosthesisId)
+  const currentIds = new Set(current.map(({ prosthesisId }) => prosthesisId))
+  const unsettled = rows.filter((row) => row.runSeq > lastSeq && currentIds.has(row.prosthesisId))
   const news: SeenFirmware[] = []
   for (const { prosthesisId, firmwareVersion, today } of current) {
     const history = seen.get(prosthesisId) ?? []
@@ -54,9 +70,11 @@ export async function readFirmwareHistory(
       return ''
     },
     news,
+    unsettled: [...unsettled, ...news],
   }
 }
 
+/** Notes what a run sees, before it loads anything by it. */
 export async function keepFirmware(
   warehouse: Warehouse,
   news: readonly SeenFirmware[],

@@ -20,6 +20,18 @@ const undelivered = defineQuery({
   row: z.object({ user_id: z.string(), run_seqs: z.array(z.string()) }),
 })
 
+const undeliveredUsers = defineQuery({
+  name: 'etl-undelivered-users',
+  sql: `SELECT toUInt32(uniqExact(user_id)) AS users FROM reports.etl_invalidations FINAL WHERE delivered = 0`,
+  params: z.object({}),
+  row: z.object({ users: z.int() }),
+})
+
+export async function countUndelivered(warehouse: Warehouse): Promise<number> {
+  const [row] = await warehouse.query(undeliveredUsers, {})
+  return row!.users
+}
+
 /** Keeps the list of users that a run is about to change, so that a crash after its load loses none of them. */
 export async function keepInvalidations(
   warehouse: Warehouse,

@@ -14,7 +14,7 @@ const mostProblems = 1_000
 
 /** Compares a batch with what stands and writes what differs; what it finds goes into the run's record. */
 export async function loadBatch(session: RunSession, batch: Batch, users: Set<string>): Promise<void> {
-  const { warehouse, record, step, followsFailure } = session
+  const { warehouse, record, step, since } = session
   const { scope, userDays, quarantined, unowned, rowsIn } = batch
   const changes = await step('compare', async () => {
     const standing = await readStandingStats(warehouse, scope)
@@ -34,7 +34,7 @@ export async function loadBatch(session: RunSession, batch: Batch, users: Set<st
     await loadRemodelled(warehouse, changes.remodelled, record.run_seq)
     await loadStats(warehouse, changes.changed, mark)
     // Over what such a run may still be writing, with a higher version.
-    if (followsFailure) await loadStats(warehouse, changes.unchanged, mark)
+    if (since.hasFailed) await loadStats(warehouse, changes.unchanged, mark)
     await loadStats(warehouse, changes.vanished, { ...mark, deleted: true })
     await updateQuarantine(warehouse, quarantined, scope, record.run_seq)
   })

@@ -3,7 +3,7 @@ import { dayText } from './instants.ts'
 import { metrics } from './metrics.ts'
 import type { Problem } from './ownership.ts'
 import { advance } from './run.ts'
-import { findLastSuccess, numbered } from './run-records.ts'
+import { findLastSuccess, numbered, readRunsSince } from './run-records.ts'
 import { createConnections, type RunParts, type RunSession } from './run-session.ts'
 import { createStepTimer } from './run-steps.ts'
 import type { StatsChanges } from './stats-changes.ts'
@@ -64,7 +64,7 @@ export async function planRun(parts: RunParts, stop: AbortSignal): Promise<Plan>
       log: parts.log.child({ run_id: record.run_id }),
       record,
       last,
-      followsFailure: false,
+      since: await readRunsSince(parts.warehouse, last?.run_seq ?? 0),
       client: await connections.connect(),
       connect: connections.connect,
       signal,

@@ -102,8 +102,11 @@ export async function updateQuarantine(
     ...fresh.map((row) => quarantineRow(row, version, 0)),
     ...[...before.values()].map((row) => quarantineRow(row, version, 1)),
   ]
-  if (rows.length > 0) await warehouse.insertRows('reports.etl_quarantine', rows)
+  for (let start = 0; start < rows.length; start += rowsPerInsert)
+    await warehouse.insertRows('reports.etl_quarantine', rows.slice(start, start + rowsPerInsert))
 }
+
+const rowsPerInsert = 50_000
 
 function keyOf({ chipId, rowId }: QuarantinedRow): string {
   return `${rowId} ${chipId}`

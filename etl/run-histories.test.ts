@@ -189,14 +189,18 @@ const unheardRun: Chapter = async (telling) => {
 /** Before or after ClickHouse has done what it was asked. */
 const death = fc.record({ afterCalls: fc.nat({ max: 16 }), isLastDone: fc.boolean() })
 
+/** What somebody changes in the CRM, or changes back, before the next run. */
+const between = fc.option(crmChapter, { nil: undefined })
+
 /** A run that dies, and one that takes up what it left. */
-const dyingRun: fc.Arbitrary<Chapter> = death.map(
-  (how): Chapter =>
+const dyingRun: fc.Arbitrary<Chapter> = fc.tuple(death, between).map(
+  ([how, meanwhile]): Chapter =>
     async (telling) => {
       const { story, owed } = telling
       const changed = await changedUsers(telling, async () => {
         const dying = story.createEtl({ warehouse: mortal(world.warehouse, how) })
         await dying.runOnce().catch(() => {})
+        await meanwhile?.(telling)
         await story.createEtl().runOnce()
       })
       expect(story.invalidated).toEqual(expect.arrayContaining([...changed, ...owed]))
@@ -210,9 +214,10 @@ const backfill: fc.Arbitrary<Chapter> = fc
     days: fc.tuple(day, day),
     chipIds: fc.option(fc.subarray(chips, { minLength: 1 }), { nil: undefined }),
     how: fc.option(death, { nil: undefined }),
+    meanwhile: between,
   })
   .map(
-    ({ days, chipIds, how }): Chapter =>
+    ({ days, chipIds, how, meanwhile }): Chapter =>
       async (telling) => {
         const { story, owed } = telling
         const [from, to] = days.toSorted() as [string, string]
@@ -221,9 +226,10 @@ const backfill: fc.Arbitrary<Chapter> = fc
             const dying = story.createEtl({ warehouse: mortal(world.warehouse, how) })
             await dying.backfill({ from, to, chipIds }).catch(() => {})
           } else await story.createEtl().backfill({ from, to, chipIds })
+          await meanwhile?.(telling)
           await story.createEtl().runOnce()
         })
-        if (how) expect(story.invalidated).toEqual(expect.arrayContaining([...changed, ...owed]))
+        if (how || meanwhile) expect(story.invalidated).toEqual(expect.arrayContaining([...changed, ...owed]))
         else expect(new Set(story.invalidated)).toEqual(new Set([...changed, ...owed]))
         owed.clear()
       },

@@ -4,11 +4,13 @@ import type { EtlRun } from './run-records.ts'
 import type { SkippedRun } from './run-session.ts'
 
 export type RunMetrics = {
-  /** What a process before this one achieved. */
-  recallSuccess(run: EtlRun): void
   observeRun(run: EtlRun | SkippedRun | { state: 'failed' }): void
+  /** The last run that succeeded, in whatever process: each shows the same, or one that is idle would stay at its own. */
+  showLast(run: EtlRun): void
   /** @param counts rows in quarantine, by reason */
   observeQuarantine(counts: readonly { reason: string; rows: number }[]): void
+  /** Users whose numbers have changed and whose reports nobody could be told of. */
+  observeUndelivered(users: number): void
 }
 
 /** Durations in seconds, from an increment to a run that takes its whole slot. */
@@ -36,33 +38,37 @@ export function createRunMetrics(metrics: Metrics): RunMetrics {
   )
   const unowned = metrics.gauge('ownerless_chips_count', 'Chips in the last run whose telemetry had no owner')
   const problems = metrics.gauge('problems_count', 'Data problems of the last run, by kind', ['kind'])
+  const undelivered = metrics.gauge(
+    'undelivered_users_count',
+    'Users whose numbers changed and whom reports-service was not told of',
+  )
   const quarantine = metrics.gauge('quarantine_rows_count', 'Telemetry rows in quarantine, by reason', [
     'reason',
   ])
 
-  function observeSuccess({ started_at, finished_at }: EtlRun): number | undefined {
-    if (!finished_at) return undefined
-    const seconds = (Date.parse(finished_at) - Date.parse(started_at)) / 1000
-    lastDuration.set(seconds)
-    lastSuccess.set(Date.parse(finished_at) / 1000)
-    return seconds
-  }
+  const secondsOf = ({ started_at, finished_at }: EtlRun) =>
+    finished_at ? (Date.parse(finished_at) - Date.parse(started_at)) / 1000 : undefined
 
   return {
-    recallSuccess: observeSuccess,
     observeRun(run) {
       runs.inc({ state: run.state })
       if (!('run_id' in run)) return
       rowsIn.inc(run.rows_in)
       rowsWritten.inc(run.rows_written + run.rows_deleted)
       for (const [step, ms] of Object.entries(run.step_durations_ms)) steps.observe({ step }, ms / 1000)
+      const seconds = secondsOf(run)
+      if (seconds !== undefined) duration.observe(seconds)
+    },
+    showLast(run) {
+      const seconds = secondsOf(run)
+      if (seconds !== undefined) lastDuration.set(seconds)
+      if (run.finished_at) lastSuccess.set(Date.parse(run.finished_at) / 1000)
       unowned.set(run.unknown_chips.length)
       watermarkLag.set(run.watermark_lag_s)
       problems.reset()
       for (const { kind } of run.problems) problems.inc({ kind })
-      const seconds = observeSuccess(run)
-      if (seconds !== undefined) duration.observe(seconds)
     },
+    observeUndelivered: (users) => undelivered.set(users),
     observeQuarantine(counts) {
       quarantine.reset()
       // A reason that appears with its first rows does not show them as growth.

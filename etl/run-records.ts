@@ -84,12 +84,21 @@ const watermarkSince = defineQuery({
   row: z.object({ since: z.iso.datetime() }),
 })
 
-const failedRuns = defineQuery({
-  name: 'etl-failed-runs',
-  sql: `SELECT toUInt32(count()) AS failed FROM reports.etl_runs FINAL WHERE state = 'failed' AND run_seq > {after:UInt64}`,
+const runsSince = defineQuery({
+  name: 'etl-runs-since',
+  sql: `
+    SELECT
+      toBool(countIf(state = 'failed')) AS "hasFailed",
+      arrayFilter(text -> text != '', groupUniqArray(definition)) AS definitions,
+      arrayFilter(text -> text != '', groupUniqArray(source)) AS sources
+    FROM reports.etl_runs FINAL
+    WHERE run_seq > {after:UInt64}`,
   params: z.object({ after: z.int() }),
-  row: z.object({ failed: z.int() }),
+  row: z.object({ hasFailed: z.boolean(), definitions: z.array(z.string()), sources: z.array(z.string()) }),
 })
+
+/** What runs and parts of backfills have gone by since the last run that succeeded, those that died included. */
+export type RunsSince = z.output<typeof runsSince.row>
 
 const runningRuns = defineQuery({
   name: 'etl-running-runs',
@@ -102,7 +111,7 @@ const runningRuns = defineQuery({
  * A later state replaces an earlier one; that a run died is said by another run, and stands against its own word.
  * A run that failed before it had the lock may have been given the number of another: that one's word counts.
  */
-const stateVersion = { not_begun: 0, started: 1, ended: 2, found_dead: 3 } as const
+const stateVersion = { not_begun: 0, started: 1, described: 2, ended: 3, found_dead: 4 } as const
 
 /** Newest first. */
 export function listRuns(warehouse: Warehouse, limit: number): Promise<EtlRun[]> {
@@ -124,10 +133,9 @@ export async function findLastSuccess(warehouse: Warehouse): Promise<EtlRun | un
   return (await warehouse.query(lastSucceededRun, {}))[0]
 }
 
-/** Whether a run, or a part of a backfill, has failed or died after a run. */
-export async function hasFailedAfter(warehouse: Warehouse, runSeq: number): Promise<boolean> {
-  const [row] = await warehouse.query(failedRuns, { after: runSeq })
-  return row!.failed > 0
+export async function readRunsSince(warehouse: Warehouse, runSeq: number): Promise<RunsSince> {
+  const [row] = await warehouse.query(runsSince, { after: runSeq })
+  return row!
 }
 
 /** What a run is known by when it begins. */
@@ -154,6 +162,11 @@ export async function beginRun(
   }))
   await warehouse.insertRows('reports.etl_runs', [...buried, { ...begun, _version: stateVersion.started }])
   return { begun, died }
+}
+
+/** Adds to the entry of a run by what it measures, while it is still going. */
+export async function describeRun(warehouse: Warehouse, run: EtlRun): Promise<void> {
+  await warehouse.insertRows('reports.etl_runs', [{ ...run, _version: stateVersion.described }])
 }
 
 /** Enters a run that failed before it could begin. */

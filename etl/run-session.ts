@@ -14,8 +14,9 @@ import {
   type EtlRun,
   endRun,
   findLastSuccess,
-  hasFailedAfter,
   type NewRun,
+  type RunsSince,
+  readRunsSince,
   recordNotBegun,
 } from './run-records.ts'
 import { createStepTimer, type StepTimer, traceRun } from './run-steps.ts'
@@ -47,10 +48,10 @@ export type RunSession = RunParts & {
   /** The last run that moved the watermark. */
   last: EtlRun | undefined
   /**
-   * Whether a run died or failed since the last that succeeded: it may still be writing, and what it writes must not stand;
-   * and an insert that was cut off may be in the copy by day alone.
+   * Since `last`. A run that died or failed may still be writing, and what it writes must not stand; and an insert that
+   * was cut off may be in the copy by day alone.
    */
-  followsFailure: boolean
+  since: RunsSince
   /** The connection that holds the lock. */
   client: pg.Client
   /** Another connection, which ends with the run. */
@@ -121,7 +122,7 @@ export function runUnderLock(
   })
 }
 
-type Begun = Pick<RunSession, 'record' | 'last' | 'followsFailure' | 'client'> & { state: 'begun' }
+type Begun = Pick<RunSession, 'record' | 'last' | 'since' | 'client'> & { state: 'begun' }
 
 /** Takes the lock and enters the run. When it cannot, that is entered, as long as ClickHouse can be reached. */
 async function begin(
@@ -144,8 +145,8 @@ async function begin(
     const last = await findLastSuccess(warehouse)
     const { begun, died } = await beginRun(warehouse, { ...entry, watermark_from: last?.watermark_to ?? '0' })
     for (const dead of died) log.warn({ dead_run_id: dead.run_id }, 'an earlier run died')
-    const followsFailure = await hasFailedAfter(warehouse, last?.run_seq ?? 0)
-    return { state: 'begun', record: begun, last, followsFailure, client }
+    const since = await readRunsSince(warehouse, last?.run_seq ?? 0)
+    return { state: 'begun', record: begun, last, since, client }
   } catch (cause) {
     const failure = { ...entry, finished_at: parts.now().toISOString(), error: describe(cause) }
     await recordNotBegun(warehouse, failure).catch((err: unknown) =>
@@ -208,6 +209,8 @@ export function createConnections(url: string) {
         application_name: 'tendon-etl',
         connectionTimeoutMillis: 10_000,
         keepAlive: true,
+        // A machine that is gone says nothing: its lock falls within a minute, and not after two hours.
+        options: '-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3',
       })
       client.on('error', (cause) => {
         broke.abort(etlErrors.lockLost('The telemetry database ended a connection of the run.', { cause }))

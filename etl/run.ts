@@ -1,14 +1,12 @@
-import { failedChecks, freshHours, sourceChecks } from './checks.ts'
+import { checkSource } from './check-source.ts'
 import type { QuarantinedRow } from './chip-measurer.ts'
 import { definitionHash } from './definition.ts'
 import { deliverKept } from './deliver-kept.ts'
 import { type Extraction, openExtraction } from './extraction.ts'
-import { keepFirmware } from './firmware-history.ts'
-import { hourUs } from './instants.ts'
 import { noteProblems, passChecks } from './load-batch.ts'
+import { noteWhatCounts } from './note-what-counts.ts'
 import { updateQuarantine } from './quarantine.ts'
-import { readRowsByDay } from './rows-by-day.ts'
-import { type EtlRun, findWatermarkSince } from './run-records.ts'
+import { type EtlRun, findWatermarkSince, type RunsSince } from './run-records.ts'
 import { type RunParts, type RunSession, runUnderLock, type SkippedRun } from './run-session.ts'
 import { scopeOfDays } from './scope.ts'
 import { keepOwnership } from './standing-ownership.ts'
@@ -42,11 +40,11 @@ export async function advance(session: RunSession): Promise<void> {
     session.record.mode === 'increment'
       ? await session.step('find', () => findTouched(session, extraction))
       : undefined
+  await step('note', () => noteWhatCounts(session, extraction))
   await loadUnmeasurable(session, extraction, touched?.hasUnmeasurable ?? true)
   await loadStreams(session, await openStreams(session, extraction, touched))
   await step('keep', async () => {
     await session.assertLock()
-    await keepFirmware(warehouse, extraction.firmware.news, record.run_seq)
     await keepOwnership(warehouse, extraction.changes, record.run_seq)
   })
   await step('invalidate', () => deliverKept(session))
@@ -60,7 +58,7 @@ async function describeSource(session: RunSession, { crm, view, problems }: Extr
   record.watermark_kind = view.traits.watermarkKind
   record.watermark_to = view.watermark
   record.definition = definitionHash(config)
-  record.full_reason = fullReason(last, record)
+  record.full_reason = fullReason(last, session.since, record)
   record.mode = record.full_reason === '' ? 'increment' : 'full'
   if (record.mode === 'full') {
     log.info({ reason: record.full_reason }, 'measuring all telemetry')
@@ -79,10 +77,12 @@ async function describeSource(session: RunSession, { crm, view, problems }: Extr
 }
 
 /** Why what stands cannot be gone on from; empty when it can. */
-function fullReason(last: EtlRun | undefined, now: EtlRun): string {
+function fullReason(last: EtlRun | undefined, since: RunsSince, now: EtlRun): string {
   if (!last) return 'no run has succeeded yet'
-  if (last.definition !== now.definition) return 'metrics, rules or options are others than the last run had'
-  if (last.source !== now.source)
+  // One that died, or a backfill, may have loaded something by what it went by.
+  if ([last.definition, ...since.definitions].some((definition) => definition !== now.definition))
+    return 'metrics, rules or options are others than the last run had'
+  if ([last.source, ...since.sources].some((source) => source !== now.source))
     return 'the telemetry comes from another cluster, timeline, database or table'
   if (last.watermark_kind !== now.watermark_kind)
     return `watermarks are of another kind: ${now.watermark_kind}`
@@ -90,22 +90,6 @@ function fullReason(last: EtlRun | undefined, now: EtlRun): string {
     return 'the telemetry went back to an earlier state'
   return ''
 }
-
-async function checkSource({ warehouse }: RunSession, { crm, changes, view, defaultZone }: Extraction) {
-  const today = defaultZone.dayOf(view.takenAtUs)
-  const [rowsByDay, fresh] = await Promise.all([
-    readRowsByDay(warehouse, { fromDay: today - 8, toDay: today - 1 }),
-    view.hasRows({ fromUs: view.takenAtUs - freshUs, toUs: view.takenAtUs + hourUs }),
-  ])
-  return failedChecks(sourceChecks, {
-    prostheses: crm.prostheses.length,
-    prosthesesGone: changes.gone.length,
-    hasFreshRows: fresh,
-    rowsByDay,
-  })
-}
-
-const freshUs = freshHours * hourUs
 
 /** What the last run has seen, or undefined for a run that measures everything. */
 function sinceOf({ record, last, config }: RunSession): Since {
@@ -125,7 +109,7 @@ async function loadUnmeasurable(session: RunSession, extraction: Extraction, has
     const measurer = extraction.createMeasurer()
     const found: QuarantinedRow[] = []
     await view.unmeasurableRows(since, [...corrected], bounds, (chipId, bytes) => {
-      found.push(...measurer.judgeUnmeasurable(chipId, bytes, bounds))
+      for (const row of measurer.judgeUnmeasurable(chipId, bytes, bounds)) found.push(row)
     })
     record.rows_quarantined += found.length
     const scope = {
@@ -164,16 +148,18 @@ async function findTouched(
 }
 
 function appendWindows(to: Windows, more: Windows): void {
-  to.chipId.push(...more.chipId)
-  to.fromUs.push(...more.fromUs)
-  to.toUs.push(...more.toUs)
+  for (let i = 0; i < more.chipId.length; i++) {
+    to.chipId.push(more.chipId[i]!)
+    to.fromUs.push(more.fromUs[i]!)
+    to.toUs.push(more.toUs[i]!)
+  }
 }
 
 /** The day from which a firmware counts is measured again: its row may stand with the one before. */
 function newFirmwareWindows({ firmware, crm, zoneOf, defaultZone }: Extraction): Windows {
   const byId = new Map(crm.prostheses.map((row) => [row.prosthesisId, row]))
   const windows: Windows = { chipId: [], fromUs: [], toUs: [] }
-  for (const { prosthesisId, sinceDay } of firmware.news) {
+  for (const { prosthesisId, sinceDay } of firmware.unsettled) {
     const { chipId, timeZone } = byId.get(prosthesisId)!
     const zone = zoneOf(timeZone) ?? defaultZone
     windows.chipId.push(chipId)

@@ -27,9 +27,44 @@ const standingOwnership = defineQuery({
   }),
 })
 
-/** Ownership as the last run that succeeded has seen it. */
-export function readStandingOwnership(warehouse: Warehouse): Promise<Ownership[]> {
-  return warehouse.query(standingOwnership, {})
+/** Ownership by which rows that stand may have been measured. */
+export type FormerOwnership = Ownership & {
+  /** The CRM did not have it: its rows may have been taken back. */
+  isGone: boolean
+}
+
+const ownershipInUse = defineQuery({
+  name: 'etl-ownership-in-use',
+  sql: `
+    SELECT
+      prosthesis_id AS "prosthesisId",
+      user_id AS "userId",
+      chip_id AS "chipId",
+      model_id AS "modelId",
+      issued_day AS "issuedDay",
+      returned_day AS "returnedDay",
+      time_zone AS "timeZone",
+      toBool(is_gone) AS "isGone"
+    FROM reports.etl_ownership_in_use
+    WHERE run_seq > {after:UInt64}`,
+  params: z.object({ after: z.int() }),
+  row: standingOwnership.row.extend({ isGone: z.boolean() }),
+})
+
+/**
+ * Ownership as the last run that succeeded has seen it, and as all since then have, which may have loaded something by it:
+ * of one prosthesis there may be several.
+ * @param lastSeq number of the last run that succeeded
+ */
+export async function readStandingOwnership(
+  warehouse: Warehouse,
+  lastSeq: number,
+): Promise<FormerOwnership[]> {
+  const [standing, inUse] = await Promise.all([
+    warehouse.query(standingOwnership, {}),
+    warehouse.query(ownershipInUse, { after: lastSeq }),
+  ])
+  return [...standing.map((row) => ({ ...row, isGone: false })), ...inUse]
 }
 
 export type OwnershipChanges = {
@@ -46,17 +81,20 @@ export type OwnershipChanges = {
 }
 
 /**
- * Compares ownership as it is with how the last run has seen it. Nothing else tells a run what changed in the CRM:
- * neither how the changes arrived, nor in which order, nor how long their log is kept.
+ * Compares ownership as it is with how runs have seen it. Nothing else tells a run what changed in the CRM: neither how
+ * the changes arrived, nor in which order, nor how long their log is kept.
  */
-export function compareOwnership(now: readonly Ownership[], before: readonly Ownership[]): OwnershipChanges {
-  const formerById = new Map(before.map((row) => [row.prosthesisId, row]))
+export function compareOwnership(
+  now: readonly Ownership[],
+  before: readonly FormerOwnership[],
+): OwnershipChanges {
+  const formerById = Map.groupBy(before, (row) => row.prosthesisId)
   const changed = now.filter((row) => {
-    const former = formerById.get(row.prosthesisId)
+    const former = formerById.get(row.prosthesisId) ?? []
     formerById.delete(row.prosthesisId)
-    return !former || !isSame(former, row)
+    return former.length === 0 || former.some((one) => one.isGone || !isSame(one, row))
   })
-  const gone = [...formerById.values()]
+  const gone = [...formerById.values()].flat()
   const changedIds = new Set(changed.map((row) => row.prosthesisId))
   const formerOfChanged = before.filter((row) => changedIds.has(row.prosthesisId))
   const chipIds = new Set([...changed, ...gone, ...formerOfChanged].map((row) => row.chipId))
@@ -79,6 +117,22 @@ function isSame(a: Ownership, b: Ownership): boolean {
     a.returnedDay === b.returnedDay &&
     a.timeZone === b.timeZone
   )
+}
+
+/**
+ * Notes what a run measures by, before it loads anything: it may die, and the CRM may say something else, or the former
+ * again, when the next run looks.
+ */
+export async function noteOwnershipInUse(
+  warehouse: Warehouse,
+  { changed, gone }: OwnershipChanges,
+  runSeq: number,
+): Promise<void> {
+  const rows = [
+    ...changed.map((row) => ({ ...ownershipRow(row), run_seq: runSeq, is_gone: 0 })),
+    ...gone.map((row) => ({ ...ownershipRow(row), run_seq: runSeq, is_gone: 1 })),
+  ]
+  if (rows.length > 0) await warehouse.insertRows('reports.etl_ownership_in_use', rows)
 }
 
 /** Keeps what a run has seen; called when all that follows from it is loaded. */

@@ -48,14 +48,27 @@ export async function streamParts(
   return views.map((one) => measureParts(one, createMeasurer(), shared(parts)))
 }
 
-/** Loads all batches as they are measured, a stream beside the other. */
+/**
+ * Loads all batches as they are measured, a stream beside the other. When one fails the others end with the batch that
+ * they are at: nothing is written any more when this has thrown.
+ */
 export async function loadStreams(session: RunSession, streams: Streams): Promise<void> {
   const users = new Set<string>()
-  await Promise.all(
+  let hasFailed = false
+  const ended = await Promise.allSettled(
     streams.map(async (batches) => {
-      for await (const batch of timed(session, batches)) await loadBatch(session, batch, users)
+      try {
+        for await (const batch of timed(session, batches)) {
+          if (hasFailed) return
+          await loadBatch(session, batch, users)
+        }
+      } catch (error) {
+        hasFailed = true
+        throw error
+      }
     }),
   )
+  for (const result of ended) if (result.status === 'rejected') throw result.reason
   session.record.unknown_chips.sort()
 }
 
@@ -95,7 +108,7 @@ function cutDays({ fromDay, toDay }: Days, scope: Days, pieces: number): { read:
   })
 }
 
-const leastDaysOfPiece = 3
+export const leastDaysOfPiece = 3
 
 /** Several readers of one generator: the one that leaves does not end it for the others. */
 function shared<Item>(items: Iterator<Item>): Iterable<Item> {

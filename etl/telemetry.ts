@@ -206,7 +206,8 @@ async function begin(client: ClientBase, workMem: string, snapshot?: string): Pr
   // Before the first query, which takes the snapshot. Without it a partition attached later would hide the rows
   // that were moved into it: they are not in this snapshot there, and the default partition, where they still
   // are, is no longer looked at. ATTACH PARTITION waits for this lock.
-  await client.query('LOCK TABLE telemetry_events IN ACCESS SHARE MODE')
+  // DDL that holds the table for long ends the run: the next slot tries again.
+  await client.query(`SET LOCAL lock_timeout = '2min'; LOCK TABLE telemetry_events IN ACCESS SHARE MODE`)
   await client.query(
     `SELECT set_config('work_mem', $1, true), set_config('TimeZone', 'UTC', true),
             set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)`,

@@ -37,7 +37,7 @@ const timeoutMs = 5_000
 const claims = z.object({
   sub: z.string().min(1),
   exp: z.number(),
-  customer_id: z.uuid().toLowerCase().optional(),
+  customer_id: z.guid().toLowerCase().optional(),
   roles: z.array(z.string()).default([]),
 })
 const providerMetadata = z.object({ issuer: z.string(), jwks_uri: z.url() })

@@ -3,7 +3,7 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { z } from 'zod'
 
 /** Binds of the queries of a customer's reports. */
-export const customerDay = z.object({ user_id: z.uuid(), date: z.iso.date() })
+export const customerDay = z.object({ user_id: z.guid(), date: z.iso.date() })
 
 /** What a report is asked by, of which together with its generation and declaration its object's name is made. */
 export type ReportParameters = {

@@ -16,7 +16,7 @@ const maxBodyBytes = 8 * 1024 * 1024
 const earliestDay = '1970-01-01'
 /** A day is the patient's, and begins first in the zone UTC+14. */
 const firstZoneMs = 14 * 3_600_000
-const userId = z.uuid().toLowerCase()
+const userId = z.guid().toLowerCase()
 const isoDay = z.iso.date()
 
 export type RouteOptions = {

@@ -3,6 +3,7 @@ import { createReplicaSql, deriveReplica } from '@tendon/cdc/derive-table.ts'
 import { registry } from '@tendon/cdc/registry.ts'
 import { readSourceTables } from '@tendon/cdc/source-catalog.ts'
 import { createEtl } from '@tendon/etl/etl.ts'
+import { reportTables } from '@tendon/etl/etl-world.fixture.ts'
 import { etlOptions } from '@tendon/etl/options.ts'
 import { readConfig } from '@tendon/platform/config.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'
@@ -149,15 +150,7 @@ async function currentChips(crm: pg.Client): Promise<string[]> {
 
 /** As if the job had never run: its next run measures everything. */
 async function forgetRuns(warehouse: Warehouse): Promise<void> {
-  for (const table of [
-    'user_prosthesis_stats',
-    'model_days',
-    'etl_runs',
-    'etl_invalidations',
-    'etl_ownership',
-  ]) {
-    await warehouse.command(`TRUNCATE TABLE reports.${table}`)
-  }
+  for (const table of reportTables) await warehouse.command(`TRUNCATE TABLE ${table}`)
 }
 
 async function seconds(work: () => Promise<unknown>): Promise<number> {

@@ -23,7 +23,7 @@ const fields = [
 ] as const
 
 const loggedRow = z.looseObject({ customer_id: z.string().toLowerCase().optional() })
-const loggedKey = z.object({ id: z.uuid() })
+const loggedKey = z.object({ id: z.guid() })
 const settings = z.record(z.string(), z.unknown())
 
 /** What Debezium sends for a value out of line that an UPDATE left alone. */

@@ -1,0 +1,97 @@
+import { afterAll, expect, test } from 'vitest'
+import { type Story, startEtlWorld } from './etl-world.fixture.ts'
+import type { EtlConfig } from './options.ts'
+
+const world = await startEtlWorld()
+afterAll(() => world.stop())
+
+const [ada, bob, cyd] = [1, 2, 3].map((n) => `00000000-0000-4000-8000-00000000000${n}`) as [
+  string,
+  string,
+  string,
+]
+
+/** A run that has loaded everything, and dies before it can say so. */
+async function dieAfterLoading(story: Story, config: Partial<EtlConfig> = {}): Promise<void> {
+  const warehouse = {
+    ...world.warehouse,
+    insertRows: (table: string, rows: readonly Record<string, unknown>[]) =>
+      table === 'reports.etl_ownership'
+        ? Promise.reject(new Error('dead'))
+        : world.warehouse.insertRows(table, rows),
+  }
+  await expect(story.createEtl({ warehouse, config }).runOnce()).rejects.toThrow()
+}
+
+const backfillDays = (story: Story) =>
+  story
+    .createEtl()
+    .backfill({ from: '2026-03-01', to: '2026-03-05' })
+    .then(() => {})
+
+async function tellStory() {
+  const story = await world.freshStory()
+  const prosthesis = await story.issue({ chip_id: 'c1', customer_id: ada, issued_at: '2026-03-01' })
+  await story.issue({ chip_id: 'c2', customer_id: bob, issued_at: '2026-03-01' })
+  for (const chip_id of ['c1', 'c2']) {
+    await story.send(
+      [2, 3, 4].map((day) => ({ chip_id, recorded_at: new Date(`2026-03-0${day}T12:00:00Z`) })),
+    )
+  }
+  await story.createEtl().runOnce()
+  return { story, prosthesis }
+}
+
+test.each([
+  ['a run that died', dieAfterLoading],
+  ['a backfill', backfillDays],
+])(
+  'an owner whom %s has measured by, and who was none before the next run, keeps nothing',
+  async (_, measure) => {
+    for (const owners of [
+      [bob, ada],
+      [bob, cyd],
+      [cyd, bob, ada],
+    ]) {
+      const { story, prosthesis } = await tellStory()
+      const last = owners.pop()!
+      for (const customer_id of owners) {
+        await story.change(prosthesis.id, { customer_id })
+        await measure(story)
+      }
+      await story.change(prosthesis.id, { customer_id: last })
+      const run = await story.createEtl().runOnce()
+      expect(run).toMatchObject({ mode: 'increment' })
+      expect(await story.stats()).toEqual(await story.expectedStats())
+      await story.end()
+    }
+  },
+)
+
+test.each([
+  ['a run that died', dieAfterLoading],
+  ['a backfill', backfillDays],
+])(
+  'a prosthesis that the CRM did not have when %s looked, and has again, gets its numbers back',
+  async (_, measure) => {
+    const { story, prosthesis } = await tellStory()
+    await story.remove(prosthesis.id)
+    await measure(story)
+    await story.issue(prosthesis)
+    await story.createEtl().runOnce()
+    expect(await story.stats()).toEqual(await story.expectedStats())
+    await story.end()
+  },
+)
+
+test('numbers that a run made by other options before it died are made again by those that count', async () => {
+  const { story } = await tellStory()
+  await story.change([...story.prostheses.keys()][1]!, { model_id: 2 })
+  await dieAfterLoading(story, { timeZone: 'Pacific/Kiritimati' })
+  expect(await story.stats()).not.toEqual(await story.expectedStats())
+  const run = await story.createEtl().runOnce()
+  expect(run).toMatchObject({ mode: 'full', full_reason: expect.stringContaining('options') })
+  expect(await story.stats()).toEqual(await story.expectedStats())
+  expect(await story.createEtl().runOnce()).toMatchObject({ mode: 'increment', rows_written: 0 })
+  await story.end()
+})
