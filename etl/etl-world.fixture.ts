@@ -364,3 +364,22 @@ function percentile(sorted: number[], fraction: number): number | null {
 export function dayAfter(day: string, days: number): string {
   return dayOf(new Date(Date.parse(day) + days * dayMs))
 }
+
+/** A warehouse that is gone for good after some calls: to the run it is as if its process had been killed. */
+export function mortal(warehouse: Warehouse, death: { afterCalls: number; isLastDone: boolean }): Warehouse {
+  let calls = 0
+  const call = async <Result>(work: () => Promise<Result>): Promise<Result> => {
+    calls += 1
+    if (calls > death.afterCalls + 1 || (calls > death.afterCalls && !death.isLastDone))
+      throw new Error('dead')
+    const result = await work()
+    if (calls > death.afterCalls) throw new Error('dead')
+    return result
+  }
+  return {
+    ...warehouse,
+    query: (query, params) => call(() => warehouse.query(query, params)),
+    insertRows: (table, rows) => call(() => warehouse.insertRows(table, rows)),
+    insertLines: (table, data, format) => call(() => warehouse.insertLines(table, data, format)),
+  }
+}

@@ -1,4 +1,3 @@
-import type { Warehouse } from '@tendon/warehouse/client.ts'
 import fc from 'fast-check'
 import type pg from 'pg'
 import { afterAll, expect, test } from 'vitest'
@@ -6,6 +5,7 @@ import {
   dayAfter,
   differingUsers,
   modelDay,
+  mortal,
   type Story,
   startEtlWorld,
   type TelemetryRow,
@@ -270,22 +270,3 @@ test('after any history the statistics are what the rows say, and no change goes
     { numRuns: 5, endOnFailure: true },
   )
 }, 300_000)
-
-/** A warehouse that is gone for good after some calls: to the run it is as if its process had been killed. */
-function mortal(warehouse: Warehouse, death: { afterCalls: number; isLastDone: boolean }): Warehouse {
-  let calls = 0
-  const call = async <Result>(work: () => Promise<Result>): Promise<Result> => {
-    calls += 1
-    if (calls > death.afterCalls + 1 || (calls > death.afterCalls && !death.isLastDone))
-      throw new Error('dead')
-    const result = await work()
-    if (calls > death.afterCalls) throw new Error('dead')
-    return result
-  }
-  return {
-    ...warehouse,
-    query: (query, params) => call(() => warehouse.query(query, params)),
-    insertRows: (table, rows) => call(() => warehouse.insertRows(table, rows)),
-    insertLines: (table, data, format) => call(() => warehouse.insertLines(table, data, format)),
-  }
-}
