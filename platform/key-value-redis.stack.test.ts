@@ -55,6 +55,17 @@ test('listens again after its connection was cut, and then says that it may have
   await vi.waitFor(() => expect(heard).toEqual(['before', 'resumed', 'after']))
 })
 
+test('what a listener does not understand ends nothing, and counts as missed', async () => {
+  const { keyValue, key } = await openThroughProxy({ commandTimeoutMs: 2_000 })
+  const heard: unknown[] = []
+  await keyValue.subscribe(key, {
+    onMessage: (text) => heard.push(JSON.parse(text)),
+    onResume: () => heard.push('missed'),
+  })
+  await keyValue.publish(key, ['of another version', '1'])
+  await vi.waitFor(() => expect(heard).toEqual(['missed', 1]))
+})
+
 async function openThroughProxy(options: { commandTimeoutMs: number }) {
   const proxy = await startProxy(new URL(redisUrl()))
   const keyValue = createRedisKeyValue({ url: proxy.url, log, ...options })

@@ -18,10 +18,20 @@ export function createRedisSubscriptions(options: { url: string; log: Log; comma
   function open(): NonNullable<typeof opened> {
     const client = openRedis(options)
     client.on('message', (channel: string, message: string) => {
-      for (const listener of channels.get(channel) ?? []) listener.onMessage(message)
+      for (const listener of channels.get(channel) ?? []) pass(listener, channel, message)
     })
     client.on('ready', () => void listenAgain(client))
     return { client, ask: createAsking(client, commandTimeoutMs) }
+  }
+
+  /** Whoever publishes may be of another version: what a listener does not understand is as if it had been missed. */
+  function pass(listener: Listener, channel: string, message: string): void {
+    try {
+      listener.onMessage(message)
+    } catch (err) {
+      log.error({ err, channel }, 'a message was not understood')
+      listener.onResume()
+    }
   }
 
   async function listenAgain(client: RedisClient): Promise<void> {
