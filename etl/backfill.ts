@@ -158,14 +158,17 @@ async function streamChips(
   return streamParts(session, extraction, cutIntoParts(touched, whole, crm.prostheses, days), parallel)
 }
 
-/** The newest backfill with these arguments, if it is not complete; a new one otherwise. */
+/** The newest backfill with these arguments and by the same definition, if it is not complete; a new one otherwise. */
 async function resume(
-  { warehouse }: RunParts,
+  { warehouse, config }: RunParts,
   { from, to, chipIds }: BackfillRequest,
   { fromDay, toDay }: Days,
 ): Promise<{ backfillId: string; doneDays: number }> {
   const chips = [...(chipIds ?? [])].sort().join('\n')
-  const name = createHash('sha256').update(`${from} ${to}\n${chips}`).digest('hex').slice(0, 12)
+  const name = createHash('sha256')
+    .update(`${from} ${to}\n${chips}\n${definitionHash(config)}`)
+    .digest('hex')
+    .slice(0, 12)
   const done = await listBackfillParts(warehouse, name)
   const newest = done.reduce((most, part) => Math.max(most, attemptOf(part.backfill_id)), 1)
   const lastDone = done

@@ -73,6 +73,11 @@ async function describeSource(session: RunSession, { crm, view, problems }: Extr
     const detail = `rows of transactions open for more than ${config.timestampLagMinutes} minutes are missed: add ingest_xid`
     noteProblems(session, [{ kind: 'timestamp_watermark', subject: 'telemetry_events', detail }])
   }
+  if (!view.traits.hasCorrections) {
+    const detail =
+      'rows that are changed or deleted are missed: add telemetry_corrections and its trigger, or backfill'
+    noteProblems(session, [{ kind: 'no_corrections', subject: 'telemetry_events', detail }])
+  }
   noteProblems(session, problems)
 }
 
