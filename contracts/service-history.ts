@@ -7,7 +7,7 @@ export const serviceHistory = z.object({
   prostheses: z.array(
     prosthesisIdentity.extend({ issued_at: z.iso.date(), returned_at: z.iso.date().nullable() }),
   ),
-  /** Whether there were more changes than are shown, which are the newest. */
+  /** Whether there were more changes than are shown, which are the newest; the log forgets after 400 days. */
   is_cut: z.boolean(),
 })
 

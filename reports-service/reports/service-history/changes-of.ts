@@ -35,14 +35,19 @@ type Known = { values: Values; isTheirs: boolean }
 /**
  * The changes between the versions of each prosthesis, newest first, as far as it was this customer's: what happened
  * to it before or after is somebody else's.
+ *
+ * The log forgets: what it begins with is told as `recorded` only when it says so itself. Anything else was theirs before
+ * already, and its beginning is cut off.
  * @param log oldest first
+ * @param options.isCut whether more came before
  * @param options.modelNames by id; a model that is not known is told by its id
  */
 export function changesOf(
   log: readonly LoggedChange[],
-  options: { userId: string; modelNames: ReadonlyMap<number, string> },
-): ServiceHistoryRow[] {
+  options: { userId: string; isCut: boolean; modelNames: ReadonlyMap<number, string> },
+): { rows: ServiceHistoryRow[]; isCut: boolean } {
   const { userId, modelNames } = options
+  let { isCut } = options
   const known = new Map<string, Known>()
   const found: ServiceHistoryRow[] = []
 
@@ -58,7 +63,10 @@ export function changesOf(
       prosthesis_id: loggedKey.parse(JSON.parse(event.key)).id,
       serial_number: (isTheirs ? values : before!.values).get('serial_number') ?? '',
     }
-    if (!before?.isTheirs)
+    // A snapshot reads what may have been there for long; it is the beginning only if nothing came before it.
+    const isBeginning = before !== undefined || event.op === 'c' || (event.op === 'r' && !options.isCut)
+    if (!isBeginning) isCut = true
+    else if (!before?.isTheirs)
       found.push({ ...about, change: 'recorded', field: null, before: null, after: null })
     else if (!isTheirs) found.push({ ...about, change: 'removed', field: null, before: null, after: null })
     else {
@@ -68,7 +76,7 @@ export function changesOf(
       }
     }
   }
-  return found.reverse()
+  return { rows: found.reverse(), isCut }
 }
 
 /** Each field's value as text, the settings one by one. */

@@ -2,10 +2,17 @@ import { readFile } from 'node:fs/promises'
 import { serviceHistory, serviceHistoryRow } from '@tendon/contracts/service-history.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { customerDay, defineCustomerReport } from '../../report.ts'
+import { customerDay, defineCustomerReport, type ReadWarehouse } from '../../report.ts'
 import { changesOf } from './changes-of.ts'
 
 const sql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')
+
+const zoneQuery = defineQuery({
+  name: 'service-history/zone',
+  sql: await sql('zone.sql'),
+  params: customerDay.pick({ user_id: true }),
+  row: z.object({ zone: z.string() }),
+})
 
 const prosthesesQuery = defineQuery({
   name: 'service-history/prostheses',
@@ -17,7 +24,7 @@ const prosthesesQuery = defineQuery({
 const changesQuery = defineQuery({
   name: 'service-history/changes',
   sql: await sql('changes.sql'),
-  params: customerDay.extend({ limit: z.int() }),
+  params: customerDay.extend({ zone: z.string(), limit: z.int() }),
   row: z.object({
     key: z.string(),
     op: z.string(),
@@ -37,7 +44,7 @@ const modelsQuery = defineQuery({
 const daysQuery = defineQuery({
   name: 'service-history/days',
   sql: await sql('days.sql'),
-  params: customerDay.pick({ user_id: true }),
+  params: customerDay.pick({ user_id: true }).extend({ zone: z.string() }),
   row: z.object({ from: z.iso.date(), to: z.iso.date() }),
 })
 
@@ -56,20 +63,27 @@ export const report = defineCustomerReport({
   row: serviceHistoryRow,
 
   async days(read, { user_id }) {
-    const [days] = await read(daysQuery, { user_id })
+    const [days] = await read(daysQuery, { user_id, zone: await zoneOf(read, user_id) })
     return days
   },
 
   async compute(read, { user_id, date }) {
+    const zone = await zoneOf(read, user_id)
     const [prostheses, newestFirst, models] = await Promise.all([
       read(prosthesesQuery, { user_id, date }),
-      read(changesQuery, { user_id, date, limit: limit + 1 }),
+      read(changesQuery, { user_id, date, zone, limit: limit + 1 }),
       read(modelsQuery, {}),
     ])
-    const rows = changesOf(newestFirst.reverse(), {
+    const { rows, isCut } = changesOf(newestFirst.slice(0, limit).reverse(), {
       userId: user_id,
+      isCut: newestFirst.length > limit,
       modelNames: new Map(models.map(({ id, name }) => [id, name])),
     })
-    return { data: { prostheses, is_cut: newestFirst.length > limit }, rows }
+    return { data: { prostheses, is_cut: isCut }, rows }
   },
 })
+
+async function zoneOf(read: ReadWarehouse, user_id: string): Promise<string> {
+  const [found] = await read(zoneQuery, { user_id })
+  return found!.zone
+}

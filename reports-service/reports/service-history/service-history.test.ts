@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { z } from 'zod'
 import { startTestWarehouse, type TestWarehouse } from '../../test-warehouse.fixture.ts'
+import { changesOf } from './changes-of.ts'
 import { report } from './report.ts'
 
 const ada = 'a0000000-0000-4000-8000-000000000001'
@@ -116,6 +118,72 @@ test('nobody sees what happened while it was not theirs', async () => {
     ['changed', 'side', 'left', 'right'],
     ['recorded', null, null, null],
   ])
+})
+
+test('the former customer keeps the history when a merge has dropped their row', async () => {
+  const before = await compute(ada, '2026-03-15')
+  expect(before?.rows).toContainEqual(
+    expect.objectContaining({ change: 'removed', serial_number: 'TN-0002' }),
+  )
+  await tested.warehouse.command('OPTIMIZE TABLE crm.prostheses FINAL')
+  expect(await compute(ada, '2026-03-15')).toEqual(before)
+})
+
+test('what the log begins with is recorded only if it says so itself', async () => {
+  const owner = 'a0000000-0000-4000-8000-000000000003'
+  const [kept, read] = ['b0000000-0000-4000-8000-000000000003', 'b0000000-0000-4000-8000-000000000004']
+  await tested.warehouse.insertRows('cdc.events', [
+    // The rest of its log has expired.
+    logged('u', '2026-03-01T10:00:00Z', prosthesis(kept, owner)),
+    logged('u', '2026-03-02T10:00:00Z', prosthesis(kept, owner, { side: 'right' })),
+  ])
+  const cut = (await compute(owner, '2026-03-14'))!
+  expect(cut.data.is_cut).toBe(true)
+  expect(cut.rows.map(({ change, field }) => [change, field])).toEqual([['changed', 'side']])
+
+  await tested.warehouse.insertRows('cdc.events', [
+    logged('r', '2026-03-03T10:00:00Z', prosthesis(read, owner)),
+  ])
+  const { rows } = (await compute(owner, '2026-03-14'))!
+  expect(rows[0]).toMatchObject({ change: 'recorded', prosthesis_id: read })
+})
+
+test('the log is not read whole for it', async () => {
+  const changes = await readFile(new URL('changes.sql', import.meta.url), 'utf8')
+  const explained = {
+    name: 'explain',
+    sql: `EXPLAIN indexes = 1 ${/SELECT key\n.*\{user_id:UUID\}\)/s.exec(changes)![0]}`,
+    params: z.object({ user_id: z.guid() }),
+    row: z.object({ explain: z.string() }),
+  }
+  const plan = await read(explained, { user_id: ada })
+  expect(plan.map(({ explain }) => explain.trim())).toContain('Name: customer')
+})
+
+test('a snapshot is no beginning where more came before', () => {
+  const event = { key: `{"id":"${first}"}`, deleted: 0, row: JSON.stringify(prosthesis(first, ada)) }
+  const log = [{ ...event, op: 'r', committed_at: '2026-03-01T10:00:00Z' }]
+  const options = { userId: ada, modelNames: new Map() }
+  expect(changesOf(log, { ...options, isCut: true })).toEqual({ rows: [], isCut: true })
+  const whole = changesOf(log, { ...options, isCut: false })
+  expect(whole).toMatchObject({ rows: [{ change: 'recorded' }], isCut: false })
+})
+
+test('a day ends where the customer lives, and in UTC where that is no zone', async () => {
+  const owner = 'a0000000-0000-4000-8000-000000000004'
+  const id = 'b0000000-0000-4000-8000-000000000005'
+  await tested.warehouse.insertRows('cdc.events', [
+    logged('c', '2026-03-13T23:30:00Z', prosthesis(id, owner)),
+    logged('u', '2026-03-14T22:59:59.999999Z', prosthesis(id, owner, { side: 'right' })),
+    logged('u', '2026-03-14T23:00:00Z', prosthesis(id, owner, { side: 'left' })),
+  ])
+  const inZone = async (time_zone: string, _version: string) => {
+    await tested.warehouse.insertRows('crm.customers', [{ id: owner, time_zone, _version }])
+    const { rows } = (await compute(owner, '2026-03-14'))!
+    return [rows.length, await report.days(read, { user_id: owner })]
+  }
+  expect(await inZone('Europe/Vienna', '1')).toEqual([2, { from: '2026-03-14', to: '2026-03-15' }])
+  expect(await inZone('Europe/Nowhere', '2')).toEqual([3, { from: '2026-03-13', to: '2026-03-14' }])
 })
 
 test('the days for which there is something to tell', async () => {
