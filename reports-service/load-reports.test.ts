@@ -23,7 +23,7 @@ const declaration = (name: string, others = '') => `
 import { z } from '${import.meta.resolve('zod')}'
 export const report = {
   name: '${name}', title: 'Wear', readers: ['patient'], units: {}, data: z.object({}),
-  invalidatedBy: 'customer', ttlMs: 1000, parameters: z.object({}), row: z.object({ wear: z.number() }),
+  invalidatedBy: 'customer', generationCovers: [], ttlMs: 1000, parameters: z.object({}), row: z.object({ wear: z.number() }),
   days: async () => undefined, compute: async () => ({}), ${others}
 }`
 

@@ -11,6 +11,7 @@ const declaration = z.object({
   title: z.string().min(1),
   readers: z.array(z.string()).min(1),
   invalidatedBy: z.enum(['customer', 'etl-run']),
+  generationCovers: z.array(z.enum(['cdc', 'etl'])),
   ttlMs: z.int().positive(),
   parameters: z
     .instanceof(z.ZodObject)

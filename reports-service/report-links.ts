@@ -38,8 +38,8 @@ type SignedLink = Pick<ReportLink, 'url' | 'expires_at'>
  * between has moved it, and then nothing of what was found or computed for the old one is handed out. An object
  * that cannot be read is left with its generation, for nothing that has a name is ever replaced.
  *
- * How current the answer is, is read before that second look too: as the generation has not moved, nothing that
- * concerns this user has changed up to there, however long ago the report was computed.
+ * How current the answer is, is read before that second look too: as the generation has not moved, nothing of what it
+ * covers has changed up to there, however long ago the report was computed.
  * @throws TENDON-REPORTS-008 when the generation moved during each of several attempts
  */
 export function createReportLinks(options: {
@@ -81,7 +81,7 @@ export function createReportLinks(options: {
         ...signedLink(`${name}.${format}`),
         generated_at,
         cache: found ? table : 'miss',
-        freshness: current ? newerFreshness(freshness, current) : freshness,
+        freshness: current ? newerFreshness(freshness, current, report.generationCovers) : freshness,
       }
     }
     throw reportsErrors.reportSuperseded(`The data changed during each of ${maxAttempts} attempts.`)

@@ -1,6 +1,7 @@
 import type { TableRow } from '@tendon/contracts/report-envelope.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { z } from 'zod'
+import type { FreshnessPart } from './freshness/freshness.ts'
 
 /** Binds of the queries of a customer's reports. */
 export const customerDay = z.object({ user_id: z.guid(), date: z.iso.date() })
@@ -38,6 +39,11 @@ export type Report<
    * about everybody, and each successful ETL run is a new state of all numbers.
    */
   invalidatedBy: 'customer' | 'etl-run'
+  /**
+   * The parts of the freshness by which nothing that it is made of changes without giving it a new generation. As long as
+   * the generation stands, it is as current in them as all data are; in the others, as when it was computed.
+   */
+  generationCovers: readonly FreshnessPart[]
   /** Even what nothing invalidates is computed again after this time. */
   ttlMs: number
   /**

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { daily, startTestInstances, type TestInstances } from '../test-instances.fixture.ts'
+import { daily, startTestInstances, type TestInstances, today } from '../test-instances.fixture.ts'
 
 let shared: TestInstances
 beforeAll(async () => {
@@ -28,8 +28,9 @@ async function putRun(seq: number): Promise<string> {
   await shared.warehouse.insertRows('reports.etl_runs', [run])
   return run_id
 }
+const toldUser = randomUUID()
 function putInvalidation(run_seq: number, delivered: 0 | 1) {
-  const row = { run_seq: String(run_seq), user_id: randomUUID(), delivered, _version: String(delivered + 1) }
+  const row = { run_seq: String(run_seq), user_id: toldUser, delivered, _version: String(delivered + 1) }
   return shared.warehouse.insertRows('reports.etl_invalidations', [row])
 }
 
@@ -79,4 +80,43 @@ test('one reading serves many hits, and none waits for a ClickHouse that does no
   expect(hits[0]!.freshness).toEqual(computed.freshness)
   answer.resolve()
   expect(shared.proxy.count('freshness/change-feed') - before).toBe(1)
+})
+
+test('a hit on what its generation does not cover is as old as its computation', async () => {
+  const user = await shared.addCustomer('Middling')
+  const read = [
+    ['prosthesis-daily', await shared.identity.patient(user), { cdc: 'now', etl: 'now' }],
+    ['service-history', await shared.identity.patient(user), { cdc: 'now', etl: 'now' }],
+    ['prosthesis-trend', await shared.identity.patient(user), { cdc: 'then', etl: 'then' }],
+  ] as const
+  await putInvalidation(3, 1)
+  await putPosition(lsn + 40n, lsn + 41n)
+  const thenRun = await putRun(5)
+  const path = (report: string) => `/reports/${report}/${today}`
+  const first = await shared.instance()
+  for (const [report, token] of read) await shared.link(first, path(report), token)
+  await putPosition(lsn + 50n, lsn + 51n)
+  const nowRun = await putRun(6)
+  const second = await shared.instance({ queryTimeoutMs: 60_000 })
+  for (const [report, token, { cdc, etl }] of read) {
+    const { cache, freshness } = await shared.link(second, path(report), token)
+    const found = [cache, freshness.cdc_at?.slice(17, 19), freshness.etl_run]
+    expect([report, ...found]).toEqual([
+      report,
+      'hit',
+      cdc === 'now' ? '50' : '40',
+      etl === 'now' ? nowRun : thenRun,
+    ])
+  }
+
+  // A run makes the fleet anew, a change of the CRM does not.
+  const staff = await shared.identity.admin()
+  await shared.link(second, path('fleet'), staff)
+  await putPosition(lsn + 55n, lsn + 56n)
+  const { cache, freshness } = await shared.link(
+    await shared.instance({ queryTimeoutMs: 60_000 }),
+    path('fleet'),
+    staff,
+  )
+  expect([cache, freshness.cdc_at?.slice(17, 19), freshness.etl_run]).toEqual(['hit', '50', nowRun])
 })

@@ -9,8 +9,8 @@ export type CurrentFreshness = () => Promise<Freshness | undefined>
 const maxAgeMs = 1_000
 
 /**
- * How current a report is whose generation is still the same after this was read: up to here, every change has given
- * the users it concerns a new one.
+ * How current a report is whose generation is still the same after this was read, as far as the generation covers it: up to
+ * here, every change has given the users it concerns a new one.
  *
  * One reading serves all users for a second. A hit has no other need of ClickHouse, so it waits for a slow one only
  * briefly and makes do with what was read before: an older claim says less, but is true.

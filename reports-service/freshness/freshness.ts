@@ -31,6 +31,9 @@ const deliveredEtlRun = defineQuery({
   row: run,
 })
 
+/** The change feed's, `cdc_…`, and the ETL job's, `etl_…`. */
+export type FreshnessPart = 'cdc' | 'etl'
+
 /**
  * How far the warehouse is now. Read before a report's own queries: what they see is then at least as new as
  * this says.
@@ -61,10 +64,16 @@ export async function readDeliveredFreshness(
   return freshnessOf(change?.is_delivered ? change : undefined, delivered)
 }
 
-/** Of each part the newer one. */
-export function newerFreshness(one: Freshness, other: Freshness): Freshness {
-  const change = BigInt(other.cdc_position ?? 0) > BigInt(one.cdc_position ?? 0) ? other : one
-  const run = Date.parse(other.etl_at ?? '') > Date.parse(one.etl_at ?? '1970-01-01') ? other : one
+/** Of each part the newer one; of one that is not in `parts`, that of `one`. */
+export function newerFreshness(
+  one: Freshness,
+  other: Freshness,
+  parts: readonly FreshnessPart[] = ['cdc', 'etl'],
+): Freshness {
+  const isNewerChange = BigInt(other.cdc_position ?? 0) > BigInt(one.cdc_position ?? 0)
+  const isNewerRun = Date.parse(other.etl_at ?? '') > Date.parse(one.etl_at ?? '1970-01-01')
+  const change = parts.includes('cdc') && isNewerChange ? other : one
+  const run = parts.includes('etl') && isNewerRun ? other : one
   return {
     cdc_position: change.cdc_position,
     cdc_at: change.cdc_at,

@@ -40,6 +40,7 @@ export const report = defineCustomerReport({
   name: 'prosthesis-daily',
   title: 'Your prosthesis, day by day',
   readers: ['patient'],
+  generationCovers: ['cdc', 'etl'],
   ttlMs: 24 * 3_600_000,
   parameters: z.strictObject({}),
   units: {

@@ -32,7 +32,8 @@ export const report = defineCustomerReport({
   name: 'prosthesis-trend',
   title: 'Your prosthesis over time',
   readers: ['patient'],
-  // The medians move with everybody's data, of which nothing invalidates this customer.
+  // The medians are of everybody's telemetry, by the models in the CRM: of neither anything invalidates this customer.
+  generationCovers: [],
   ttlMs: 6 * 3_600_000,
   parameters: z.strictObject({ days: trendDays.default('30') }),
   units: {

@@ -56,6 +56,7 @@ export const report = defineCustomerReport({
   name: 'service-history',
   title: 'Service history of your prosthesis',
   readers: ['patient'],
+  generationCovers: ['cdc', 'etl'],
   ttlMs: 24 * 3_600_000,
   parameters: z.strictObject({}),
   units: {},
