@@ -9,14 +9,15 @@ beforeAll(async () => {
 afterAll(() => shared?.close())
 
 const fleet = `/reports/fleet/${today}`
-const putRun = (seq: number, state: string) =>
+const putRun = (seq: number, state: string, others: Record<string, string> = {}) =>
   shared.warehouse.insertRows('reports.etl_runs', [
     {
       run_seq: String(seq),
       run_id: randomUUID(),
       state,
       finished_at: `${today}T1${seq}:00:00Z`,
-      _version: '2',
+      _version: '3',
+      ...others,
     },
   ])
 
@@ -48,6 +49,22 @@ test('one that cannot be read is left as it is, and the fleet made under another
   const again = await shared.link(await shared.instance(), fleet, staff)
   expect(objectName(again)).not.toBe(objectName(link))
   expect(await shared.stored(again)).toMatchObject({ report: 'fleet', user_id: null })
+})
+
+test('a backfill makes the fleet anew too, and a run that was found dead does not, whatever it says of itself', async () => {
+  const staff = await shared.identity.admin()
+  const fresh = async () => shared.link(await shared.instance({ queryTimeoutMs: 60_000 }), fleet, staff)
+  await putRun(3, 'succeeded')
+  const before = await fresh()
+  await putRun(4, 'succeeded', { kind: 'backfill' })
+  const after = await fresh()
+  expect(after.cache).toBe('miss')
+  // It is of past days: the telemetry is as new as the run before it.
+  expect(after.freshness).toEqual(before.freshness)
+
+  await putRun(5, 'failed', { _version: '4' })
+  await putRun(5, 'succeeded')
+  expect(await fresh()).toEqual({ ...after, cache: 'hit' })
 })
 
 test('only staff with the role read it, and it is nobody in particular', async () => {

@@ -16,7 +16,7 @@ export type ReportGenerations = {
 }
 
 /**
- * A customer's reports have the customer's generation. Those of everybody have that of the newest ETL run, which is
+ * A customer's reports have the customer's generation. Those of everybody have that of the newest ETL run or backfill,
  * read from ClickHouse before the report's own queries: what they see is at least as new. So there is no key that
  * each invalidation of anybody would have to move, and the fleet is computed once a run and not with every change.
  */

@@ -36,7 +36,7 @@ export type Report<
   readers: readonly string[]
   /**
    * What makes it anew. `customer`: it is about one customer, and `POST /invalidate` names them. `etl-run`: it is
-   * about everybody, and each successful ETL run is a new state of all numbers.
+   * about everybody, and each ETL run or backfill that succeeded is a new state of all numbers.
    */
   invalidatedBy: 'customer' | 'etl-run'
   /**

@@ -4,7 +4,7 @@
 SELECT
     run_id,
     finished_at
-FROM reports.etl_runs
+FROM reports.etl_runs FINAL
 WHERE state = 'succeeded' AND kind = 'run'
     AND run_seq < (
         SELECT ifNull(minOrNull(run_seq), {newest:UInt64} + 1)

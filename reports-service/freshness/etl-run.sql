@@ -1,10 +1,10 @@
--- `succeeded` is a run's last state, so that FINAL is not needed; without it the key is read from its end and
--- the first match ends the query, however many runs there were.
+-- The newest run that took what telemetry there was; a backfill is of past days, and says nothing of the present. FINAL,
+-- because that a run was found dead stands against its own word.
 SELECT
     run_seq,
     run_id,
     finished_at
-FROM reports.etl_runs
+FROM reports.etl_runs FINAL
 WHERE state = 'succeeded' AND kind = 'run'
 ORDER BY run_seq DESC
 LIMIT 1

@@ -24,6 +24,13 @@ const etlRun = defineQuery({
   row: run.extend({ run_seq: z.string() }),
 })
 
+const newestRun = defineQuery({
+  name: 'freshness/newest-run',
+  sql: await sql('newest-run.sql'),
+  params: z.object({}),
+  row: run,
+})
+
 const deliveredEtlRun = defineQuery({
   name: 'freshness/delivered-etl-run',
   sql: await sql('delivered-etl-run.sql'),
@@ -43,9 +50,9 @@ export async function readFreshness(read: ReadWarehouse): Promise<Freshness> {
   return freshnessOf(change, newest)
 }
 
-/** The newest run whose numbers are all there; undefined before the first. */
+/** The newest run or backfill whose numbers are all there; undefined before the first. */
 export async function readNewestRun(read: ReadWarehouse): Promise<Run | undefined> {
-  const [newest] = await read(etlRun, {})
+  const [newest] = await read(newestRun, {})
   return newest
 }
 
