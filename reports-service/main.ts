@@ -19,7 +19,9 @@ await runProgram(async () => {
   stopOnSignals(lifecycle, { log })
 
   const { clickhouseUrl: url, clickhouseUser: username, clickhousePassword: password } = config
-  const warehouse = createWarehouse({ url, username, password, maxConnections: config.concurrentQueries })
+  // Readiness asks beside the queries.
+  const maxConnections = config.concurrentQueries + 2
+  const warehouse = createWarehouse({ url, username, password, maxConnections })
   const stores = openStores(config, log)
   const verifyAccessToken = createAccessTokenVerifier({ issuer, internalUrl, audience: 'reports-service' })
   const service = createReportsService({ config, warehouse, ...stores, verifyAccessToken, log, metrics })

@@ -35,7 +35,7 @@ export const reportsOptions = defineOptions({
     env: 'REPORTS_QUERY_TIMEOUT_MS',
     type: millisecondsOption,
     default: 10_000,
-    help: 'How long to wait for one answer of ClickHouse',
+    help: 'How long one query of ClickHouse may take; then it is ended',
   },
   objectMaxAgeDays: {
     env: 'REPORTS_OBJECT_MAX_AGE_DAYS',

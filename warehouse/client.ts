@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client'
+import { ClickHouseError, ClickHouseLogLevel, createClient, type ResultSet } from '@clickhouse/client'
 import { z } from 'zod'
 import { warehouseErrors } from './errors.ts'
 import type { Query } from './query.ts'
@@ -15,10 +15,14 @@ export type WarehouseOptions = {
 
 /** ClickHouse as the services see it. Every method throws `warehouseErrors`, the engine's own error as cause. */
 export type Warehouse = {
-  /** Runs a declared query. Parameters and rows are checked against its schemas. */
+  /**
+   * Runs a declared query. Parameters and rows are checked against its schemas.
+   * @param limits.timeoutMs after this it has failed, and has ended at ClickHouse too
+   */
   query<Params extends z.ZodType, Row extends z.ZodType>(
     query: Query<Params, Row>,
     params: z.input<Params>,
+    limits?: { timeoutMs: number },
   ): Promise<z.output<Row>[]>
   /** Runs a statement without a result: DDL, INSERT … SELECT, ALTER. Binds are `{name:Type}`. */
   command(sql: string, params?: Record<string, unknown>): Promise<void>
@@ -30,7 +34,7 @@ export type Warehouse = {
   insertLines(table: string, data: Buffer | Readable, format: string, columns?: string[]): Promise<void>
   /** Inserts objects as JSON; 64-bit integers go in as strings of digits. */
   insertRows(table: string, rows: readonly Record<string, unknown>[]): Promise<void>
-  /** Checks that the server answers, and with these credentials. */
+  /** Checks that the server answers within some seconds, and with these credentials. */
   ping(): Promise<void>
   close(): Promise<void>
 }
@@ -43,6 +47,7 @@ const settings = {
 
 /** For the longest statements: filling a new replica from the whole log. */
 const requestTimeoutMs = 300_000
+const pingTimeoutMs = 5_000
 
 /** Connects lazily: nothing is sent before the first statement. */
 export function createWarehouse(options: WarehouseOptions): Warehouse {
@@ -77,15 +82,17 @@ export function createWarehouse(options: WarehouseOptions): Warehouse {
   }
 
   return {
-    async query(query, params) {
+    async query(query, params, limits) {
       const rows = await explained(`query ${query.name}`, async () => {
+        const signal = limits && AbortSignal.timeout(limits.timeoutMs)
         const result = await client.query({
           query: query.sql,
           query_params: z.record(z.string(), z.unknown()).parse(query.params.parse(params)),
-          clickhouse_settings: { log_comment: query.name },
+          clickhouse_settings: { log_comment: query.name, ...(limits && timeSettings(limits.timeoutMs)) },
+          ...(signal && { abort_signal: signal }),
           format: 'JSONEachRow',
         })
-        return result.json()
+        return signal ? readWithin(result, signal) : result.json()
       })
       const parsed = z.array(query.row).safeParse(rows)
       if (!parsed.success) {
@@ -103,12 +110,40 @@ export function createWarehouse(options: WarehouseOptions): Warehouse {
       insertLines(table, Buffer.from(rows.map((row) => `${JSON.stringify(row)}\n`).join('')), 'JSONEachRow'),
     async ping() {
       await explained('ping', async () => {
-        const result = await client.ping({ select: true })
+        const result = await client.ping({ select: true, abort_signal: AbortSignal.timeout(pingTimeoutMs) })
         if (!result.success) throw result.error
       })
     },
     close: () => client.close(),
   }
+}
+
+/** The client heeds a signal only until the answer begins. */
+async function readWithin(result: ResultSet<'JSONEachRow'>, signal: AbortSignal): Promise<unknown[]> {
+  const overdue = Promise.withResolvers<never>()
+  const end = () => {
+    result.close()
+    overdue.reject(signal.reason)
+  }
+  signal.addEventListener('abort', end)
+  if (signal.aborted) end()
+  try {
+    return await Promise.race([result.json(), overdue.promise])
+  } finally {
+    signal.removeEventListener('abort', end)
+  }
+}
+
+/**
+ * The client closes the connection when the time is over, at which ClickHouse ends what only reads; where that goes
+ * unnoticed (a proxy in between keeps it open), the query ends by its own clock.
+ */
+function timeSettings(timeoutMs: number) {
+  return {
+    readonly: '2',
+    cancel_http_readonly_queries_on_client_close: 1,
+    max_execution_time: timeoutMs / 1000,
+  } as const
 }
 
 /** Turns what the client throws into a coded error; the engine's words stay in its cause. */

@@ -10,4 +10,4 @@ FROM cdc.positions FINAL
 WHERE version > 0
 ORDER BY version DESC
 LIMIT 1
-SETTINGS max_execution_time = 10, max_memory_usage = 100000000
+SETTINGS max_memory_usage = 100000000

@@ -1,5 +1,4 @@
 import type { Freshness } from '@tendon/contracts/freshness.ts'
-import { withinTime } from '../read-warehouse.ts'
 import type { ReadWarehouse } from '../report.ts'
 import { newerFreshness, readDeliveredFreshness } from './freshness.ts'
 
@@ -41,7 +40,17 @@ export function createCurrentFreshness(options: {
     }
     // A failure is shown by readiness and by the reports that are not there yet.
     const waitMs = Math.max(readAtMs + waitLimitMs - performance.now(), 0)
-    if (reading) await withinTime(reading, waitMs).catch(() => {})
+    if (reading) await settledWithin(reading, waitMs)
     return known
   }
+}
+
+/** Resolves when it has settled, or the time is over. */
+async function settledWithin(work: Promise<unknown>, timeMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const isOver = new Promise((resolve) => {
+    timer = setTimeout(resolve, timeMs)
+  })
+  await Promise.race([work.catch(() => {}), isOver])
+  clearTimeout(timer)
 }

@@ -13,4 +13,4 @@ WHERE state = 'succeeded' AND kind = 'run'
     )
 ORDER BY run_seq DESC
 LIMIT 1
-SETTINGS max_execution_time = 10, max_memory_usage = 1000000000
+SETTINGS max_memory_usage = 1000000000

@@ -8,4 +8,4 @@ FROM reports.etl_runs FINAL
 WHERE state = 'succeeded' AND kind = 'run'
 ORDER BY run_seq DESC
 LIMIT 1
-SETTINGS max_execution_time = 10, max_memory_usage = 100000000
+SETTINGS max_memory_usage = 100000000

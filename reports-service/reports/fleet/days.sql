@@ -4,4 +4,4 @@ SELECT
     max(day) AS `to`
 FROM reports.model_days
 HAVING count() > 0
-SETTINGS max_execution_time = 10, max_memory_usage = 500000000
+SETTINGS max_memory_usage = 500000000

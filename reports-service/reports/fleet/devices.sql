@@ -33,4 +33,4 @@ LEFT JOIN
 ) AS models ON models.id = devices.model_id
 ORDER BY error_rate DESC, errors DESC, prosthesis_id
 LIMIT {limit:UInt32}
-SETTINGS max_execution_time = 30, max_memory_usage = 4000000000
+SETTINGS max_memory_usage = 4000000000

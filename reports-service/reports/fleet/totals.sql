@@ -7,4 +7,4 @@ FROM reports.model_days FINAL
 WHERE day > {date:Date32} - 7
     AND day <= {date:Date32}
     AND (prosthesis_id, model_id) IN (SELECT id, model_id FROM crm.prostheses FINAL)
-SETTINGS max_execution_time = 30, max_memory_usage = 4000000000
+SETTINGS max_memory_usage = 4000000000

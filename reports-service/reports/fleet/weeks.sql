@@ -36,4 +36,4 @@ LEFT JOIN
 ) AS models ON models.id = weeks.model_id
 GROUP BY model, firmware_version, week
 ORDER BY week, model, firmware_version
-SETTINGS max_execution_time = 30, max_memory_usage = 4000000000
+SETTINGS max_memory_usage = 4000000000

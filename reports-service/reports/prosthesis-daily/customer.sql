@@ -2,4 +2,4 @@
 SELECT full_name
 FROM crm.customers FINAL
 WHERE id = {user_id:UUID}
-SETTINGS max_execution_time = 10, max_memory_usage = 500000000
+SETTINGS max_memory_usage = 500000000

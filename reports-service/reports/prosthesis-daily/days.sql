@@ -5,4 +5,4 @@ SELECT
 FROM reports.user_prosthesis_stats FINAL
 WHERE user_id = {user_id:UUID}
 HAVING count() > 0
-SETTINGS max_execution_time = 10, max_memory_usage = 500000000
+SETTINGS max_memory_usage = 500000000

@@ -24,4 +24,4 @@ LEFT JOIN
     FROM crm.prosthesis_models FINAL
 ) AS models ON models.id = owned.model_id
 ORDER BY serial_number, prosthesis_id
-SETTINGS max_execution_time = 10, max_memory_usage = 500000000
+SETTINGS max_memory_usage = 500000000

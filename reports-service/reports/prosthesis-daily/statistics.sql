@@ -16,4 +16,4 @@ WHERE user_id = {user_id:UUID}
     AND day > {date:Date32} - 30
     AND day <= {date:Date32}
 ORDER BY prosthesis_id, day
-SETTINGS max_execution_time = 10, max_memory_usage = 500000000
+SETTINGS max_memory_usage = 500000000

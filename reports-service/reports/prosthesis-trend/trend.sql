@@ -49,4 +49,4 @@ LEFT JOIN
     GROUP BY day, model_id
 ) AS medians ON medians.day = own.day AND medians.model_id = own.model_id
 ORDER BY prosthesis_id, day
-SETTINGS max_execution_time = 10, max_memory_usage = 1000000000, join_use_nulls = 1
+SETTINGS max_memory_usage = 1000000000, join_use_nulls = 1

@@ -19,4 +19,4 @@ WHERE table = 'public.prostheses'
     AND committed_at < toDateTime64({date:Date32} + 1, 6, {zone:String})
 ORDER BY version DESC
 LIMIT {limit:UInt32}
-SETTINGS max_execution_time = 10, max_memory_usage = 500000000
+SETTINGS max_memory_usage = 500000000

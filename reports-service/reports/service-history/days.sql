@@ -11,4 +11,4 @@ WHERE table = 'public.prostheses'
             AND simpleJSONExtractString(row, 'customer_id') = toString({user_id:UUID})
     )
 HAVING count() > 0
-SETTINGS max_execution_time = 10, max_memory_usage = 500000000
+SETTINGS max_memory_usage = 500000000

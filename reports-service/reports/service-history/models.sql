@@ -2,4 +2,4 @@ SELECT
     id,
     name
 FROM crm.prosthesis_models FINAL
-SETTINGS max_execution_time = 10, max_memory_usage = 100000000
+SETTINGS max_memory_usage = 100000000

@@ -22,4 +22,4 @@ LEFT JOIN
     FROM crm.prosthesis_models FINAL
 ) AS models ON models.id = owned.model_id
 ORDER BY issued_at DESC, serial_number, prosthesis_id
-SETTINGS max_execution_time = 10, max_memory_usage = 500000000
+SETTINGS max_memory_usage = 500000000

@@ -2,4 +2,4 @@
 SELECT if(any(time_zone) IN (SELECT time_zone FROM system.time_zones), any(time_zone), 'UTC') AS zone
 FROM crm.customers FINAL
 WHERE id = {user_id:UUID}
-SETTINGS max_execution_time = 10, max_memory_usage = 100000000
+SETTINGS max_memory_usage = 100000000
