@@ -88,6 +88,26 @@ test('fails with a code, and without the secret, when S3 refuses or is away', as
   }
 })
 
+test('gives up on a store that hangs in time for whoever waits through the gateway', async () => {
+  const hanging: RequestListener[] = [
+    () => {},
+    (_request, response) => response.writeHead(200, { etag: '"e"', 'content-length': 2 }).write('{'),
+  ]
+  const attributes = { contentType: 'application/json' }
+  const waits = hanging.map(async (listener) => {
+    const store = createS3Store({ ...options, endpoint: await serve(listener) })
+    const beganAt = performance.now()
+    await expect(store.get('a.json')).rejects.toMatchObject({ code: 'TENDON-PLATFORM-011' })
+    return performance.now() - beganAt
+  })
+  const silent = createS3Store({ ...options, endpoint: await serve(() => {}) })
+  await expect(silent.put('a.json', Buffer.from('{}'), attributes)).rejects.toMatchObject({
+    code: 'TENDON-PLATFORM-011',
+  })
+  // The bff's patience; five are meant.
+  for (const wait of await Promise.all(waits)) expect(wait).toBeLessThan(15_000)
+})
+
 async function serve(listener: RequestListener): Promise<string> {
   const server = createServer(listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

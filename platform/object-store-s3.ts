@@ -9,9 +9,9 @@ import {
   HeadObjectCommand,
   type HeadObjectCommandOutput,
   type LifecycleRule,
+  ListObjectsV2Command,
   PutBucketLifecycleConfigurationCommand,
   PutObjectCommand,
-  paginateListObjectsV2,
   S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3'
@@ -20,6 +20,12 @@ import { platformErrors } from './platform-errors.ts'
 
 const conflictAttempts = 4
 const conflictPauseMs = 50
+/** Of a call with all its attempts: who asked through a gateway still hears that it is the object store that is away. */
+const callTimeoutMs = 5_000
+/** Of one attempt, so that there is time for a second. */
+const attemptTimeoutMs = 2_000
+
+type CallOptions = { abortSignal: AbortSignal }
 
 /** Objects in a bucket of any S3 service that knows conditional writes, as Amazon's and MinIO do. */
 export function createS3Store(options: {
@@ -43,20 +49,26 @@ export function createS3Store(options: {
     // Exponential backoff with jitter, and a token bucket that stops a fleet from retrying a service to death.
     retryMode: 'standard',
     maxAttempts: 4,
-    requestHandler: { connectionTimeout: 2_000, requestTimeout: 10_000, throwOnRequestTimeout: true },
+    requestHandler: {
+      connectionTimeout: attemptTimeoutMs,
+      requestTimeout: attemptTimeoutMs,
+      throwOnRequestTimeout: true,
+    },
   })
 
   return {
     async head(key) {
       assertObjectKey(key)
-      const output = await asking(key, () => client.send(new HeadObjectCommand({ Bucket, Key: key })))
+      const output = await asking(key, (call) =>
+        client.send(new HeadObjectCommand({ Bucket, Key: key }), call),
+      )
       return output && toHead(output)
     },
 
     async get(key) {
       assertObjectKey(key)
-      return asking(key, async () => {
-        const output = await client.send(new GetObjectCommand({ Bucket, Key: key }))
+      return asking(key, async (call) => {
+        const output = await client.send(new GetObjectCommand({ Bucket, Key: key }), call)
         const body = (await output.Body?.transformToByteArray()) ?? new Uint8Array()
         return { ...toHead(output), body: new Uint8Array(body) }
       })
@@ -75,7 +87,7 @@ export function createS3Store(options: {
         ...(onlyIfAbsent && { IfNoneMatch: '*' }),
       })
       try {
-        return await putUnlessRefused(client, command)
+        return await inTime((call) => putUnlessRefused(client, command, call))
       } catch (cause) {
         throw unavailable(key, cause)
       }
@@ -83,20 +95,21 @@ export function createS3Store(options: {
 
     async delete(key) {
       assertObjectKey(key)
-      await asking(key, () => client.send(new DeleteObjectCommand({ Bucket, Key: key })))
+      await asking(key, (call) => client.send(new DeleteObjectCommand({ Bucket, Key: key }), call))
     },
 
     async *list(prefix) {
       assertObjectKeyPrefix(prefix)
       // Asked page by page, so that no more is held than one page of 1,000 keys.
-      const pages = paginateListObjectsV2({ client }, { Bucket, Prefix: prefix })[Symbol.asyncIterator]()
-      for (;;) {
-        const page = await asking(prefix, () => pages.next())
-        if (!page || page.done) return
-        for (const { Key: key, LastModified: modifiedAt } of page.value.Contents ?? []) {
+      let ContinuationToken: string | undefined
+      do {
+        const command = new ListObjectsV2Command({ Bucket, Prefix: prefix, ContinuationToken })
+        const page = await asking(prefix, (call) => client.send(command, call))
+        for (const { Key: key, LastModified: modifiedAt } of page?.Contents ?? []) {
           if (key !== undefined && modifiedAt !== undefined) yield { key, modifiedAt }
         }
-      }
+        ContinuationToken = page?.NextContinuationToken
+      } while (ContinuationToken)
     },
 
     async expireAfter(prefix, days) {
@@ -108,13 +121,14 @@ export function createS3Store(options: {
         Expiration: { Days: days },
       }
       try {
-        const others = (await lifecycleRules(client, Bucket)).filter(({ ID }) => ID !== rule.ID)
-        await client.send(
-          new PutBucketLifecycleConfigurationCommand({
-            Bucket,
-            LifecycleConfiguration: { Rules: [...others, rule] },
-          }),
-        )
+        await inTime(async (call) => {
+          const others = (await lifecycleRules(client, Bucket, call)).filter(({ ID }) => ID !== rule.ID)
+          const LifecycleConfiguration = { Rules: [...others, rule] }
+          await client.send(
+            new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration }),
+            call,
+          )
+        })
         return true
       } catch (cause) {
         const status = cause instanceof S3ServiceException ? cause.$metadata.httpStatusCode : undefined
@@ -124,8 +138,8 @@ export function createS3Store(options: {
     },
 
     async check() {
-      const found = await asking(Bucket, () => client.send(new HeadBucketCommand({ Bucket })))
-      if (!found) await asking(Bucket, () => createBucket(client, Bucket))
+      const found = await asking(Bucket, (call) => client.send(new HeadBucketCommand({ Bucket }), call))
+      if (!found) await asking(Bucket, (call) => createBucket(client, Bucket, call))
     },
   }
 }
@@ -145,10 +159,14 @@ function toHead(output: HeadObjectCommandOutput | GetObjectCommandOutput): Objec
  * Whether the object was written. 412 says that the key is there, 409 that another conditional write of it is
  * under way, after which S3 wants to be asked again (Amazon S3 User Guide, "Conditional writes").
  */
-async function putUnlessRefused(client: S3Client, command: PutObjectCommand): Promise<boolean> {
+async function putUnlessRefused(
+  client: S3Client,
+  command: PutObjectCommand,
+  call: CallOptions,
+): Promise<boolean> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await client.send(command)
+      await client.send(command, call)
       return true
     } catch (error) {
       const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined
@@ -160,18 +178,19 @@ async function putUnlessRefused(client: S3Client, command: PutObjectCommand): Pr
 }
 
 /** A bucket has one configuration, which is written whole: whoever adds a rule must know the others. */
-async function lifecycleRules(client: S3Client, bucket: string): Promise<LifecycleRule[]> {
+async function lifecycleRules(client: S3Client, bucket: string, call: CallOptions): Promise<LifecycleRule[]> {
   try {
-    return (await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket: bucket }))).Rules ?? []
+    const command = new GetBucketLifecycleConfigurationCommand({ Bucket: bucket })
+    return (await client.send(command, call)).Rules ?? []
   } catch (error) {
     if (error instanceof S3ServiceException && error.name === 'NoSuchLifecycleConfiguration') return []
     throw error
   }
 }
 
-async function createBucket(client: S3Client, bucket: string): Promise<void> {
+async function createBucket(client: S3Client, bucket: string, call: CallOptions): Promise<void> {
   try {
-    await client.send(new CreateBucketCommand({ Bucket: bucket }))
+    await client.send(new CreateBucketCommand({ Bucket: bucket }), call)
   } catch (error) {
     // Another instance that starts at the same time made it.
     if (!(error instanceof S3ServiceException && error.name === 'BucketAlreadyOwnedByYou')) throw error
@@ -179,14 +198,27 @@ async function createBucket(client: S3Client, bucket: string): Promise<void> {
 }
 
 /** Undefined where S3 answers that there is no such thing; HEAD has no body, hence no code but `NotFound`. */
-async function asking<T>(what: string, ask: () => Promise<T>): Promise<T | undefined> {
+async function asking<T>(what: string, ask: (call: CallOptions) => Promise<T>): Promise<T | undefined> {
   try {
-    return await ask()
+    return await inTime(ask)
   } catch (error) {
     if (error instanceof S3ServiceException && (error.name === 'NotFound' || error.name === 'NoSuchKey')) {
       return undefined
     }
     throw unavailable(what, error)
+  }
+}
+
+/** A signal alone would end neither the SDK's pause before an attempt nor a body that does not come. */
+async function inTime<T>(ask: (call: CallOptions) => Promise<T>): Promise<T> {
+  const abortSignal = AbortSignal.timeout(callTimeoutMs)
+  const overdue = Promise.withResolvers<never>()
+  const end = () => overdue.reject(abortSignal.reason)
+  abortSignal.addEventListener('abort', end)
+  try {
+    return await Promise.race([ask({ abortSignal }), overdue.promise])
+  } finally {
+    abortSignal.removeEventListener('abort', end)
   }
 }
 

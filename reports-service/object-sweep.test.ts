@@ -46,6 +46,25 @@ test('objects past their age are deleted with their folders, and no others', asy
   await expect.poll(users).toEqual([young!.user])
 })
 
+test('a store that was away at the start gets its bucket and its rule soon after it is back', async () => {
+  let checks = 0
+  const ruled = Promise.withResolvers<void>()
+  const store = {
+    ...shared.store,
+    async check() {
+      checks += 1
+      if (checks === 1) throw new Error('away')
+    },
+    async expireAfter() {
+      ruled.resolve()
+      return true
+    },
+  }
+  await shared.instance({ store, keyValue: createMemoryKeyValue() })
+  await ruled.promise
+  expect(checks).toBe(2)
+})
+
 test('what is handed out outlives its link: a day after its generation began it has a new name, and never is one swept', async () => {
   const token = await shared.identity.patient(await shared.addCustomer('Loyal'))
   const first = await shared.link(await shared.instance(), daily, token)

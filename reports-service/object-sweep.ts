@@ -1,10 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import type { ObjectStore } from '@tendon/platform/object-store.ts'
 import { reportObjectsPrefix } from './report-objects.ts'
 
 export type ObjectSweep = {
-  /** Makes sure of the bucket and its rule now, or sweeps, in the background; and again every hour. */
+  /** Makes sure of the bucket and its rule, or sweeps, in the background: now until it has succeeded, and every hour. */
   start(): void
   /** Resolves when a sweep that is under way has ended, which it does with the object it is at. */
   stop(): Promise<void>
@@ -14,6 +15,8 @@ export type ObjectSweep = {
 export const sweepKey = 'tendon:report-sweep'
 
 const intervalMs = 3_600_000
+const firstRetryMs = 1_000
+const lastRetryMs = 10_000
 const dayMs = 86_400_000
 
 /**
@@ -32,8 +35,7 @@ export function createObjectSweep(options: {
   log: Log
 }): ObjectSweep {
   const { store, keyValue, maxAgeMs, now, log } = options
-  let timer: NodeJS.Timeout | undefined
-  let isStopped = false
+  const stopping = new AbortController()
   let sweeping = Promise.resolve()
 
   async function expire(): Promise<void> {
@@ -47,7 +49,7 @@ export function createObjectSweep(options: {
     if (!(await keyValue.set(sweepKey, 'done', { onlyIfAbsent: true, ttlMs }))) return
     let deleted = 0
     for await (const { key, modifiedAt } of store.list(reportObjectsPrefix)) {
-      if (isStopped) break
+      if (stopping.signal.aborted) break
       if (now() - modifiedAt.getTime() <= maxAgeMs) continue
       await store.delete(key)
       deleted += 1
@@ -55,20 +57,28 @@ export function createObjectSweep(options: {
     if (deleted > 0) log.info({ objects: deleted }, 'old objects deleted')
   }
 
-  function begin(): void {
-    sweeping = expire().catch((err: unknown) => {
-      log.warn({ err }, 'old objects were not deleted; the next hour tries again')
-    })
+  async function expireForever(): Promise<void> {
+    let retryMs = firstRetryMs
+    while (!stopping.signal.aborted) {
+      let pauseMs = intervalMs
+      try {
+        await expire()
+        retryMs = firstRetryMs
+      } catch (err) {
+        log.warn({ err, retry_ms: retryMs }, 'the bucket is not sure, and old objects were not deleted')
+        pauseMs = retryMs
+        retryMs = Math.min(2 * retryMs, lastRetryMs)
+      }
+      await delay(pauseMs, undefined, { signal: stopping.signal, ref: false }).catch(() => {})
+    }
   }
 
   return {
     start() {
-      begin()
-      timer = setInterval(begin, intervalMs).unref()
+      sweeping = expireForever()
     },
     async stop() {
-      isStopped = true
-      clearInterval(timer)
+      stopping.abort()
       await sweeping
     },
   }
