@@ -99,7 +99,8 @@ function linkOperation(reports: readonly Report[]) {
       {
         name: 'format',
         in: 'query',
-        description: 'The table formats hold the rows alone.',
+        description:
+          'The table formats hold the rows. What they are of and how old stands in CSV in columns of each line that begin with _ (without rows, in one line that has only these), in Parquet in the metadata.',
         schema: { type: 'string', enum: reportFormat.options, default: 'json' },
       },
       ...reports.flatMap(chosenParameters),

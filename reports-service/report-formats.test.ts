@@ -110,6 +110,17 @@ test('CSV says what it is and how old in each row, and holds no formula', () => 
   )
 })
 
+test('CSV without rows says what it is and how old in a line that has nothing else', () => {
+  const [header, ...lines] = Buffer.from(toCsv(envelopeOf([]), columns))
+    .toString()
+    .split('\r\n')
+  expect(header).toContain('name,day,at,events,rate,side,_report,')
+  expect(lines).toEqual([
+    `,,,,,,wear-weekly,2,,${today},30,2026-03-14T12:00:00.000Z,7,,,,rate: errors per event`,
+    '',
+  ])
+})
+
 test('all formats of a report cost one SELECT and are made of one state of the data', async () => {
   const user = await shared.addCustomer('Formatted')
   const token = await shared.identity.patient(user)

@@ -6,7 +6,7 @@ import type { TableColumn } from './table-columns.ts'
  * The rows as CSV (RFC 4180), UTF-8 with a header line.
  *
  * CSV has no place for what holds for the whole table, so each row carries it in columns of its own that begin with
- * an underscore: what it is, and how old. Text that a spreadsheet would take for a formula gets an apostrophe in front
+ * an underscore: what it is, and how old. A table without rows is one line that has these alone. Text that a spreadsheet would take for a formula gets an apostrophe in front
  * (OWASP, CSV Injection): names and settings are what somebody typed into the CRM.
  */
 export function toCsv(envelope: ReportEnvelope, columns: readonly TableColumn[]): Uint8Array {
@@ -23,8 +23,9 @@ export function toCsv(envelope: ReportEnvelope, columns: readonly TableColumn[])
       .map(([field, unit]) => `${field}: ${unit}`)
       .join('; '),
   }
+  const rows = envelope.rows.length > 0 ? envelope.rows : [{}]
   const text = stringify(
-    envelope.rows.map((row) => ({ ...row, ...about })),
+    rows.map((row) => ({ ...row, ...about })),
     {
       header: true,
       columns: [...columns.map(({ name }) => name), ...Object.keys(about)],
