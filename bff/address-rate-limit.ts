@@ -38,19 +38,31 @@ export function createAddressRateLimit(options: {
     return isSessionId(cookies.sessionId(c) ?? '') ? 'cookieAddress' : 'apiAddress'
   }
 
-  return {
-    /** Before anything else is done: whoever asks too much costs no look into the store and no line in a log. */
-    async countRequest(c, next) {
-      if (!isSafe(c.req.method) || personalPaths.test(c.req.path)) await take(c, kindOf(c))
-      return next()
-    },
+  /** Requests that came with a cookie, of which it is not known yet whether there is a session behind it. */
+  const open = new WeakSet<Request>()
 
-    /** A cookie alone may not keep a request from being counted. */
-    async countRefusal(c) {
-      if (kindOf(c) === 'cookieAddress') await take(c, 'apiAddress')
+  /** A cookie alone may not keep a request from being counted. */
+  async function countRefusal(c: Context<HttpEnv>): Promise<void> {
+    if (open.delete(c.req.raw)) await take(c, 'apiAddress')
+  }
+
+  return {
+    /** Before anything else is done: whoever asks too much costs no look into the store and no line in the audit log. */
+    async countRequest(c, next) {
+      if (isSafe(c.req.method) && !personalPaths.test(c.req.path)) return next()
+      const kind = kindOf(c)
+      await take(c, kind)
+      if (kind === 'cookieAddress') open.add(c.req.raw)
+      await next()
+      // It was refused before anybody looked for its session.
+      await countRefusal(c)
     },
+    countRefusal,
+    /** It has a session, which counts it. */
+    countedBySession: (c) => void open.delete(c.req.raw),
   } satisfies {
     countRequest: MiddlewareHandler<HttpEnv>
     countRefusal: (c: Context<HttpEnv>) => Promise<void>
+    countedBySession: (c: Context<HttpEnv>) => void
   }
 }

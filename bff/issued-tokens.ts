@@ -6,6 +6,7 @@ import { clockToleranceSeconds, tokenAlgorithms } from './provider-connection.ts
 /** What the token endpoint gave, parsed. */
 export type IssuedTokens = {
   accessToken: string
+  /** When it is used no longer; the provider may have given it for longer. */
   accessTokenExpiresAtMs: number
   /** When to ask for the next ones: early enough that a report's way through the services takes less. */
   renewAtMs: number
@@ -40,7 +41,7 @@ const tokenAudiences = z.object({ aud: z.union([z.string(), z.array(z.string())]
 const defaultLifetimeSeconds = 60
 
 const renewalMarginMs = 30_000
-/** However long tokens are good: what the directory says by then is heard with new ones. */
+/** However long tokens are good: what the directory says by then is heard with new ones, or nothing is answered. */
 const longestUseMs = 5 * 60_000
 
 type TokenResponse = oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers
@@ -60,12 +61,11 @@ export async function parseIssuedTokens(
     await jwtVerify(response.id_token, keys, allowed)
   }
   const claims = response.claims()
-  const lifetimeMs = (response.expires_in ?? defaultLifetimeSeconds) * 1000
-  const expiresAtMs = now() + lifetimeMs
+  const lifetimeMs = Math.min((response.expires_in ?? defaultLifetimeSeconds) * 1000, longestUseMs)
   return {
     accessToken: response.access_token,
-    accessTokenExpiresAtMs: expiresAtMs,
-    renewAtMs: now() + Math.min(lifetimeMs, longestUseMs) - Math.min(renewalMarginMs, lifetimeMs / 2),
+    accessTokenExpiresAtMs: now() + lifetimeMs,
+    renewAtMs: now() + lifetimeMs - Math.min(renewalMarginMs, lifetimeMs / 2),
     // A provider that does not rotate answers without one (RFC 6749 §6).
     refreshToken: response.refresh_token ?? previousRefreshToken,
     idToken: response.id_token,

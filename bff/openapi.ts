@@ -84,6 +84,7 @@ export function openApiDocument(): Record<string, unknown> {
           responses: {
             303: { description: 'To where the sign-in was begun' },
             ...pages(
+              bffErrors.crossSiteRefused,
               bffErrors.sessionEnded,
               bffErrors.signInExpired,
               bffErrors.signInRefused,

@@ -101,17 +101,18 @@ export function rateLimitsSuite(
       },
     )
 
-    test.each([
-      ['cross-site requests', '/auth/logout', 403],
-      ['forged logout tokens', '/auth/backchannel-logout', 400],
-      ['cross-site requests to nowhere', '/nowhere', 403],
-    ])('%s fill the audit log no faster than an address may ask', async (_what, path, refusal) => {
+    const form = () => ({ method: 'POST', body: new URLSearchParams({ logout_token: 'x' }) })
+    const picture = () => ({ headers: { 'sec-fetch-dest': 'image' } })
+    test.each<[string, string, () => RequestInit, number]>([
+      ['cross-site requests', '/auth/logout', form, 403],
+      ['forged logout tokens', '/auth/backchannel-logout', form, 400],
+      ['cross-site requests to nowhere', '/nowhere', form, 403],
+      ['pictures that would begin sign-ins', '/auth/login', picture, 403],
+      ['pictures that would end sign-ins', '/callback', picture, 403],
+    ])('%s fill the audit log no faster than an address may ask', async (_what, path, init, refusal) => {
       const stack = await start({ apiRequestsPerMinutePerAddress: 5 })
       const statuses: number[] = []
-      for (let count = 0; count < 9; count += 1) {
-        const body = new URLSearchParams({ logout_token: 'x' })
-        statuses.push((await fetch(stack.url + path, { method: 'POST', body })).status)
-      }
+      for (let count = 0; count < 9; count += 1) statuses.push((await fetch(stack.url + path, init())).status)
       expect(statuses).toEqual([...Array(5).fill(refusal), ...Array(4).fill(429)])
       const reasons = stack.audited().map(({ reason }) => reason)
       expect(reasons.filter((reason) => reason === 'TENDON-BFF-016')).toHaveLength(1)
@@ -150,6 +151,16 @@ export function rateLimitsSuite(
       }
       expect(statuses).toEqual([401, 403, 401, 403, 401, 429, 429, 429])
       for (const cookie of cookies) expect(await ask(cookie)).toBe(200)
+    })
+
+    test('what is refused before its session is looked for counts for its address, whatever cookie it brings', async () => {
+      const stack = await start({ apiRequestsPerMinutePerAddress: 3 })
+      const statuses: number[] = []
+      for (let count = 0; count < 5; count += 1) {
+        const cookie = `session_id=${randomBytes(32).toString('base64url')}`
+        statuses.push((await fetch(`${stack.url}/api/none`, { headers: { cookie } })).status)
+      }
+      expect(statuses).toEqual([404, 404, 404, 429, 429])
     })
 
     test('whatever cookies it sends, an address may not ask without end', async () => {

@@ -15,10 +15,13 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
   describe(`refresh: ${name}`, () => {
     let stack: TestStack
     let cookie: { cookie: string }
-    beforeEach(async () => {
-      stack = await startSuiteStack({ ...options, refreshTiming: { leaseMs: 600, requestTimeoutMs: 1_500 } })
+    /** As long as a test may take, unless patience is what it is about. */
+    const start = async (requestTimeoutMs = 60_000) => {
+      await stack?.stop()
+      stack = await startSuiteStack({ ...options, refreshTiming: { leaseMs: 600, requestTimeoutMs } })
       cookie = await signIn('alice')
-    })
+    }
+    beforeEach(() => start())
     const streams: { close(): void }[] = []
     afterEach(async () => {
       for (const stream of streams.splice(0)) stream.close()
@@ -69,6 +72,7 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
     })
 
     test('a token endpoint that is slower than lease and patience is asked once, and its answer is not lost', async () => {
+      await start(1_500)
       const second = await stack.startBff()
       stack.clock.skewMs = expired
       const token = holdTokenEndpoint()
@@ -111,6 +115,7 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
     })
 
     test('signing out wins over a request that waits for the provider with a token that is still good', async () => {
+      await start(1_500)
       stack.clock.skewMs = withinMargin
       const token = holdTokenEndpoint()
       const inFlight = me()

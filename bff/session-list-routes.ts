@@ -3,17 +3,12 @@ import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
 import { type Context, Hono } from 'hono'
 import type { Audit } from './audit.ts'
 import type { Cookies } from './cookies.ts'
-import { digest } from './digest.ts'
+
 import type { EndSessions } from './end-sessions.ts'
 import { bffErrors } from './errors.ts'
 import type { Reauthentication } from './reauthentication.ts'
-import {
-  accountOf,
-  isReadable,
-  type ListedSession,
-  type SessionIndex,
-  type UnreadableSession,
-} from './session-index.ts'
+import { handleOf } from './session.ts'
+import { accountOf, isReadable, type SessionIndex } from './session-index.ts'
 import type { SessionStore } from './session-store.ts'
 import type { Freshen, NoteUse, SignedIn } from './signed-in.ts'
 
@@ -47,7 +42,7 @@ export function sessionListRoutes(options: {
       sessions: listed
         .filter((_, position) => live[position])
         .map((entry) => ({
-          id: handleOf(entry),
+          id: handleOf(entry.hash),
           current: entry.hash === hash,
           ends_at: new Date(entry.endsAtMs).toISOString(),
           ...(isReadable(entry)
@@ -65,7 +60,9 @@ export function sessionListRoutes(options: {
 
   app.delete('/auth/sessions/:id', async (c) => {
     const { session, hash } = await signedIn(c)
-    const found = (await index.list(session.subject)).find((entry) => handleOf(entry) === c.req.param('id'))
+    const found = (await index.list(session.subject)).find(
+      (entry) => handleOf(entry.hash) === c.req.param('id'),
+    )
     if (found) await reauthentication.require(accountOf(session.subject))
     if (!found || !(await endSessions.one(session, found.hash))) {
       throw bffErrors.sessionUnknown('You have no session of this id.')
@@ -116,7 +113,3 @@ export function sessionListRoutes(options: {
 
   return app
 }
-
-/** What names a session in a list; of one that cannot be read, something that serves as well. */
-const handleOf = (entry: ListedSession | UnreadableSession) =>
-  isReadable(entry) ? entry.handle : digest(entry.hash).slice(0, 16)

@@ -41,7 +41,7 @@ export function sessionRoutes(options: {
     const loaded = await sessions.load(id)
     cookies.clearSessionId(c)
     if (!loaded) {
-      await sessions.discard(id)
+      if (await sessions.discard(id)) audit(c, { action: 'sign_out', outcome: 'done' })
       return c.json({ logout_url: homeUrl })
     }
     await endSessions.one(loaded.session, loaded.hash)

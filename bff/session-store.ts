@@ -4,7 +4,7 @@ import { digest } from './digest.ts'
 import type { EndSessions } from './end-sessions.ts'
 import { bffErrors } from './errors.ts'
 import type { Identity, IssuedTokens } from './issued-tokens.ts'
-import { type LoadedSession, type Session, sessionKey, toSession } from './session.ts'
+import { handleOf, type LoadedSession, type Session, sessionKey, toSession } from './session.ts'
 import type { SessionIndex } from './session-index.ts'
 import type { TokenEncryption } from './token-encryption.ts'
 import type { Visit } from './visit.ts'
@@ -12,7 +12,6 @@ import type { Visit } from './visit.ts'
 const idBytes = 32
 /** Whether it is one by its form. */
 export const isSessionId = (text: string) => /^[A-Za-z0-9_-]{43}$/.test(text)
-const handleBytes = 12
 
 /** The last use is written down once in this time, so that not every request is a write. */
 const maxUseIntervalMs = 60_000
@@ -83,7 +82,7 @@ export function createSessionStore(options: {
       const hash = hashSessionId(id)
       const startedAtMs = now()
       const session = toSession(issued, {
-        handle: randomBytes(handleBytes).toString('base64url'),
+        handle: handleOf(hash),
         lastUsedAtMs: startedAtMs,
         endsAtMs: startedAtMs + sessionMs,
       })
@@ -132,10 +131,9 @@ export function createSessionStore(options: {
     /** Writes a session back, unless it has ended or changed since it was read: then undefined. */
     replace,
 
-    /** Ends the session of this id though it cannot be read here, for want of the key. */
-    async discard(id: string): Promise<void> {
-      if (isSessionId(id)) await keyValue.delete(sessionKey(hashSessionId(id)))
-    },
+    /** Ends the session of this id though it cannot be read here, for want of the key. @returns whether there was one */
+    discard: async (id: string): Promise<boolean> =>
+      isSessionId(id) && (await keyValue.delete(sessionKey(hashSessionId(id)))),
 
     /** Whether the session has not been ended in the meantime. */
     exists: (hash: string): Promise<boolean> => keyValue.has(sessionKey(hash)),

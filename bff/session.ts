@@ -1,4 +1,5 @@
 import type { SessionUser } from '@tendon/contracts/session-api.ts'
+import { digest } from './digest.ts'
 import type { Identity, IssuedTokens } from './issued-tokens.ts'
 
 /** What is kept of a sign-in; encrypted as a whole, for names are nobody else's business either. */
@@ -14,6 +15,9 @@ export type Session = Omit<IssuedTokens, 'identity'> & {
   /** However often it is used or refreshed, the session ends here. */
   endsAtMs: number
 }
+
+/** The same at every instance, also at one that cannot read the session. */
+export const handleOf = (hash: string) => digest(hash).slice(0, 16)
 
 export const sessionKey = (hash: string) => `tendon:session:${hash}`
 

@@ -97,6 +97,7 @@ export function signInRoutes(options: {
   async function countRequest(c: Context<HttpEnv>, kind: 'login' | 'callback'): Promise<void> {
     // A page elsewhere could use up the sign-ins of everybody at an address with pictures (Fetch Metadata §2.1).
     if ((c.req.header('sec-fetch-dest') ?? 'document') !== 'document') {
+      await limits.take('apiAddress', clientAddress(c), () => audit(c, tooManyRequests))
       throw bffErrors.crossSiteRefused(
         'The header Sec-Fetch-Dest says that this is no page that somebody opens.',
       )

@@ -30,6 +30,7 @@ export function createSignedIn(options: {
       throw bffErrors.notSignedIn('Nobody is signed in here.')
     }
     const { hash, session } = loaded
+    addressRateLimit.countedBySession(c)
     await limits.take('apiSession', hash, () => audit(c, { ...tooManyRequests, who: session }))
     return loaded
   }

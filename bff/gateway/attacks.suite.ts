@@ -140,7 +140,9 @@ export function attacksSuite(
       const answer = await raw(
         `POST /api/reports HTTP/1.1\r\nhost: x\r\ncookie: ${cookie}\r\nx-tendon-csrf: 1\r\n${headers}\r\n\r\n0\r\n\r\nGET /api/reports HTTP/1.1\r\nhost: x\r\n\r\n`,
       )
-      expect(answer).toMatch(/^HTTP\/1.1 4\d\d/)
+      // By the parser, and not because the method is none of the route's; and the connection ends there.
+      expect(answer).toMatch(/^HTTP\/1.1 (400|431) /)
+      expect(answer.match(/HTTP\/1.1 /g)).toHaveLength(1)
       expect(stack.upstreamRequests).toHaveLength(before)
     })
 
