@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
-import { createServer, request } from 'node:http'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createServer, type RequestListener, request } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -63,12 +64,15 @@ test('keys change without a restart: both are good meanwhile, and the old one fo
 
 const json = { contentType: 'application/json' }
 
-/** nginx with MinIO behind a door: what goes through is counted, and the door can be shut. */
-async function behindDoor(env: Record<string, string> = {}) {
+/**
+ * nginx with MinIO behind a door: what goes through is counted, and the door can be shut.
+ * @param tls files of the door's certificate; it speaks plain HTTP without
+ */
+async function behindDoor(env: Record<string, string> = {}, tls?: { certificate: string; key: string }) {
   const target = new URL(fromEnvironment('S3_ENDPOINT'))
   const passed: { path: string; headers: Record<string, unknown> }[] = []
   const door = { isShut: false }
-  const server = createServer((incoming, outgoing) => {
+  const listener: RequestListener = (incoming, outgoing) => {
     passed.push({ path: incoming.url ?? '', headers: incoming.headers })
     if (door.isShut) {
       incoming.socket.destroy()
@@ -85,10 +89,14 @@ async function behindDoor(env: Record<string, string> = {}) {
       (answer) => answer.pipe(outgoing.writeHead(answer.statusCode ?? 502, answer.headers)),
     )
     incoming.pipe(forwarded.on('error', () => outgoing.destroy()))
-  })
+  }
+  const server = tls
+    ? createTlsServer({ cert: await readFile(tls.certificate), key: await readFile(tls.key) }, listener)
+    : createServer(listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
-  const nginx = await startTestNginx({ ...env, S3_ENDPOINT: `http://127.0.0.1:${port}` })
+  const endpoint = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`
+  const nginx = await startTestNginx({ ...env, S3_ENDPOINT: endpoint })
   onTestFinished(async () => {
     await nginx.close()
     server.closeAllConnections()
@@ -181,6 +189,20 @@ test('the store stays within its bound, the newest kept, and what was dropped is
   expect((await kept()).some((name) => name.endsWith('large-0.json'))).toBe(false)
   expect((await ask('large-0.json')).status).toBe(200)
   expect(passed.length).toBeGreaterThanOrEqual(20)
+})
+
+test('takes nothing from an https store whose certificate is not one of the trusted', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'tendon-cdn-store-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const certificate = await makeCertificate(folder)
+  const trusting = await behindDoor({ CDN_S3_CA_FILE: certificate.certificate }, certificate)
+  await trusting.put('genuine.json', Buffer.from('{}'))
+  expect((await trusting.ask('genuine.json')).status).toBe(200)
+
+  const doubting = await behindDoor({}, certificate)
+  await doubting.put('doubtful.json', Buffer.from('{}'))
+  expect((await doubting.ask('doubtful.json')).status).toBe(503)
+  expect(doubting.passed).toEqual([])
 })
 
 test("the CDN's key reads reports, and does nothing else", async () => {

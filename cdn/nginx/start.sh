@@ -10,7 +10,8 @@
 #   CDN_STORE_MAX_MB            size of the store on disk                                 (1024)
 #   CDN_SWEEP_INTERVAL_S        how often that is looked at                               (60)
 #   CDN_TLS_CERTIFICATE, CDN_TLS_KEY    files; without them it serves http
-#   S3_ENDPOINT, S3_BUCKET, S3_REGION   the object store                                  (bucket tendon, us-east-1)
+#   S3_ENDPOINT, S3_BUCKET, S3_REGION   the object store, asked as <endpoint>/<bucket>/…  (bucket tendon, us-east-1)
+#   CDN_S3_CA_FILE              whose certificates it may have, where it is https          (/etc/ssl/certs/ca-certificates.crt)
 #   CDN_S3_ACCESS_KEY_ID, CDN_S3_SECRET_ACCESS_KEY    a key that may read reports/ and nothing else
 #   NGINX_MODULES               folder of its modules                                     (/usr/lib/nginx/modules)
 #
@@ -54,6 +55,11 @@ configure() {
       echo "listen ${CDN_LISTEN:-127.0.0.1:8090};"
     fi
   } >"$conf/listen.conf"
+  # What comes from there is kept for good, so it must come from there. By default nginx would not look.
+  if [ "$scheme" = https ]; then
+    echo "proxy_ssl_verify on; proxy_ssl_verify_depth 4;"
+    echo "proxy_ssl_trusted_certificate ${CDN_S3_CA_FILE:-/etc/ssl/certs/ca-certificates.crt};"
+  fi >"$conf/s3-tls.conf"
   max_ages >"$conf/max-age.conf"
   printf '{"accessKeyId":"%s","secretAccessKey":"%s","region":"%s","bucket":"%s","host":"%s"}\n' \
     "$CDN_S3_ACCESS_KEY_ID" "$CDN_S3_SECRET_ACCESS_KEY" "${S3_REGION:-us-east-1}" "${S3_BUCKET:-tendon}" "$server" \
