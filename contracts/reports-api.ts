@@ -31,7 +31,7 @@ export const reportLink = z.object({
   cache: z.enum(['hit', 'miss']),
   /**
    * How current this answer is: nothing that concerns the user has changed up to here since the object was computed.
-   * The object's own freshness says what it was computed from, and stays.
+   * A part of which that cannot be said for this report is the object's own, which says what it was computed from and stays.
    */
   freshness,
 })
