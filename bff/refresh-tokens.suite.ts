@@ -17,11 +17,14 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
     let cookie: { cookie: string }
     /** As long as a test may take, unless patience is what it is about. */
     const start = async (requestTimeoutMs = 60_000) => {
-      await stack?.stop()
       stack = await startSuiteStack({ ...options, refreshTiming: { leaseMs: 600, requestTimeoutMs } })
       cookie = await signIn('alice')
     }
     beforeEach(() => start())
+    async function startImpatient(): Promise<void> {
+      await stack.stop()
+      await start(1_500)
+    }
     const streams: { close(): void }[] = []
     afterEach(async () => {
       for (const stream of streams.splice(0)) stream.close()
@@ -72,7 +75,7 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
     })
 
     test('a token endpoint that is slower than lease and patience is asked once, and its answer is not lost', async () => {
-      await start(1_500)
+      await startImpatient()
       const second = await stack.startBff()
       stack.clock.skewMs = expired
       const token = holdTokenEndpoint()
@@ -115,7 +118,7 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
     })
 
     test('signing out wins over a request that waits for the provider with a token that is still good', async () => {
-      await start(1_500)
+      await startImpatient()
       stack.clock.skewMs = withinMargin
       const token = holdTokenEndpoint()
       const inFlight = me()
