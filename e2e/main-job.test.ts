@@ -116,7 +116,8 @@ test('a replica that went wrong is wrong in a report until it is repaired, and t
   expect(await cdc('verify', 'customers')).toMatchObject({ code: 3 })
   expect(await cdc('verify', 'customers', '--repair')).toMatchObject({
     code: 0,
-    stderr: expect.stringContaining('have changed: 1\n'),
+    // Everybody: who saw the wrong row stood in that row alone.
+    stderr: expect.stringMatching(/have changed: \d{2,}\n/),
   })
   const after = await alicesBrowser.report()
   expect(objectOf(after.url)).not.toBe(objectOf(before.url))
