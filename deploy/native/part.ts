@@ -44,6 +44,9 @@ export function portOf(base: number): number {
   return base + Number(process.env.TENDON_STACK_PORT_OFFSET ?? 0)
 }
 
+/** Where browsers reach the Tendon that uses the stack: the provider sends them back there, and the CDN lets its pages read. */
+export const webOrigin = process.env.TENDON_STACK_WEB_ORIGIN ?? 'http://localhost:8080'
+
 export const logFile = (name: string) => join(runFolder, `${name}.log`)
 
 /** A file of deploy/, which compose mounts too. */

@@ -24,6 +24,12 @@ const parts: Part[] = [crm, telemetry, clickhouse, redis, minio, cdn, kafka, con
 
 const usage = `Usage: npm run stack -- up | down | status | env [part…]
 Parts: ${parts.map(({ name }) => name).join(', ')}
+
+down without a part also deletes what the servers hold.
+
+TENDON_STACK_DIR          where they hold it [${runFolder}]
+TENDON_STACK_PORT_OFFSET  is added to every port, so that several stacks can run [0]
+TENDON_STACK_WEB_ORIGIN   where browsers reach Tendon, for Keycloak and the CDN [http://localhost:8080]
 `
 
 function withNeeds(names: readonly string[]): Set<string> {

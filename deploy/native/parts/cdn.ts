@@ -1,7 +1,7 @@
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { debianProgram } from '../install.ts'
-import { deployFile, type Part, portOf, runFolder } from '../part.ts'
+import { deployFile, type Part, portOf, runFolder, webOrigin } from '../part.ts'
 import { minio } from './minio.ts'
 
 const port = portOf(18_090)
@@ -25,7 +25,7 @@ export const cdn: Part = {
         CDN_RUN: folder,
         CDN_LISTEN: `127.0.0.1:${port}`,
         CDN_SIGNING_KEYS: signingKeys,
-        CDN_WEB_ORIGIN: 'http://localhost:8080',
+        CDN_WEB_ORIGIN: webOrigin,
       },
     }
   },

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { say } from '../install.ts'
-import { answers, cache, deployFile, type Part, portOf, runFolder } from '../part.ts'
+import { answers, cache, deployFile, type Part, portOf, runFolder, webOrigin } from '../part.ts'
 import { directoryPassword, openldap } from './openldap.ts'
 
 const version = '26.7.3'
@@ -97,8 +97,8 @@ export const keycloak: Part = {
         ...secrets,
         LDAP_URL: `ldap://127.0.0.1:${openldap.port}`,
         LDAP_BIND_PASSWORD: directoryPassword,
-        BFF_URL: 'http://localhost:8080',
-        BFF_BACKCHANNEL_URL: 'http://127.0.0.1:8080',
+        BFF_URL: webOrigin,
+        BFF_BACKCHANNEL_URL: `http://127.0.0.1:${new URL(webOrigin).port || '80'}`,
         KC_BOOTSTRAP_ADMIN_USERNAME: admin.user,
         KC_BOOTSTRAP_ADMIN_PASSWORD: admin.password,
       },
