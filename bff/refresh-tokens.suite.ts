@@ -180,7 +180,13 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
       const inFlight = reports()
       await writing.promise
       await endIt({ username, browser, other })
+      const revoked = Promise.withResolvers<void>()
+      stack.hooks.beforeProvider = (request) => {
+        if (/revo/.test(request.url ?? '')) revoked.resolve()
+      }
       held.resolve()
+      // What the provider has just given must be good for nobody.
+      await revoked.promise
       expect(await answerOf(await inFlight)).toEqual([401, 'TENDON-BFF-002'])
       expect((await me()).status).toBe(401)
       expect(stack.upstreamRequests).toHaveLength(0)

@@ -67,6 +67,15 @@ export function createSessionStore(options: {
     return replaced ? { ...loaded, stored, session } : undefined
   }
 
+  async function load(id: string): Promise<LoadedSession | undefined> {
+    if (!isSessionId(id)) return undefined
+    const hash = hashSessionId(id)
+    const stored = await keyValue.get(sessionKey(hash))
+    if (stored === undefined) opened.delete(hash)
+    const loaded = stored === undefined ? undefined : open(id, hash, stored)
+    return loaded && expiresAtMs(loaded.session) > now() ? loaded : undefined
+  }
+
   return {
     /**
      * Starts a session and returns it; its id is only the browser's to keep.
@@ -98,34 +107,32 @@ export function createSessionStore(options: {
     },
 
     /** The session of this id; undefined when there is none, or its key is no longer known. */
-    async load(id: string): Promise<LoadedSession | undefined> {
-      if (!isSessionId(id)) return undefined
-      const hash = hashSessionId(id)
-      const stored = await keyValue.get(sessionKey(hash))
-      if (stored === undefined) opened.delete(hash)
-      const loaded = stored === undefined ? undefined : open(id, hash, stored)
-      return loaded && expiresAtMs(loaded.session) > now() ? loaded : undefined
-    },
+    load,
 
     /** Whether a use now need not be written down, and no newer key waits. */
     isNoted: ({ session, stored }: LoadedSession): boolean =>
       now() - session.lastUsedAtMs < useIntervalMs && encryption.isNewest(stored),
 
     /**
-     * Notes that a person uses the session, which begins its idle time anew; and brings it under the newest key.
-     * Whoever writes at the same moment wins: they have read it after this use.
+     * Notes that a person uses the session, which begins its idle time anew; and brings it under the newest key. When a
+     * refresh has written meanwhile, its tokens stay.
      * @throws TENDON-BFF-002 when the session has ended at this moment
      */
     async use(loaded: LoadedSession, visit: Visit): Promise<LoadedSession> {
-      const { session, hash } = loaded
       const lastUsedAtMs = now()
-      const used = await replace(loaded, { ...session, lastUsedAtMs })
-      if (used) {
-        await index.note(session, hash, { lastUsedAtMs, ...visit })
-        return used
+      let latest = loaded
+      for (let attempt = 0; attempt < 3; attempt += 1) {
+        const used = await replace(latest, { ...latest.session, lastUsedAtMs })
+        if (used) {
+          await index.note(used.session, used.hash, { lastUsedAtMs, ...visit })
+          return used
+        }
+        const again = await load(loaded.id)
+        if (!again) throw bffErrors.sessionEnded('You have been signed out.')
+        latest = again
       }
-      if (await keyValue.has(sessionKey(hash))) return loaded
-      throw bffErrors.sessionEnded('You have been signed out.')
+      // Others use it too, and so often that its idle time is theirs to begin anew.
+      return latest
     },
 
     /** Writes a session back, unless it has ended or changed since it was read: then undefined. */
