@@ -31,14 +31,14 @@ export function backchannelLogoutRoute(options: {
     // A form, and no other kind of body (§2.5); whatever else is there has no such field.
     const token = new URLSearchParams(await c.req.text()).get('logout_token')
     if (!token) throw bffErrors.logoutTokenRefused('There is no logout_token in the body.')
-    const { sub, sid, jti } = await verify(token).catch((err) => {
+    const { sub, sid, jti, owner } = await verify(token).catch((err) => {
       requestLog(c).warn({ err }, 'logout token refused')
       const { code: reason } = err instanceof TendonError ? err : platformErrors.unexpected
       const outcome = reason === bffErrors.logoutTokenRefused.code ? 'refused' : 'failed'
       audit(c, { action: 'provider_sign_out', outcome, reason })
       throw err
     })
-    const ended = await endSessions.all({ sub, sid })
+    const ended = await endSessions.all(owner)
     // Used only now: a token that did not get this far is sent again.
     await keyValue.set(usedKey(jti), '1', { ttlMs: rememberedMs })
     audit(c, {

@@ -3,7 +3,7 @@ import { createMemoryKeyValue } from '@tendon/platform/key-value-memory.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { expect, test } from 'vitest'
 import { createEndSessions } from './end-sessions.ts'
-import { createSessionIndex } from './session-index.ts'
+import { accountOf, createSessionIndex } from './session-index.ts'
 import { createSessionStore } from './session-store.ts'
 import { createTokenEncryption, encryptionKeysOption } from './token-encryption.ts'
 
@@ -51,7 +51,7 @@ function openStore() {
 }
 
 test.each([
-  ['all of an account', { sub: 'alice' }],
+  ['all of an account', { account: accountOf('alice') }],
   ['all of a session at the provider', { sid: 'sid-of-alice' }],
 ])(
   'ending %s may be cut off anywhere: what still lives is found when it is done again',

@@ -26,7 +26,7 @@ export function createEndSessions(options: { keyValue: KeyValue; index: SessionI
       return (await end([hash], () => index.remove(owner, [hash]))) > 0
     },
 
-    /** Those of `sid` when it is given, else all of `sub`; and those that are about to begin. */
+    /** And those that are about to begin. */
     async all(owner: SessionOwner): Promise<number> {
       await index.markEnded(owner)
       const hashes = (await index.listOf(owner)).map(({ hash }) => hash)

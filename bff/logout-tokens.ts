@@ -3,8 +3,16 @@ import { z } from 'zod'
 import { bffErrors } from './errors.ts'
 import { type ProviderConnection, tokenAlgorithms } from './provider-connection.ts'
 import { isUnavailable, withoutPayload } from './provider-failure.ts'
+import { accountOf, type SessionOwner } from './session-index.ts'
 
-/** Which sessions a logout token ends: one by `sid`, or all of `sub`. */
+/** What a logout token says that ends sessions: those of `sid` when it is given, else all of `sub`. */
+export type LogoutToken = {
+  sub?: string | undefined
+  sid?: string | undefined
+  jti: string
+  owner: SessionOwner
+}
+
 const logoutClaims = z.object({
   sub: z.string().optional(),
   sid: z.string().optional(),
@@ -21,10 +29,7 @@ const logoutTokenType = /^(application\/)?(logout\+)?jwt$/i
  * Checks a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6).
  * @throws TENDON-BFF-013; -007 when the provider's keys cannot be had, and the token may be good
  */
-export async function verifyLogoutToken(
-  connection: ProviderConnection,
-  token: string,
-): Promise<z.infer<typeof logoutClaims>> {
+export async function verifyLogoutToken(connection: ProviderConnection, token: string): Promise<LogoutToken> {
   const config = await connection.configuration()
   try {
     const { payload, protectedHeader } = await jwtVerify(token, connection.providerKeys(config), {
@@ -37,9 +42,10 @@ export async function verifyLogoutToken(
     })
     // §2.4 recommends the type; another one means another kind of token (RFC 8725 §3.11).
     if (!logoutTokenType.test(protectedHeader.typ ?? 'JWT')) throw new Error('typ')
-    const claims = logoutClaims.parse(payload)
-    if (!claims.sub && !claims.sid) throw new Error('neither sub nor sid')
-    return claims
+    const { sub, sid, jti } = logoutClaims.parse(payload)
+    if (sid) return { sub, sid, jti, owner: { sid } }
+    if (sub) return { sub, jti, owner: { account: accountOf(sub) } }
+    throw new Error('neither sub nor sid')
   } catch (err) {
     if (isUnavailable(err)) {
       const cause = withoutPayload(err)

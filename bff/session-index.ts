@@ -22,15 +22,8 @@ type Line = { hash: string; endsAtMs: number; sealed: string }
 export const isReadable = (entry: ListedSession | UnreadableSession): entry is ListedSession =>
   !('sealed' in entry)
 
-/**
- * Whose sessions: those of a session at the provider (`sid`) when it is given, else an account's, which the provider names
- * by its `sub`, and the store by the hash of that.
- */
-export type SessionOwner = {
-  sid?: string | undefined
-  sub?: string | undefined
-  account?: string | undefined
-}
+/** Whose sessions: those of one session at the provider (`sid`), or all of an account, as `accountOf` names it. */
+export type SessionOwner = { sid: string } | { account: string }
 
 /** What names an account in the store. */
 export const accountOf = (subject: string) => digest(subject)
@@ -183,8 +176,8 @@ export function createSessionIndex(options: {
 
 const associatedData = (key: string, hash: string, endsAtMs: number) => `${key} ${hash} ${endsAtMs}`
 
-const keyOf = ({ sid, sub = '', account = accountOf(sub) }: SessionOwner) =>
-  sid ? providerSessionKey(sid) : accountKey(account)
+const keyOf = (owner: SessionOwner) =>
+  'sid' in owner ? providerSessionKey(owner.sid) : accountKey(owner.account)
 
 function keysOf({ subject, providerSessionId }: Pick<Owner, 'subject' | 'providerSessionId'>): string[] {
   const keys = [accountKey(accountOf(subject))]
