@@ -50,9 +50,11 @@ const slotStatus = async (): Promise<string | undefined> => {
 }
 
 test('a topic that is deleted is made again, and its table read again', async () => {
-  await strikeUnderLoad('topic deleted', world, async () => {
+  await strikeUnderLoad('topic deleted', world, async (hammer) => {
     await withAdmin((admin) => admin.deleteTopics({ topics: [changeTopic(world.config, 'public.journal')] }))
     await expect.poll(() => [...problems], { timeout: 60_000 }).toContain('TENDON-CDC-023')
+    await moreCommits(hammer, 100)
+    await hammer.stop()
     return feed
   })
 }, 240_000)
