@@ -26,7 +26,7 @@ export function createEndSessions(options: { keyValue: KeyValue; index: SessionI
       return (await end([hash], () => index.remove(owner, [hash]))) > 0
     },
 
-    /** And those that are about to begin. */
+    /** Those of an owner, and those that are about to begin. */
     async all(owner: SessionOwner): Promise<number> {
       await index.markEnded(owner)
       const hashes = (await index.listOf(owner)).map(({ hash }) => hash)

@@ -125,27 +125,31 @@ function isSame(a: Ownership, b: Ownership): boolean {
  */
 export async function noteOwnershipInUse(
   warehouse: Warehouse,
-  { changed, gone }: OwnershipChanges,
+  changes: OwnershipChanges,
   runSeq: number,
 ): Promise<void> {
-  const rows = [
-    ...changed.map((row) => ({ ...ownershipRow(row), run_seq: runSeq, is_gone: 0 })),
-    ...gone.map((row) => ({ ...ownershipRow(row), run_seq: runSeq, is_gone: 1 })),
-  ]
+  const rows = ownershipRows(changes, (isGone) => ({ run_seq: runSeq, is_gone: isGone }))
   if (rows.length > 0) await warehouse.insertRows('reports.etl_ownership_in_use', rows)
 }
 
 /** Keeps what a run has seen; called when all that follows from it is loaded. */
 export async function keepOwnership(
   warehouse: Warehouse,
-  { changed, gone }: OwnershipChanges,
+  changes: OwnershipChanges,
   version: number,
 ): Promise<void> {
-  const rows = [
-    ...changed.map((row) => ({ ...ownershipRow(row), _version: version, _deleted: 0 })),
-    ...gone.map((row) => ({ ...ownershipRow(row), _version: version, _deleted: 1 })),
-  ]
+  const rows = ownershipRows(changes, (isGone) => ({ _version: version, _deleted: isGone }))
   if (rows.length > 0) await warehouse.insertRows('reports.etl_ownership', rows)
+}
+
+function ownershipRows(
+  { changed, gone }: OwnershipChanges,
+  mark: (isGone: 0 | 1) => Record<string, unknown>,
+): Record<string, unknown>[] {
+  return [
+    ...changed.map((row) => ({ ...ownershipRow(row), ...mark(0) })),
+    ...gone.map((row) => ({ ...ownershipRow(row), ...mark(1) })),
+  ]
 }
 
 function ownershipRow(row: Ownership): Record<string, unknown> {
