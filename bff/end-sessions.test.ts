@@ -18,7 +18,7 @@ const issued = {
   renewAtMs: now() + 270_000,
   refreshToken: 'refresh',
   audiences: [],
-  identity: { sub: 'alice', sid: 'sid-of-alice', roles: [] },
+  identity: { sub: 'alice', iat: 0, sid: 'sid-of-alice', roles: [] },
 }
 const visit = { device: 'Firefox on Linux', address: '192.0.2.1' }
 

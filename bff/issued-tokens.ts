@@ -26,6 +26,8 @@ const identity = z.object({
   sub: z.string(),
   /** The provider's own session, named by back-channel logout. */
   sid: z.string().optional(),
+  /** When it was issued, in seconds. */
+  iat: z.number(),
   /** When the person gave their password, in seconds. */
   auth_time: z.number().optional(),
   name: z.string().optional(),

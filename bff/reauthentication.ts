@@ -1,6 +1,5 @@
 import type { KeyValue } from '@tendon/platform/key-value.ts'
 import type { Identity } from './issued-tokens.ts'
-import { clockToleranceSeconds } from './provider-connection.ts'
 import { accountOf } from './session-index.ts'
 
 /** Longer than providers keep their own sessions. */
@@ -18,24 +17,28 @@ export function createReauthentication(options: { keyValue: KeyValue; now: () =>
   return {
     /** Of all that the account has at the provider, only what it begins from now on counts. */
     async require(account: string): Promise<void> {
-      await keyValue.set(reauthenticationKey(account), String(seconds(now())), { ttlMs: rememberedMs })
+      await keyValue.set(reauthenticationKey(account), String(now()), { ttlMs: rememberedMs })
     },
     /**
-     * Whether the person gave their password since; not known to have, when the provider does not say when.
-     * @param isAsked whether the provider was told to ask for it: only then may its clock be behind ours, for otherwise a
-     *   password that was given before could pass for a later one. Whoever gives one right after is then asked twice.
+     * Whether the person gave their password since. What the browser was sent to the provider with proves nothing, for
+     * the browser may change it.
+     * @param askedAtMs when the provider was asked for this ID token
      */
-    async isSatisfied(
-      { sub, auth_time: authTimeSeconds = 0 }: Identity,
-      { isAsked }: { isAsked: boolean },
-    ): Promise<boolean> {
-      const sinceSeconds = await keyValue.get(reauthenticationKey(accountOf(sub)))
-      const toleranceSeconds = isAsked ? clockToleranceSeconds : 0
-      return sinceSeconds === undefined || authTimeSeconds >= Number(sinceSeconds) - toleranceSeconds
+    async isSatisfied(identity: Identity, askedAtMs: number): Promise<boolean> {
+      const sinceMs = await keyValue.get(reauthenticationKey(accountOf(identity.sub)))
+      return sinceMs === undefined || earliestPasswordMs(identity, askedAtMs) >= Number(sinceMs)
     },
   }
 }
 
-const seconds = (ms: number) => Math.floor(ms / 1000)
+/**
+ * Since when, at the earliest, the password is given. The ID token says by the provider's clock alone how long that was
+ * before the token, which is not older than the question: so no clock is compared with ours. Both times are whole seconds,
+ * and what lies between them may be up to one more. Without `auth_time` it may have been given at any time.
+ */
+function earliestPasswordMs({ iat, auth_time }: Identity, askedAtMs: number): number {
+  const atMostSecondsBefore = auth_time === undefined ? Infinity : Math.max(0, iat - auth_time) + 1
+  return askedAtMs - atMostSecondsBefore * 1000
+}
 
 const reauthenticationKey = (account: string) => `tendon:reauthentication:${account}`

@@ -53,10 +53,9 @@ export function signInRoutes(options: {
     const secret = cookies.signIn(c, state)
     const signIn = await transactions.take(state, secret)
     cookies.clearSignIn(c, state)
+    const askedAtMs = now()
     const tokens = await provider.finishSignIn(new URL(c.req.url).search, { state, ...signIn })
-    const isSatisfied = await reauthentication.isSatisfied(tokens.identity, {
-      isAsked: signIn.isReauthentication,
-    })
+    const isSatisfied = await reauthentication.isSatisfied(tokens.identity, askedAtMs)
     if (!isSatisfied) return reauthenticate(c, signIn, tokens)
     // A new id each time, and the old session ends: nobody can plant one (session fixation).
     const formerId = cookies.sessionId(c) ?? ''

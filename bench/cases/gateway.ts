@@ -259,6 +259,7 @@ function issuedTokens(): IssuedTokens & { identity: NonNullable<IssuedTokens['id
     audiences: ['reports-service'],
     identity: {
       sub: subject,
+      iat: Math.floor(Date.now() / 1000),
       sid: randomUUID(),
       name: 'Somebody',
       preferred_username: subject,
