@@ -30,6 +30,8 @@ type Hooks = {
   beforeProvider?: ((request: IncomingMessage) => unknown) | undefined
   beforeUpstream?: (() => unknown) | undefined
   beforeWrite?: ((key: string) => unknown) | undefined
+  /** Answers in the place of the bff, unless it gives nothing. */
+  insteadOfBff?: ((request: Request) => Promise<Response> | undefined) | undefined
 }
 
 export type StackOptions = {
@@ -134,7 +136,9 @@ async function startStack<Provider extends TestProvider>(
   async function startBff(overrides: { sessionKeys?: string; webRoot?: string } = {}) {
     const lateApp: { app?: Bff['app'] } = {}
     const server = await listen(
-      { fetch: (request, env, ctx) => lateApp.app!.fetch(request, env, ctx) },
+      {
+        fetch: (request, env, ctx) => hooks.insteadOfBff?.(request) ?? lateApp.app!.fetch(request, env, ctx),
+      },
       { port: 0, log },
     )
     const url = options.publicUrl ?? bffs[0]?.url ?? server.url

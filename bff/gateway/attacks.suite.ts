@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { connect } from 'node:net'
 import { demoPeople } from '@tendon/sources/demo-people.ts'
-import { generateKeyPair, SignJWT, UnsecuredJWT } from 'jose'
+import { decodeJwt, decodeProtectedHeader, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestBrowser } from '../test-browser.fixture.ts'
 import { type StackOptions, startSuiteStack, type TestStack } from '../test-stack.fixture.ts'
@@ -179,33 +179,48 @@ export function attacksSuite(
       }
     })
 
-    test.each(['nobody has signed', 'a stranger has signed', 'is signed with the client secret'])(
-      'a logout token that %s ends nothing',
-      async (by) => {
-        const { subject } = await (await get('/api/reports')).json()
-        const issuedAt = Math.floor(Date.now() / 1000)
-        const claims = {
-          iss: stack.issuer,
-          aud: stack.provider.clientId,
-          iat: issuedAt,
-          exp: issuedAt + 120,
-          sub: subject,
-          jti: randomUUID(),
-          events: { 'http://schemas.openid.net/event/backchannel-logout': {} },
-        }
-        const signed = (alg: string, key: CryptoKey | Uint8Array) =>
-          new SignJWT(claims).setProtectedHeader({ alg, typ: 'logout+jwt' }).sign(key)
-        const token = {
-          'nobody has signed': async () => new UnsecuredJWT(claims).encode(),
-          'a stranger has signed': async () => signed('RS256', (await generateKeyPair('RS256')).privateKey),
-          'is signed with the client secret': () =>
-            signed('HS256', new TextEncoder().encode(stack.provider.clientSecret)),
-        }[by]!
-        const body = new URLSearchParams({ logout_token: await token() })
-        const answer = await fetch(`${stack.url}/auth/backchannel-logout`, { method: 'POST', body })
-        expect(await codeOf(answer)).toEqual([400, 'TENDON-BFF-013'])
-        expect((await get('/auth/me')).status).toBe(200)
-      },
-    )
+    test('a logout token that the provider has not signed as it is ends nothing; the one that it has ends the session', async () => {
+      const browser = new TestBrowser()
+      await browser.signIn(stack.loginUrl, 'bob')
+      const sent = Promise.withResolvers<string>()
+      stack.hooks.insteadOfBff = (request) => {
+        if (!request.url.endsWith('/auth/backchannel-logout')) return undefined
+        return request.text().then((body) => {
+          sent.resolve(new URLSearchParams(body).get('logout_token')!)
+          return new Response(null, { status: 503 })
+        })
+      }
+      const page = await browser.open(stack.provider.signOutPage)
+      await browser.submit(page, {}, `${stack.url}/`)
+      const genuine = await sent.promise
+      stack.hooks.insteadOfBff = undefined
+
+      const claims = decodeJwt(genuine)
+      const [header, , signature] = genuine.split('.')
+      const signed = (alg: string, key: CryptoKey | Uint8Array) =>
+        new SignJWT(claims).setProtectedHeader({ ...decodeProtectedHeader(genuine), alg }).sign(key)
+      const altered = Buffer.from(JSON.stringify({ ...claims, jti: randomUUID() })).toString('base64url')
+      const forgeries = {
+        'signed by nobody': new UnsecuredJWT(claims).encode(),
+        'signed by a stranger': await signed('RS256', (await generateKeyPair('RS256')).privateKey),
+        'signed with the client secret': await signed(
+          'HS256',
+          new TextEncoder().encode(stack.provider.clientSecret),
+        ),
+        'signed, and altered since': [header, altered, signature].join('.'),
+      }
+      const send = (token: string) =>
+        fetch(`${stack.url}/auth/backchannel-logout`, {
+          method: 'POST',
+          body: new URLSearchParams({ logout_token: token }),
+        })
+      const me = async () => (await browser.request(`${stack.url}/auth/me`)).status
+      for (const [what, token] of Object.entries(forgeries)) {
+        expect(await codeOf(await send(token)), what).toEqual([400, 'TENDON-BFF-013'])
+        expect(await me(), what).toBe(200)
+      }
+      expect((await send(genuine)).status).toBe(200)
+      expect(await me()).toBe(401)
+    })
   })
 }
