@@ -47,7 +47,10 @@ export function signInRoutes(options: {
   })
 
   app.get('/callback', async (c) => {
-    await countRequest(c, 'callback')
+    // Without the cookie of a sign-in it is nobody's who began one, and may be a picture of a browser that sends no
+    // Sec-Fetch-Dest: it uses up no callbacks.
+    const isBegun = cookies.signIn(c, c.req.query('state') ?? '') !== undefined
+    await countRequest(c, isBegun ? 'callback' : 'apiAddress')
     for (const name of ['code', 'error', 'iss', 'state', 'error_description', 'response']) single(c, name)
     const state = c.req.query('state') ?? ''
     const secret = cookies.signIn(c, state)
@@ -93,7 +96,7 @@ export function signInRoutes(options: {
     throw bffErrors.signInFailed('The identity provider did not ask for the password.')
   }
 
-  async function countRequest(c: Context<HttpEnv>, kind: 'login' | 'callback'): Promise<void> {
+  async function countRequest(c: Context<HttpEnv>, kind: 'login' | 'callback' | 'apiAddress'): Promise<void> {
     // A page elsewhere could use up the sign-ins of everybody at an address with pictures (Fetch Metadata §2.1).
     if ((c.req.header('sec-fetch-dest') ?? 'document') !== 'document') {
       await limits.take('apiAddress', clientAddress(c), () => audit(c, tooManyRequests))
