@@ -121,7 +121,7 @@ export function createBff(options: {
     log,
     metrics,
   })
-  const staticFiles = createStaticFiles(webRoot)
+  const staticFiles = createStaticFiles({ webRoot, https })
   const hub = createInvalidationHub({ keyValue, log })
   const events = reportEvents({
     hub,

@@ -16,13 +16,13 @@ small { color: #5a6776; }`
 
 /**
  * The problem as a page, where a person sees it and not a program: as text, all of it escaped, with its code and a way
- * to try again.
- * @param retryPath a path of this site
+ * to go on.
+ * @param options.goOn a path of this site
  */
 export async function errorPage(
   c: Context<HttpEnv>,
   error: TendonError,
-  options: { https: boolean; retryPath: string },
+  options: { https: boolean; goOn: { path: string; text: string } },
 ): Promise<Response> {
   const { status, title, help } = error.definition
   const nonce = randomBytes(16).toString('base64')
@@ -34,7 +34,7 @@ export async function errorPage(
 <h1>${title}</h1>
 <p role="alert">${error.message}</p>
 <p>${help}</p>
-<p><a href="${options.retryPath}">Try again</a></p>
+<p><a href="${options.goOn.path}">${options.goOn.text}</a></p>
 <p><small>${error.code}, request ${c.get('requestId')}</small></p>
 </main></body>
 </html>`

@@ -116,7 +116,7 @@ export function signInRoutes(options: {
     }
     if (!isExpected) throw err
     requestLog(c)[err.definition.status >= 500 ? 'error' : 'info']({ err }, 'sign-in failed')
-    return errorPage(c, err, { https, retryPath: '/auth/login' })
+    return errorPage(c, err, { https, goOn: { path: '/auth/login', text: 'Try again' } })
   })
   return app
 }

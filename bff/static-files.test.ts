@@ -13,7 +13,7 @@ beforeAll(async () => {
   await writeFile(join(folder, 'web', 'index.html'), '<!doctype html><title>Tendon</title>')
   await writeFile(join(folder, 'web', 'icon.svg'), '<svg/>')
   await writeFile(join(folder, 'web', 'assets', 'main-4f2a.js'), 'export {}')
-  const files = createStaticFiles(join(folder, 'web'))
+  const files = createStaticFiles({ webRoot: join(folder, 'web'), https: false })
   await files.load()
   app = files.app
 })
@@ -29,10 +29,17 @@ test('hashed files stay for ever, the page never', async () => {
   expect((await app.request('/assets/main-4f2a.js')).headers.get('content-type')).toContain('text/javascript')
 })
 
-test('an address of the application is the page, an unknown file or endpoint is not', async () => {
-  expect(await (await app.request('/reports/2026-01-31')).text()).toContain('<title>Tendon</title>')
-  for (const path of ['/api/none', '/auth/none', '/assets/none.js', '/callback', '/metrics', '/readyz']) {
-    expect((await app.request(path)).status, path).toBe(404)
+test('the page is at /, whatever it is asked to show, and an unknown address is a page that says so', async () => {
+  expect(await (await app.request('/?view=trend&date=2026-01-31')).text()).toContain('<title>Tendon</title>')
+  for (const path of ['/nope', '/reports/2026-01-31', '/auth/none', '/assets/none.js', '/<script>']) {
+    const opened = await app.request(path, { headers: { accept: 'text/html,*/*;q=0.8' } })
+    expect([opened.status, opened.headers.get('cache-control')], path).toEqual([404, 'no-store'])
+    const text = await opened.text()
+    expect(text).toContain('<a href="/">')
+    expect(text).not.toContain('<script>')
+    // For what is no person the app says it as it says everything.
+    const part = await app.request(path, { headers: { accept: '*/*' } })
+    expect([part.status, await part.text()], path).toEqual([404, '404 Not Found'])
   }
 })
 

@@ -4,8 +4,10 @@ import { extname, join, relative, sep } from 'node:path'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
-import { Hono } from 'hono'
+import { platformErrors } from '@tendon/platform/platform-errors.ts'
+import { type Context, Hono } from 'hono'
 import { getMimeType } from 'hono/utils/mime'
+import { errorPage } from './error-page.ts'
 
 type StaticFile = {
   body: Buffer
@@ -18,21 +20,22 @@ type StaticFile = {
 /** Vite puts a hash of the content into these names, so that they never change. */
 const hashedFolder = '/assets/'
 const compressibleType = /^(text\/|application\/(javascript|json|manifest\+json)|image\/svg)/
-/** Paths that are not pages: an unknown one is an error, not the application. */
-const notPages = /^\/(api|auth|callback|idp|cdn|assets|readyz|metrics)(\/|$)/
-
 /**
  * The files of the web application, read once into memory: a request can only name what was found then, so no
- * path leads out of the folder.
+ * path leads out of the folder. Its one page is at `/`; whoever opens an address that is nothing is shown a page that says so.
  */
-export function createStaticFiles(webRoot: string | undefined): { app: HttpApp; load(): Promise<void> } {
+export function createStaticFiles(options: { webRoot: string | undefined; https: boolean }): {
+  app: HttpApp
+  load(): Promise<void>
+} {
+  const { webRoot, https } = options
   let files = new Map<string, StaticFile>()
   const app = new Hono<HttpEnv>()
 
   app.get('*', async (c, next) => {
     const { path } = c.req
-    const file = files.get(path) ?? (notPages.test(path) ? undefined : files.get('/index.html'))
-    if (!file) return next()
+    const file = files.get(path === '/' ? '/index.html' : path)
+    if (!file) return isOpened(c) ? notFoundPage(c) : next()
     c.header('cache-control', file.cacheControl)
     c.header('etag', file.etag)
     c.header('vary', 'Accept-Encoding')
@@ -43,6 +46,12 @@ export function createStaticFiles(webRoot: string | undefined): { app: HttpApp; 
     return c.body(new Uint8Array(gzipped ?? file.body))
   })
 
+  function notFoundPage(c: Context<HttpEnv>): Promise<Response> {
+    c.header('cache-control', 'no-store')
+    const error = platformErrors.notFound(`Nothing is found at ${c.req.path}.`)
+    return errorPage(c, error, { https, goOn: { path: '/', text: 'To the reports' } })
+  }
+
   return {
     app,
     async load() {
@@ -50,6 +59,9 @@ export function createStaticFiles(webRoot: string | undefined): { app: HttpApp; 
     },
   }
 }
+
+/** Whether a person opens the address, and not a program or a page asks for a part. */
+const isOpened = (c: Context<HttpEnv>) => c.req.header('accept')?.includes('text/html') ?? false
 
 async function readFiles(root: string): Promise<Map<string, StaticFile>> {
   const entries = await readdir(root, { recursive: true, withFileTypes: true })
