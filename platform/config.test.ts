@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest'
+import { z } from 'zod'
 import {
   booleanOption,
   ConfigError,
   defineOptions,
   helpText,
+  millisecondsOption,
   portOption,
   readConfig,
   takeOperands,
@@ -47,6 +49,44 @@ test('everything that is wrong is said at once', () => {
       expect(problems).toContain(name)
     }
   }
+})
+
+test('what is wrong is said in plain words, and never with the value, which may be a secret', () => {
+  const types = {
+    number: [portOption, 'secret'],
+    whole: [portOption, '1.5'],
+    least: [portOption, '-1'],
+    above: [millisecondsOption, '0'],
+    most: [portOption, '99999'],
+    boolean: [booleanOption, 'secret'],
+    choice: [z.enum(['info', 'warn']), 'secret'],
+    address: [urlOption, 'secret'],
+    scheme: [urlOption, 'secret:8080'],
+    day: [z.iso.date(), 'secret'],
+    own: [z.string().regex(/^[a-z]+$/, 'not of small letters'), 'SECRET'],
+    length: [z.string().min(9), 'secret'],
+  } as const
+  const problems = Object.entries(types).map(([name, [type, text]]) => {
+    try {
+      return readConfig('demo', { it: { env: name, type, help: 'Help.' } }, { env: { [name]: text } })
+    } catch (error) {
+      return (error as ConfigError).problems.join('\n')
+    }
+  })
+  expect(problems.join('\n')).toMatchInlineSnapshot(`
+    "number: not a number. Help.
+    whole: not a whole number. Help.
+    least: less than 0. Help.
+    above: not more than 0. Help.
+    most: more than 65535. Help.
+    boolean: none of true, 1, yes, on, y, enabled, false, 0, no, off, n, disabled. Help.
+    choice: none of info, warn. Help.
+    address: not an address with its scheme, as http://localhost:8080. Help.
+    scheme: not an address with its scheme, as http://localhost:8080. Help.
+    day: not a day, as 2026-01-31. Help.
+    own: not of small letters. Help.
+    length: too short. Help."
+  `)
 })
 
 test('an empty variable counts as unset, as compose files write it', () => {

@@ -38,7 +38,8 @@ export class ConfigError extends Error {
 
 export const booleanOption = z.stringbool()
 export const portOption = z.coerce.number<string>().int().min(0).max(65_535)
-export const urlOption = z.url()
+/** With `//`: `localhost:8080` has the scheme `localhost`, as far as the URL standard is concerned. */
+export const urlOption = z.url({ abort: true }).regex(/:\/\//)
 export const textOption = z.string().min(1)
 export const millisecondsOption = z.coerce.number<string>().int().positive()
 
@@ -76,7 +77,7 @@ export function readConfig<const Table extends OptionTable>(
       config[name] = option.default
       continue
     }
-    const parsed = option.type.safeParse(text)
+    const parsed = option.type.safeParse(text, { error: inOurWords })
     if (parsed.success) config[name] = parsed.data
     else
       problems.push(
@@ -85,6 +86,27 @@ export function readConfig<const Table extends OptionTable>(
   }
   if (problems.length > 0) throw new ConfigError(service, problems)
   return config as Config<Table>
+}
+
+/** What is wrong with a value, never the value itself, which may be a secret. A type's own words come before these. */
+function inOurWords(issue: z.core.$ZodRawIssue): string | undefined {
+  switch (issue.code) {
+    case 'invalid_type':
+      return issue.expected === 'int' ? 'not a whole number' : 'not a number'
+    case 'too_small':
+      if (issue.origin === 'string') return 'too short'
+      return issue.inclusive ? `less than ${issue.minimum}` : `not more than ${issue.minimum}`
+    case 'too_big':
+      return `more than ${issue.maximum}`
+    case 'invalid_value':
+      return `none of ${issue.values.join(', ')}`
+    case 'invalid_format':
+      return issue.format === 'date'
+        ? 'not a day, as 2026-01-31'
+        : 'not an address with its scheme, as http://localhost:8080'
+    default:
+      return undefined
+  }
 }
 
 /**
