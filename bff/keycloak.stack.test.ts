@@ -1,12 +1,15 @@
 import { createRedisKeyValue } from '@tendon/platform/key-value-redis.ts'
 import { createLog } from '@tendon/platform/log.ts'
+import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { attacksSuite } from './gateway/attacks.suite.ts'
 import { rateLimitsSuite } from './rate-limits.suite.ts'
 import { refreshTokensSuite } from './refresh-tokens.suite.ts'
 import { sessionsSuite } from './sessions.suite.ts'
 import { signInSuite } from './sign-in.suite.ts'
+import { TestBrowser } from './test-browser.fixture.ts'
 import { openKeycloakTestProvider } from './test-provider-keycloak.fixture.ts'
+import { startSuiteStack } from './test-stack.fixture.ts'
 
 const log = createLog({ service: 'test', level: 'fatal' })
 const name = 'Keycloak with OpenLDAP, sessions in Redis'
@@ -22,3 +25,23 @@ sessionsSuite(name, options)
 refreshTokensSuite(name, options)
 // Counted by address, and all tests have one: Redis has them in its own suite.
 rateLimitsSuite(name, { ...options, isShared: false })
+
+test('a client secret is changed at Keycloak and then here: in between people wait, and stay signed in', async () => {
+  const provider = await openKeycloakTestProvider()
+  const stack = await startSuiteStack({ ...options, openProvider: async () => provider })
+  try {
+    const browser = new TestBrowser()
+    await browser.signIn(stack.loginUrl, 'alice')
+    const headers = { cookie: `session_id=${browser.cookie('session_id')!.value}` }
+    const ask = async (url: string) => (await fetch(`${url}/api/reports`, { headers })).status
+    await provider.changeClientSecret('the-next-one')
+    expect(await ask(stack.url)).toBe(200)
+    // When the access token is due for another.
+    stack.clock.skewMs = 301_000
+    expect(await ask(stack.url)).toBe(503)
+    const restarted = await stack.startBff({ clientSecret: 'the-next-one' })
+    expect(await ask(restarted.server.url)).toBe(200)
+  } finally {
+    await stack.stop()
+  }
+})

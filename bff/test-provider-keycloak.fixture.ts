@@ -16,11 +16,13 @@ const base = 'dc=tendon,dc=example'
 const personName = (username: string) => `uid=${username},ou=people,${base}`
 const groupName = (role: string) => `cn=${role},ou=groups,${base}`
 
+export type KeycloakTestProvider = TestProvider & { changeClientSecret(secret: string): Promise<void> }
+
 /**
  * The stack's Keycloak and OpenLDAP, which suites share: each has a client of its own, made like the one of
  * deploy/keycloak/tendon-realm.json, and changes only people that it made.
  */
-export async function openKeycloakTestProvider(): Promise<TestProvider> {
+export async function openKeycloakTestProvider(): Promise<KeycloakTestProvider> {
   const env = environment.parse(process.env)
   const issuer = env.OIDC_ISSUER
   const { origin, pathname } = new URL(issuer)
@@ -107,6 +109,7 @@ export async function openKeycloakTestProvider(): Promise<TestProvider> {
     deletePerson,
     removeRole: (username, role) => changeGroup(role, 'delete', username),
     signOutPage: `${issuer}/protocol/openid-connect/logout?client_id=${clientId}`,
+    changeClientSecret: (secret) => admin.updateClient(clientId, { secret }),
     async close() {
       await admin.deleteClient(clientId)
       for (const username of made) await deletePerson(username)
@@ -169,6 +172,9 @@ async function openAdmin(origin: string, env: z.infer<typeof environment>) {
       })
       const created = await named(clientId)
       await call('POST', `${clients}/${created.id}/scope-mappings/realm`, scopes)
+    },
+    async updateClient(clientId: string, changes: object): Promise<void> {
+      await call('PUT', `${clients}/${(await named(clientId)).id}`, { clientId, ...changes })
     },
     async deleteClient(clientId: string): Promise<void> {
       await call('DELETE', `${clients}/${(await named(clientId)).id}`)

@@ -133,7 +133,7 @@ async function startStack<Provider extends TestProvider>(
   const clock = { skewMs: 0 }
 
   /** Another instance on the same store. */
-  async function startBff(overrides: { sessionKeys?: string; webRoot?: string } = {}) {
+  async function startBff(overrides: { sessionKeys?: string; clientSecret?: string; webRoot?: string } = {}) {
     const lateApp: { app?: Bff['app'] } = {}
     const server = await listen(
       {
@@ -151,7 +151,7 @@ async function startStack<Provider extends TestProvider>(
       oidcIssuer: issuer,
       oidcInternalUrl: providerServer.url,
       oidcClientId: provider.clientId,
-      oidcClientSecret: provider.clientSecret,
+      oidcClientSecret: overrides.clientSecret ?? provider.clientSecret,
       reportsServiceUrl: [upstream.url],
       reportsTimeoutMs: 1_000,
       cdnBaseUrl: undefined,
