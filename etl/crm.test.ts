@@ -1,8 +1,9 @@
 import { applyCrmSchema } from '@tendon/sources/apply-schema.ts'
 import { startTestPostgres } from '@tendon/sources/test-database.fixture.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
 import pg from 'pg'
 import { afterAll, expect, test } from 'vitest'
-import type { ReadCrm } from './crm.ts'
+import type { CrmView, ReadCrm } from './crm.ts'
 import { createPostgresCrm } from './crm-postgres.ts'
 import { createWarehouseCrm } from './crm-warehouse.ts'
 import { startEtlWorld } from './etl-world.fixture.ts'
@@ -85,6 +86,151 @@ test.each([
     { ...read, prosthesisId: ids[1], issuedDay: 19_783, returnedDay: null },
   ])
   expect([...modelIds]).toEqual([7])
+})
+
+/** What a customer, a prosthesis and the models are after a transaction. */
+type State = { zone: string; chip: string; modelIds: number[] }
+const states: [State, State] = [
+  { zone: 'Europe/Vienna', chip: 'c1', modelIds: [7] },
+  { zone: 'Asia/Tokyo', chip: 'c2', modelIds: [7, 8] },
+]
+
+/** The inserts that store a transaction, as a feed makes them: ClickHouse shows them one after the other. */
+function insertsOf({ zone, chip, modelIds }: State, transaction: bigint): (() => Promise<void>)[] {
+  const changes = [
+    ['customers', { id: customer, time_zone: zone }],
+    ['prostheses', { ...rows[1], id: ids[1], chip_id: chip }],
+    ['prosthesis_models', { ...model, id: modelIds.at(-1) }],
+  ] as const
+  const stored = changes.map(([table, row], index) => ({
+    table,
+    row,
+    version: String((transaction << 64n) + 2n + BigInt(index)),
+  }))
+  return [
+    () =>
+      world.warehouse.insertRows(
+        'cdc.events',
+        stored.map(({ table, row, version }) => ({
+          table: `public.${table}`,
+          key: JSON.stringify({ id: row.id }),
+          version,
+          op: table !== 'prosthesis_models' && transaction > firstTransaction ? 'u' : 'c',
+          deleted: 0,
+          row: JSON.stringify(row),
+          committed_at: '2026-01-01T00:00:00Z',
+        })),
+      ),
+    ...stored.map(
+      ({ table, row, version }) =>
+        () =>
+          world.warehouse.insertRows(`crm.${table}`, [{ ...row, _version: version, _deleted: 0 }]),
+    ),
+  ]
+}
+
+const firstTransaction = 1_000n
+const secondTransaction = 2_000n
+const replicas = ['crm.customers', 'crm.prostheses', 'crm.prosthesis_models']
+const moveFeed = (lsn: bigint) =>
+  world.warehouse.insertRows('cdc.positions', [{ feed: 'f', position: String(lsn), lsn: String(lsn) }])
+
+async function beginHistory(): Promise<void> {
+  for (const table of ['cdc.events', 'cdc.positions', ...replicas])
+    await world.warehouse.command(`TRUNCATE TABLE ${table}`)
+  for (const insert of insertsOf(states[0], firstTransaction)) await insert()
+  await moveFeed(firstTransaction + 1n)
+}
+
+const stateOf = ({ prostheses, modelIds }: CrmView): State => ({
+  zone: prostheses[0]!.timeZone,
+  chip: prostheses[0]!.chipId,
+  modelIds: [...modelIds].sort(),
+})
+
+/** What is read when one insert after the other comes before the query of its number. */
+async function readWhile(inserts: (() => Promise<void>)[], befores: readonly number[]): Promise<State> {
+  await beginHistory()
+  const waiting = inserts.map((insert, i) => ({ insert, before: befores[i]! }))
+  let queries = 0
+  const turns = { last: Promise.resolve() }
+  const warehouse: Warehouse = {
+    ...world.warehouse,
+    query(query, params) {
+      const number = queries++
+      // Those that are asked at the same time take their turns.
+      const answer = turns.last.then(async () => {
+        while (waiting[0] && waiting[0].before <= number) await waiting.shift()!.insert()
+        return world.warehouse.query(query, params)
+      })
+      turns.last = answer.then(() => {})
+      return answer
+    },
+  }
+  const view = await createWarehouseCrm(warehouse, { waitForFeedMs: 0 })()
+  return stateOf(view)
+}
+
+test('of a transaction that becomes visible while the replicas are read, everything is seen or nothing', async () => {
+  const inserts = insertsOf(states[1], secondTransaction)
+  const orders = [inserts, inserts.toReversed(), [inserts[2]!, inserts[0]!, inserts[3]!, inserts[1]!]]
+  const seen = new Set<State>()
+  for (const order of orders) {
+    for (let first = 0; first <= 5; first++) {
+      for (let gap = 0; gap <= 1; gap++) {
+        const befores = order.map((_, i) => first + gap * i)
+        const read = await readWhile(
+          [...order, () => moveFeed(secondTransaction + 1n)],
+          [...befores, befores.at(-1)!],
+        )
+        const state = states.find(({ zone }) => zone === read.zone)!
+        expect(read, `inserts before the queries ${befores}`).toEqual(state)
+        seen.add(state)
+      }
+    }
+  }
+  expect(seen.size).toBe(2)
+}, 300_000)
+
+test('a transaction that the feed has stored by half is waited for', async () => {
+  await beginHistory()
+  const [log, customers, ...others] = insertsOf(states[1], secondTransaction)
+  await log!()
+  await customers!()
+  let isRest = false
+  const warehouse: Warehouse = {
+    ...world.warehouse,
+    async query(query, params) {
+      const found = await world.warehouse.query(query, params)
+      if (query.name === 'etl-feed-position' && !isRest) {
+        isRest = true
+        for (const insert of others) await insert()
+        await moveFeed(secondTransaction + 1n)
+      }
+      return found
+    },
+  }
+  expect(stateOf(await createWarehouseCrm(warehouse)())).toEqual(states[1])
+})
+
+test('a prosthesis that is deleted by what is in motion stands as it was', async () => {
+  await beginHistory()
+  const version = String((secondTransaction << 64n) + 2n)
+  await world.warehouse.insertRows('crm.prostheses', [{ ...rows[1], _version: version, _deleted: 1 }])
+  const read = createWarehouseCrm(world.warehouse, { waitForFeedMs: 0 })
+  const [before] = (await read()).prostheses
+  expect(before).toEqual({
+    prosthesisId: ids[1],
+    userId: customer,
+    chipId: 'c1',
+    modelId: 7,
+    firmwareVersion: '1.2.3',
+    issuedDay: 19_783,
+    returnedDay: null,
+    timeZone: 'Europe/Vienna',
+  })
+  await moveFeed(secondTransaction + 1n)
+  expect((await read()).prostheses).toEqual([])
 })
 
 test('a CRM that is away is said to be away', async () => {
