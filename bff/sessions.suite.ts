@@ -287,19 +287,25 @@ export function sessionsSuite(name: string, options: StackOptions = {}): void {
         await signedIn(username),
         await signedIn(username),
       ]
-      const firefox = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
+      // Another sign-in of the same browser takes the place of its first.
       await first.signIn(stack.loginUrl, username)
-      const list = async (browser: TestBrowser) =>
+      type Listed = { id: string; current: boolean; started_at: string; last_used_at: string }
+      const list = async (browser: TestBrowser): Promise<Listed[]> =>
         JSON.parse((await browser.request(`${stack.url}/auth/sessions`)).text).sessions
+      const currentOf = async (browser: TestBrowser) => (await list(browser)).find(({ current }) => current)!
       const seen = await list(second)
-      expect(seen).toHaveLength(3)
-      expect(seen.filter(({ current }: { current: boolean }) => current)).toHaveLength(1)
-      expect(seen[0]).toMatchObject({ address: '127.0.0.1', device: expect.any(String) })
+      expect(seen.map(({ current }) => current)).toEqual([true, false, false])
       expect(JSON.stringify(seen)).not.toContain(second.cookie('session_id')!.value)
-      const login = await third.request(stack.loginUrl, { headers: { 'user-agent': firefox } })
-      expect(login.status).toBe(303)
+      // The device and place of the last use, and its time: of one that is used, and of no other.
+      stack.clock.skewMs += 2 * minutes
+      const firefox = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
+      await third.request(`${stack.url}/api/reports`, { headers: { 'user-agent': firefox } })
+      const own = await currentOf(third)
+      expect(own).toMatchObject({ address: '127.0.0.1', device: 'Firefox on Linux' })
+      expect(Date.parse(own.last_used_at) - Date.parse(own.started_at)).toBeGreaterThanOrEqual(2 * minutes)
+      const unused = await currentOf(second)
+      expect(unused.last_used_at).toBe(unused.started_at)
 
-      const [own] = (await list(third)).filter(({ current }: { current: boolean }) => current)
       const stranger = await signedIn('alice')
       const remove = (browser: TestBrowser, path: string) =>
         status(browser, path, { method: 'DELETE', headers: csrf })

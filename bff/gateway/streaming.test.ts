@@ -66,6 +66,21 @@ test('answers pass as they come, byte for byte', async () => {
   expect(Buffer.concat(parts).equals(content)).toBe(true)
 })
 
+test('where nothing is declared to be asked once for many, each asks', async () => {
+  const arrived = [1, 2, 3].map(() => Promise.withResolvers<void>())
+  const waiting = [...arrived]
+  answer = async (_request, response) => {
+    waiting.shift()!.resolve()
+    await Promise.all(arrived.map(({ promise }) => promise))
+    response.writeHead(200, { 'content-type': 'text/plain' }).end('own')
+  }
+  // None is answered before all have arrived.
+  const answers = await Promise.all([files(), files(), files()])
+  for (const own of answers) expect(await own.text()).toBe('own')
+  const { body } = await stack.bffs[0]!.metrics.expose()
+  expect(body).toContain('tendon_bff_coalesced_requests_total 0\n')
+})
+
 test('a slow reader slows the service down, and does not fill the gateway', async () => {
   let written = 0
   const chunk = Buffer.alloc(65_536)
