@@ -1,7 +1,11 @@
 import { createRedisKeyValue } from '@tendon/platform/key-value-redis.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { openRedis } from '@tendon/platform/redis-connection.ts'
-import { startRedisServer } from '@tendon/platform/test-redis-server.fixture.ts'
+import {
+  startRedisCluster,
+  startRedisServer,
+  startRedisWithSentinel,
+} from '@tendon/platform/test-redis-server.fixture.ts'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { rateLimitsSuite } from './rate-limits.suite.ts'
 import { TestBrowser } from './test-browser.fixture.ts'
@@ -101,5 +105,39 @@ test('everything that is kept has an end', async () => {
     client.disconnect()
   } finally {
     await stack.stop()
+  }
+})
+
+test.each([
+  ['a cluster of three', startRedisCluster],
+  ['a master that a sentinel names', startRedisWithSentinel],
+])('sessions, refreshes and limits are those of all instances in %s', async (_what, start) => {
+  const { url, stop } = await start()
+  const stack = await startTestStack({
+    openKeyValue: () => createRedisKeyValue({ url, log }),
+    openRedis: () => openRedis({ url, log, commandTimeoutMs: 2_000 }),
+    config: { apiRequestsPerMinute: 20 },
+  })
+  try {
+    const { server: second } = await stack.startBff()
+    const browser = new TestBrowser()
+    await browser.signIn(stack.loginUrl, 'alice')
+    const headers = { cookie: `session_id=${browser.cookie('session_id')!.value}`, 'x-tendon-csrf': '1' }
+    const urls = [stack.url, second.url]
+    const ask = async (count: number) => {
+      const answers = Array.from({ length: count }, (_, asked) =>
+        fetch(`${urls[asked % 2]}/api/reports`, { headers }),
+      )
+      return (await Promise.all(answers)).map(({ status }) => status)
+    }
+    stack.clock.skewMs = 301_000
+    expect(new Set(await ask(10))).toEqual(new Set([200]))
+    expect(stack.tokenCalls('issued', 'refresh_token')).toBe(1)
+    expect((await ask(12)).filter((status) => status === 429)).toHaveLength(2)
+    expect((await fetch(`${second.url}/auth/logout`, { method: 'POST', headers })).status).toBe(200)
+    expect(new Set(await ask(2))).toEqual(new Set([401]))
+  } finally {
+    await stack.stop()
+    await stop()
   }
 })

@@ -19,6 +19,10 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[3] then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) else redis.call('SET', KEYS[1], ARGV[2]) end
 return 1`
 
+// In a cluster PUBLISH may go to any node, and what went to two comes in any order; a script goes where its key belongs.
+const publishScript = `
+for _, message in ipairs(ARGV) do redis.call('PUBLISH', KEYS[1], message) end`
+
 const batchSize = 1_000
 
 /**
@@ -62,9 +66,7 @@ export function createRedisKeyValue(options: {
       }
     },
     publish: (channel, messages) =>
-      asking(
-        async () => void (await Promise.all(messages.map((message) => redis.publish(channel, message)))),
-      ),
+      asking(async () => void (await redis.eval(publishScript, 1, channel, ...messages))),
     subscribe: subscriptions.subscribe,
     check: () => asking(async () => void (await redis.ping())),
     async close() {

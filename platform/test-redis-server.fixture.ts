@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
 import { freePort } from './free-port.ts'
 
 /**
@@ -25,6 +26,7 @@ export async function startRedisServer(options: { args?: string[]; sentinelOf?: 
   })
   await untilReady(child)
   const end = async (signal: NodeJS.Signals) => {
+    if (child.exitCode !== null || child.signalCode !== null) return
     const exited = once(child, 'exit')
     child.kill('SIGCONT')
     child.kill(signal)
@@ -39,6 +41,62 @@ export async function startRedisServer(options: { args?: string[]; sentinelOf?: 
     resume: async () => void child.kill('SIGCONT'),
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
+  }
+}
+
+/** What redis-cli answers. */
+export const askRedisCli = (port: number, ...args: (string | number)[]): string =>
+  execFileSync('redis-cli', ['-p', ...[port, ...args].map(String)], { encoding: 'utf8' })
+
+/** A cluster of three, each with a third of the slots. */
+export async function startRedisCluster() {
+  const slots = [
+    [0, 5_460],
+    [5_461, 10_922],
+    [10_923, 16_383],
+  ] as const
+  const nodes = await Promise.all(
+    slots.map(async ([from, to]) => {
+      const busPort = await freePort('127.0.0.1')
+      const addresses = ['--cluster-port', String(busPort), '--cluster-announce-ip', '127.0.0.1']
+      const server = await startRedisServer({ args: ['--cluster-enabled', 'yes', ...addresses] })
+      askRedisCli(server.port, 'cluster', 'addslotsrange', from, to)
+      return { ...server, busPort }
+    }),
+  )
+  const [first, ...others] = nodes
+  for (const { port, busPort } of others)
+    askRedisCli(first!.port, 'cluster', 'meet', '127.0.0.1', port, busPort)
+  for (const deadline = Date.now() + 30_000; !nodes.every(knowsTheWhole); await setTimeout(50)) {
+    if (Date.now() > deadline) throw new Error('the nodes of the cluster have not met')
+  }
+  return {
+    url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
+    ports: nodes.map(({ port }) => port),
+    stop: async () => void (await Promise.all(nodes.map((node) => node.stop()))),
+  }
+}
+
+function knowsTheWhole({ port }: { port: number }): boolean {
+  const nodes = askRedisCli(port, 'cluster', 'nodes')
+  return (
+    askRedisCli(port, 'cluster', 'info').includes('cluster_state:ok') &&
+    nodes.trim().split('\n').length === 3 &&
+    !/handshake|fail/.test(nodes)
+  )
+}
+
+/** A master with a replica, and a sentinel that sees to them. */
+export async function startRedisWithSentinel() {
+  const master = await startRedisServer()
+  const replica = await startRedisServer({ args: ['--replicaof', '127.0.0.1', String(master.port)] })
+  const sentinel = await startRedisServer({ sentinelOf: master.port })
+  return {
+    url: `redis+sentinel://127.0.0.1:${sentinel.port}/main`,
+    master,
+    replica,
+    sentinel,
+    stop: async () => void (await Promise.all([sentinel, replica, master].map((server) => server.stop()))),
   }
 }
 
