@@ -7,7 +7,7 @@ import {
   urlOption,
 } from '@tendon/platform/config.ts'
 import { logLevels } from '@tendon/platform/log.ts'
-import { redisUrlOption } from '@tendon/platform/redis-connection.ts'
+import { redisUrlForms, redisUrlOption } from '@tendon/platform/redis-connection.ts'
 import { z } from 'zod'
 import { trustedProxiesOption } from './client-address.ts'
 import { publicUrlOption } from './public-url.ts'
@@ -136,7 +136,7 @@ export const bffOptions = defineOptions({
     env: 'REDIS_URL',
     type: redisUrlOption,
     optional: true,
-    help: 'Redis, where sessions are kept; without it they are in memory, for one instance alone.',
+    help: `Redis, where sessions are kept: ${redisUrlForms}. Without it they are in memory, for one instance alone.`,
   },
   webRoot: {
     env: 'WEB_ROOT',

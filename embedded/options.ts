@@ -10,7 +10,7 @@ import {
   urlOption,
 } from '@tendon/platform/config.ts'
 import { logLevels } from '@tendon/platform/log.ts'
-import { redisUrlOption } from '@tendon/platform/redis-connection.ts'
+import { redisUrlForms, redisUrlOption } from '@tendon/platform/redis-connection.ts'
 import { signingKeys } from '@tendon/platform/url-signature.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import { z } from 'zod'
@@ -99,7 +99,7 @@ export const embeddedOptions = defineOptions({
     env: 'REDIS_URL',
     type: redisUrlOption,
     optional: true,
-    help: 'Redis for sessions and generations.',
+    help: `Redis for sessions and generations: ${redisUrlForms}.`,
   },
   s3Endpoint: { env: 'S3_ENDPOINT', type: urlOption, optional: true, help: 'S3 for the report objects.' },
   s3Region: { env: 'S3_REGION', type: textOption, default: 'us-east-1', help: 'Region of the bucket.' },

@@ -65,6 +65,10 @@ function parseNode(text: string, defaultPort: number): Node {
   return { host: host.replace(/^\[|\]$/g, ''), port: port ? Number(port) : defaultPort }
 }
 
+/** For help texts. */
+export const redisUrlForms =
+  'redis://host:6379, redis+sentinel://host:26379,host:26379/<master> or redis+cluster://host:6379,host:6379; rediss for TLS'
+
 /** The text is kept as it is: it is parsed where the connection is made. */
 export const redisUrlOption = z.string().superRefine((url, context) => {
   try {

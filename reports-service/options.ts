@@ -8,7 +8,7 @@ import {
   urlOption,
 } from '@tendon/platform/config.ts'
 import { logLevels } from '@tendon/platform/log.ts'
-import { redisUrlOption } from '@tendon/platform/redis-connection.ts'
+import { redisUrlForms, redisUrlOption } from '@tendon/platform/redis-connection.ts'
 import { signingKeys } from '@tendon/platform/url-signature.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import { z } from 'zod'
@@ -77,7 +77,7 @@ export const reportsProcessOptions = defineOptions({
     env: 'REDIS_URL',
     type: redisUrlOption,
     optional: true,
-    help: 'Redis with generations and leases; without it they are in memory, which is for one instance only',
+    help: `Redis with generations and leases: ${redisUrlForms}. Without it they are in memory, for one instance alone`,
   },
   objectsPath: {
     env: 'OBJECTS_PATH',
