@@ -17,9 +17,12 @@ export const serviceHistoryRow = z.object({
   changed_at: z.iso.datetime(),
   prosthesis_id: z.guid(),
   serial_number: z.string(),
-  /** `recorded`: the prosthesis was entered, or first seen; `changed`; `removed`: taken out of the CRM. */
+  /** `recorded`: the prosthesis was entered, or first seen; `changed`; `removed`: taken out of the CRM, or somebody else's. */
   change: z.enum(['recorded', 'changed', 'removed']),
-  /** As the CRM names it; of the settings each by itself, as in `settings.grip_strength`. Null unless `changed`. */
+  /**
+   * As the CRM names it; of the settings each by itself, as in `settings.grip_strength`; `model_name` when the model has
+   * got another name. Null unless `changed`.
+   */
   field: z.string().nullable(),
   before: z.string().nullable(),
   after: z.string().nullable(),

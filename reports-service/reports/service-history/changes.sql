@@ -7,7 +7,9 @@ SELECT
     op,
     deleted,
     row,
-    committed_at
+    version,
+    committed_at,
+    toDate32(committed_at, {zone:String}) AS day
 FROM cdc.events FINAL
 WHERE table = 'public.prostheses'
     AND key IN (

@@ -21,6 +21,9 @@ const prosthesesQuery = defineQuery({
   row: serviceHistory.shape.prostheses.element,
 })
 
+/** Place in commit order, and the time of the commit, of which the day is the customer's. */
+const when = { version: z.string(), committed_at: z.iso.datetime(), day: z.iso.date() }
+
 const changesQuery = defineQuery({
   name: 'service-history/changes',
   sql: await sql('changes.sql'),
@@ -30,7 +33,7 @@ const changesQuery = defineQuery({
     op: z.string(),
     deleted: z.int(),
     row: z.string(),
-    committed_at: z.iso.datetime(),
+    ...when,
   }),
 })
 
@@ -41,15 +44,19 @@ const modelsQuery = defineQuery({
   row: z.object({ id: z.int(), name: z.string() }),
 })
 
-const daysQuery = defineQuery({
-  name: 'service-history/days',
-  sql: await sql('days.sql'),
-  params: customerDay.pick({ user_id: true }).extend({ zone: z.string() }),
-  row: z.object({ from: z.iso.date(), to: z.iso.date() }),
+const modelNamesQuery = defineQuery({
+  name: 'service-history/model-names',
+  sql: await sql('model-names.sql'),
+  params: z.object({ zone: z.string() }),
+  // ClickHouse quotes the 64 bits of a number in JSON; ids are of 32.
+  row: z.object({ model_id: z.coerce.number<string>().int(), name: z.string(), ...when }),
 })
 
 /** A prosthesis is changed some times a year: more than this is a fault at the source, and nobody reads on. */
 const limit = 2_000
+
+/** ClickHouse's times end in 2299. */
+const lastDayOfAll = '2299-12-30'
 
 /** What changed on a customer's prostheses and when, up to a day's end, from the log of the CRM's changes. */
 export const report = defineCustomerReport({
@@ -64,27 +71,31 @@ export const report = defineCustomerReport({
   row: serviceHistoryRow,
 
   async days(read, { user_id }) {
-    const [days] = await read(daysQuery, { user_id, zone: await zoneOf(read, user_id) })
-    return days
+    return (await readChanges(read, user_id, lastDayOfAll)).days
   },
 
   async compute(read, { user_id, date }) {
-    const zone = await zoneOf(read, user_id)
-    const [prostheses, newestFirst, models] = await Promise.all([
+    const [prostheses, { rows, isCut }] = await Promise.all([
       read(prosthesesQuery, { user_id, date }),
-      read(changesQuery, { user_id, date, zone, limit: limit + 1 }),
-      read(modelsQuery, {}),
+      readChanges(read, user_id, date),
     ])
-    const { rows, isCut } = changesOf(newestFirst.slice(0, limit).reverse(), {
-      userId: user_id,
-      isCut: newestFirst.length > limit,
-      modelNames: new Map(models.map(({ id, name }) => [id, name])),
-    })
     return { data: { prostheses, is_cut: isCut }, rows }
   },
 })
 
-async function zoneOf(read: ReadWarehouse, user_id: string): Promise<string> {
+async function readChanges(read: ReadWarehouse, user_id: string, date: string) {
   const [found] = await read(zoneQuery, { user_id })
-  return found!.zone
+  const { zone } = found!
+  const [newestFirst, models, namings] = await Promise.all([
+    read(changesQuery, { user_id, date, zone, limit: limit + 1 }),
+    read(modelsQuery, {}),
+    read(modelNamesQuery, { zone }),
+  ])
+  return changesOf(newestFirst.slice(0, limit).reverse(), {
+    userId: user_id,
+    isCut: newestFirst.length > limit,
+    namings,
+    lastDay: date,
+    modelNames: new Map(models.map(({ id, name }) => [id, name])),
+  })
 }

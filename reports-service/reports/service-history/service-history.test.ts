@@ -129,6 +129,87 @@ test('the former customer keeps the history when a merge has dropped their row',
   expect(await compute(ada, '2026-03-15')).toEqual(before)
 })
 
+test('a model is told by its name of the time, and its new name to those who have it then', async () => {
+  const [owner, former, returner, lateOwner] = ['5', '6', '7', '9'].map(
+    (n) => `a0000000-0000-4000-8000-00000000000${n}`,
+  )
+  const [renamed, moved, returned, late] = ['6', '7', '8', 'a'].map(
+    (n) => `b0000000-0000-4000-8000-00000000000${n}`,
+  )
+  const at = (n: number) => `2026-03-0${n}T10:00:00Z`
+  const model = (op: string, time: string, id: number, name: string) => ({
+    ...logged(op, time, { id: '', name }),
+    table: 'public.prosthesis_models',
+    key: `{"id":${id}}`,
+  })
+  await tested.warehouse.insertRows('crm.prosthesis_models', [
+    { id: 7, name: 'Wade 3', _version: '1' },
+    { id: 8, name: 'Wade 4', _version: '1', _deleted: 1 },
+  ])
+  await tested.warehouse.insertRows('cdc.events', [
+    model('r', at(1), 7, 'Wade "1"'),
+    logged('c', at(2), prosthesis(renamed!, owner!, { model_id: 7 })),
+    logged('c', at(2), prosthesis(moved!, former!, { model_id: 7 })),
+    logged('c', at(2), prosthesis(returned!, returner!, { model_id: 7, returned_at: '2026-03-03' })),
+    logged('u', at(3), prosthesis(moved!, owner!, { model_id: 7 })),
+    model('u', at(4), 7, 'Wade 2'),
+    // Of this model the log knows nothing of before: a later snapshot read it.
+    logged('c', at(4), prosthesis(late!, lateOwner!, { model_id: 9 })),
+    model('r', at(5), 9, 'Dune 1'),
+    model('u', at(6), 9, 'Dune 2'),
+    // Of another column of the model: nothing of a prosthesis.
+    model('u', at(5), 7, 'Wade 2'),
+    model('c', at(5), 8, 'Wade 4'),
+    logged('u', at(6), prosthesis(renamed!, owner!, { model_id: 8 })),
+    logged('u', at(7), prosthesis(renamed!, owner!, { model_id: 7 })),
+    { ...model('d', at(8), 8, ''), row: '{"id":8}' },
+    model('u', at(8), 7, 'Wade 3'),
+  ])
+  const told = async (user: string, date: string) =>
+    (await compute(user, date))!.rows
+      .filter(({ change }) => change === 'changed')
+      .map(({ prosthesis_id, field, before, after }) => [prosthesis_id, field, before, after])
+  const upToTheSeventh = [
+    [renamed, 'model', 'Wade 4', 'Wade 2'],
+    [renamed, 'model', 'Wade 2', 'Wade 4'],
+    [moved, 'model_name', 'Wade "1"', 'Wade 2'],
+    [renamed, 'model_name', 'Wade "1"', 'Wade 2'],
+  ]
+  expect(await told(owner!, '2026-03-07')).toEqual(upToTheSeventh)
+  expect(await told(owner!, '2026-03-08')).toEqual([
+    [moved, 'model_name', 'Wade 2', 'Wade 3'],
+    [renamed, 'model_name', 'Wade 2', 'Wade 3'],
+    ...upToTheSeventh,
+  ])
+  // Neither who had it before, nor who has given theirs back: it is not their prosthesis that is called otherwise.
+  expect(await told(former!, '2026-03-08')).toEqual([])
+  expect(await report.days(read, { user_id: former! })).toEqual({ from: '2026-03-02', to: '2026-03-03' })
+  expect(await told(returner!, '2026-03-08')).toEqual([])
+  expect(await told(lateOwner!, '2026-03-08')).toEqual([[late, 'model_name', 'Dune 1', 'Dune 2']])
+})
+
+test('after it was given back, only the dates of that concern who had it', async () => {
+  const owner = 'a0000000-0000-4000-8000-000000000008'
+  const id = 'b0000000-0000-4000-8000-000000000009'
+  await tested.warehouse.insertRows('cdc.events', [
+    logged('c', '2026-03-01T10:00:00Z', prosthesis(id, owner)),
+    // On the day before, which is still theirs.
+    logged('u', '2026-03-04T10:00:00Z', prosthesis(id, owner, { returned_at: '2026-03-05' })),
+    logged('u', '2026-03-04T11:00:00Z', prosthesis(id, owner, { returned_at: '2026-03-05', settings: '{}' })),
+    // In the workshop, for whoever comes next.
+    logged('u', '2026-03-06T10:00:00Z', prosthesis(id, owner, { returned_at: '2026-03-05', side: 'right' })),
+    logged('u', '2026-03-07T10:00:00Z', prosthesis(id, owner, { returned_at: '2026-03-06', chip_id: 'c2' })),
+  ])
+  const { rows } = (await compute(owner, '2026-03-14'))!
+  expect(rows.map(({ field, before, after }) => [field, before, after])).toEqual([
+    ['returned_at', '2026-03-05', '2026-03-06'],
+    ['settings.mode', 'walk', null],
+    ['settings.grip', '4', null],
+    ['returned_at', null, '2026-03-05'],
+    [null, null, null],
+  ])
+})
+
 test('what the log begins with is recorded only if it says so itself', async () => {
   const owner = 'a0000000-0000-4000-8000-000000000003'
   const [kept, read] = ['b0000000-0000-4000-8000-000000000003', 'b0000000-0000-4000-8000-000000000004']
@@ -161,11 +242,10 @@ test('the log is not read whole for it', async () => {
 })
 
 test('a snapshot is no beginning where more came before', () => {
-  const event = { key: `{"id":"${first}"}`, deleted: 0, row: JSON.stringify(prosthesis(first, ada)) }
-  const log = [{ ...event, op: 'r', committed_at: '2026-03-01T10:00:00Z' }]
-  const options = { userId: ada, modelNames: new Map() }
-  expect(changesOf(log, { ...options, isCut: true })).toEqual({ rows: [], isCut: true })
-  const whole = changesOf(log, { ...options, isCut: false })
+  const event = { ...logged('r', '2026-03-01T10:00:00Z', prosthesis(first, ada)), day: '2026-03-01' }
+  const options = { userId: ada, namings: [], lastDay: '2026-03-14', modelNames: new Map() }
+  expect(changesOf([event], { ...options, isCut: true })).toMatchObject({ rows: [], isCut: true })
+  const whole = changesOf([event], { ...options, isCut: false })
   expect(whole).toMatchObject({ rows: [{ change: 'recorded' }], isCut: false })
 })
 

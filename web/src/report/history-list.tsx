@@ -5,6 +5,7 @@ type Row = HistoryReport['rows'][number]
 const labels: Record<string, string> = {
   firmware_version: 'Firmware',
   model: 'Model',
+  model_name: 'Name of the model',
   side: 'Side',
   serial_number: 'Serial number',
   chip_id: 'Chip',
