@@ -8,12 +8,15 @@ import type { Connector } from './connect-rest.ts'
 import { type PreparedConnector, prepareConnector } from './connector-history.ts'
 import { cdcErrors } from './errors.ts'
 import { awaitedEnds, createKafkaProgress, type KafkaProgress, readCommits } from './kafka-progress.ts'
-import { applyKafkaTable, changeTopic, clickHouseGroup, workerGroup } from './kafka-table.ts'
+import { applyKafkaTable, changeTopic, clickHouseGroup, isReading, workerGroup } from './kafka-table.ts'
 import { applyMessageViews } from './message-views.ts'
 import type { KafkaConfig } from './options.ts'
+import { unreadTables } from './unread-tables.ts'
 
 const leaderTimeoutMs = 30_000
 const leaderPollMs = 50
+const groupTimeoutMs = 30_000
+const groupPollMs = 250
 
 /** Brings ClickHouse's Kafka table, the topics and the connector to the registry and the catalog. */
 export async function applyChain(options: {
@@ -30,10 +33,14 @@ export async function applyChain(options: {
 }): Promise<PreparedConnector & { topics: string[]; progress: KafkaProgress }> {
   const { warehouse, admin, catalog, config, log, signal, isDryRun = false } = options
   await applyMessageViews(warehouse, log)
-  await applyKafkaTable(warehouse, config)
   // What a topic's name may not hold is an underscore in it, so that two tables may share one.
   const topics = [...new Set(catalog.replicas.map(({ source }) => changeTopic(config, source.qualifiedName)))]
   const existing = await makeTopics(admin, topics, config.topicPartitions, isDryRun)
+  if (!isDryRun && !(await isReading(warehouse))) {
+    const unread = await unreadTables(warehouse, catalog)
+    await rewind(admin, clickHouseGroup(config), new Set(unread.map((table) => changeTopic(config, table))))
+  }
+  await applyKafkaTable(warehouse, config)
   const commits = await readCommits(admin, workerGroup(config))
   const progressOf = (some: string[]) =>
     createKafkaProgress({ admin, topics: some, clickHouseGroup: clickHouseGroup(config), signal })
@@ -70,6 +77,27 @@ async function makeTopics(
     return topics.filter((topic) => existing.has(topic))
   } catch (cause) {
     throw cdcErrors.kafkaUnavailable('The change topics could not be made.', { cause })
+  }
+}
+
+/** Has a group begin again with the first messages of topics, once nobody is in it any more. */
+async function rewind(admin: Admin, groupId: string, topics: Set<string>): Promise<void> {
+  try {
+    const groups = await admin.fetchOffsets({ groupId })
+    const read = groups.filter(({ topic, partitions }) => topics.has(topic) && partitions.length > 0)
+    // ClickHouse does not leave its group when its table is dropped: it is missed after its session timeout.
+    for (const deadline = performance.now() + groupTimeoutMs; read.length > 0; await delay(groupPollMs)) {
+      const [group] = (await admin.describeGroups([groupId])).groups
+      if (group?.members.length === 0 || performance.now() > deadline) break
+    }
+    for (const { topic, partitions } of read) {
+      const first = partitions.map(({ partition }) => ({ partition, offset: '0' }))
+      await admin.setOffsets({ groupId, topic, partitions: first })
+    }
+  } catch (cause) {
+    throw cdcErrors.kafkaUnavailable('ClickHouse could not be made to read topics from their beginning.', {
+      cause,
+    })
   }
 }
 

@@ -18,6 +18,7 @@ import {
   type Offsets,
   partitionId,
 } from './kafka-progress.ts'
+import { areLogged } from './positions.ts'
 import { retry } from './retry.ts'
 import type { SourceTable } from './source-catalog.ts'
 import { tellUsers } from './tell-users.ts'
@@ -26,6 +27,10 @@ import { keepUnappliedNulls } from './unapplied-nulls.ts'
 
 /** Batches of other partitions go on while one waits. */
 const partitionsAtOnce = 4
+/** ClickHouse looks for topics every second, and knows long before this which it reads. */
+const doubtfulMs = 60_000
+const loggedTimeoutMs = 10_000
+const loggedPollMs = 50
 
 export type NewestChange = { version: bigint; committedAt: bigint }
 
@@ -34,6 +39,8 @@ export type ChangeConsumer = {
   run(): Promise<never>
   /** Everything below these offsets is dealt with, in this life. */
   handled(): Offsets
+  /** Topics that are not those any more of which messages were read. */
+  madeAnew(): ReadonlySet<string>
 }
 
 /**
@@ -52,6 +59,10 @@ export function createChangeConsumer(options: {
   invalidate: Invalidate
   /** Resolves when everything committed at the source up to an LSN is in Kafka. */
   inKafka: (lsn: bigint) => Promise<void>
+  /** Topics whose tables are being read whole: where ClickHouse is in them is not certain at first. */
+  doubtful: ReadonlySet<string>
+  /** ClickHouse has passed over changes of a topic. @returns false when that was tried before, and is of no use */
+  stopsReading: (topic: string) => Promise<boolean>
   /** A message that does not go with the catalog, which must have changed. */
   onOtherShape: (what: string) => void
   /** Resolves when the catalog is read again and is the same. */
@@ -66,17 +77,24 @@ export function createChangeConsumer(options: {
 }): ChangeConsumer {
   const { consumer, topics, progress, catalog, warehouse, readSource, invalidate, log, metrics, signal } =
     options
-  const { groupId, inKafka, onOtherShape, confirmCatalog, onVisible, newestVisible } = options
+  const { groupId, doubtful, stopsReading, inKafka, onOtherShape, confirmCatalog, onVisible, newestVisible } =
+    options
   const replicas = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, replica]))
   const shapes = new Map(catalog.replicas.map(({ source }) => [source.qualifiedName, shapeOf(source)]))
   const handled: Offsets = new Map()
+  const madeAnew = new Set<string>()
   const again = { signal, log }
+  const doubtfulUntil = performance.now() + doubtfulMs
 
   async function handleBatch({ batch, heartbeat, isRunning, isStale }: EachBatchPayload): Promise<void> {
     const { topic, partition } = batch
     const messages = batch.messages.flatMap((message) => parseChangeMessage(topic, partition, message) ?? [])
+    const id = partitionId(topic, partition)
     const end = BigInt(batch.lastOffset()) + 1n
-    await progress.visible(new Map([[partitionId(topic, partition), end]]), heartbeat)
+    if (BigInt(batch.firstOffset() ?? end) < (handled.get(id) ?? 0n)) madeAnew.add(topic)
+    await progress.visible(new Map([[id, end]]), heartbeat)
+    if (doubtful.has(topic) && performance.now() < doubtfulUntil)
+      await expectLogged(topic, messages, heartbeat)
     for (const [replica, changes] of byReplica(messages)) {
       await retry('completing changes', again, () =>
         completeMessages({
@@ -99,7 +117,27 @@ export function createChangeConsumer(options: {
     if (!isRunning() || isStale()) return
     const metadata = commitMetadata(newestVisible())
     await consumer.commitOffsets([{ topic, partition, offset: end.toString(), metadata }])
-    handled.set(partitionId(topic, partition), end)
+    handled.set(id, end)
+  }
+
+  /**
+   * ClickHouse may go on in a topic that was made anew where it was in the former one, or have committed that there:
+   * what it passes over is not in the log.
+   */
+  async function expectLogged(
+    topic: string,
+    messages: ChangeMessage[],
+    heartbeat: () => Promise<void>,
+  ): Promise<void> {
+    const versions = messages.map(({ version }) => version)
+    for (const deadline = performance.now() + loggedTimeoutMs; performance.now() < deadline; ) {
+      signal.throwIfAborted()
+      if (await areLogged(warehouse, versions)) return
+      await heartbeat()
+      await delay(loggedPollMs, undefined, { signal })
+    }
+    log.error({ topic, versions: versions.slice(0, 10).map(String) }, 'changes are not in the log')
+    if (await stopsReading(topic)) madeAnew.add(topic)
   }
 
   function byReplica(messages: ChangeMessage[]): Map<ReplicaTable, ChangeMessage[]> {
@@ -196,6 +234,7 @@ export function createChangeConsumer(options: {
 
   return {
     handled: () => new Map(handled),
+    madeAnew: () => madeAnew,
     async run() {
       const { promise: ended, reject } = Promise.withResolvers<never>()
       consumer.on(consumer.events.CRASH, ({ payload }) => {

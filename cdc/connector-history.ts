@@ -9,9 +9,9 @@ import { cdcErrors } from './errors.ts'
 import type { Commits } from './kafka-progress.ts'
 import { versionAt } from './lsn.ts'
 import type { KafkaConfig } from './options.ts'
-import { isLogged, type Position, readNewestVersion, readPosition, writePosition } from './positions.ts'
+import { areLogged, type Position, readNewestVersion, readPosition, writePosition } from './positions.ts'
 import { ReplicationConnection } from './replication-connection.ts'
-import { dropSlot, identifySystem, readSlot } from './replication-slot.ts'
+import { dropSlot, identifySystem, isUndecodable, readSlot } from './replication-slot.ts'
 import { forgetSnapshot, readFinishedSnapshots } from './snapshot-record.ts'
 import { readWalEnd } from './source-position.ts'
 import { planStart, type SourceIdentity } from './start-plan.ts'
@@ -106,6 +106,8 @@ export function lostChangesOf(status: ConnectorStatus | undefined): TendonError 
   const trace = status?.task?.state === 'FAILED' ? (status.task.trace ?? '') : ''
   if (trace.includes(cdcErrors.slotLost.code))
     return cdcErrors.slotLost('The replication slot does not go back to what the connector has read.')
+  if (isUndecodable(trace))
+    return cdcErrors.changeUnreadable('PostgreSQL cannot decode what the slot is to give.')
   if (
     /Error while processing event at offset/.test(trace) &&
     !/SQLException|IOException|SocketException/.test(trace)
@@ -131,7 +133,7 @@ async function lostByWarehouse(
   stored: Position,
   { newestVersion }: Commits,
 ): Promise<TendonError | undefined> {
-  if (newestVersion <= stored.version || (await isLogged(warehouse, newestVersion))) return undefined
+  if (newestVersion <= stored.version || (await areLogged(warehouse, [newestVersion]))) return undefined
   return cdcErrors.warehouseBehindSlot('The warehouse lacks changes that were visible in it before.')
 }
 

@@ -84,6 +84,8 @@ export function deriveConnector(
     'max.queue.size': '32768',
     'status.update.interval.ms': '1000',
     'retriable.restart.connector.wait.ms': '1000',
+    // Then the task fails, and says why, instead of trying the same for ever behind a state of RUNNING.
+    'errors.max.retries': '3',
 
     // All values are written by deploy/connect's PostgresText, which has to be given them without loss.
     'decimal.handling.mode': 'string',

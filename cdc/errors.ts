@@ -148,8 +148,8 @@ export const cdcErrors = defineErrors('CDC', {
   changeUnreadable: {
     number: 25,
     status: 503,
-    title: 'Debezium cannot read a change',
-    help: 'Nothing to do: the connector is made anew, and every table read again. Why is in the log; most often a column had got another type by then.',
+    title: 'A change cannot be read',
+    help: 'Nothing to do: everything is read again under a new slot. Why is in the log: most often a column had got another type by the time Debezium read it, or the slot was made while a table was truncated.',
   },
   untold: {
     number: 26,

@@ -6,6 +6,7 @@ import { type Catalog, readCatalog } from './catalog.ts'
 import { type CatalogWatch, createCatalogWatch } from './catalog-watch.ts'
 import { createCodecSource } from './codec-source.ts'
 import type { ReplicaTable } from './derive-table.ts'
+import { cdcErrors } from './errors.ts'
 import { keepGauges } from './feed-gauges.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
 import { type Pipeline, startPipeline } from './feed-pipeline.ts'
@@ -18,8 +19,8 @@ import { PgOutputDecoder } from './pgoutput-decoder.ts'
 import { type Position, readPosition } from './positions.ts'
 import { connectSource } from './postgres-connection.ts'
 import type { RegistryEntry } from './registry.ts'
-import { ReplicationConnection } from './replication-connection.ts'
-import { identifySystem, readSlot } from './replication-slot.ts'
+import { ReplicationConnection, ServerError } from './replication-connection.ts'
+import { dropSlot, identifySystem, isUndecodable, readSlot } from './replication-slot.ts'
 import { beginSnapshot, takeSnapshot } from './snapshot.ts'
 import { createSourceRows } from './source-rows.ts'
 import { planStart, type SourceIdentity, type StartPlan } from './start-plan.ts'
@@ -74,6 +75,12 @@ export async function runSession(options: SessionOptions): Promise<never> {
       watch.run(),
       keepGauges({ ...session, source, catalog, slotName: config.slotName }),
     ])
+  } catch (error) {
+    if (!(error instanceof ServerError) || !isUndecodable(error.message)) throw error
+    connection?.destroy()
+    // A snapshot under another slot is all that helps.
+    await dropSlot(source, config.slotName)
+    throw cdcErrors.changeUnreadable('PostgreSQL cannot decode what the slot is to give.', { cause: error })
   } finally {
     ending.abort()
     connection?.destroy()

@@ -54,7 +54,6 @@ test('a topic that is deleted is made again, and its table read again', async ()
     await withAdmin((admin) => admin.deleteTopics({ topics: [changeTopic(world.config, 'public.journal')] }))
     await expect.poll(() => [...problems], { timeout: 60_000 }).toContain('TENDON-CDC-023')
     await moreCommits(hammer, 100)
-    await hammer.stop()
     return feed
   })
 }, 240_000)

@@ -22,27 +22,25 @@ export function furthest(one: Offsets, other: Offsets): Offsets {
   return merged
 }
 
+/** What is left of what a group has committed when what a topic does not hold is left out, and topics that are not read. */
+export function withinBounds(committed: Offsets, { begins, ends }: Bounds): Offsets {
+  const isWithin = (id: string, offset: bigint) =>
+    offset >= (begins.get(id) ?? 0n) && offset <= (ends.get(id) ?? -1n)
+  return new Map([...committed].filter(([id, offset]) => isWithin(id, offset)))
+}
+
 /**
  * Topics that miss messages which were never read: they were deleted (and what their readers had committed with them),
  * made anew, or their retention was over before everything was read.
- * @param expected topics of which readers have committed something
- * @param committed by now; the broker forgets it with the topic
+ * @param dealtWith and committed, before `committed` was asked for: it only rises while a topic is the same
  */
-export function brokenTopics(
-  expected: Iterable<string>,
-  read: Offsets,
-  committed: Offsets,
-  { begins, ends }: Bounds,
-): Set<string> {
-  const broken = new Set(expected)
+export function brokenTopics(dealtWith: Offsets, committed: Offsets, { begins, ends }: Bounds): Set<string> {
   const topics = new Set([...ends.keys()].map(topicOf))
-  for (const id of read.keys()) broken.delete(topicOf(id))
-  for (const [id, offset] of read) {
+  const broken = new Set<string>()
+  for (const [id, offset] of dealtWith) {
     if (!topics.has(topicOf(id))) continue
-    const [begin, end] = [begins.get(id), ends.get(id)]
-    // An end below it alone is none: a broker that was killed shows less than it has for a moment.
-    const isMadeAnew = end !== undefined && offset > end && offset > (committed.get(id) ?? -1n)
-    if (end === undefined || begin === undefined || offset < begin || isMadeAnew) broken.add(topicOf(id))
+    const begin = begins.get(id)
+    if (begin === undefined || offset < begin || (committed.get(id) ?? -1n) < offset) broken.add(topicOf(id))
   }
   return broken
 }

@@ -25,9 +25,10 @@ import {
   hasReached,
   type KafkaProgress,
   type Offsets,
+  withinBounds,
 } from './kafka-progress.ts'
 import { finishInitialSnapshot } from './kafka-snapshot.ts'
-import { workerGroup } from './kafka-table.ts'
+import { stopReading, workerGroup } from './kafka-table.ts'
 import { readKnownTables } from './known-tables.ts'
 import type { KafkaConfig } from './options.ts'
 import { type Position, readPosition, writePosition } from './positions.ts'
@@ -84,8 +85,8 @@ export async function runKafkaSession(options: KafkaSessionOptions): Promise<nev
       // ClickHouse goes on reading while its tables are brought along.
       const inShape = await applyReplicas(source, warehouse, catalog.replicas, log, { runsAhead: true })
       const chain = await applyChain({ source, warehouse, admin, connector, catalog, config, log, signal })
-      const before = await readBefore({ catalog, warehouse, config, ...chain, log })
-      return { ...chain, catalog, inShape, before }
+      const before = await readBefore({ catalog, warehouse, config, ...chain })
+      return { ...chain, ...before, catalog, inShape }
     }
     const made = await withApplyLock(source, config.slotName, make, signal)
     const { catalog } = made
@@ -131,6 +132,7 @@ async function follow(
     isInitial: boolean
     topics: string[]
     before: Offsets
+    doubtful: ReadonlySet<string>
     inShape: ReplicaTable[]
     watch: Pick<CatalogWatch, 'look' | 'confirm'>
   },
@@ -175,6 +177,15 @@ async function follow(
     readSource: createSourceRows(() => connectSource(config.crmDatabaseUrl)),
     invalidate: session.invalidate,
     inKafka,
+    doubtful: parts.doubtful,
+    async stopsReading(topic) {
+      const what = `changes of ${topic} that ClickHouse passed over`
+      if (explained.has(what)) return false
+      explained.add(what)
+      // The next session has it begin with the first message.
+      await stopReading(warehouse)
+      return true
+    },
     onOtherShape: (what) => {
       const difference = `${catalog.fingerprint} ${what}`
       if (explained.has(difference)) return
@@ -197,8 +208,14 @@ async function follow(
 
   /** @throws TENDON-CDC-023 when messages have gone that nobody has dealt with */
   async function look(): Promise<Bounds> {
-    const bounds = await progress.bounds()
-    await refuseBroken({ catalog, warehouse, config, progress, dealtWith: dealtWith(), bounds })
+    const parts = { catalog, warehouse, config, dealtWith: dealtWith(), madeAnew: changes.madeAnew() }
+    const [bounds, committed] = await Promise.all([
+      progress.bounds(),
+      progress.committed(workerGroup(config)),
+    ])
+    await refuseBroken({ ...parts, bounds, committed })
+    // Another worker may have some of the partitions.
+    before = withinBounds(committed, bounds)
     return bounds
   }
 
@@ -213,8 +230,6 @@ async function follow(
         if (performance.now() - lookedAt < progressIntervalMs) continue
         lookedAt = performance.now()
         await look()
-        // Another worker may have some of the partitions.
-        before = await progress.committed(workerGroup(config))
       }
       if (lsn > position.lsn) {
         const isDue = isAwaited() || isReading || performance.now() - writtenAt > idlePositionIntervalMs

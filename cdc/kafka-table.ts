@@ -77,7 +77,17 @@ const kafkaTableComment = defineQuery({
 async function dropOtherTable(warehouse: Warehouse, definition: string): Promise<void> {
   const [table] = await warehouse.query(kafkaTableComment, {})
   if (!table || table.comment.includes(definition)) return
+  await stopReading(warehouse)
+  await warehouse.command('DROP NAMED COLLECTION IF EXISTS tendon_kafka')
+}
+
+/** Until the table is applied again. */
+export async function stopReading(warehouse: Warehouse): Promise<void> {
   await warehouse.command('DROP VIEW IF EXISTS cdc.kafka_messages SYNC')
   await warehouse.command('DROP TABLE IF EXISTS cdc.kafka SYNC')
-  await warehouse.command('DROP NAMED COLLECTION IF EXISTS tendon_kafka')
+}
+
+/** Whether ClickHouse reads, with whatever definition. */
+export async function isReading(warehouse: Warehouse): Promise<boolean> {
+  return (await warehouse.query(kafkaTableComment, {})).length > 0
 }

@@ -88,17 +88,18 @@ export async function readNewestVersion(warehouse: Warehouse): Promise<bigint> {
   return row?.version ?? 0n
 }
 
-const eventsOfVersion = defineQuery({
-  name: 'events-of-version',
-  sql: 'SELECT toUInt32(count()) AS n FROM cdc.events WHERE version = {version:UInt128}',
-  params: z.object({ version: z.string() }),
+const loggedVersions = defineQuery({
+  name: 'logged-versions',
+  sql: 'SELECT toUInt32(uniqExact(version)) AS n FROM cdc.events WHERE version IN {versions:Array(UInt128)}',
+  params: z.object({ versions: z.array(z.string()) }),
   row: z.object({ n: z.int() }),
 })
 
-/** Whether a change is in the log. */
-export async function isLogged(warehouse: Warehouse, version: bigint): Promise<boolean> {
-  const [row] = await warehouse.query(eventsOfVersion, { version: version.toString() })
-  return row!.n > 0
+/** Whether all of these changes are in the log. */
+export async function areLogged(warehouse: Warehouse, versions: Iterable<bigint>): Promise<boolean> {
+  const wanted = [...new Set(versions)].map(String)
+  const [row] = await warehouse.query(loggedVersions, { versions: wanted })
+  return row!.n === wanted.length
 }
 
 /** `2026-01-02T03:04:05.678901Z` from microseconds since 1970. */
