@@ -91,13 +91,13 @@ export async function readNewestVersion(warehouse: Warehouse): Promise<bigint> {
 const loggedVersions = defineQuery({
   name: 'logged-versions',
   sql: 'SELECT toUInt32(uniqExact(version)) AS n FROM cdc.events WHERE version IN {versions:Array(UInt128)}',
-  params: z.object({ versions: z.array(z.string()) }),
+  params: z.object({ versions: z.array(z.bigint()) }),
   row: z.object({ n: z.int() }),
 })
 
 /** Whether all of these changes are in the log. */
 export async function areLogged(warehouse: Warehouse, versions: Iterable<bigint>): Promise<boolean> {
-  const wanted = [...new Set(versions)].map(String)
+  const wanted = [...new Set(versions)]
   const [row] = await warehouse.query(loggedVersions, { versions: wanted })
   return row!.n === wanted.length
 }
