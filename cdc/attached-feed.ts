@@ -4,8 +4,8 @@ import { createMetrics, type Metrics } from '@tendon/platform/metrics.ts'
 import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
 import { createFeed } from './create-feed.ts'
 import type { CdcFeed } from './feed-supervisor.ts'
-import { createAttachedInvalidate } from './invalidate.ts'
 import type { serviceOptions } from './options.ts'
+import { createAttachedInvalidate } from './telling/invalidate.ts'
 
 /** The feed with its parts at the addresses of the configuration. The warehouse is the caller's to close. */
 export function createAttachedFeed(

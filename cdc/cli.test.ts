@@ -6,8 +6,8 @@ import { freePort } from '@tendon/platform/free-port.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { CdcFeed } from './feed-supervisor.ts'
 import { registry } from './registry.ts'
-import { createWorld, startServers, type World } from './replica-of-source.fixture.ts'
-import { startToldReports } from './told-reports.fixture.ts'
+import { createWorld, startServers, type World } from './suites/replica-of-source.fixture.ts'
+import { startToldReports } from './telling/told-reports.fixture.ts'
 
 const servers = await startServers()
 let world: World

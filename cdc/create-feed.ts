@@ -1,7 +1,7 @@
-import { createCdcFeed, type FeedParts } from './cdc-feed.ts'
 import type { CdcFeed } from './feed-supervisor.ts'
-import { createKafkaFeed } from './kafka-feed.ts'
+import { createKafkaFeed } from './kafka/kafka-feed.ts'
 import { type CdcConfig, kafkaConfigOf } from './options.ts'
+import { createCdcFeed, type FeedParts } from './wal/cdc-feed.ts'
 
 /**
  * The change feed that the configuration asks for: by Debezium and Kafka when it names brokers, read from the WAL in

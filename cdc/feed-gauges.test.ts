@@ -1,12 +1,12 @@
 import { createLog } from '@tendon/platform/log.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'
 import { afterAll, expect, test } from 'vitest'
-import { readCatalog } from './catalog.ts'
+import { writePosition } from './changes/positions.ts'
+import { readCatalog } from './derive/catalog.ts'
+import { nobody } from './derive/known-tables.ts'
 import { keepGauges } from './feed-gauges.ts'
 import { createFeedMetrics } from './feed-metrics.ts'
-import { nobody } from './known-tables.ts'
-import { writePosition } from './positions.ts'
-import { createWorld, startServers } from './replica-of-source.fixture.ts'
+import { createWorld, startServers } from './suites/replica-of-source.fixture.ts'
 
 const servers = await startServers()
 afterAll(() => servers.remove())

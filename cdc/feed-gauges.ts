@@ -4,10 +4,10 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import type pg from 'pg'
 import { z } from 'zod'
-import type { Catalog } from './catalog.ts'
+import type { Catalog } from './derive/catalog.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
-import { rowsOf } from './source-catalog.ts'
-import { unreadTables } from './unread-tables.ts'
+import { rowsOf } from './source/source-catalog.ts'
+import { unreadTables } from './whole-tables/unread-tables.ts'
 
 const intervalMs = 10_000
 

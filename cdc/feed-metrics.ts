@@ -1,6 +1,6 @@
 import type { Metrics } from '@tendon/platform/metrics.ts'
-import type { ChangeMessage } from './change-message.ts'
-import type { EventBatch } from './event-batch.ts'
+import type { EventBatch } from './changes/event-batch.ts'
+import type { ChangeMessage } from './kafka/change-message.ts'
 
 export type FeedMetrics = ReturnType<typeof createFeedMetrics>
 

@@ -2,10 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { TendonError } from '@tendon/platform/errors.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import { cdcErrors } from './errors.ts'
-import { formatLsn, parseLsn } from './lsn.ts'
-import { connectSource } from './postgres-connection.ts'
 import { pauseMs } from './retry.ts'
-import { readWalEnd } from './source-position.ts'
+import { formatLsn, parseLsn } from './source/lsn.ts'
+import { connectSource } from './source/postgres-connection.ts'
+import { readWalEnd } from './source/source-position.ts'
 
 /** How often the source is asked for its position while somebody waits for the feed to catch up. */
 const askIntervalMs = 20

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { createCdcFeed } from '@tendon/cdc/cdc-feed.ts'
+import { createCdcFeed } from '@tendon/cdc/wal/cdc-feed.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'
 import { applyCrmSchema } from '@tendon/sources/apply-schema.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'

@@ -12,12 +12,12 @@ import type { Command } from '@tendon/platform/run-commands.ts'
 import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import type pg from 'pg'
-import { deriveReplica, type ReplicaTable } from '../derive-table.ts'
-import { readKnownTables } from '../known-tables.ts'
+import { deriveReplica, type ReplicaTable } from '../derive/derive-table.ts'
+import { readKnownTables } from '../derive/known-tables.ts'
 import { cdcOptions } from '../options.ts'
-import { connectSource } from '../postgres-connection.ts'
 import { type RegistryEntry, registry } from '../registry.ts'
-import { readSourceTables } from '../source-catalog.ts'
+import { connectSource } from '../source/postgres-connection.ts'
+import { readSourceTables } from '../source/source-catalog.ts'
 
 export const exitCodes = { ...programExitCodes, different: 3 } as const
 

@@ -2,10 +2,15 @@ import { ConfigError, defineOptions } from '@tendon/platform/config.ts'
 import { createTerminalProgress } from '@tendon/platform/progress.ts'
 import { progressBar } from '@tendon/platform/progress-bar.ts'
 import { z } from 'zod'
-import type { TableChanges } from '../concerned-users.ts'
-import { type KeptLetter, listDeadLetters, retryDeadLetters, type TriedKey } from '../dead-letter-retry.ts'
+import {
+  type KeptLetter,
+  listDeadLetters,
+  retryDeadLetters,
+  type TriedKey,
+} from '../changes/dead-letter-retry.ts'
 import type { RegistryEntry } from '../registry.ts'
-import { changesOf, wholeLog } from '../tell-users.ts'
+import type { TableChanges } from '../telling/concerned-users.ts'
+import { changesOf, wholeLog } from '../telling/tell-users.ts'
 import { commandOptions, defineCommand, entriesOf, exitCodes, print } from './command.ts'
 import { createTelling, tellingOptions } from './telling.ts'
 

@@ -1,12 +1,12 @@
 import { createLog } from '@tendon/platform/log.ts'
-import { readIdentity } from '../connector-history.ts'
-import { describeFeedReport } from '../describe-report.ts'
-import { readFeedReport } from '../feed-report.ts'
-import { readKafkaReport } from '../kafka-report.ts'
-import { readKnownTables } from '../known-tables.ts'
+import { readKnownTables } from '../derive/known-tables.ts'
+import { readIdentity } from '../kafka/connector-history.ts'
+import { readKafkaReport } from '../kafka/kafka-report.ts'
 import { kafkaConfigOf } from '../options.ts'
 import { registry } from '../registry.ts'
 import { commandOptions, defineCommand, exitCodes, print } from './command.ts'
+import { describeFeedReport } from './describe-report.ts'
+import { readFeedReport } from './feed-report.ts'
 
 export const status = defineCommand({
   name: 'status',

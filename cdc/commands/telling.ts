@@ -1,10 +1,10 @@
 import { type Config, ConfigError, optionalOptions } from '@tendon/platform/config.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
-import type { TableChanges } from '../concerned-users.ts'
 import { cdcErrors } from '../errors.ts'
-import { createAttachedInvalidate, insistently } from '../invalidate.ts'
 import { reportsOptions } from '../options.ts'
-import { tellUsers, type Versions } from '../tell-users.ts'
+import type { TableChanges } from '../telling/concerned-users.ts'
+import { createAttachedInvalidate, insistently } from '../telling/invalidate.ts'
+import { tellUsers, type Versions } from '../telling/tell-users.ts'
 
 /** For commands that change what reports show. Without reports-service nobody is told, which they say. */
 export const tellingOptions = optionalOptions(reportsOptions)

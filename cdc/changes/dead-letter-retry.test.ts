@@ -1,0 +1,88 @@
+import { afterAll, expect, test } from 'vitest'
+import { nobody } from '../derive/known-tables.ts'
+import { createWorld, startServers } from '../suites/replica-of-source.fixture.ts'
+import { listDeadLetters, retryDeadLetters } from './dead-letter-retry.ts'
+
+const servers = await startServers()
+afterAll(() => servers.remove())
+
+test('what ClickHouse refused is applied once it takes it, in its place among later changes', async () => {
+  const items = 'CREATE TABLE items (id integer PRIMARY KEY, v text)'
+  const world = await createWorld(servers, items, [{ name: 'public.items', users: nobody }])
+  const feed = world.newFeed()
+  feed.start()
+  await feed.caughtUp()
+  await world.warehouse.command('CREATE TABLE cdc.guarded (v UInt8) ENGINE = Null')
+  await world.warehouse.command(
+    `CREATE MATERIALIZED VIEW cdc.guard TO cdc.guarded AS
+     SELECT throwIf(JSONExtractString(row, 'v') = 'poison') AS v FROM cdc.events`,
+  )
+  await world.sql.query(`INSERT INTO items SELECT n, 'poison' FROM generate_series(1, 6) n`)
+  await world.sql.query(`UPDATE items SET v = 'later' WHERE id = 1; DELETE FROM items WHERE id = 2`)
+  await feed.caughtUp()
+  // One that was never a row.
+  await world.warehouse.insertRows('cdc.dead_letters', [
+    { table: 'public.items', version: 9, op: 'u', reason: 'not decoded', encoding: 'hex', message: '55aa' },
+  ])
+  expect(await listDeadLetters(world.warehouse, 'public.items', 100)).toHaveLength(7)
+  expect(await listDeadLetters(world.warehouse, undefined, 2)).toHaveLength(2)
+  expect(await listDeadLetters(world.warehouse, 'public.others', 100)).toEqual([])
+
+  const before = await listDeadLetters(world.warehouse, undefined, 100)
+  const inVain = await retryDeadLetters({ warehouse: world.warehouse })
+  expect(inVain).toEqual({ applied: 0, failed_again: 6, not_retried: 1 })
+  const withoutTime = (letters: typeof before) => letters.map(({ failed_at: _, ...rest }) => rest)
+  const after = await listDeadLetters(world.warehouse, undefined, 100)
+  expect(withoutTime(after)).toEqual(expect.arrayContaining(withoutTime(before)))
+
+  await world.warehouse.command('DROP VIEW cdc.guard SYNC')
+  expect(await retryDeadLetters({ warehouse: world.warehouse, table: 'public.others' })).toMatchObject({
+    applied: 0,
+  })
+  const progress: number[] = []
+  const done = await retryDeadLetters({
+    warehouse: world.warehouse,
+    table: 'public.items',
+    onProgress: (part) => progress.push(part),
+  })
+  expect(done).toEqual({ applied: 6, failed_again: 0, not_retried: 1 })
+  expect(progress).toEqual([1])
+  expect(await world.differences(feed)).toEqual([])
+  expect((await listDeadLetters(world.warehouse, undefined, 100)).map(({ encoding }) => encoding)).toEqual([
+    'hex',
+  ])
+  await world.close()
+})
+
+test('a value that did not fit is applied once its column is wide enough, the others stay with their reason', async () => {
+  const narrow = { name: 'public.prices', types: { price: 'Decimal(6, 2)' }, users: nobody }
+  const ddl = 'CREATE TABLE prices (id integer PRIMARY KEY, price numeric NOT NULL)'
+  const world = await createWorld(servers, ddl, [narrow])
+  const first = world.newFeed()
+  first.start()
+  await first.caughtUp()
+  await world.sql.query(`INSERT INTO prices VALUES (1, 1.5), (2, 1.2345), (3, 'NaN')`)
+  await first.caughtUp()
+  await first.stop()
+  expect(await retryDeadLetters({ warehouse: world.warehouse })).toMatchObject({
+    applied: 0,
+    failed_again: 2,
+  })
+
+  // The replica is made anew with a wider column: the log is read by the next snapshot, the letter by its retry.
+  const wide = { ...narrow, types: { price: 'Decimal(12, 4)' } }
+  const second = world.newFeed({ entries: [wide] })
+  second.start()
+  await second.caughtUp()
+  expect(await retryDeadLetters({ warehouse: world.warehouse })).toMatchObject({
+    applied: 1,
+    failed_again: 2,
+  })
+  expect(await world.rows('SELECT id FROM crm.prices FINAL ORDER BY id')).toEqual([{ id: 1 }, { id: 2 }])
+  const left = await listDeadLetters(world.warehouse, undefined, 100)
+  expect(left.map(({ key, reason }) => ({ key, reason }))).toEqual([
+    { key: '{"id":3}', reason: 'a value does not fit the type of its column' },
+    { key: '{"id":3}', reason: 'a value does not fit the type of its column' },
+  ])
+  await world.close()
+})

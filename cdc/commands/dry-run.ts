@@ -1,0 +1,81 @@
+import { clickHouseErrorCode, type Warehouse } from '@tendon/warehouse/client.ts'
+import type { Admin } from 'kafkajs'
+import type pg from 'pg'
+import type { Connector, ConnectorConfig } from '../kafka/connect-rest.ts'
+
+/** Databases and a connector that read as ever, and write down what they were told to change. */
+export type DryRun = {
+  source: pg.Client
+  warehouse: Warehouse
+  admin: (admin: Admin) => Admin
+  connector: (connector: Connector) => Connector
+  steps: string[]
+}
+
+export function createDryRun(source: pg.Client, warehouse: Warehouse): DryRun {
+  const steps: string[] = []
+  const note = (where: string, what: string) => {
+    steps.push(`${where}: ${what.trim().replace(/\s+/g, ' ')}`)
+  }
+  async function noteConnector(connector: Connector, config: ConnectorConfig): Promise<void> {
+    const existing = (await connector.config()) ?? {}
+    const changed = Object.entries(config).filter(([key, value]) => existing[key] !== value)
+    note('Kafka Connect', `connector with ${changed.map(([key, value]) => `${key} = ${value}`).join('; ')}`)
+  }
+  return {
+    steps,
+    source: new Proxy(source, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name, target)
+        if (typeof value !== 'function') return value
+        if (name !== 'query') return value.bind(target)
+        return async (text: unknown, ...rest: unknown[]) => {
+          if (typeof text !== 'string' || isRead(text)) return value.call(target, text, ...rest)
+          note('CRM', text)
+          return { rows: [], rowCount: 0 }
+        }
+      },
+    }),
+    warehouse: {
+      ...warehouse,
+      async query(query, params) {
+        try {
+          return await warehouse.query(query, params)
+        } catch (error) {
+          // What would be made first is not there yet: UNKNOWN_TABLE, UNKNOWN_DATABASE.
+          if ([60, 81].includes(clickHouseErrorCode(error) ?? 0)) return []
+          throw error
+        }
+      },
+      async command(sql) {
+        note('ClickHouse', sql)
+      },
+      async insertRows(table, rows) {
+        note('ClickHouse', `INSERT INTO ${table}: ${JSON.stringify(rows)}`)
+      },
+    },
+    admin: (admin) => ({
+      ...admin,
+      async createTopics({ topics }) {
+        note('Kafka', `create the topics ${topics.map(({ topic }) => topic).join(', ')}`)
+        return true
+      },
+    }),
+    connector: (connector) => ({
+      ...connector,
+      create: (config) => noteConnector(connector, config),
+      change: (config) => noteConnector(connector, config),
+      async resume() {
+        note('Kafka Connect', 'resume the connector')
+      },
+      async remove() {
+        if (await connector.status()) note('Kafka Connect', 'remove the connector with its offsets')
+      },
+    }),
+  }
+}
+
+/** What changes nothing; dropping a slot is a SELECT. */
+function isRead(sql: string): boolean {
+  return /^\s*(SELECT|WITH|SHOW)\b/i.test(sql) && !sql.includes('pg_drop_replication_slot')
+}

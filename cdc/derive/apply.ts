@@ -1,0 +1,172 @@
+import type { Log } from '@tendon/platform/log.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
+import type { ClientBase } from 'pg'
+import { z } from 'zod'
+import type { SourceTable } from '../source/source-catalog.ts'
+import { rowsOf } from '../source/source-catalog.ts'
+import { forgetSnapshot } from '../whole-tables/snapshot-record.ts'
+import {
+  columnComment,
+  columnDefinition,
+  createReplicaSql,
+  type ReplicaTable,
+  replicaTableName,
+} from './derive-table.ts'
+import { deriveViews, viewNamePrefix } from './derive-view.ts'
+import { chIdentifier, pgRowsOf } from './sql-names.ts'
+
+const replicaColumns = defineQuery({
+  name: 'replica-columns',
+  sql: `SELECT name, type, comment FROM system.columns WHERE database = 'crm' AND table = {table:String}`,
+  params: z.object({ table: z.string() }),
+  row: z.object({ name: z.string(), type: z.string(), comment: z.string() }),
+})
+
+const replicaKey = defineQuery({
+  name: 'replica-key',
+  sql: `SELECT sorting_key FROM system.tables WHERE database = 'crm' AND name = {table:String}`,
+  params: z.object({ table: z.string() }),
+  row: z.object({ sorting_key: z.string() }),
+})
+
+const existingViews = defineQuery({
+  name: 'existing-views',
+  sql: `SELECT name FROM system.tables WHERE database = 'cdc' AND engine = 'MaterializedView'`,
+  params: z.object({}),
+  row: z.object({ name: z.string() }),
+})
+
+/**
+ * Brings `crm.<table>` and the views of each table to what the registry and the source's catalog say. Where the
+ * log is not enough to fill the table's new shape, its snapshot is forgotten first, so that the feed reads it whole
+ * even if it dies in between.
+ *
+ * A replica that cannot be altered into its new shape is left to its readers as it was, and no event reaches it any
+ * more, until `resyncTable` puts another one in its place.
+ * @param options.runsAhead changes are applied meanwhile, by the views of before
+ * @returns those that are in shape
+ */
+export async function applyReplicas(
+  source: ClientBase,
+  warehouse: Warehouse,
+  replicas: readonly ReplicaTable[],
+  log: Log,
+  options: { runsAhead?: boolean } = {},
+): Promise<ReplicaTable[]> {
+  const inShape: ReplicaTable[] = []
+  for (const replica of replicas) {
+    if (await applyTable(source, warehouse, replica, log, options.runsAhead ?? false)) {
+      await applyViews(warehouse, replica, log)
+      inShape.push(replica)
+    } else await dropViews(warehouse, replica)
+  }
+  return inShape
+}
+
+/** @returns whether the table has its shape now */
+async function applyTable(
+  source: ClientBase,
+  warehouse: Warehouse,
+  replica: ReplicaTable,
+  log: Log,
+  runsAhead: boolean,
+): Promise<boolean> {
+  const target = replicaTableName(replica)
+  const table = replica.source.qualifiedName
+  const existing = await warehouse.query(replicaColumns, { table: replica.name })
+  if (existing.length === 0) {
+    await forgetSnapshot(warehouse, table)
+    await warehouse.command(createReplicaSql(replica))
+    log.info({ table }, 'made the replica')
+    return true
+  }
+
+  const held = new Map(existing.map((column) => [column.name, column]))
+  const known = replica.columns.filter(({ name }) => held.has(name))
+  const widened = known.filter(({ name, columnType }) => columnType === `Nullable(${held.get(name)!.type})`)
+  const isOther = known.some((column) => {
+    const { type, comment } = held.get(column.name)!
+    // A replica that could hold more is right too.
+    const fits = type === column.columnType || type === `Nullable(${column.columnType})`
+    return comment !== columnComment(replica, column) || !(fits || widened.includes(column))
+  })
+  const [key] = await warehouse.query(replicaKey, { table: replica.name })
+  const sortingKey = replica.key.map((column) => sortingKeyName(column.name)).join(', ')
+  // The engine shows the key of one column in the parentheses it was given in, or without.
+  if (key?.sorting_key.replace(/^\((.*)\)$/, '$1') !== sortingKey || isOther) {
+    // PostgreSQL rewrites a table without a word in the WAL, so that the old values are worth nothing.
+    await forgetSnapshot(warehouse, table)
+    log.warn(
+      { table },
+      'its key or a column is another one: the replica stays as it was until another takes its place',
+    )
+    return false
+  }
+  if (widened.length > 0 && runsAhead) await forgetSnapshot(warehouse, table)
+  for (const column of widened) {
+    await warehouse.command(`ALTER TABLE ${target} MODIFY COLUMN ${columnDefinition(replica, column)}`)
+  }
+  for (const column of replica.columns.filter(({ name }) => !held.has(name))) {
+    // Values that come before the view is another one pass the column by.
+    if (runsAhead || (await hasValues(source, replica.source, column.name))) {
+      await forgetSnapshot(warehouse, table)
+    }
+    await warehouse.command(`ALTER TABLE ${target} ADD COLUMN ${columnDefinition(replica, column)}`)
+    log.info({ table, column: column.name }, 'added a column to the replica')
+  }
+  return true
+}
+
+/** Rows that were there before a column was added, and got its default, have no event that says so. */
+async function hasValues(source: ClientBase, table: SourceTable, column: string): Promise<boolean> {
+  const quoted = `"${column.replaceAll('"', '""')}"`
+  const [row] = await rowsOf(
+    source,
+    z.object({ found: z.boolean() }),
+    `SELECT EXISTS (SELECT FROM ${pgRowsOf(table)} WHERE ${quoted} IS NOT NULL) AS found`,
+  )
+  return row?.found === true
+}
+
+/** As system.tables shows it: quoted only where a name needs it. */
+function sortingKeyName(name: string): string {
+  return /^[A-Za-z_]\w*$/.test(name) ? name : chIdentifier(name)
+}
+
+/** The new view is there before the old one goes: between the two, an event is only applied twice. */
+export async function applyViews(warehouse: Warehouse, replica: ReplicaTable, log: Log): Promise<void> {
+  const existing = await viewsOf(warehouse, replica)
+  const views = deriveViews(replica)
+  for (const view of views) {
+    if (existing.includes(view.name)) continue
+    await warehouse.command(view.sql)
+    log.info({ table: replica.source.qualifiedName, view: view.name }, 'made a view')
+  }
+  const current = new Set(views.map(({ name }) => name))
+  await dropViews(warehouse, replica, (name) => !current.has(name))
+}
+
+async function dropViews(
+  warehouse: Warehouse,
+  replica: ReplicaTable,
+  isOld: (name: string) => boolean = () => true,
+): Promise<void> {
+  for (const name of (await viewsOf(warehouse, replica)).filter(isOld)) {
+    await warehouse.command(`DROP VIEW cdc.${chIdentifier(name)} SYNC`)
+  }
+}
+
+/** Names of the views that carry events into the replica, and of those that find misfits. */
+async function viewsOf(warehouse: Warehouse, replica: ReplicaTable): Promise<string[]> {
+  const prefixes = [viewNamePrefix(replica, 'apply'), viewNamePrefix(replica, 'misfits')]
+  const names = (await warehouse.query(existingViews, {})).map(({ name }) => name)
+  return names.filter((name) =>
+    prefixes.some((prefix) => name.length === prefix.length + 12 && name.startsWith(prefix)),
+  )
+}
+
+/** Whether no event reaches the replica: it has another shape than its source. */
+export async function isDetached(warehouse: Warehouse, replica: ReplicaTable): Promise<boolean> {
+  return (await viewsOf(warehouse, replica)).length === 0
+}

@@ -1,0 +1,75 @@
+import type { ClientBase } from 'pg'
+import { cdcErrors } from '../errors.ts'
+import type { RegistryEntry } from '../registry.ts'
+import { type Catalog, readFingerprint } from './catalog.ts'
+
+const intervalMs = 10_000
+
+export type CatalogWatch = {
+  /** Looks now: the stream has described a table again, as it does after DDL. */
+  look(): void
+  /** Looks, and resolves when the catalog is the same still. Whoever waits while it is not, waits for the session's end. */
+  confirm(): Promise<void>
+  /** @throws TENDON-CDC-011 when the catalog has changed */
+  run(): Promise<never>
+}
+
+/**
+ * Sees what the rows of the stream do not show: a table or a column made anew under its old name, a table taken out
+ * of the publication, a publication dropped.
+ */
+export function createCatalogWatch(options: {
+  source: ClientBase
+  catalog: Catalog
+  publicationName: string
+  readEntries: () => Promise<RegistryEntry[]>
+  signal: AbortSignal
+}): CatalogWatch {
+  const { source, catalog, publicationName, readEntries, signal } = options
+  let isDue = false
+  let wake: (() => void) | undefined
+  let asking: (() => void)[] = []
+
+  function nextLook(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, intervalMs)
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    wake = resolve
+    if (isDue) resolve()
+    return promise.finally(() => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', abort)
+    })
+  }
+
+  function look(): void {
+    isDue = true
+    wake?.()
+  }
+
+  return {
+    look,
+    confirm() {
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      asking.push(resolve)
+      look()
+      return promise
+    },
+    async run() {
+      for (;;) {
+        signal.throwIfAborted()
+        await nextLook()
+        isDue = false
+        const asked = asking
+        asking = []
+        const fingerprint = await readFingerprint(source, publicationName, await readEntries())
+        if (fingerprint !== catalog.fingerprint) {
+          throw cdcErrors.schemaChanged('The catalog of the CRM database, or the registry, has changed.')
+        }
+        for (const resolve of asked) resolve()
+      }
+    },
+  }
+}

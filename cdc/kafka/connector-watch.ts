@@ -1,0 +1,58 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Log } from '@tendon/platform/log.ts'
+import { cdcErrors } from '../errors.ts'
+import type { FeedMetrics } from '../feed-metrics.ts'
+import type { Connector, ConnectorStatus } from './connect-rest.ts'
+import { lostChangesOf } from './connector-history.ts'
+
+const intervalMs = 1_000
+/** While the workers of Connect rebalance, one of them may not know it. */
+const looksUntilMissing = 10
+
+/**
+ * Restarts what has failed, and says why.
+ * @throws TENDON-CDC-004 when the connector has lost its slot, TENDON-CDC-018 when it is gone, TENDON-CDC-025 when it cannot
+ *   read a change: it has to be made anew
+ */
+export async function watchConnector(options: {
+  connector: Connector
+  name: string
+  connectUrl: string
+  signal: AbortSignal
+  log: Log
+  metrics: FeedMetrics
+}): Promise<never> {
+  const { connector, name, connectUrl, signal, log, metrics } = options
+  let missing = 0
+  for (;;) {
+    await delay(intervalMs, undefined, { signal })
+    const status = await connector.status().catch((err) => {
+      log.warn({ err, connect_url: connectUrl }, 'Kafka Connect does not answer')
+      return 'unknown' as const
+    })
+    metrics.connectorRunning(name, isRunning(status))
+    if (status === 'unknown') continue
+    missing = status ? 0 : missing + 1
+    if (missing > looksUntilMissing) throw cdcErrors.connectorFailed('The connector is not there any more.')
+    const lost = lostChangesOf(status)
+    if (lost) {
+      log.error({ error_code: lost.code, trace: traceOf(status) }, 'the connector cannot go on')
+      throw lost
+    }
+    if (status?.state === 'FAILED' || status?.task?.state === 'FAILED') {
+      log.error(
+        { error_code: cdcErrors.connectorFailed.code, trace: traceOf(status) },
+        'the connector has failed, restarting it',
+      )
+      await connector.restart()
+      await delay(intervalMs * 5, undefined, { signal })
+    }
+  }
+}
+
+/** What has failed, and why. */
+const traceOf = (status: ConnectorStatus | undefined): string[] | undefined =>
+  status?.task?.trace?.split('\n').filter((line, at) => at < 4 || line.startsWith('Caused by'))
+
+const isRunning = (status: ConnectorStatus | 'unknown' | undefined): boolean =>
+  typeof status === 'object' && status.state === 'RUNNING' && status.task?.state === 'RUNNING'

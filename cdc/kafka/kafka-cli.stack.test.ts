@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest'
+import { runCli } from '../cdc-process.fixture.ts'
+import { nobody } from '../derive/known-tables.ts'
+import { registry } from '../registry.ts'
+import { createKafkaWorld, type KafkaWorld } from './kafka-world.fixture.ts'
+
+const cdc = (world: KafkaWorld, ...argv: string[]) => runCli(world.settings, ...argv)
+
+test('a table is added by its name while the stream goes on, and its history comes without a restart of the connector', async () => {
+  const world = await createKafkaWorld(
+    `CREATE TABLE items (id integer PRIMARY KEY, v text);
+     CREATE TABLE parts (id integer, lot text, n numeric, PRIMARY KEY (lot, id));
+     CREATE TABLE keyless (v text);
+     INSERT INTO parts SELECT n, 'a', n FROM generate_series(1, 5000) n`,
+    [{ name: 'public.items', users: nobody }],
+  )
+  const feed = world.newFeed()
+  feed.start()
+  await feed.caughtUp()
+  let isWriting = true
+  const writing = (async () => {
+    for (let n = 1; isWriting; n++) {
+      await world.sql.query(
+        `INSERT INTO items VALUES ($1, 'x'); UPDATE parts SET n = n + 1 WHERE id % 50 = $1 % 50`.replaceAll(
+          '$1',
+          String(n),
+        ),
+      )
+      await world.sql.query(
+        `DELETE FROM parts WHERE id = ${n}; INSERT INTO parts VALUES (${n + 10_000}, 'b', ${n})`,
+      )
+    }
+  })()
+  const added = await cdc(world, 'add', 'parts', '--timeout-ms', '150000')
+  isWriting = false
+  await writing
+  expect(added).toMatchObject({ code: 0, stdout: 'public.parts is carried\n' })
+  const [items] = world.entries
+  const parts = { name: 'public.parts', users: nobody }
+  expect(await world.differences(feed, [items!, parts])).toEqual([])
+  expect(await cdc(world, 'add', 'parts')).toMatchObject({
+    code: 0,
+    stdout: 'public.parts is carried already\n',
+  })
+  expect(await cdc(world, 'add', 'keyless')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('TENDON-CDC-008'),
+  })
+  expect(await cdc(world, 'add', 'parts', '--users', 'SELECT id FROM crm.items')).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/user_id[\s\S]*TENDON-CDC-024/),
+  })
+  expect(await cdc(world, 'add', 'parts', '--omit', 'n')).toMatchObject({ code: 0 })
+  expect(await world.differences(feed, [items!, { ...parts, omitColumns: ['n'] }])).toEqual([])
+  const columns = `SELECT name FROM system.columns WHERE database = 'crm' AND table = 'parts' AND name = 'n'`
+  expect(await world.rows(columns)).toEqual([])
+  const report = JSON.parse((await cdc(world, 'status', '--json')).stdout)
+  expect(report).toMatchObject({
+    slot: { active: true },
+    kafka: { connector: { state: 'RUNNING', task: 'RUNNING' } },
+    tables: [{ table: 'public.parts', dead_letters: 0, rows: expect.any(Number) }],
+  })
+  expect(report.kafka.lag).toHaveLength(1)
+  await world.close()
+}, 240_000)
+
+test('apply says beforehand what it will do, does it, and has nothing to do then', async () => {
+  const world = await createKafkaWorld('CREATE TABLE customers (id integer PRIMARY KEY)', [])
+  await world.sql.query(`
+    CREATE TABLE prosthesis_models (id integer PRIMARY KEY, weight_grams numeric, list_price numeric, features text[] NOT NULL);
+    CREATE TABLE prostheses (id integer PRIMARY KEY, customer_id uuid, model_id integer)`)
+  const planned = JSON.parse((await cdc(world, 'apply', '--dry-run', '--json')).stdout)
+  expect(planned.steps.join('\n')).toMatch(
+    /CREATE PUBLICATION[\s\S]*CREATE TABLE[\s\S]*ENGINE = Kafka[\s\S]*connector with/,
+  )
+  const { rows } = await world.sql.query('SELECT FROM pg_publication')
+  expect(rows).toEqual([])
+  expect(await cdc(world, 'apply')).toMatchObject({
+    stderr: expect.not.stringContaining('TENDON-'),
+    code: 0,
+    stdout: expect.stringContaining('public.customers is in place'),
+  })
+  const feed = world.newFeed({ entries: [...registry] })
+  feed.start()
+  await feed.caughtUp()
+  const again = await cdc(world, 'apply', '--dry-run')
+  expect(again.stdout).not.toMatch(/CREATE PUBLICATION|connector with|remove the connector/)
+  await world.close()
+}, 120_000)

@@ -1,0 +1,292 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Log } from '@tendon/platform/log.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import type { Admin, Consumer } from 'kafkajs'
+import type pg from 'pg'
+import { type Position, readPosition, writePosition } from '../changes/positions.ts'
+import { applyReplicas } from '../derive/apply.ts'
+import { type Catalog, readCatalog } from '../derive/catalog.ts'
+import { type CatalogWatch, createCatalogWatch } from '../derive/catalog-watch.ts'
+import type { ReplicaTable } from '../derive/derive-table.ts'
+import { readKnownTables } from '../derive/known-tables.ts'
+import { cdcErrors } from '../errors.ts'
+import { keepGauges } from '../feed-gauges.ts'
+import type { FeedMetrics } from '../feed-metrics.ts'
+import type { FeedHooks } from '../feed-supervisor.ts'
+import type { KafkaConfig } from '../options.ts'
+import type { RegistryEntry } from '../registry.ts'
+import { withAdvisoryLock, withApplyLock } from '../source/advisory-lock.ts'
+import { connectSource } from '../source/postgres-connection.ts'
+import { readSlot } from '../source/replication-slot.ts'
+import { createSourceRows } from '../source/source-rows.ts'
+import type { Invalidate } from '../telling/invalidate.ts'
+import { readUnread } from '../whole-tables/unread-tables.ts'
+import { applyChain } from './apply-chain.ts'
+import { createChangeConsumer, type NewestChange } from './change-consumer.ts'
+import { type Connector, createConnector } from './connect-rest.ts'
+import { watchConnector } from './connector-watch.ts'
+import { createKafkaClient } from './kafka-client.ts'
+import {
+  awaitedEnds,
+  type Bounds,
+  furthest,
+  hasReached,
+  type KafkaProgress,
+  type Offsets,
+  withinBounds,
+} from './kafka-progress.ts'
+import { finishInitialSnapshot } from './kafka-snapshot.ts'
+import { stopReading, workerGroup } from './kafka-table.ts'
+import { readBefore, refuseBroken } from './topic-continuity.ts'
+
+/** A change need not wait for it: it is only how soon the position follows. */
+const progressIntervalMs = 250
+/** How often the position is written while nothing changes. */
+const idlePositionIntervalMs = 2_000
+
+export type KafkaSessionOptions = FeedHooks & {
+  config: KafkaConfig
+  /** Declared in code; what was added at run time comes beside them. */
+  entries: readonly RegistryEntry[]
+  warehouse: Warehouse
+  invalidate: Invalidate
+  log: Log
+  metrics: FeedMetrics
+}
+
+/**
+ * One life of the feed by Debezium and Kafka: brings the replicas, ClickHouse's Kafka table and the connector to the
+ * registry and the catalog, and then does what these do not: see `change-consumer.ts`, and the position.
+ * @throws always, what ended it
+ */
+export async function runKafkaSession(options: KafkaSessionOptions): Promise<never> {
+  const { config, warehouse, log, metrics, onState } = options
+  const ending = new AbortController()
+  const signal = AbortSignal.any([options.signal, ending.signal])
+  onState('starting')
+  const source = await connectSource(config.crmDatabaseUrl)
+  const kafka = createKafkaClient(config.kafkaBrokers, log)
+  const admin = kafka.admin()
+  const consumer = kafka.consumer({
+    groupId: workerGroup(config),
+    sessionTimeout: 10_000,
+    heartbeatInterval: 1_000,
+    maxWaitTimeInMs: 500,
+    retry: { retries: 3, restartOnFailure: async () => false },
+  })
+  try {
+    const readEntries = () => readKnownTables(warehouse, options.entries)
+    await connectAdmin(admin)
+    const connector = createConnector(config.kafkaConnectUrl, config.slotName)
+    // Workers that start at once make the tables and the connector one after the other.
+    const make = async () => {
+      const catalog = await readCatalog(source, config.publicationName, await readEntries())
+      for (const { code, message } of catalog.problems) log.error({ error_code: code }, message)
+      // ClickHouse goes on reading while its tables are brought along.
+      const inShape = await applyReplicas(source, warehouse, catalog.replicas, log, { runsAhead: true })
+      const chain = await applyChain({ source, warehouse, admin, connector, catalog, config, log, signal })
+      const before = await readBefore({ catalog, warehouse, config, ...chain })
+      return { ...chain, ...before, catalog, inShape }
+    }
+    const made = await withApplyLock(source, config.slotName, make, signal)
+    const { catalog } = made
+    const watch = createCatalogWatch({ source, catalog, ...config, readEntries, signal })
+    return await Promise.race([
+      follow({ ...options, signal }, { ...made, source, connector, consumer, watch }),
+      watch.run(),
+      keepGauges({ ...options, source, catalog, slotName: config.slotName, signal }),
+      watchConnector({
+        connector,
+        name: config.slotName,
+        connectUrl: config.kafkaConnectUrl,
+        signal,
+        log,
+        metrics,
+      }),
+    ])
+  } finally {
+    ending.abort()
+    await Promise.all([consumer.disconnect(), admin.disconnect()]).catch(() => {})
+    await source.end().catch(() => {})
+  }
+}
+
+async function connectAdmin(admin: Admin): Promise<void> {
+  try {
+    await admin.connect()
+  } catch (cause) {
+    throw cdcErrors.kafkaUnavailable('No broker could be reached.', { cause })
+  }
+}
+
+async function follow(
+  session: KafkaSessionOptions,
+  parts: {
+    source: pg.Client
+    catalog: Catalog
+    connector: Connector
+    consumer: Consumer
+    progress: KafkaProgress
+    position: Position
+    base: bigint
+    isInitial: boolean
+    topics: string[]
+    before: Offsets
+    doubtful: ReadonlySet<string>
+    inShape: ReplicaTable[]
+    watch: Pick<CatalogWatch, 'look' | 'confirm'>
+  },
+): Promise<never> {
+  const { config, warehouse, explained, log, metrics, signal, onState, onPosition, isAwaited } = session
+  const { source, catalog, connector, consumer, progress, isInitial, watch } = parts
+  let position = parts.position
+  let confirmed = 0n
+  // Nobody has caught up who has not read a table.
+  let isReading = true
+  let urged = Promise.withResolvers<void>()
+  session.onUrge(() => urged.resolve())
+
+  async function readConfirmed(): Promise<bigint> {
+    const slot = await readSlot(source, config.slotName)
+    if (slot?.isLost) throw cdcErrors.slotLost(`The replication slot ${config.slotName} has lost its WAL.`)
+    // The connector makes it when it begins. It would make another one in its place, and say nothing of the gap.
+    if (!slot && confirmed > 0n) throw cdcErrors.slotLost(`The replication slot ${config.slotName} is gone.`)
+    confirmed = slot?.confirmedLsn ?? 0n
+    return confirmed
+  }
+
+  async function inKafka(lsn: bigint): Promise<void> {
+    while (confirmed < lsn) {
+      await readConfirmed()
+      if (confirmed < lsn) await delay(progressIntervalMs, undefined, { signal })
+    }
+  }
+
+  const store = (change: Partial<Position>): Promise<void> => {
+    position = { ...position, ...change }
+    return writePosition(warehouse, config.slotName, position)
+  }
+
+  const changes = createChangeConsumer({
+    consumer,
+    groupId: workerGroup(config),
+    topics: parts.topics,
+    progress,
+    catalog,
+    warehouse,
+    readSource: createSourceRows(() => connectSource(config.crmDatabaseUrl)),
+    invalidate: session.invalidate,
+    inKafka,
+    doubtful: parts.doubtful,
+    async stopsReading(topic) {
+      const what = `changes of ${topic} that ClickHouse passed over`
+      if (explained.has(what)) return false
+      explained.add(what)
+      // The next session has it begin with the first message.
+      await stopReading(warehouse)
+      return true
+    },
+    onOtherShape: (what) => {
+      const difference = `${catalog.fingerprint} ${what}`
+      if (explained.has(difference)) return
+      explained.add(difference)
+      watch.look()
+    },
+    confirmCatalog: () => watch.confirm(),
+    onVisible: async (newest: NewestChange) => {
+      if (newest.version > position.version) await store(newest)
+    },
+    newestVisible: () => position.version,
+    log,
+    metrics,
+    signal,
+  })
+
+  /** What the worker has dealt with: in this life, or in one before. */
+  let { before } = parts
+  const dealtWith = (): Offsets => furthest(before, changes.handled())
+
+  /** @throws TENDON-CDC-023 when messages have gone that nobody has dealt with */
+  async function look(): Promise<Bounds> {
+    const parts = { catalog, warehouse, config, dealtWith: dealtWith(), madeAnew: changes.madeAnew() }
+    const [bounds, committed] = await Promise.all([
+      progress.bounds(),
+      progress.committed(workerGroup(config)),
+    ])
+    await refuseBroken({ ...parts, bounds, committed })
+    // Another worker may have some of the partitions.
+    before = withinBounds(committed, bounds)
+    return bounds
+  }
+
+  /** Moves the position on, to where everything confirmed by Debezium has been dealt with. */
+  async function moveOn(): Promise<never> {
+    let writtenAt = 0
+    for (;;) {
+      const lsn = await readConfirmed()
+      const ends = awaitedEnds(await look())
+      for (let lookedAt = performance.now(); !hasReached(dealtWith(), ends); ) {
+        await delay(10, undefined, { signal })
+        if (performance.now() - lookedAt < progressIntervalMs) continue
+        lookedAt = performance.now()
+        await look()
+      }
+      if (lsn > position.lsn) {
+        const isDue = isAwaited() || isReading || performance.now() - writtenAt > idlePositionIntervalMs
+        if (isDue) {
+          // Another worker may have seen newer changes.
+          const stored = await readPosition(warehouse, config.slotName)
+          const isNewer = stored !== undefined && stored.version > position.version
+          await store({ lsn, ...(isNewer && { version: stored.version, committedAt: stored.committedAt }) })
+          writtenAt = performance.now()
+          if (!isReading) onPosition(lsn)
+        }
+      }
+      await Promise.race([urged.promise, delay(progressIntervalMs, undefined, { signal })])
+      urged = Promise.withResolvers()
+    }
+  }
+
+  async function snapshotFirst(): Promise<never> {
+    if (isInitial) {
+      onState('snapshot')
+      await finishInitialSnapshot({
+        connector,
+        warehouse,
+        catalog: { ...catalog, replicas: parts.inShape },
+        progress,
+        base: parts.base,
+        dealtWith,
+        invalidate: session.invalidate,
+        log,
+        signal,
+      })
+      metrics.snapshotTaken()
+    }
+    onState('streaming')
+    const reading = readAll()
+    const [never] = await Promise.all([moveOn(), reading])
+    return never
+  }
+
+  /** One worker does, and the others find that it is done. */
+  async function readAll(): Promise<void> {
+    const { crmDatabaseUrl, slotName: feed } = config
+    await withAdvisoryLock(source, `tendon ${feed} read`, signal, () =>
+      readUnread({
+        catalog,
+        warehouse,
+        crmDatabaseUrl,
+        feed,
+        reached: () => position.lsn,
+        invalidate: session.invalidate,
+        log,
+        signal,
+      }),
+    )
+    isReading = false
+    onPosition(position.lsn)
+  }
+
+  return Promise.race([changes.run(), snapshotFirst()])
+}

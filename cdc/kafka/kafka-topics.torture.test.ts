@@ -1,0 +1,173 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { startNativeStack } from '@tendon/platform/test-native-stack.fixture.ts'
+import { CompressionTypes } from 'kafkajs'
+import { afterAll, expect, test } from 'vitest'
+import { runCli } from '../cdc-process.fixture.ts'
+import { nobody } from '../derive/known-tables.ts'
+import { hammerEntries, hammerTables } from '../suites/hammer.fixture.ts'
+import { changeTopic } from './kafka-table.ts'
+import { createKafkaWorld, type KafkaWorld, kafkaOf } from './kafka-world.fixture.ts'
+import { moreCommits, strikeUnderLoad } from './strike.fixture.ts'
+
+const stack = await startNativeStack(4_000, ['crm', 'kafka', 'connect'])
+afterAll(() => stack.remove())
+
+async function send(
+  world: KafkaWorld,
+  topic: string,
+  key: string | null,
+  value: string,
+  compression = CompressionTypes.None,
+): Promise<void> {
+  const producer = kafkaOf(world).producer()
+  await producer.connect()
+  await producer.send({ topic, compression, messages: [{ key, value }] })
+  await producer.disconnect()
+}
+
+test('messages that are no changes are kept whole, and the stream goes on', async () => {
+  const world = await createKafkaWorld(hammerTables, hammerEntries)
+  const feed = world.newFeed()
+  feed.start()
+  await feed.caughtUp()
+  const topic = changeTopic(world.config, 'public.journal')
+  const poison = [
+    '{"id": 1, "body": ',
+    'not JSON at all',
+    '{"id":1,"body":"no change event"}',
+    '42',
+    '[{"__op":"c"}]',
+    '{"id":7,"__op":"c","__source_table":"journal","__source_schema":"public"}',
+    `{"id":123456789012345678901234567890,"__op":"x","quote":"\\"'\\\\"}`,
+  ]
+  // With a key it looks like a change, but nobody can tell its place.
+  const keyed = '{"session":8,"number":1,"__op":"c","__source_table":"journal","__source_schema":"public"}'
+  await strikeUnderLoad('poison messages', world, async () => {
+    // Whoever writes into a topic chooses how.
+    const compressions = [CompressionTypes.None, CompressionTypes.GZIP]
+    for (const [n, value] of poison.entries()) await send(world, topic, null, value, compressions[n % 2])
+    await send(world, topic, '{"session":8,"number":1}', keyed)
+    return feed
+  })
+  const letters = await world.rows(
+    `SELECT topic, partition, message, reason != '' AS has_reason FROM cdc.dead_letters FINAL ORDER BY offset`,
+  )
+  expect(letters).toEqual(
+    [...poison, keyed].map((message) => ({
+      topic,
+      partition: 0,
+      message,
+      has_reason: expect.toBeOneOf([1, true]),
+    })),
+  )
+  await world.close()
+}, 120_000)
+
+test('tables whose names a topic cannot tell apart share one', async () => {
+  const names = ['ключ', 'поле']
+  const world = await createKafkaWorld(
+    names.map((name) => `CREATE TABLE "${name}" (id integer PRIMARY KEY, v text)`).join(';'),
+    names.map((name) => ({ name: `public.${name}`, users: nobody })),
+  )
+  const feed = world.newFeed()
+  feed.start()
+  await feed.caughtUp()
+  for (const name of names) await world.sql.query(`INSERT INTO "${name}" VALUES (1, $1)`, [name])
+  expect(await world.differences(feed)).toEqual([])
+  await world.close()
+}, 120_000)
+
+test('partitions that a topic is given later are read, and it is said that they were made', async () => {
+  const world = await createKafkaWorld(hammerTables, hammerEntries)
+  const feed = world.newFeed()
+  feed.start()
+  await feed.caughtUp()
+  const admin = kafkaOf(world).admin()
+  await admin.connect()
+  const topic = changeTopic(world.config, 'public.journal')
+  const problems = new Set<string | undefined>()
+  const watching = setInterval(() => problems.add(feed.status().problem?.code), 20)
+  await strikeUnderLoad('partitions raised', world, async (hammer) => {
+    await admin.createPartitions({ topicPartitions: [{ topic, count: 4 }] })
+    // The connector's producer learns of them when it starts.
+    const connector = `${world.config.kafkaConnectUrl}/connectors/${world.slotName}`
+    await fetch(`${connector}/restart?includeTasks=true`, { method: 'POST' })
+    await moreCommits(hammer, 300)
+    return feed
+  })
+  clearInterval(watching)
+  expect(problems).toContain('TENDON-CDC-022')
+  const [row] = await world.rows(`SELECT uniqExact(partition) AS n FROM cdc.events WHERE topic = '${topic}'`)
+  expect(Number(row!.n)).toBe(4)
+  await feed.ready()
+  await admin.disconnect()
+  await world.close()
+}, 240_000)
+
+test('rows that move between partitions keep the values that their changes do not send', async () => {
+  const world = await createKafkaWorld(
+    `CREATE TABLE papers (id integer PRIMARY KEY, title text, body text);
+     ALTER TABLE papers ALTER body SET STORAGE EXTERNAL;
+     INSERT INTO papers SELECT n, 'before', repeat('long ' || n, 1000) FROM generate_series(1, 300) n`,
+    [{ name: 'public.papers', users: nobody }],
+    { topicPartitions: 4 },
+  )
+  const feed = world.newFeed()
+  feed.start()
+  await feed.caughtUp()
+  for (let turn = 0; turn < 5; turn++) {
+    await world.sql.query('UPDATE papers SET id = id + 1000')
+    await world.sql.query(`UPDATE papers SET title = 'turn ' || $1 WHERE id % 3 = 0`, [turn])
+  }
+  expect(await world.differences(feed)).toEqual([])
+  const [row] = await world.rows(
+    'SELECT uniqExact(partition) AS partitions FROM cdc.events WHERE partition >= 0',
+  )
+  expect(Number(row!.partitions)).toBe(4)
+  await world.close()
+}, 120_000)
+
+/** What `pgbench --initialize` can be told about the shape of its tables (partitions by range are as those by hash). */
+const pgbenchShapes = {
+  'foreign keys': ['--foreign-keys'],
+  'partitions by hash': ['--partitions=3', '--partition-method=hash'],
+}
+
+test.each(Object.entries(pgbenchShapes))(
+  'the tables that pgbench makes with %s are added under its load, one after the other, and verified',
+  async (_, shape) => {
+    const world = await createKafkaWorld('CREATE TABLE carried (id integer PRIMARY KEY)', [
+      { name: 'public.carried', users: nobody },
+    ])
+    const feed = world.newFeed()
+    feed.start()
+    await feed.caughtUp()
+    const pgbench = (...args: string[]) => promisify(execFile)('pgbench', [...args, world.url])
+    await pgbench('--initialize', '--scale=1', '--quiet', ...shape)
+    let isLoading = true
+    const load = (async () => {
+      while (isLoading) await pgbench('--no-vacuum', '--client=4', '--time=2', '--rate=200')
+    })()
+    const cdc = (...argv: string[]) => runCli(world.settings, ...argv)
+    const tables = ['pgbench_accounts', 'pgbench_branches', 'pgbench_tellers']
+    try {
+      for (const name of tables) {
+        expect(await cdc('add', name)).toMatchObject({ code: 0, stdout: `public.${name} is carried\n` })
+        expect(await cdc('verify', name)).toMatchObject({ code: 0 })
+      }
+      // It has no key.
+      expect(await cdc('add', 'pgbench_history')).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('TENDON-CDC-008'),
+      })
+    } finally {
+      isLoading = false
+      await load
+    }
+    for (const name of tables) expect(await cdc('verify', name)).toMatchObject({ code: 0 })
+    await feed.stop()
+    await world.close()
+  },
+  240_000,
+)

@@ -1,4 +1,0 @@
-import { createKafkaWorld } from './kafka-world.fixture.ts'
-import { testSchemaChanges } from './schema-changes.suite.ts'
-
-testSchemaChanges(createKafkaWorld)

@@ -1,0 +1,264 @@
+import type { TendonError } from '@tendon/platform/errors.ts'
+import type { ClientBase } from 'pg'
+import { z } from 'zod'
+import { cdcErrors } from '../errors.ts'
+import type { RegistryEntry } from '../registry.ts'
+
+/** What a type comes down to once domains are taken off. */
+export type BaseType = {
+  /** Name in pg_catalog, as in `int4` or `timestamptz`; `other` for enums, composites, extensions' types. */
+  name: string
+  /** What an array holds. */
+  element?: BaseType | undefined
+}
+
+export type SourceColumn = {
+  name: string
+  /** attnum: a column that was dropped and made again has another. */
+  number: number
+  /** As in pgoutput's Relation message. */
+  typeOid: number
+  type: BaseType
+  notNull: boolean
+}
+
+/** A table as the source's own catalog describes it. */
+export type SourceTable = {
+  entry: RegistryEntry
+  /** `schema.table`, as in `cdc.events` */
+  qualifiedName: string
+  /** pg_class.oid: a table that was dropped and made again has another. */
+  oid: number
+  schema: string
+  name: string
+  isPartitioned: boolean
+  /** Names of the key columns in key order. */
+  key: string[]
+  /** In the table's order, without generated and omitted ones. */
+  columns: SourceColumn[]
+  /** Names of the columns that are not carried: generated, or left out by the registry. */
+  omitted: string[]
+  /** What an UPDATE or a DELETE carries of the row before: its key, all of it, or the columns of another index. */
+  replicaIdentity: 'default' | 'full' | 'index'
+  /** Domains among the types of the columns and their elements, with the name of the type below. */
+  domains: [name: string, base: string][]
+}
+
+const tableRow = z.object({
+  qualified_name: z.string(),
+  oid: z.coerce.number().nullable(),
+  kind: z.string().nullable(),
+  schema: z.string(),
+  name: z.string(),
+  replica_identity: z.string().nullable(),
+  key_deferrable: z.boolean(),
+  key: z.array(z.string()),
+})
+
+// The key is what a DELETE carries: the primary key, or the index of REPLICA IDENTITY USING INDEX. pgoutput's own
+// key flags do not do: under REPLICA IDENTITY FULL every column has one.
+const tablesSql = `
+SELECT
+  wanted.schema || '.' || wanted.name AS qualified_name, c.oid, c.relkind AS kind, wanted.schema, wanted.name,
+  c.relreplident AS replica_identity,
+  EXISTS (
+    SELECT FROM pg_index i
+    WHERE i.indrelid = c.oid AND i.indisprimary AND NOT i.indimmediate AND c.relreplident <> 'i'
+  ) AS key_deferrable,
+  ARRAY(
+    SELECT a.attname::text
+    FROM pg_index i
+    CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+    WHERE i.indrelid = c.oid AND k.place <= i.indnkeyatts
+      AND CASE WHEN c.relreplident = 'i' THEN i.indisreplident ELSE i.indisprimary END
+    ORDER BY k.place
+  ) AS key
+FROM unnest($1::text[], $2::text[]) AS wanted (schema, name)
+LEFT JOIN pg_namespace n ON n.nspname = wanted.schema
+LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name AND c.relkind IN ('r', 'p')`
+
+const columnRow = z.object({
+  table_oid: z.coerce.number(),
+  name: z.string(),
+  number: z.int(),
+  type_oid: z.coerce.number(),
+  not_null: z.boolean(),
+  is_generated: z.boolean(),
+})
+
+/** Since PostgreSQL 18 a NOT NULL may be NOT VALID: rows of before it may still be NULL there. */
+const columnsSql = `
+SELECT attrelid AS table_oid, attname AS name, attnum AS number, atttypid AS type_oid,
+  attnotnull AND NOT EXISTS (
+    SELECT FROM pg_constraint
+    WHERE conrelid = attrelid AND contype = 'n' AND NOT convalidated AND conkey = ARRAY[attnum]
+  ) AS not_null,
+  attgenerated <> '' AS is_generated
+FROM pg_attribute
+WHERE attrelid = ANY ($1::oid[]) AND attnum > 0 AND NOT attisdropped
+ORDER BY attrelid, attnum`
+
+const typeRow = z.object({
+  oid: z.coerce.number(),
+  name: z.string(),
+  built_in: z.boolean(),
+  domain_of: z.coerce.number(),
+  element: z.coerce.number().nullable(),
+})
+
+const typesSql = `
+WITH RECURSIVE used (oid) AS (
+  SELECT unnest($1::oid[])
+  UNION
+  SELECT next.oid
+  FROM used
+  JOIN pg_type t ON t.oid = used.oid
+  LEFT JOIN pg_type e ON e.typarray = t.oid
+  CROSS JOIN LATERAL (VALUES (t.typbasetype), (e.oid)) AS next (oid)
+  WHERE next.oid <> 0
+)
+SELECT
+  t.oid, t.typname AS name, t.typnamespace = 'pg_catalog'::regnamespace AS built_in, t.typbasetype AS domain_of,
+  (SELECT e.oid FROM pg_type e WHERE e.typarray = t.oid) AS element
+FROM used JOIN pg_type t ON t.oid = used.oid`
+
+/**
+ * Reads the tables of the registry from the catalog.
+ * @throws TENDON-CDC-007 for a table that is not there, -008 for one without a key, -020 for one whose key is deferrable
+ */
+export async function readSourceTables(
+  client: ClientBase,
+  entries: readonly RegistryEntry[],
+): Promise<SourceTable[]> {
+  const { tables, problems } = await lookUpTables(client, entries)
+  if (problems[0]) throw problems[0]
+  return tables
+}
+
+/** The same, with what is wrong beside those of which nothing is: they can be carried all the same. */
+export async function lookUpTables(
+  client: ClientBase,
+  entries: readonly RegistryEntry[],
+): Promise<{ tables: SourceTable[]; problems: TendonError[] }> {
+  const names = entries.map((entry) => splitTableName(entry.name))
+  const tables = await rowsOf(client, tableRow, tablesSql, [
+    names.map(({ schema }) => schema),
+    names.map(({ name }) => name),
+  ])
+  const columns = await rowsOf(client, columnRow, columnsSql, [tables.flatMap(({ oid }) => oid ?? [])])
+  const types = await readTypes(
+    client,
+    columns.map((column) => column.type_oid),
+  )
+  const problems: TendonError[] = []
+  const found = entries.flatMap((entry): SourceTable | never[] => {
+    const table = tables.find((row) => row.qualified_name === qualified(entry.name))
+    if (!table?.oid) {
+      problems.push(cdcErrors.tableMissing(`There is no table ${entry.name}.`))
+      return []
+    }
+    if (table.key.length === 0 || table.replica_identity === 'n') {
+      problems.push(cdcErrors.tableWithoutKey(`${entry.name} has no key to tell its rows apart by.`))
+      return []
+    }
+    if (table.key_deferrable) {
+      problems.push(cdcErrors.keyDeferrable(`The primary key of ${entry.name} is DEFERRABLE.`))
+      return []
+    }
+    const own = columns.filter((column) => column.table_oid === table.oid)
+    // Generated columns are left out: pgoutput does not carry them before PostgreSQL 18, and virtual ones never.
+    const isKept = (column: (typeof own)[number]) =>
+      !column.is_generated && !entry.omitColumns?.includes(column.name)
+    const kept = own.filter(isKept)
+    return {
+      entry,
+      qualifiedName: table.qualified_name,
+      oid: table.oid,
+      isPartitioned: table.kind === 'p',
+      schema: table.schema,
+      name: table.name,
+      key: table.key,
+      columns: kept.map((column) => ({
+        name: column.name,
+        number: column.number,
+        typeOid: column.type_oid,
+        type: types.baseOf(column.type_oid),
+        notNull: column.not_null,
+      })),
+      omitted: own.filter((column) => !isKept(column)).map(({ name }) => name),
+      replicaIdentity: replicaIdentities[table.replica_identity ?? 'd'] ?? 'default',
+      domains: types.domainsOf(kept.map((column) => column.type_oid)),
+    }
+  })
+  return { tables: found, problems }
+}
+
+const qualified = (name: string) => (name.includes('.') ? name : `public.${name}`)
+
+/** The schema ends at the first dot; a name without one is in `public`. */
+function splitTableName(qualifiedName: string): { schema: string; name: string } {
+  const dot = qualifiedName.indexOf('.')
+  return dot < 0
+    ? { schema: 'public', name: qualifiedName }
+    : { schema: qualifiedName.slice(0, dot), name: qualifiedName.slice(dot + 1) }
+}
+
+const replicaIdentities: Record<string, SourceTable['replicaIdentity']> = {
+  d: 'default',
+  f: 'full',
+  i: 'index',
+}
+
+type Types = {
+  baseOf(oid: number): BaseType
+  domainsOf(oids: number[]): [name: string, base: string][]
+}
+
+async function readTypes(client: ClientBase, oids: number[]): Promise<Types> {
+  const rows = new Map((await rowsOf(client, typeRow, typesSql, [oids])).map((row) => [row.oid, row]))
+  const withoutDomain = (oid: number): z.infer<typeof typeRow> => {
+    const row = rows.get(oid)!
+    return row.domain_of === 0 ? row : withoutDomain(row.domain_of)
+  }
+  const baseOf = (oid: number): BaseType => {
+    const row = withoutDomain(oid)
+    if (row.element !== null) return { name: 'array', element: baseOf(row.element) }
+    return { name: row.built_in ? row.name : 'other' }
+  }
+  const domainsOf = (of: number[]): [string, string][] =>
+    of.flatMap((oid): [string, string][] => {
+      const row = rows.get(oid)!
+      const base = withoutDomain(oid)
+      const own: [string, string][] = row.domain_of === 0 ? [] : [[row.name, base.name]]
+      return base.element === null ? own : [...own, ...domainsOf([base.element])]
+    })
+  return { baseOf, domainsOf }
+}
+
+/** Last statement of each connection that several parts of a session use; pg itself will queue no more (from 9.0 on). */
+const lastStatements = new WeakMap<ClientBase, Promise<unknown>>()
+
+/** The rows of a statement, checked. Statements of one connection wait for each other. */
+export async function rowsOf<Row extends z.ZodType>(
+  client: ClientBase,
+  row: Row,
+  sql: string,
+  values: unknown[] = [],
+): Promise<z.infer<Row>[]> {
+  const before = lastStatements.get(client)
+  const statement = (async () => {
+    await before?.catch(() => {})
+    return client.query(sql, values)
+  })()
+  lastStatements.set(client, statement)
+  const result = await statement
+  return z.array(row).parse(result.rows)
+}
+
+/** How many rows a table has, as the planner believes: -1 when it was never analyzed. */
+export async function estimateRows(client: ClientBase, oid: number): Promise<number> {
+  const row = z.object({ rows: z.coerce.number() })
+  const [estimate] = await rowsOf(client, row, 'SELECT reltuples AS rows FROM pg_class WHERE oid = $1', [oid])
+  return estimate!.rows
+}

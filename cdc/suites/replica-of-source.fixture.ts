@@ -1,0 +1,201 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type ChdbServer, startChdbServer } from '@tendon/chdb-server/start-chdb-server.ts'
+import { createLog } from '@tendon/platform/log.ts'
+import { createMetrics } from '@tendon/platform/metrics.ts'
+import { startTestPostgres, type TestPostgres } from '@tendon/sources/test-database.fixture.ts'
+import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
+import { applyMigrations } from '@tendon/warehouse/migrate.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
+import pg from 'pg'
+import { z } from 'zod'
+import { deriveReplica, type ReplicaTable } from '../derive/derive-table.ts'
+import type { CdcFeed } from '../feed-supervisor.ts'
+import type { RegistryEntry } from '../registry.ts'
+import { formatLsn } from '../source/lsn.ts'
+import { connectSource } from '../source/postgres-connection.ts'
+import { readSourceTables } from '../source/source-catalog.ts'
+import type { Invalidate } from '../telling/invalidate.ts'
+import type { ComparisonParts } from '../verify/comparison-point.ts'
+import { verifyTable } from '../verify/verify.ts'
+import type { Difference } from '../verify/verify-differences.ts'
+import { createCdcFeed } from '../wal/cdc-feed.ts'
+
+/** A PostgreSQL and a ClickHouse for one test file. */
+export type Servers = {
+  postgres: TestPostgres
+  clickHouse: ChdbServer
+  remove(): Promise<void>
+}
+
+export async function startServers(): Promise<Servers> {
+  const folder = await mkdtemp(join(tmpdir(), 'tendon-cdc-'))
+  const [postgres, clickHouse] = await Promise.all([
+    startTestPostgres({ wal_level: 'logical', max_replication_slots: '30', max_wal_senders: '30' }),
+    startChdbServer({ dataPath: join(folder, 'clickhouse') }),
+  ])
+  return {
+    postgres,
+    clickHouse,
+    async remove() {
+      await Promise.all([postgres.remove(), clickHouse.stop()])
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** A database of its own with tables, a feed over it, and a warehouse that is emptied first. */
+export type World = {
+  url: string
+  slotName: string
+  publicationName: string
+  readonly sql: pg.Client
+  warehouse: Warehouse
+  entries: RegistryEntry[]
+  /** Users invalidated so far, one list a call. */
+  invalidated: string[][]
+  /** What compares the source with the log, once this feed has caught up. */
+  comparison(feed: CdcFeed): ComparisonParts
+  /** One of the tables as it is now. */
+  replica(name: string): Promise<ReplicaTable>
+  /** Makes a feed that is not started; `over` replaces parts of it. */
+  newFeed(over?: { warehouse?: Warehouse; invalidate?: Invalidate; entries?: RegistryEntry[] }): CdcFeed
+  /** All differences between the tables and their replicas, once the feed has caught up. */
+  differences(feed: CdcFeed, entries?: RegistryEntry[]): Promise<Difference[]>
+  rows(sql: string): Promise<Record<string, unknown>[]>
+  /** Makes `sql` anew, after the server was away. */
+  reconnect(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Makes a world over one of the feeds. */
+export type CreateWorld = (ddl: string, entries: RegistryEntry[]) => Promise<World>
+
+let slots = 0
+/** A name that no other world of this machine has, fit for a slot and for topics. */
+export const newSlotName = () => `test_${process.pid}_${++slots}`
+
+export type WorldOptions = {
+  url: string
+  slotName: string
+  warehouse: Warehouse
+  ddl: string
+  entries: RegistryEntry[]
+  makeFeed(parts: Parameters<typeof createCdcFeed>[0]): CdcFeed
+  /** After the feeds have stopped. */
+  close?: () => Promise<void>
+}
+
+export async function createWorld(
+  { postgres, clickHouse }: Servers,
+  ddl: string,
+  entries: RegistryEntry[],
+): Promise<World> {
+  const url = await postgres.freshDatabase()
+  const warehouse = createWarehouse(clickHouse)
+  await emptyWarehouse(warehouse)
+  return worldOver({ url, slotName: newSlotName(), warehouse, ddl, entries, makeFeed: createCdcFeed })
+}
+
+export async function worldOver(options: WorldOptions): Promise<World> {
+  const { url, slotName, warehouse, ddl, entries, makeFeed } = options
+  let sql = await connectSource(url)
+  await sql.query(ddl)
+  const log = createLog({ service: 'cdc', level: process.env.CDC_TEST_LOG === '1' ? 'debug' : 'fatal' })
+  const invalidated: string[][] = []
+  const feeds: CdcFeed[] = []
+  const publicationName = 'test_publication'
+  const comparison = (feed: CdcFeed): ComparisonParts => ({
+    warehouse,
+    connect: () => connectSource(url),
+    feed: slotName,
+    caughtUp: (lsn) => feed.caughtUp(formatLsn(lsn)),
+  })
+  return {
+    url,
+    slotName,
+    publicationName,
+    get sql() {
+      return sql
+    },
+    async reconnect() {
+      await sql.end().catch(() => {})
+      sql = await connectSource(url)
+    },
+    warehouse,
+    entries,
+    invalidated,
+    comparison,
+    async replica(name) {
+      const [table] = await readSourceTables(
+        sql,
+        entries.filter((entry) => entry.name === name),
+      )
+      return deriveReplica(table!)
+    },
+    newFeed(over = {}) {
+      const feed = makeFeed({
+        config: { crmDatabaseUrl: url, slotName, publicationName },
+        warehouse: over.warehouse ?? warehouse,
+        invalidate:
+          over.invalidate ??
+          (async (users) => {
+            invalidated.push(users)
+          }),
+        log,
+        metrics: createMetrics('cdc'),
+        entries: over.entries ?? entries,
+      })
+      feeds.push(feed)
+      return feed
+    },
+    async differences(feed, checked = entries) {
+      await feed.caughtUp()
+      const tables = await readSourceTables(sql, checked)
+      const found: Difference[] = []
+      for (const table of tables) {
+        const verdict = await verifyTable({ ...comparison(feed), replica: deriveReplica(table) })
+        found.push(...verdict.differences)
+      }
+      return found
+    },
+    rows: (query) =>
+      warehouse.query(
+        defineQuery({
+          name: 'test',
+          sql: query,
+          params: z.object({}),
+          row: z.record(z.string(), z.unknown()),
+        }),
+        {},
+      ),
+    async close() {
+      await Promise.all(feeds.map((feed) => feed.stop()))
+      await options.close?.()
+      await sql.end()
+      await warehouse.close()
+    },
+  }
+}
+
+async function emptyWarehouse(warehouse: Warehouse): Promise<void> {
+  for (const database of ['cdc', 'crm', 'reports', 'warehouse']) {
+    await warehouse.command(`DROP DATABASE IF EXISTS ${database} SYNC`)
+  }
+  await applyMigrations(warehouse)
+}
+
+/** Runs statements on a connection of their own. */
+export async function withConnection<Result>(
+  url: string,
+  run: (client: pg.Client) => Promise<Result>,
+): Promise<Result> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    return await run(client)
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,142 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { nobody } from '../derive/known-tables.ts'
+import type { CreateWorld, World } from './replica-of-source.fixture.ts'
+
+/** Counts the rows all the time. */
+function readOn(world: World): { stop(): Promise<{ lowest: number; reads: number }> } {
+  const counts: number[] = []
+  let isReading = true
+  const reading = (async () => {
+    while (isReading) {
+      const [row] = await world.rows('SELECT count() AS n FROM crm.items FINAL')
+      counts.push(Number(row!.n))
+      await delay(5)
+    }
+  })()
+  return {
+    async stop() {
+      isReading = false
+      await reading
+      return { lowest: Math.min(...counts), reads: counts.length }
+    },
+  }
+}
+
+/** What every feed must do when tables change their shape while it runs. */
+export function testSchemaChanges(createWorld: CreateWorld): void {
+  const entries = [{ name: 'public.items', users: nobody }]
+
+  /** Changes of a table's shape, each with changes of rows before and after it. */
+  const changes: Record<string, string> = {
+    'a column that may be NULL is added': 'ALTER TABLE items ADD COLUMN note text',
+    'a column with a default is added: rows of before have it too': `ALTER TABLE items ADD COLUMN grade integer NOT NULL DEFAULT 5`,
+    'a default that differs from row to row':
+      'ALTER TABLE items ADD COLUMN token uuid DEFAULT gen_random_uuid()',
+    'NOT NULL is taken off, and NULL comes': `ALTER TABLE items ALTER name DROP NOT NULL; UPDATE items SET name = NULL WHERE id = 1`,
+    'a type is changed, and with it every value':
+      'ALTER TABLE items ALTER amount TYPE text USING amount || $$!$$',
+    'a type is changed right after values that the new one cannot hold': `ALTER TABLE items ADD COLUMN note text;
+    UPDATE items SET note = $$::1$$ WHERE id = 3;
+    ALTER TABLE items ALTER note TYPE numeric USING 0`,
+    'a name is used again, with a default that its former type cannot have': `ALTER TABLE items ADD COLUMN span interval;
+    UPDATE items SET span = $$1 day$$ WHERE id = 3;
+    ALTER TABLE items DROP COLUMN span, ADD COLUMN span bigint DEFAULT 9007199254740993`,
+    'a column is dropped': 'ALTER TABLE items DROP COLUMN amount',
+    'a column is dropped and made again under its name': `ALTER TABLE items DROP COLUMN amount, ADD COLUMN amount integer;
+    UPDATE items SET amount = 3 WHERE id = 2`,
+    'a column is renamed': 'ALTER TABLE items RENAME COLUMN name TO title',
+    'the key becomes another': `ALTER TABLE items DROP CONSTRAINT items_pkey, ADD PRIMARY KEY (name)`,
+    'the key is widened':
+      'ALTER TABLE items ALTER id TYPE bigint; INSERT INTO items VALUES (9000000000, $$big$$, 1)',
+    'the publication is dropped, and rows change unpublished': `DROP PUBLICATION test_publication;
+    UPDATE items SET name = name || $$?$$`,
+    'the table is taken out of the publication': `ALTER PUBLICATION test_publication DROP TABLE items;
+    UPDATE items SET name = name || $$?$$`,
+    'the table is made anew': `DROP TABLE items; CREATE TABLE items (id integer PRIMARY KEY, name text NOT NULL, amount integer);
+    INSERT INTO items VALUES (1, $$anew$$, 1)`,
+  }
+
+  test('NOT NULL that is not valid yet lets NULLs of before it stand, and none of them is left out', async () => {
+    const world = await createWorld(
+      `CREATE TABLE items (id integer PRIMARY KEY, name text, note text);
+       INSERT INTO items SELECT n, nullif('n' || n % 3, 'n0'), NULL FROM generate_series(1, 20) n`,
+      entries,
+    )
+    const [{ version }] = (
+      await world.sql.query<{ version: number }>(
+        `SELECT current_setting('server_version_num')::integer AS version`,
+      )
+    ).rows as [{ version: number }]
+    const feed = world.newFeed()
+    // PostgreSQL before 18 has no such thing.
+    if (version >= 180_000) await world.sql.query('ALTER TABLE items ADD NOT NULL name NOT VALID')
+    feed.start()
+    expect(await world.differences(feed)).toEqual([])
+    // Nor are they noticed by an UPDATE: it would have to give the column a value.
+    await world.sql.query(`UPDATE items SET name = 'now', note = 'x' WHERE name IS NULL AND id < 10`)
+    expect(await world.differences(feed)).toEqual([])
+    await world.sql.query(`UPDATE items SET name = 'now' WHERE name IS NULL`)
+    if (version >= 180_000) await world.sql.query('ALTER TABLE items VALIDATE CONSTRAINT items_name_not_null')
+    await world.sql.query(`INSERT INTO items VALUES (21, 'after')`)
+    expect(await world.differences(feed)).toEqual([])
+    expect(await world.rows('SELECT reason FROM cdc.dead_letters')).toEqual([])
+    await world.close()
+  })
+
+  test('NULL in a column that is NOT NULL before and after is never passed over in silence', async () => {
+    const world = await createWorld(
+      'CREATE TABLE items (id integer PRIMARY KEY, name text NOT NULL); INSERT INTO items VALUES (1, $$one$$)',
+      entries,
+    )
+    const feed = world.newFeed()
+    feed.start()
+    await feed.caughtUp()
+    // No other transaction ever sees that the column takes NULLs.
+    await world.sql.query(`BEGIN;
+      ALTER TABLE items ALTER name DROP NOT NULL;
+      UPDATE items SET name = NULL;
+      INSERT INTO items VALUES (2, NULL);
+      UPDATE items SET name = 'back';
+      ALTER TABLE items ALTER name SET NOT NULL;
+      COMMIT`)
+    expect(await world.differences(feed)).toEqual([])
+    const letters = await world.rows('SELECT key, reason, message FROM cdc.dead_letters FINAL ORDER BY key')
+    expect(letters.map(({ key }) => key)).toEqual(['{"id":1}', '{"id":2}'])
+    for (const { reason, message } of letters) {
+      expect(reason).toContain('NULL')
+      expect(JSON.parse(String(message))).toMatchObject({ name: null })
+    }
+    await world.close()
+  })
+
+  const touch = `UPDATE items SET id = id WHERE id % 2 = 1; INSERT INTO items SELECT max(id) + 1, $$after$$ FROM items`
+
+  test.each(Object.entries(changes))('while the feed streams: %s', async (_what, ddl) => {
+    const world = await createWorld(
+      `CREATE TABLE items (id integer PRIMARY KEY, name text NOT NULL, amount integer);
+     INSERT INTO items SELECT n, 'n' || n, n FROM generate_series(1, 20) n`,
+      entries,
+    )
+    const feed = world.newFeed()
+    feed.start()
+    await feed.caughtUp()
+    const reading = readOn(world)
+    await world.sql.query('UPDATE items SET amount = amount + 1')
+    await world.sql.query(ddl)
+    await world.sql.query(touch)
+    if (/PUBLICATION|anew/.test(ddl)) {
+      // Nothing in the stream tells of these before the next look at the catalog, which a restart brings forward.
+      await feed.stop()
+      const second = world.newFeed()
+      second.start()
+      expect(await world.differences(second)).toEqual([])
+    } else await expect.poll(() => world.differences(feed), { timeout: 15_000 }).toEqual([])
+    const { lowest, reads } = await reading.stop()
+    expect(reads).toBeGreaterThan(3)
+    // The replica is a whole table at each moment, the former one or the new one.
+    if (!/DROP TABLE/.test(ddl)) expect(lowest).toBeGreaterThanOrEqual(20)
+    expect(await world.rows('SELECT reason FROM cdc.dead_letters')).toEqual([])
+    await world.close()
+  })
+}

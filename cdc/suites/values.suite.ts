@@ -1,0 +1,86 @@
+import { expect, test } from 'vitest'
+import { nobody } from '../derive/known-tables.ts'
+import { everyTypeEntries, everyTypeTables, everyValue, insertEveryValue } from './every-type.fixture.ts'
+import type { CreateWorld } from './replica-of-source.fixture.ts'
+
+/** What every feed must do with the values of every type. */
+export function testValues(createWorld: CreateWorld): void {
+  test('every value of every type arrives as it is, read by a snapshot, inserted and updated', async () => {
+    const world = await createWorld(everyTypeTables, everyTypeEntries)
+    await insertEveryValue(world.sql, 0)
+    const feed = world.newFeed()
+    feed.start()
+    expect(await world.differences(feed)).toEqual([])
+
+    await insertEveryValue(world.sql, 1000)
+    expect(await world.differences(feed)).toEqual([])
+
+    for (const name of everyValue.names) {
+      // Each row takes the value of its neighbour.
+      const source = `FROM required other WHERE other.key = (t.key + 1) % 1000 % ${everyValue.rounds}`
+      await world.sql.query(`UPDATE everything t SET "${name}" = other."${name}" ${source}`)
+    }
+    expect(await world.differences(feed)).toEqual([])
+    expect(await world.rows('SELECT count() AS n FROM cdc.dead_letters')).toEqual([{ n: '0' }])
+
+    const [shape] = await world.rows(
+      `SELECT groupArray(name) AS names FROM system.columns WHERE table = 'everything'`,
+    )
+    expect(shape!.names).not.toContain('secret')
+    expect(shape!.names).not.toContain('doubled')
+    const [leak] = await world.rows(
+      `SELECT count() AS n FROM cdc.events WHERE table = 'public.everything' AND position(row, 'never leaves') > 0`,
+    )
+    expect(leak).toEqual({ n: '0' })
+    await world.close()
+  })
+
+  test('NULL stays NULL in a column with a default', async () => {
+    const columns = `a integer DEFAULT 5, b text DEFAULT 'x', c numeric DEFAULT 1.5, d boolean DEFAULT true, e text[] DEFAULT '{}'`
+    const world = await createWorld(
+      `CREATE TABLE items (id integer PRIMARY KEY, ${columns}); INSERT INTO items VALUES (1, NULL, NULL, NULL, NULL, NULL)`,
+      [{ name: 'public.items', users: nobody }],
+    )
+    const feed = world.newFeed()
+    feed.start()
+    await feed.caughtUp()
+    await world.sql.query(
+      'INSERT INTO items VALUES (2, NULL, NULL, NULL, NULL, NULL); INSERT INTO items VALUES (3)',
+    )
+    await world.sql.query('UPDATE items SET a = NULL, b = NULL, c = NULL, d = NULL, e = NULL WHERE id = 3')
+    expect(await world.differences(feed)).toEqual([])
+    const [nulls] = await world.rows(
+      'SELECT count() AS n FROM crm.items FINAL WHERE a IS NULL AND b IS NULL AND c IS NULL AND d IS NULL',
+    )
+    expect(nulls).toEqual({ n: '3' })
+    await world.close()
+  })
+
+  test('a value that does not fit the narrower type asked for is a dead letter, kept whole, and the feed goes on', async () => {
+    const world = await createWorld(
+      'CREATE TABLE prices (id integer PRIMARY KEY, price numeric NOT NULL, tags text[] NOT NULL)',
+      [
+        {
+          name: 'public.prices',
+          types: { price: 'Decimal(10, 2)', tags: 'Array(String)' },
+          users: nobody,
+        },
+      ],
+    )
+    const feed = world.newFeed()
+    feed.start()
+    await feed.caughtUp()
+    await world.sql.query(
+      `INSERT INTO prices VALUES (1, 'NaN', '{}'), (2, 1.005, '{}'), (3, 1.5, '{NULL}'), (4, 1.5, '{{a}}'), (5, 1.50, '{a,b}')`,
+    )
+    await world.sql.query(`DELETE FROM prices WHERE id = 1`)
+    await feed.caughtUp()
+    expect(await world.rows('SELECT id, price, tags FROM crm.prices FINAL')).toEqual([
+      { id: 5, price: 1.5, tags: ['a', 'b'] },
+    ])
+    const letters = await world.rows('SELECT key, encoding, message FROM cdc.dead_letters FINAL ORDER BY key')
+    expect(letters.map(({ key }) => key)).toEqual([1, 2, 3, 4].map((id) => `{"id":${id}}`))
+    expect(JSON.parse(String(letters[1]!.message))).toMatchObject({ id: 2, price: '1.005', __op: 'c' })
+    await world.close()
+  })
+}

@@ -1,0 +1,28 @@
+import { clickHouseErrorCode, type Warehouse } from '@tendon/warehouse/client.ts'
+import { createReplicaSql, type ReplicaTable, replicaTableName } from '../derive/derive-table.ts'
+import { cdcErrors } from '../errors.ts'
+import { readShape } from '../whole-tables/shadow.ts'
+import { findConcernedUsers } from './concerned-users.ts'
+
+/**
+ * Asks ClickHouse for the users of no change at all, before a feed depends on the answer. The replica, which the SELECT may
+ * read, is made for that long where there is none; call it with the apply lock.
+ * @throws TENDON-CDC-024 when ClickHouse does not take the SELECT
+ */
+export async function refuseBadUsers(warehouse: Warehouse, replica: ReplicaTable): Promise<void> {
+  const isNew = (await readShape(warehouse, replica)) === undefined
+  if (isNew) await warehouse.command(createReplicaSql(replica))
+  try {
+    const { entry } = replica.source
+    await findConcernedUsers(warehouse, [{ entry, keys: new Set(), hasMoreInLog: false }], {
+      from: 0n,
+      to: 0n,
+    })
+  } catch (err) {
+    if (!(err instanceof Error) || clickHouseErrorCode(err) === undefined) throw err
+    const [reason] = String((err.cause as Error).message).split('\n')
+    throw cdcErrors.usersRefused(reason!, { cause: err })
+  } finally {
+    if (isNew) await warehouse.command(`DROP TABLE ${replicaTableName(replica)} SYNC`)
+  }
+}

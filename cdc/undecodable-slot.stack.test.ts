@@ -1,4 +1,0 @@
-import { createKafkaWorld } from './kafka-world.fixture.ts'
-import { testUndecodableSlot } from './undecodable-slot.suite.ts'
-
-testUndecodableSlot(createKafkaWorld)

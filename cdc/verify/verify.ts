@@ -1,0 +1,182 @@
+import { z } from 'zod'
+import type { ReplicaTable } from '../derive/derive-table.ts'
+import { pgTableName } from '../derive/sql-names.ts'
+import { formatLsn } from '../source/lsn.ts'
+import { rowsOf } from '../source/source-catalog.ts'
+import { atComparisonPoint, type ComparisonParts, type ComparisonPoint } from './comparison-point.ts'
+import { repairRows } from './repair.ts'
+import { addChecksums, type Checksums, equalChecksums, readChecksums } from './verify-checksums.ts'
+import {
+  type Difference,
+  differencesOf,
+  differingKeys,
+  isOneOfAtReplica,
+  isOneOfAtSource,
+  readRows,
+} from './verify-differences.ts'
+import { type Compared, comparedColumns, replicaSide, type Side, sourceSide } from './verify-sides.ts'
+
+export type ColumnVerdict = { column: string; equal: boolean; checksum: string }
+
+export type TableVerdict = {
+  table: string
+  /** Where the source was compared, `16/B374D848`: everything committed before, and nothing after. */
+  position: string
+  rows: number
+  replica_rows: number
+  /** Of each column, at that position; the key's columns stand first, as one. */
+  columns: ColumnVerdict[]
+  /** Keys whose rows differ; no more than asked for are looked for, unless they are repaired. */
+  differing_keys: number
+  has_more: boolean
+  /** What differs, of the keys asked for. */
+  differences: Difference[]
+  repaired_keys: number
+}
+
+export type VerifyOptions = ComparisonParts & {
+  replica: ReplicaTable
+  /** How many keys are named. */
+  limit?: number
+  /** Whether differing rows are written into the log as the source has them. */
+  repair?: boolean
+  /** Called with keys as in the log, once their rows are written. */
+  onRepaired?: (keys: string[]) => Promise<void>
+  /** Called with the part of the source that is read, from 0 to 1. */
+  onProgress?: (part: number) => void
+}
+
+const defaultLimit = 1000
+const keysAtOnce = 1000
+
+/**
+ * Rows may be taken for different that are not, when the log does not hold enough of a row that changes in this very
+ * moment. A wrong row is wrong at every position.
+ */
+const positionsAsked = 3
+
+/**
+ * Compares a replica with its source at one position, while both go on changing: row counts, and a checksum of each
+ * column, which each database computes of its own values. Only where these differ are keys read, and of the keys
+ * that differ the values.
+ */
+export async function verifyTable(options: VerifyOptions): Promise<TableVerdict> {
+  const { replica, repair = false, limit = defaultLimit } = options
+  const compared = comparedColumns(replica)
+  return atComparisonPoint(options, replica, async (point) => {
+    const source = sourceSide(point.snapshot.client, replica, compared)
+    const [left, visibility] = await Promise.all([
+      readSource(point, source, replica, options.onProgress),
+      point.visibility,
+    ])
+    const target = replicaSide(options.warehouse, replica, compared, visibility)
+    const right = await readChecksums(target)
+    const verdict: TableVerdict = {
+      table: replica.source.qualifiedName,
+      position: formatLsn(point.snapshot.lsnBefore),
+      rows: Number(left.rows),
+      replica_rows: Number(right.rows),
+      columns: columnVerdicts(compared, left, right),
+      differing_keys: 0,
+      has_more: false,
+      differences: [],
+      repaired_keys: 0,
+    }
+    if (equalChecksums(left, right)) return verdict
+    const most = left.rows > right.rows ? left.rows : right.rows
+    for await (const keys of differingKeys(source, target, most)) {
+      for (let from = 0; from < keys.length; from += keysAtOnce) {
+        await lookInto(options, compared, keys.slice(from, from + keysAtOnce), verdict)
+        verdict.has_more = !repair && verdict.differing_keys >= limit
+        if (verdict.has_more) return verdict
+      }
+    }
+    // What was taken for different a moment ago was being changed.
+    if (verdict.differing_keys === 0) {
+      verdict.columns = verdict.columns.map((column) => ({ ...column, equal: true }))
+      verdict.replica_rows = verdict.rows
+    }
+    return verdict
+  })
+}
+
+/** Compares the rows of some keys at later positions, and adds those that still differ to the verdict. */
+async function lookInto(
+  options: VerifyOptions,
+  compared: Compared,
+  suspects: string[][],
+  verdict: TableVerdict,
+): Promise<void> {
+  const { replica, limit = defaultLimit } = options
+  let keys = suspects
+  for (let turn = 1; turn <= positionsAsked && keys.length > 0; turn++) {
+    keys = await atComparisonPoint(options, replica, async (point) => {
+      const visibility = await point.visibility
+      const [source, target] = await Promise.all([
+        readRows(sourceSide(point.snapshot.client, replica, compared), isOneOfAtSource(compared, keys)),
+        readRows(
+          replicaSide(options.warehouse, replica, compared, visibility),
+          isOneOfAtReplica(compared, keys),
+        ),
+      ])
+      const differing = keys.filter((key) => differencesOf(compared, [key], source, target).length > 0)
+      if (turn < positionsAsked || differing.length === 0) return differing
+      const shown = differing.slice(0, Math.max(0, limit - verdict.differing_keys))
+      verdict.differences.push(...differencesOf(compared, shown, source, target))
+      verdict.differing_keys += differing.length
+      if (options.repair) {
+        const keysInLog = await repairRows({
+          ...options,
+          compared,
+          snapshot: point.snapshot,
+          visibility,
+          keys: differing,
+        })
+        await options.onRepaired?.(keysInLog)
+        verdict.repaired_keys += differing.length
+      }
+      return differing
+    })
+  }
+}
+
+function columnVerdicts({ key, columns }: Compared, left: Checksums, right: Checksums): ColumnVerdict[] {
+  const names = [key.map(({ name }) => name).join(', '), ...columns.map(({ name }) => name)]
+  return names.map((column, place) => ({
+    column,
+    equal: left.sums[place] === right.sums[place],
+    checksum: left.sums[place]!.toString(),
+  }))
+}
+
+const sizeRow = z.object({ pages: z.coerce.number() })
+/** 64 MiB at a time: one statement would say nothing of how far it is. */
+const pagesAtOnce = 8192
+
+async function readSource(
+  { snapshot }: ComparisonPoint,
+  side: Side,
+  { source }: ReplicaTable,
+  onProgress: (part: number) => void = () => {},
+): Promise<Checksums> {
+  const [size] = await rowsOf(
+    snapshot.client,
+    sizeRow,
+    `SELECT pg_relation_size($1::regclass) / current_setting('block_size')::bigint AS pages`,
+    [pgTableName(source)],
+  )
+  let sum: Checksums | undefined
+  for (let from = 0; ; from += pagesAtOnce) {
+    const isLast = source.isPartitioned || from + pagesAtOnce >= size!.pages
+    const end = isLast ? '' : ` AND ctid < '(${from + pagesAtOnce},0)'`
+    const where = source.isPartitioned ? '' : `WHERE ctid >= '(${from},0)'${end}`
+    const part = await readChecksums(side, where)
+    sum = sum ? addChecksums(sum, part) : part
+    if (isLast) return sum
+    onProgress((from + pagesAtOnce) / size!.pages)
+  }
+}
+
+/** Whether all of them were equal, or are now. */
+export const isEqual = (verdicts: readonly TableVerdict[]) =>
+  verdicts.every(({ differing_keys }) => differing_keys === 0)
