@@ -39,7 +39,7 @@ function takeDataOption(argv: string[]): { data: string | undefined; args: strin
 }
 
 function run(command: string[], env: NodeJS.ProcessEnv): void {
-  const child = spawn(process.execPath, command, { env, stdio: 'inherit' })
+  const child = spawn(process.execPath, [...process.execArgv, ...command], { env, stdio: 'inherit' })
   // Ctrl-C reaches the script by itself, and how it ends is the script's to say.
   process.on('SIGINT', () => {})
   process.on('SIGTERM', () => child.kill('SIGTERM'))

@@ -3,7 +3,10 @@ import { Kafka, logLevel } from 'kafkajs'
 
 const retry = { initialRetryTime: 100, maxRetryTime: 5_000, retries: 5 }
 
-/** Kafka's client; what it has to say goes into our log, its complaints as warnings. */
+/**
+ * Kafka's client; what it has to say goes into our log. It sets timeouts below zero (kafkajs 2.2.4, requestQueue), of which
+ * Node 24 warns once: package.json starts its processes without that warning.
+ */
 export function createKafkaClient(brokers: string[], log: Log): Kafka {
   return new Kafka({
     clientId: 'tendon-cdc',
