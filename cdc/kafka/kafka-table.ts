@@ -81,10 +81,10 @@ async function dropOtherTable(warehouse: Warehouse, definition: string): Promise
   await warehouse.command('DROP NAMED COLLECTION IF EXISTS tendon_kafka')
 }
 
-/** Until the table is applied again. */
+/** Until the table is applied again. The view goes last: what is read without it goes nowhere, and is committed as read. */
 export async function stopReading(warehouse: Warehouse): Promise<void> {
-  await warehouse.command('DROP VIEW IF EXISTS cdc.kafka_messages SYNC')
   await warehouse.command('DROP TABLE IF EXISTS cdc.kafka SYNC')
+  await warehouse.command('DROP VIEW IF EXISTS cdc.kafka_messages SYNC')
 }
 
 /** Whether ClickHouse reads, with whatever definition. */
