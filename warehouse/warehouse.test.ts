@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { startChdbServer } from '@tendon/chdb-server/start-chdb-server.ts'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { clickHouseErrorCode, createWarehouse } from './client.ts'
 import { applyMigrations } from './migrate.ts'
@@ -99,6 +99,31 @@ describe('migrations', () => {
     await applyMigrations(warehouse)
     await warehouse.command('TRUNCATE TABLE warehouse.migrations')
     expect(await applyMigrations(warehouse)).toHaveLength((await readMigrations()).length)
+  })
+
+  test('the log of a customer is found by its index in rows that were there before it, too', async () => {
+    const explain = defineQuery({
+      name: 'explain',
+      sql: `
+        EXPLAIN indexes = 1 SELECT key FROM cdc.events
+        WHERE table = 'test.old' AND simpleJSONExtractString(row, 'customer_id') = {customer:String}`,
+      params: z.object({ customer: z.string() }),
+      row: z.object({ explain: z.string() }),
+    })
+    await applyMigrations(warehouse)
+    await warehouse.command('ALTER TABLE cdc.events DROP INDEX customer')
+    await warehouse.command(`
+      INSERT INTO cdc.events (table, key, version, row, committed_at)
+      SELECT 'test.old', toString(number), number, concat('{"customer_id":"', toString(number), '"}'), now64(6)
+      FROM numbers(100000)`)
+    await warehouse.command('TRUNCATE TABLE warehouse.migrations')
+    await applyMigrations(warehouse)
+    // A mutation, which ClickHouse does by and by.
+    await vi.waitFor(async () => {
+      const plan = (await warehouse.query(explain, { customer: '77777' })).map((line) => line.explain.trim())
+      const granules = plan.slice(plan.indexOf('Name: customer')).find((line) => line.startsWith('Granules:'))
+      expect(granules).toMatch(/^Granules: [1-3]\/1\d$/)
+    }, 30_000)
   })
 
   test('every table and every column says what it is', async () => {

@@ -1,0 +1,1 @@
+ALTER TABLE cdc.events MATERIALIZE INDEX IF EXISTS customer;
