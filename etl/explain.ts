@@ -1,5 +1,11 @@
-import { openExtraction } from './extraction.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
+import type pg from 'pg'
+import { z } from 'zod'
+import { createChipMeasurer } from './chip-measurer.ts'
+import { type Extraction, openExtraction } from './extraction.ts'
 import { instantText, parseDay } from './instants.ts'
+import { indexOwnership, type Ownership } from './ownership.ts'
 import { wholeRows } from './packed-rows.ts'
 import { valuesOf } from './plan.ts'
 import { findLastSuccess } from './run-records.ts'
@@ -29,6 +35,9 @@ export type ExplainedDay = {
   /** The day where the user lives, as instants; half-open. */
   from: string
   to: string
+  /** The CRM says no longer that they had it then: what stands is taken back by the next run, or was by one. */
+  is_gone: boolean
+  taken_back_by_run: number | null
   /** What stands, and what the rows come to now; null when there is nothing. They differ when rows are new. */
   standing: Record<string, number | string | null> | null
   computed: Record<string, number | string | null> | null
@@ -44,12 +53,19 @@ const rowsSql = `
   WHERE chip_id = $1 AND recorded_at >= to_timestamp($2) AND recorded_at < to_timestamp($3)
   ORDER BY recorded_at, id`
 
-/** Which rows the numbers of a user's day come from: one entry for each prosthesis the user has, or had, then. */
+/** Who has, or had, a prosthesis on the day that is asked for. */
+type Owner = Ownership & { takenBackBy: number | undefined; isGone: boolean }
+
+/**
+ * Which rows the numbers of a user's day come from: one entry for each prosthesis the user has, or had, then. Also for
+ * those that the CRM gives to nobody or to somebody else by now, whose numbers are taken back.
+ */
 export async function explainDay(
   parts: RunParts,
   request: { userId: string; day: string },
 ): Promise<ExplainedDay[]> {
   const day = parseDay(request.day)
+  const userId = request.userId.toLowerCase()
   const connections = createConnections(parts.telemetry)
   try {
     const client = await connections.connect()
@@ -58,63 +74,118 @@ export async function explainDay(
       client,
       last: await findLastSuccess(parts.warehouse),
     })
-    const { crm, ownership, view, createMeasurer, zoneOf, defaultZone } = extraction
-    const owned = crm.prostheses.filter(
-      (row) =>
-        row.userId === request.userId.toLowerCase() &&
-        row.issuedDay <= day &&
-        (row.returnedDay ?? day + 1) > day,
-    )
+    const owned = extraction.crm.prostheses
+      .filter((row) => row.userId === userId && row.issuedDay <= day && (row.returnedDay ?? day + 1) > day)
+      .map((row) => ({ ...row, isGone: false, takenBackBy: undefined }))
+    const ids = new Set(owned.map(({ prosthesisId }) => prosthesisId))
+    const theirZone = extraction.crm.prostheses.find((row) => row.userId === userId)?.timeZone ?? ''
+    const former = (await readFormerOwners(parts.warehouse, userId, day))
+      .filter(({ prosthesisId }) => !ids.has(prosthesisId))
+      .map((row) => ({ ...row, timeZone: row.timeZone || theirZone }))
     const explained: ExplainedDay[] = []
-    for (const owner of owned) {
-      const zone = zoneOf(owner.timeZone) ?? defaultZone
-      const [fromUs, toUs] = [zone.startOf(day), zone.startOf(day + 1)]
-      const measurer = createMeasurer()
-      const bounds = {
-        firstDay: Number.NEGATIVE_INFINITY,
-        lastDay: Number.POSITIVE_INFINITY,
-        wants: (_: string, of: unknown, on: number) => of === owner && on === day,
-      }
-      const windows = { chipId: [owner.chipId], fromUs: [fromUs], toUs: [toUs] }
-      await view.rowsOfWindows(
-        windows,
-        (chipId, bytes) => void measurer.add(chipId, wholeRows(bytes), bounds),
-      )
-      const { userDays, quarantined } = measurer.take()
-      const scope = scopeOfParts(
-        {
-          userIds: new Set([owner.userId]),
-          daysOfProsthesis: new Map([[owner.prosthesisId, new Set([day])]]),
-          daysOfChip: new Map(),
-        },
-        { fromDay: day, toDay: day },
-      )
-      const standing = await readStandingStats(parts.warehouse, scope)
-      const reasons = new Map(quarantined.map(({ rowId, reason }) => [String(rowId), reason]))
-      const segments = ownership.segmentsOf(owner.chipId)
-      const { rows } = await client.query<Omit<ExplainedRow, 'use'>>(rowsSql, [
-        owner.chipId,
-        fromUs / 1e6,
-        toUs / 1e6,
-      ])
-      explained.push({
-        prosthesis_id: owner.prosthesisId,
-        chip_id: owner.chipId,
-        time_zone: zone.name,
-        from: instantText(fromUs),
-        to: instantText(toUs),
-        standing: standing.length > 0 ? valuesOf(standing, 0) : null,
-        computed: userDays.length > 0 ? valuesOf(userDays, 0) : null,
-        rows: rows.map((row) => {
-          const instantUs = Date.parse(row.recorded_at) * 1000
-          const segment = segments.find((one) => instantUs >= one.fromUs && instantUs < one.toUs)
-          const isTheirs = segment?.owner === owner
-          return { ...row, use: isTheirs ? (reasons.get(row.id) ?? 'counted') : 'somebody else had it' }
-        }),
-      })
+    for (const owner of [...owned, ...former]) {
+      explained.push(await explainOwner(parts.warehouse, client, extraction, owner, day))
     }
     return explained
   } finally {
     await connections.endAll()
   }
+}
+
+async function explainOwner(
+  warehouse: Warehouse,
+  client: pg.Client,
+  { crm, view, zoneOf, defaultZone, firmware }: Extraction,
+  owner: Owner,
+  day: number,
+): Promise<ExplainedDay> {
+  const { prosthesisId, userId, chipId, isGone, takenBackBy } = owner
+  const zone = zoneOf(owner.timeZone) ?? defaultZone
+  const [fromUs, toUs] = [zone.startOf(day), zone.startOf(day + 1)]
+  // Who is gone is asked for as if nobody else had it.
+  const ownership = indexOwnership(isGone ? [owner] : crm.prostheses, zoneOf, defaultZone)
+  const isTheirs = (of: Ownership | undefined) => of?.prosthesisId === prosthesisId
+  const measurer = createChipMeasurer(ownership, firmware.on)
+  const bounds = {
+    firstDay: Number.NEGATIVE_INFINITY,
+    lastDay: Number.POSITIVE_INFINITY,
+    wants: (_: string, of: Ownership | undefined, on: number) => isTheirs(of) && on === day,
+  }
+  const windows = { chipId: [chipId], fromUs: [fromUs], toUs: [toUs] }
+  await view.rowsOfWindows(windows, (chip, bytes) => void measurer.add(chip, wholeRows(bytes), bounds))
+  const { userDays, quarantined } = measurer.take()
+  const scope = scopeOfParts(
+    {
+      userIds: new Set([userId]),
+      daysOfProsthesis: new Map([[prosthesisId, new Set([day])]]),
+      daysOfChip: new Map(),
+    },
+    { fromDay: day, toDay: day },
+  )
+  const standing = await readStandingStats(warehouse, scope)
+  const reasons = new Map(quarantined.map(({ rowId, reason }) => [String(rowId), reason]))
+  const segments = ownership.segmentsOf(chipId)
+  const { rows } = await client.query<Omit<ExplainedRow, 'use'>>(rowsSql, [chipId, fromUs / 1e6, toUs / 1e6])
+  return {
+    prosthesis_id: prosthesisId,
+    chip_id: chipId,
+    time_zone: zone.name,
+    from: instantText(fromUs),
+    to: instantText(toUs),
+    is_gone: isGone,
+    taken_back_by_run: takenBackBy ?? null,
+    standing: standing.length > 0 ? valuesOf(standing, 0) : null,
+    computed: userDays.length > 0 ? valuesOf(userDays, 0) : null,
+    rows: rows.map((row) => {
+      const instantUs = Date.parse(row.recorded_at) * 1000
+      const segment = segments.find((one) => instantUs >= one.fromUs && instantUs < one.toUs)
+      const use = isTheirs(segment?.owner) ? (reasons.get(row.id) ?? 'counted') : 'somebody else had it'
+      return { ...row, use }
+    }),
+  }
+}
+
+/** What was written for a day, newest first, whether it stands or was taken back; and where they lived, as a run saw it. */
+const writtenOwners = defineQuery({
+  name: 'etl-written-owners',
+  sql: `
+    SELECT
+      prosthesis_id AS "prosthesisId",
+      stats.chip_id AS "chipId",
+      stats.model_id AS "modelId",
+      time_zone AS "timeZone",
+      toUInt32(stats._version) AS "runSeq",
+      toBool(stats._deleted) AS "isTakenBack"
+    FROM reports.user_prosthesis_stats AS stats
+    LEFT JOIN (
+      SELECT prosthesis_id, time_zone FROM reports.etl_ownership
+      WHERE user_id = {user_id:UUID}
+      ORDER BY _version DESC
+      LIMIT 1 BY prosthesis_id
+    ) AS ownership USING (prosthesis_id)
+    WHERE stats.user_id = {user_id:UUID} AND toUInt16(stats.day) = {day:UInt16}
+    ORDER BY stats._version DESC
+    LIMIT 1 BY prosthesis_id`,
+  params: z.object({ user_id: z.string(), day: z.int() }),
+  row: z.object({
+    prosthesisId: z.string(),
+    chipId: z.string(),
+    modelId: z.int(),
+    timeZone: z.string(),
+    runSeq: z.int(),
+    isTakenBack: z.boolean(),
+  }),
+})
+
+/** All for whom something was written for this day, as if they had had the prosthesis on this day alone. */
+async function readFormerOwners(warehouse: Warehouse, userId: string, day: number): Promise<Owner[]> {
+  const written = await warehouse.query(writtenOwners, { user_id: userId, day })
+  return written.map(({ runSeq, isTakenBack, ...row }) => ({
+    ...row,
+    userId,
+    issuedDay: day,
+    returnedDay: day + 1,
+    isGone: true,
+    takenBackBy: isTakenBack ? runSeq : undefined,
+  }))
 }

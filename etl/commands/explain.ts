@@ -36,6 +36,8 @@ function describe({
   time_zone,
   from,
   to,
+  is_gone,
+  taken_back_by_run,
   standing,
   computed,
   rows,
@@ -55,5 +57,7 @@ function describe({
     return `  ${row.use.padEnd(9)}  row ${row.id}  ${row.recorded_at}  ${row.signal}  ${values}\n`
   })
   const head = `prosthesis ${prosthesis_id}, chip ${chip_id}, ${from} to ${to} (${time_zone}), ${rows.length} rows\n`
-  return head + numbers.join('') + lines.join('')
+  const gone = taken_back_by_run ? `run ${taken_back_by_run} took it back` : 'the next run takes it back'
+  const why = is_gone ? `  the CRM no longer says that they had it then: ${gone}\n` : ''
+  return head + why + numbers.join('') + lines.join('')
 }
