@@ -21,7 +21,7 @@ export type SourceFacts = {
   prosthesesGone: number
   /** Whether any telemetry was recorded in the last `freshHours`. */
   hasFreshRows: boolean
-  /** Telemetry rows of the last complete days, the newest first. */
+  /** Telemetry rows of the last days that were complete when they were measured, the newest first. */
   rowsByDay: readonly number[]
 }
 
@@ -48,7 +48,7 @@ export const sourceChecks: readonly Check<SourceFacts>[] = [
   },
   {
     name: 'row_count_drift',
-    what: 'the last complete day has between half and twice as many rows as the median of the week before it',
+    what: 'the last day that is over wherever a patient lives has between half and twice as many rows as the median of the week before it',
     severity: 'warn',
     fault: ({ rowsByDay: [newest = 0, ...before] }) => {
       // Days without rows are those before there was telemetry at all, but for the newest.

@@ -26,7 +26,7 @@ export type QuarantinedRow = {
 }
 
 /** Telemetry that belongs to nobody, by chip. */
-export type UnownedChip = { rows: number; days: Set<number>; isKnown: boolean }
+export type UnownedChip = { rowsOfDay: Map<number, number>; isKnown: boolean }
 
 /** What was measured since the last time it was taken. */
 export type Measured = {
@@ -125,11 +125,12 @@ export function createChipMeasurer(
   }
 
   function noteUnowned(chipId: string, day: number): void {
-    const known = unowned.get(chipId)
-    if (known) {
-      known.rows += 1
-      known.days.add(day)
-    } else unowned.set(chipId, { rows: 1, days: new Set([day]), isKnown: ownership.knows(chipId) })
+    let chip = unowned.get(chipId)
+    if (!chip) {
+      chip = { rowsOfDay: new Map(), isKnown: ownership.knows(chipId) }
+      unowned.set(chipId, chip)
+    }
+    chip.rowsOfDay.set(day, (chip.rowsOfDay.get(day) ?? 0) + 1)
   }
 
   /** A day can come in two pieces, when somebody else had the prosthesis for less than a day in between. */
@@ -220,9 +221,13 @@ function copyRows(rows: ChipRows, { slim, whole }: PackedRows, wanted: readonly 
   return { slim: copied(slim, slimRowLength, 0), whole: copied(whole, wholeRowLength, 1) }
 }
 
+export function countRows({ rowsOfDay }: UnownedChip): number {
+  return rowsOfDay.values().reduce((sum, rows) => sum + rows, 0)
+}
+
 /** What a run says of the telemetry that belongs to nobody. */
 export function describeUnowned(chip: UnownedChip): string {
-  const days = [...chip.days].sort((a, b) => a - b)
+  const days = [...chip.rowsOfDay.keys()].sort((a, b) => a - b)
   const why = chip.isKnown ? 'nobody had it then' : 'no prosthesis has this chip'
-  return `${chip.rows} rows on ${days.length} days from ${dayText(days[0]!)} on: ${why}`
+  return `${countRows(chip)} rows on ${days.length} days from ${dayText(days[0]!)} on: ${why}`
 }

@@ -42,7 +42,9 @@ afterEach(() => story.end())
 
 type Answer = { code: number; stdout: string; stderr: string }
 
-async function etl(...args: string[]): Promise<Answer> {
+const etl = (...args: string[]) => etlWith({}, ...args)
+
+async function etlWith(overrides: Record<string, string>, ...args: string[]): Promise<Answer> {
   const url = `http://127.0.0.1:${(others.address() as AddressInfo).port}`
   const env = {
     CLICKHOUSE_URL: world.clickHouse.url,
@@ -52,6 +54,7 @@ async function etl(...args: string[]): Promise<Answer> {
     REPORTS_SERVICE_URL: url,
     OIDC_ISSUER: url,
     ETL_CLIENT_SECRET: 'secret',
+    ...overrides,
   }
   const cli = new URL('./cli.ts', import.meta.url).pathname
   return promisify(execFile)(process.execPath, [cli, ...args], { env }).then(
@@ -76,18 +79,20 @@ test('plan, run, runs, explain, quarantine and backfill answer for people and fo
   })
   expect((await story.stats()).size).toBe(0)
 
+  await story.send([{ chip_id: 'stray', recorded_at: new Date('2026-01-02T10:00:00Z') }])
   const ran = await etl('run')
   expect(ran).toMatchObject({ code: 0 })
   expect(ran.stdout).toMatch(
-    /^1 .* succeeded {2}2 days measured of 3 rows, 2 rows written, 0 deleted, 1 users changed/,
+    /^1 .* succeeded {2}3 days measured of 4 rows, 2 rows written, 0 deleted, 1 users changed/,
   )
   expect(await story.stats()).toEqual(await story.expectedStats())
 
-  const [listed, explained, nobody, quarantined, again] = await Promise.all([
+  const [listed, explained, nobody, quarantined, unowned, again] = await Promise.all([
     etl('runs', '--json', '--limit', '1'),
     etl('explain', alice, '2026-01-02', '--json'),
     etl('explain', alice, '2025-12-31'),
     etl('quarantine', '--json', '--reason', 'duplicate'),
+    etl('unowned'),
     etl('plan'),
   ])
   expect(JSON.parse(listed.stdout)).toEqual(await listRuns(world.warehouse, 1))
@@ -107,12 +112,16 @@ test('plan, run, runs, explain, quarantine and backfill answer for people and fo
     counts: [{ reason: 'duplicate', rows: 1 }],
     rows: [{ chipId: 'c1', day: 20455, reason: 'duplicate' }],
   })
+  expect(unowned).toMatchObject({
+    code: 0,
+    stdout: 'stray  1 rows  1 days from 2026-01-02 to 2026-01-02  the CRM does not know it\n',
+  })
   expect(again.stdout).toContain('0 rows to write, 0 to delete')
 
   await story.client.query('ALTER TABLE telemetry_events DISABLE TRIGGER USER')
   await story.client.query('DELETE FROM telemetry_events WHERE battery_percent = 50')
   const filled = await etl('backfill', '--from', '2026-01-01', '--to', '2026-01-31', '--json')
-  expect(JSON.parse(filled.stdout)).toMatchObject({ days: 31, days_resumed: 0, rows_in: 2, rows_deleted: 1 })
+  expect(JSON.parse(filled.stdout)).toMatchObject({ days: 31, days_resumed: 0, rows_in: 3, rows_deleted: 1 })
   expect(await story.stats()).toEqual(await story.expectedStats())
 }, 300_000)
 
@@ -129,6 +138,23 @@ test('what is asked wrong is said', async () => {
   expect(noUser).toMatchObject({ code: 64, stderr: expect.stringContaining('not a UUID') })
   expect(noDay).toMatchObject({ code: 64, stderr: expect.stringContaining('ETL_BACKFILL_TO is not set') })
   expect(wrongDay).toMatchObject({ code: 64, stderr: expect.stringContaining('ETL_BACKFILL_FROM') })
-  expect(help.stdout).toContain('Exit codes: 0 done, 1 failed, 3 ')
+  expect(help.stdout).toContain('Exit codes: 0 done, 1 failed, 3 not done, ')
   expect(unset.stdout).toContain('--parallel')
 })
+
+test('what fails, and what another run keeps from being done, ends with a code of its own', async () => {
+  const away = await etlWith({ TELEMETRY_DATABASE_URL: 'postgresql://postgres@127.0.0.1:1/telemetry' }, 'run')
+  expect(away).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('TENDON-ETL-002') })
+
+  const other = await story.connect()
+  await other.query("SELECT pg_advisory_lock(hashtextextended('tendon.etl.run', 0))")
+  const january = ['backfill', '--from', '2026-01-01', '--to', '2026-01-31']
+  const [run, asJson] = await Promise.all([etl('run'), etl('run', '--json')])
+  expect(run).toMatchObject({ code: 3, stdout: 'skipped: another run is going\n', stderr: '' })
+  expect(asJson).toMatchObject({ code: 3, stdout: '{"state":"skipped"}\n', stderr: '' })
+  // For which a run would wait.
+  const backfill = await etlWith({ ETL_RUN_TIMEOUT_MINUTES: '0.4' }, ...january)
+  expect(backfill).toMatchObject({ code: 3, stdout: '', stderr: expect.stringContaining('TENDON-ETL-010') })
+  await other.end()
+  expect(await etl(...january)).toMatchObject({ code: 0 })
+}, 300_000)

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
 import { type Story, startEtlWorld } from './etl-world.fixture.ts'
 import { countQuarantine, listQuarantine } from './quarantine.ts'
 import type { EtlRun } from './run-records.ts'
+import { listUnowned } from './unowned.ts'
 
 const world = await startEtlWorld()
 afterAll(() => world.stop())
@@ -202,6 +203,36 @@ test('what is wrong with ownership is said and measured all the same', async () 
   expect(await story.stats()).toEqual(await story.expectedStats())
 })
 
+test('telemetry that is nobody’s is listed by chip and day until the CRM says whose it is', async () => {
+  await story.issue({ chip_id: 'known', customer_id: alice, issued_at: '2026-01-08' })
+  const send = (chip_id: string, day: string, rows = 1) =>
+    story.send(Array.from({ length: rows }, (_, n) => ({ chip_id, recorded_at: at(`${day}T10:0${n}:00Z`) })))
+  await send('known', '2026-01-06', 2)
+  await send('stray', '2026-01-06', 3)
+  await run()
+  await send('stray', '2026-01-07')
+  await run()
+  expect(await listUnowned(world.warehouse, { limit: 9 })).toEqual([
+    {
+      chip_id: 'stray',
+      is_known: false,
+      row_count: 4,
+      days: [
+        { day: '2026-01-06', rows: 3 },
+        { day: '2026-01-07', rows: 1 },
+      ],
+    },
+    { chip_id: 'known', is_known: true, row_count: 2, days: [{ day: '2026-01-06', rows: 2 }] },
+  ])
+  expect(await listUnowned(world.warehouse, { limit: 9, chip: 'known' })).toHaveLength(1)
+
+  await story.issue({ chip_id: 'stray', customer_id: bob, issued_at: '2026-01-07' })
+  await story.client.query("DELETE FROM telemetry_events WHERE chip_id = 'known'")
+  expect(await run()).toMatchObject({ mode: 'increment' })
+  expect(await story.unowned()).toEqual(['stray 2026-01-06 3 true'])
+  expect(await story.unowned()).toEqual(await story.expectedUnowned())
+})
+
 test('a check that blocks keeps what stands, until it is accepted', async () => {
   for (let n = 0; n < 12; n++) {
     await story.issue({ chip_id: `c${n}`, customer_id: alice, issued_at: '2026-01-01' })
@@ -252,6 +283,20 @@ test('a last day with far more or fewer rows than those before it, or none, is w
   await run()
   expect(await drift()).toEqual(['warning_check'])
   expect(await story.stats()).toEqual(await story.expectedStats())
+})
+
+test('the last complete day is over where the patients live, and not in the default zone', async () => {
+  await story.live(alice, 'Pacific/Honolulu')
+  await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2020-01-01' })
+  // In Kiritimati it is always the day after that of Honolulu.
+  const etl = story.createEtl({ config: { timeZone: 'Pacific/Kiritimati' } })
+  const now = Date.now()
+  const rows = [1, 2, 3, 4, 5].flatMap((daysAgo) =>
+    Array.from({ length: 10 }, (_, n) => new Date(now - daysAgo * 86_400_000 - n)),
+  )
+  await story.send([new Date(now), ...rows].map((recorded_at) => ({ chip_id: 'c1', recorded_at })))
+  await etl.runOnce()
+  expect(await etl.runOnce()).toMatchObject({ state: 'succeeded', problems: [{ subject: '1' }] })
 })
 
 test('a day has the firmware that was seen on it', async () => {

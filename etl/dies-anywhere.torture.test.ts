@@ -32,6 +32,7 @@ test('a run may die before and after each thing that it asks of ClickHouse', asy
       const where = `${afterCalls} calls, the last ${isLastDone ? 'done' : 'not done'}`
       expect(await story.stats(), where).toEqual(await story.expectedStats())
       expect(await story.quarantine(), where).toEqual(await story.expectedQuarantine())
+      expect(await story.unowned(), where).toEqual(await story.expectedUnowned())
     }
   }
   expect(deaths).toBeGreaterThan(40)

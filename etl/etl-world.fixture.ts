@@ -19,6 +19,7 @@ import { createEtl, type Etl } from './etl.ts'
 import type { Invalidate } from './invalidations.ts'
 import { type EtlConfig, etlOptions } from './options.ts'
 import { listQuarantine } from './quarantine.ts'
+import { listUnowned } from './unowned.ts'
 
 export type Prosthesis = {
   id: string
@@ -135,6 +136,7 @@ export const reportTables = [
   'etl_ownership_in_use',
   'etl_firmware',
   'etl_quarantine',
+  'etl_unowned',
 ].map((name) => `reports.${name}`)
 
 export type Story = ReturnType<typeof createStory>
@@ -253,6 +255,27 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
       const good = new Set(accepted(rows).map(({ id }) => id))
       return rows.flatMap(({ id }) => (good.has(id) ? [] : [id])).sort()
     },
+    /** Chip, day and number of the rows that are nobody's, and whether the CRM knows the chip. */
+    async unowned(): Promise<string[]> {
+      const chips = await listUnowned(warehouse, { limit: 10_000 })
+      return chips
+        .flatMap(({ chip_id, is_known, days }) =>
+          days.map(({ day, rows }) => [chip_id, day, rows, is_known].join(' ')),
+        )
+        .sort()
+    },
+    async expectedUnowned(): Promise<string[]> {
+      const { rows } = await client.query<StoredRow>('SELECT * FROM telemetry_events')
+      const owners = [...prostheses.values()]
+      const unowned = accepted(rows).filter((row) => !ownerOf(row, owners, timeZones))
+      const days = Map.groupBy(unowned, (row) => `${row.chip_id} ${dayOf(row.recorded_at)}`)
+      return [...days]
+        .map(([day, { length, 0: row }]) => {
+          const isKnown = owners.some(({ chip_id }) => chip_id === row!.chip_id)
+          return `${day} ${length} ${isKnown}`
+        })
+        .sort()
+    },
     /** The statistics as they are filed by day and model. */
     async modelDays(): Promise<string[]> {
       const rows = await warehouse.query(standingModelDays, {})
@@ -294,22 +317,24 @@ function accepted(rows: StoredRow[]): StoredRow[] {
   return [...messages.values()].map((same) => same.reduce((a, b) => (BigInt(a.id) < BigInt(b.id) ? a : b)))
 }
 
+/** Whose row it is: the last to whom the prosthesis was issued, of those who had it on the day it was there. */
+function ownerOf(row: StoredRow, prostheses: Prosthesis[], timeZones: Map<string, string>) {
+  return prostheses
+    .map((p) => ({ ...p, day: dayIn(row.recorded_at, timeZones.get(p.customer_id) ?? 'UTC') }))
+    .filter((p) => p.chip_id === row.chip_id && p.issued_at <= p.day)
+    .filter((p) => !p.returned_at || p.day < p.returned_at)
+    .sort((a, b) => (a.issued_at + a.id < b.issued_at + b.id ? -1 : 1))
+    .at(-1)
+}
+
 /** The definitions of the metrics once more, the obvious way. */
 function computeStats(
   telemetry: StoredRow[],
   prostheses: Prosthesis[],
   timeZones: Map<string, string>,
 ): StandingRow[] {
-  /** Whose row it is: the last to whom the prosthesis was issued, of those who had it on the day it was there. */
-  const ownerOf = (row: StoredRow) =>
-    prostheses
-      .map((p) => ({ ...p, day: dayIn(row.recorded_at, timeZones.get(p.customer_id) ?? 'UTC') }))
-      .filter((p) => p.chip_id === row.chip_id && p.issued_at <= p.day)
-      .filter((p) => !p.returned_at || p.day < p.returned_at)
-      .sort((a, b) => (a.issued_at + a.id < b.issued_at + b.id ? -1 : 1))
-      .at(-1)
   const owned = telemetry.flatMap((row) => {
-    const owner = ownerOf(row)
+    const owner = ownerOf(row, prostheses, timeZones)
     return owner ? [{ row, owner }] : []
   })
   const groups = Map.groupBy(owned, ({ owner }) => `${owner.id} ${owner.day}`)

@@ -1,5 +1,5 @@
 import { asProblem, batchChecks, type FailedCheck, failedChecks } from './checks.ts'
-import { describeUnowned } from './chip-measurer.ts'
+import { countRows, describeUnowned } from './chip-measurer.ts'
 import { etlErrors } from './errors.ts'
 import { keepInvalidations } from './invalidations.ts'
 import { loadRemodelled, loadStats } from './load-stats.ts'
@@ -9,6 +9,7 @@ import type { RunSession } from './run-session.ts'
 import { readStandingStats } from './standing-stats.ts'
 import { compareStats } from './stats-changes.ts'
 import type { Batch } from './telemetry-batches.ts'
+import { updateUnowned } from './unowned.ts'
 
 const mostProblems = 1_000
 
@@ -36,18 +37,22 @@ export async function loadBatch(session: RunSession, batch: Batch, users: Set<st
     // Over what such a run may still be writing, with a higher version.
     if (since.hasFailed) await loadStats(warehouse, changes.unchanged, mark)
     await loadStats(warehouse, changes.vanished, { ...mark, deleted: true })
-    await updateQuarantine(warehouse, quarantined, scope, record.run_seq)
+    await Promise.all([
+      updateQuarantine(warehouse, quarantined, scope, record.run_seq),
+      updateUnowned(warehouse, unowned, scope, record.run_seq),
+    ])
   })
   for (const user of changes.userIds) users.add(user)
   record.users_changed = users.size
-  record.pairs += userDays.length + [...unowned.values()].reduce((sum, { days }) => sum + days.size, 0)
+  record.pairs +=
+    userDays.length + [...unowned.values()].reduce((sum, { rowsOfDay }) => sum + rowsOfDay.size, 0)
   record.rows_in += rowsIn
   record.rows_quarantined += quarantined.length
   record.rows_written += changes.changed.length
   record.rows_deleted += changes.vanished.length
   record.rows_unchanged += changes.unchanged.length
   for (const [chipId, chip] of unowned) {
-    record.rows_unowned += chip.rows
+    record.rows_unowned += countRows(chip)
     if (!record.unknown_chips.includes(chipId)) record.unknown_chips.push(chipId)
     const kind = chip.isKnown ? 'telemetry_without_owner' : 'unknown_chip'
     noteProblems(session, [{ kind, subject: chipId, detail: describeUnowned(chip) }])

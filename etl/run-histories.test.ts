@@ -168,6 +168,7 @@ async function changedUsers({ story }: Telling, runs: () => Promise<unknown>): P
   const after = await story.stats()
   expect(after).toEqual(await story.expectedStats())
   expect(await story.quarantine()).toEqual(await story.expectedQuarantine())
+  expect(await story.unowned()).toEqual(await story.expectedUnowned())
   expect(await story.modelDays()).toEqual([...after.values()].map(modelDay).sort())
   return differingUsers(before, after)
 }

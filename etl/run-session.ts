@@ -68,7 +68,8 @@ export type RunSession = RunParts & {
 }
 
 const waitForBackfillMs = 120_000
-const waitForRunMs = 15 * 60_000
+/** Of a run's time: what a part of a backfill waits for another run to end. */
+const waitForRunShare = 1 / 4
 
 /**
  * Does `work` as a run: under the lock, entered before and after, in one trace.
@@ -135,8 +136,9 @@ async function begin(
   try {
     const client = await connect()
     if (request.kind === 'backfill') {
-      if (!(await waitForRunLock(client, waitForRunMs))) {
-        throw etlErrors.lockBusy('The lock was not to be had within 15 minutes.')
+      const minutes = parts.config.runTimeoutMinutes * waitForRunShare
+      if (!(await waitForRunLock(client, minutes * 60_000))) {
+        throw etlErrors.lockBusy(`The lock was not to be had within ${minutes} minutes.`)
       }
     } else if (!(await takeLock(client, parts))) {
       log.info('run skipped: another one is going')

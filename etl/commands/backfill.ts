@@ -1,8 +1,10 @@
 import { defineOptions } from '@tendon/platform/config.ts'
-import { readProcessConfig } from '@tendon/platform/process-config.ts'
+import { TendonError } from '@tendon/platform/errors.ts'
+import { explainError, readProcessConfig } from '@tendon/platform/process-config.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
 import { z } from 'zod'
 import type { BackfillProgress, BackfillResult } from '../backfill.ts'
+import { etlErrors } from '../errors.ts'
 import { exitCodes, jobOptions, print, withEtl } from './command.ts'
 
 const options = defineOptions({
@@ -27,13 +29,22 @@ export const backfill: Command = {
     const config = readProcessConfig('etl backfill', usage, options, argv)
     return withEtl(config, async (etl) => {
       const { from, to, chips: chipIds } = config
-      const result = await etl.backfill({ from, to, chipIds }, process.stderr.isTTY ? drawBar : undefined)
-      if (process.stderr.isTTY) process.stderr.write('\n')
+      const result = await etl
+        .backfill({ from, to, chipIds }, process.stderr.isTTY ? drawBar : undefined)
+        .finally(() => process.stderr.isTTY && process.stderr.write('\n'))
+        .catch((error: unknown) => {
+          if (!isLockBusy(error)) throw error
+          process.stderr.write(`${explainError(error)}\n`)
+        })
+      if (!result) return exitCodes.skipped
       print(config.json, result, () => describe(result))
       return exitCodes.done
     })
   },
 }
+
+const isLockBusy = (error: unknown) =>
+  error instanceof TendonError && error.definition === etlErrors.lockBusy.definition
 
 const barLength = 30
 

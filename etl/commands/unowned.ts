@@ -1,0 +1,37 @@
+import { defineOptions, textOption } from '@tendon/platform/config.ts'
+import { readProcessConfig } from '@tendon/platform/process-config.ts'
+import type { Command } from '@tendon/platform/run-commands.ts'
+import { listUnowned } from '../unowned.ts'
+import { exitCodes, listOptions, print, withWarehouse } from './command.ts'
+
+const options = defineOptions({
+  ...listOptions,
+  chip: {
+    env: 'ETL_UNOWNED_CHIP',
+    flag: 'chip',
+    type: textOption,
+    optional: true,
+    help: 'Only this chip',
+  },
+})
+
+export const unowned: Command = {
+  name: 'unowned',
+  operands: '',
+  summary: 'List chips whose telemetry is nobody’s: unknown to the CRM, or with nobody on those days',
+  async run(argv) {
+    const config = readProcessConfig('etl unowned', 'npm run etl -- unowned [options]', options, argv)
+    return withWarehouse(config, async (warehouse) => {
+      const chips = await listUnowned(warehouse, config)
+      print(config.json, chips, () => {
+        const lines = chips.map(({ chip_id, is_known, row_count, days }) => {
+          const why = is_known ? 'nobody had it then' : 'the CRM does not know it'
+          const when = `${days.length} days from ${days[0]!.day} to ${days.at(-1)!.day}`
+          return `${chip_id}  ${row_count} rows  ${when}  ${why}\n`
+        })
+        return lines.join('') || 'all telemetry is somebody’s\n'
+      })
+      return exitCodes.done
+    })
+  },
+}

@@ -1,0 +1,97 @@
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
+import { z } from 'zod'
+import type { UnownedChip } from './chip-measurer.ts'
+import { dayText } from './instants.ts'
+import type { Scope } from './scope.ts'
+
+const unownedDay = z.object({ chipId: z.string(), day: z.int(), rows: z.int(), isKnown: z.boolean() })
+type UnownedDay = z.output<typeof unownedDay>
+
+const standingUnowned = defineQuery({
+  name: 'etl-standing-unowned',
+  sql: `
+    SELECT chip_id AS "chipId", toUInt16(day) AS "day", rows, toBool(is_known) AS "isKnown"
+    FROM reports.etl_unowned FINAL
+    WHERE (toUInt16(day) BETWEEN {from_day:UInt16} AND {to_day:UInt16})
+      AND ({any_chip:Bool} OR chip_id IN {chips:Array(String)})`,
+  params: z.object({ from_day: z.int(), to_day: z.int(), any_chip: z.boolean(), chips: z.array(z.string()) }),
+  row: unownedDay,
+})
+
+const unownedChips = defineQuery({
+  name: 'etl-unowned-chips',
+  sql: `
+    SELECT
+      chip_id,
+      toBool(max(is_known)) AS is_known,
+      toUInt32(sum(rows)) AS row_count,
+      arraySort(groupArray((toString(day) AS day, rows)::Tuple(day String, rows UInt32))) AS days
+    FROM reports.etl_unowned FINAL
+    WHERE {any_chip:Bool} OR chip_id = {chip:String}
+    GROUP BY chip_id
+    ORDER BY row_count DESC, chip_id
+    LIMIT {limit:UInt32}`,
+  params: z.object({ any_chip: z.boolean(), chip: z.string(), limit: z.int() }),
+  row: z.object({
+    chip_id: z.string(),
+    is_known: z.boolean(),
+    row_count: z.int(),
+    days: z.array(z.object({ day: z.iso.date(), rows: z.int() })),
+  }),
+})
+
+/** Telemetry of a chip that belongs to nobody; `is_known`: the CRM has the chip, and nobody had it on these days. */
+export type ListedChip = z.output<typeof unownedChips.row>
+
+/** Those with the most rows first. */
+export function listUnowned(
+  warehouse: Warehouse,
+  { chip, limit }: { chip?: string | undefined; limit: number },
+): Promise<ListedChip[]> {
+  return warehouse.query(unownedChips, { any_chip: chip === undefined, chip: chip ?? '', limit })
+}
+
+/** Makes what is listed of a scope what a run has found there. */
+export async function updateUnowned(
+  warehouse: Warehouse,
+  found: ReadonlyMap<string, UnownedChip>,
+  scope: Scope,
+  version: number,
+): Promise<void> {
+  const { chipIds } = scope
+  if (found.size === 0 && chipIds?.length === 0) return
+  const standing = await warehouse.query(standingUnowned, {
+    from_day: scope.fromDay,
+    to_day: scope.toDay,
+    any_chip: chipIds === undefined,
+    chips: [...(chipIds ?? [])],
+  })
+  const before = new Map(
+    standing.filter((row) => scope.includesChip(row.chipId, row.day)).map((row) => [keyOf(row), row]),
+  )
+  const rows: Record<string, unknown>[] = []
+  for (const [chipId, { rowsOfDay, isKnown }] of found) {
+    for (const [day, count] of rowsOfDay) {
+      const now = { chipId, day, rows: count, isKnown }
+      const former = before.get(keyOf(now))
+      before.delete(keyOf(now))
+      if (former?.rows !== count || former.isKnown !== isKnown) rows.push(unownedRow(now, version, 0))
+    }
+  }
+  for (const gone of before.values()) rows.push(unownedRow(gone, version, 1))
+  if (rows.length > 0) await warehouse.insertRows('reports.etl_unowned', rows)
+}
+
+const keyOf = ({ chipId, day }: UnownedDay) => `${day} ${chipId}`
+
+function unownedRow(row: UnownedDay, version: number, deleted: 0 | 1): Record<string, unknown> {
+  return {
+    chip_id: row.chipId,
+    day: dayText(row.day),
+    rows: row.rows,
+    is_known: row.isKnown ? 1 : 0,
+    _version: version,
+    _deleted: deleted,
+  }
+}
