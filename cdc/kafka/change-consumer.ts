@@ -77,13 +77,13 @@ export function createChangeConsumer(options: {
 }): ChangeConsumer {
   const { consumer, topics, progress, catalog, warehouse, readSource, invalidate, log, metrics, signal } =
     options
-  const { groupId, doubtful, stopsReading, inKafka, onOtherShape, confirmCatalog, onVisible, newestVisible } =
-    options
+  const { groupId, stopsReading, inKafka, onOtherShape, confirmCatalog, onVisible, newestVisible } = options
   const replicas = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, replica]))
   const shapes = new Map(catalog.replicas.map(({ source }) => [source.qualifiedName, shapeOf(source)]))
   const handled: Offsets = new Map()
   const madeAnew = new Set<string>()
   const again = { signal, log }
+  const doubtful = new Set(options.doubtful)
   const doubtfulUntil = performance.now() + doubtfulMs
 
   async function handleBatch({ batch, heartbeat, isRunning, isStale }: EachBatchPayload): Promise<void> {
@@ -137,6 +137,7 @@ export function createChangeConsumer(options: {
       await delay(loggedPollMs, undefined, { signal })
     }
     log.error({ topic, versions: versions.slice(0, 10).map(String) }, 'changes are not in the log')
+    doubtful.delete(topic)
     if (await stopsReading(topic)) madeAnew.add(topic)
   }
 
