@@ -98,9 +98,12 @@ test('everything that is kept has an end', async () => {
     await vi.waitFor(() => expect(client.status).toBe('ready'))
     const keys = await client.keys('*')
     expect(keys.length).toBeGreaterThan(4)
+    expect(keys).toContainEqual(expect.stringMatching(/^tendon:login:/))
     for (const key of keys) {
       expect(key).toMatch(/^tendon:/)
       expect(await client.pttl(key), key).toBeGreaterThan(0)
+      // A sign-in that was begun and left: ten minutes.
+      if (key.startsWith('tendon:login:')) expect(await client.pttl(key)).toBeLessThanOrEqual(600_000)
     }
     client.disconnect()
   } finally {

@@ -1,7 +1,12 @@
 import { type Problem, problem } from '@tendon/contracts/problem.ts'
 import type { ReportFormat } from '@tendon/contracts/report-envelope.ts'
 import { type ReportLink, type ReportList, reportLink, reportList } from '@tendon/contracts/reports-api.ts'
-import { type SessionUser, sessionUser } from '@tendon/contracts/session-api.ts'
+import {
+  type OwnSessions,
+  ownSessions,
+  type SessionUser,
+  sessionUser,
+} from '@tendon/contracts/session-api.ts'
 import type { TendonError } from '@tendon/platform/errors.ts'
 import { z } from 'zod'
 import { webErrors } from '../errors.ts'
@@ -27,9 +32,31 @@ const toBff = ({ signal, isBackground }: Asking): RequestInit & { signal: AbortS
   ...(isBackground && { headers: { 'x-tendon-background': '1' } }),
 })
 
+/** On whatever changes something: another site cannot send it. */
+const csrf = { 'x-tendon-csrf': '1' }
+
 /** Who is signed in. */
 export function getSession(asking: Asking): Promise<SessionUser> {
   return getJson('/auth/me', sessionUser, toBff(asking))
+}
+
+/** Where whoever is signed in is signed in. */
+export function getOwnSessions(): Promise<OwnSessions> {
+  return getJson('/auth/sessions', ownSessions, {})
+}
+
+/** Ends one of one's own sessions; one that has ended meanwhile is as good. */
+export async function endSession(id: string): Promise<void> {
+  try {
+    await request(`/auth/sessions/${id}`, { method: 'DELETE', headers: csrf })
+  } catch (error) {
+    if (problemOf(error).status !== 404) throw error
+  }
+}
+
+/** Ends all of one's own sessions, this one too. */
+export async function endAllSessions(): Promise<void> {
+  await request('/auth/sessions', { method: 'DELETE', headers: csrf })
 }
 
 /** The reports that can be read, and the days that have data. */
@@ -85,7 +112,7 @@ export async function getFile(url: string): Promise<Blob> {
 
 /** Ends the session here. @returns where to go next: the identity provider's logout page, or this site's start */
 export async function signOut(): Promise<string> {
-  const answer = await request('/auth/logout', { method: 'POST', headers: { 'x-tendon-csrf': '1' } })
+  const answer = await request('/auth/logout', { method: 'POST', headers: csrf })
   const body = z.object({ logout_url: z.string().nullish() }).safeParse(await answer.json().catch(() => null))
   const next = body.data?.logout_url ? new URL(body.data.logout_url, location.origin) : null
   return next?.protocol === 'https:' || next?.protocol === 'http:' ? next.href : '/'
@@ -97,11 +124,7 @@ export function problemOf(error: unknown): Problem {
   return asApiError(webErrors.unreadableAnswer('Something unexpected happened in this page.')).problem
 }
 
-async function getJson<T>(
-  url: string,
-  schema: z.ZodType<T>,
-  init: RequestInit & { signal: AbortSignal },
-): Promise<T> {
+async function getJson<T>(url: string, schema: z.ZodType<T>, init: RequestInit): Promise<T> {
   const answer = await request(url, init)
   const parsed = schema.safeParse(await answer.json().catch(() => undefined))
   if (parsed.success) return parsed.data

@@ -25,7 +25,7 @@ export function App() {
   const { user } = session
   return (
     <>
-      <Masthead userName={user.username} />
+      <Masthead user={{ name: user.username, onSessionEnd: end }} />
       <main className="page">
         {user.customer_id ? (
           <CustomerPages

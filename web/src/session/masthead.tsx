@@ -1,9 +1,12 @@
 import { useState } from 'react'
 import { signOut } from '../api.ts'
 import { Logo } from './logo.tsx'
+import { SessionList } from './session-list.tsx'
 
-export function Masthead({ userName }: { userName?: string }) {
+/** @param user absent while nobody is known to be signed in */
+export function Masthead({ user }: { user?: { name: string; onSessionEnd: () => void } }) {
   const [state, setState] = useState<'idle' | 'busy' | 'failed'>('idle')
+  const [isListOpen, setIsListOpen] = useState(false)
 
   async function leave() {
     setState('busy')
@@ -20,11 +23,17 @@ export function Masthead({ userName }: { userName?: string }) {
         <Logo />
         Tendon
       </a>
-      {userName && (
+      {user && (
         <div className="masthead-user">
           <span className="user-name" data-testid="user-name">
-            {userName}
+            {user.name}
           </span>
+          <button type="button" className="button quiet" onClick={() => setIsListOpen(true)}>
+            Your devices
+          </button>
+          {isListOpen && (
+            <SessionList onClose={() => setIsListOpen(false)} onSessionEnd={user.onSessionEnd} />
+          )}
           <button
             type="button"
             className="button quiet"
