@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { freePort } from '@tendon/platform/free-port.ts'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { TestBrowser } from '../test-browser.fixture.ts'
 import { startTestStack, type TestStack } from '../test-stack.fixture.ts'
 import type { GatewayRoute } from './route-table.ts'
@@ -308,4 +308,31 @@ test('of several instances one that fails is gone round, and is used again when 
   expect(await ask(20)).toEqual(new Set(['first', 'second']))
   second.closeAllConnections()
   second.close()
+})
+
+test('of several instances one that takes requests and does not answer is gone round', async () => {
+  await stack.stop()
+  const silent = createServer(() => {})
+  silent.listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  const { port } = silent.address() as AddressInfo
+  stack = await startTestStack({
+    upstream: (_request, response) =>
+      void response.writeHead(200, { 'content-type': 'text/plain' }).end('well'),
+    routes: (url) => [
+      {
+        ...filesAt([`http://127.0.0.1:${port}`, url], ['GET']),
+        timeouts: { headersMs: 500, bodyMs: 5_000 },
+      },
+    ],
+  })
+  await signIn()
+  // It rests for a while, by a clock that stands.
+  vi.useFakeTimers({ toFake: ['Date'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const late = await files()
+  expect([late.status, (await late.json()).code]).toEqual([504, 'TENDON-BFF-009'])
+  for (let count = 0; count < 3; count += 1) expect(await (await files()).text()).toBe('well')
+  silent.closeAllConnections()
+  silent.close()
 })
