@@ -26,7 +26,8 @@ export type ProsthesisDay = z.infer<typeof prosthesisDay>
 
 /** `data` of the report `prosthesis-daily`: whom and what it is about. */
 export const prosthesisDaily = z.object({
-  customer: z.object({ full_name: z.string() }),
+  /** `time_zone` is the CRM's name of where they live: days are cut by it, and in UTC where it is none. */
+  customer: z.object({ full_name: z.string(), time_zone: z.string() }),
   /** Those the customer had on the report's day. */
   prostheses: z.array(prosthesisIdentity),
 })

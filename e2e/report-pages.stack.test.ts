@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { reportLink } from '@tendon/contracts/reports-api.ts'
 import { demoPeople } from '@tendon/sources/demo-people.ts'
 import pg from 'pg'
 import { type Browser, chromium, type Request } from 'playwright-core'
@@ -17,6 +18,8 @@ afterAll(async () => {
   await browser?.close()
   await tendon?.stop()
 })
+
+const dayAfter = (day: string) => new Date(Date.parse(day) + 86_400_000).toISOString().slice(0, 10)
 
 async function inCrm(sql: string): Promise<void> {
   const client = new pg.Client({ connectionString: tendon.settings.CRM_DATABASE_URL })
@@ -54,6 +57,31 @@ test('a patient reads trend and service history, and takes the numbers along', a
   await page.getByText('First recorded').first().waitFor()
   await inCrm("UPDATE prostheses SET firmware_version = '77.1.0' WHERE customer_id = $1")
   await page.getByTestId('history-entry').filter({ hasText: '77.1.0' }).first().waitFor({ timeout: 5_000 })
+  expect(problems()).toEqual([])
+})
+
+test('a day that goes on is not compared with whole days, and is once it is over', async () => {
+  const { page, problems } = await signInPage(browser, tendon.url, 'alice')
+  const day = (await page.getByTestId('report').getAttribute('data-date'))!
+  let etlAt = `${day}T06:00:00Z`
+  await page.route('**/api/reports/cdn/*', async (route) => {
+    const answer = await route.fetch()
+    const link = reportLink.parse(await answer.json())
+    link.freshness.etl_at = etlAt
+    await route.fulfill({ response: answer, json: link })
+  })
+  await page.reload()
+  await page.getByTestId('unfinished-day').waitFor()
+  const movements = page.getByTestId('measure-movements').first()
+  expect(await movements.textContent()).toMatch(/so far$/)
+  expect(await page.getByText('30-day mean').count()).toBe(0)
+  expect(await page.locator('.range-strip').count()).toBe(0)
+  expect(await page.getByRole('slider').first().getAttribute('aria-valuetext')).toMatch(/ so far: /)
+
+  etlAt = `${dayAfter(day)}T06:00:00Z`
+  await page.reload()
+  await movements.getByText('30-day mean').waitFor()
+  expect(await page.getByText('so far').count()).toBe(0)
   expect(problems()).toEqual([])
 })
 

@@ -24,7 +24,12 @@ beforeAll(async () => {
     { id: gone, full_name: 'Was Here', _version: '1' },
   ])
   await warehouse.insertRows('crm.customers', [
-    { id: ada, full_name: 'Ada Lovelace', _version: '340282366920938463463374607431768211455' },
+    {
+      id: ada,
+      full_name: 'Ada Lovelace',
+      time_zone: 'Europe/London',
+      _version: '340282366920938463463374607431768211455',
+    },
     { id: gone, full_name: '', _version: '2', _deleted: 1 },
   ])
   await warehouse.insertRows('crm.prosthesis_models', [{ id: 2, name: 'Stride 2', _version: '1' }])

@@ -6,6 +6,13 @@ import { customerDay, defineCustomerReport } from '../../report.ts'
 
 const sql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')
 
+const customerQuery = defineQuery({
+  name: 'prosthesis-trend/customer',
+  sql: await sql('customer.sql'),
+  params: customerDay.pick({ user_id: true }),
+  row: prosthesisTrend.pick({ time_zone: true }),
+})
+
 const prosthesesQuery = defineQuery({
   name: 'prosthesis-trend/prostheses',
   sql: await sql('prostheses.sql'),
@@ -56,13 +63,14 @@ export const report = defineCustomerReport({
 
   async compute(read, { user_id, date, chosen }) {
     const days = Number(chosen.days)
-    const [prostheses, rows] = await Promise.all([
+    const [[customer], prostheses, rows] = await Promise.all([
+      read(customerQuery, { user_id }),
       read(prosthesesQuery, { user_id, date }),
       read(trendQuery, { user_id, date, days }),
     ])
     const had = new Set(prostheses.map(({ prosthesis_id }) => prosthesis_id))
     return {
-      data: { from: daysBefore(date, days - 1), prostheses },
+      data: { from: daysBefore(date, days - 1), time_zone: customer!.time_zone, prostheses },
       rows: rows.filter(({ prosthesis_id }) => had.has(prosthesis_id)),
     }
   },

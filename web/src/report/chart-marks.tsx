@@ -11,6 +11,7 @@ type ChartMarksProps = {
   shape: 'bars' | 'lines'
   seriesCount: number
   slots: Slot[]
+  unfinishedDay: string | null
   quantity: Quantity
   /** Pixels. */
   width: number
@@ -25,7 +26,7 @@ const longWindowDays = 45
 
 /** The chart as SVG, coloured by the style sheet. Screen readers get the slider and the table instead. */
 export function ChartMarks(props: ChartMarksProps) {
-  const { shape, seriesCount, slots, quantity, width, selected, onSelect } = props
+  const { shape, seriesCount, slots, unfinishedDay, quantity, width, selected, onSelect } = props
   const highest =
     Math.max(...slots.flatMap(({ values }) => values.map((value) => value ?? 0))) * quantity.factor
   const y = scaleLinear([0, highest || 1], [height - margin.bottom, margin.top]).nice(4)
@@ -76,7 +77,7 @@ export function ChartMarks(props: ChartMarksProps) {
               return (
                 <rect
                   key={slot.day}
-                  className={index === selected ? 'selected' : undefined}
+                  className={barClass(slot.day === unfinishedDay, index === selected)}
                   x={x(index) - barWidth / 2}
                   y={top}
                   width={barWidth}
@@ -112,6 +113,10 @@ export function ChartMarks(props: ChartMarksProps) {
       )}
     </svg>
   )
+}
+
+function barClass(isUnfinished: boolean, isSelected: boolean): string {
+  return (isUnfinished ? 'unfinished' : '') + (isSelected ? ' selected' : '')
 }
 
 /** A line with a gap where there is no number, never a bridge over it. */

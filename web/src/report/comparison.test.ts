@@ -11,9 +11,7 @@ const milliseconds = quantityOf('ms')
 test('a day within one standard deviation is as usual, and the day itself is not in the mean', () => {
   const history = daysWith('response_time_avg_ms', [190, 210, 190, 210, 190, 210])
   const today = dayWith({ response_time_avg_ms: 205 })
-  expect(
-    compareWithMean(measure('response_time_avg_ms'), today, [...history, today], milliseconds, false),
-  ).toEqual({
+  expect(compareWithMean(measure('response_time_avg_ms'), today, [...history, today], milliseconds)).toEqual({
     mean: 200,
     lowest: 190,
     highest: 210,
@@ -30,7 +28,6 @@ test('further away it says how far, and beyond two deviations in the wrong direc
       dayWith({ response_time_avg_ms: value }),
       history,
       milliseconds,
-      false,
     )
   expect(compared(216)).toMatchObject({ text: '8\u202f% above 30-day mean 200\u202fms', isConcern: false })
   expect(compared(230)).toMatchObject({ text: '15\u202f% above 30-day mean 200\u202fms', isConcern: true })
@@ -45,17 +42,9 @@ test('a low battery is of concern, a high one is not, and percentages differ by 
       dayWith({ battery_min_percent: value }),
       history,
       quantityOf('%'),
-      false,
     )
   expect(compared(10)).toMatchObject({ text: '20\u202fpoints below 30-day mean 30\u202f%', isConcern: true })
   expect(compared(60)).toMatchObject({ text: '30\u202fpoints above 30-day mean 30\u202f%', isConcern: false })
-})
-
-test('sums of a day that still goes on are shown beside the mean but not judged', () => {
-  const history = daysWith('movements', [4000, 4100, 3900, 4000, 4000])
-  const today = dayWith({ movements: 12 })
-  const compared = compareWithMean(measure('movements'), today, history, quantityOf(undefined), true)
-  expect(compared).toMatchObject({ text: 'so far; 30-day mean 4,000', isConcern: false })
 })
 
 test('the mean error rate is that of all events: a day with three events does not weigh like the others', () => {
@@ -70,7 +59,6 @@ test('the mean error rate is that of all events: a day with three events does no
     dayWith({ error_rate: 0.01 }),
     [quiet, ...usual],
     quantityOf('errors per event'),
-    false,
   )
   expect(compared?.mean).toBeCloseTo(43 / 4003)
 })
@@ -82,7 +70,6 @@ test('there is nothing to compare with fewer than five measured days, or without
       dayWith({ response_time_p95_ms: value }),
       daysWith('response_time_p95_ms', values),
       milliseconds,
-      false,
     )
   expect(compared(300, [300, 310, 290, 300, null, null])).toBeNull()
   expect(compared(null, [300, 310, 290, 300, 300])).toBeNull()

@@ -13,9 +13,8 @@ const usualDeviations = 1
 const concernDeviations = 2
 
 /**
- * Compares a day's number with the mean of the other days, by their standard deviation.
+ * Compares the number of a day that is over with the mean of the other days, by their standard deviation.
  * @param history up to 30 days; the day itself may be among them and is left out
- * @param isInProgress the day still goes on: sums are then shown beside the mean but not judged
  * @returns null with too few days to compare with
  */
 export function compareWithMean(
@@ -23,7 +22,6 @@ export function compareWithMean(
   today: ProsthesisDay,
   history: ProsthesisDay[],
   quantity: Quantity,
-  isInProgress: boolean,
 ): Comparison | null {
   const value = today[measure.field]
   const others = history.filter(({ day }) => day !== today.day)
@@ -35,7 +33,6 @@ export function compareWithMean(
   const meanText = `30-day mean ${quantityText(mean, quantity, measure.digits)}`
   const range = { mean, lowest: Math.min(...values), highest: Math.max(...values) }
 
-  if (measure.accumulates && isInProgress) return { ...range, text: `so far; ${meanText}`, isConcern: false }
   const distance = Math.abs(value - mean)
   if (distance <= usualDeviations * deviation) {
     return { ...range, text: `as usual; ${meanText}`, isConcern: false }

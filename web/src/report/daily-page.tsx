@@ -1,5 +1,6 @@
 import { AboutData } from './about-data.tsx'
 import type { CustomerPageProps } from './customer-pages.tsx'
+import { isOver } from './day.ts'
 import { dailyKind } from './report-kind.ts'
 import { ReportPage } from './report-page.tsx'
 import { ReportView } from './report-view.tsx'
@@ -14,6 +15,7 @@ export function DailyPage(props: CustomerPageProps) {
             report={report}
             isOwn={props.userId === null}
             isStale={isStale}
+            isOver={isOver(report.date, freshness ?? report.freshness, report.data.customer.time_zone)}
             days={days}
             onDate={props.onDate}
           />

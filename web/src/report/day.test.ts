@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { addDays, daysUntil, isDay, isInProgress, isOutside, longDay, neighbours } from './day.ts'
+import { addDays, dayAt, daysUntil, isDay, isOutside, isOver, longDay, neighbours } from './day.ts'
 
 // Before the formats are made: a reader for whom the UTC day begins the evening before.
 vi.hoisted(() => {
@@ -39,8 +39,22 @@ test('without known bounds every day can be asked for', () => {
   expect(isOutside('1970-01-01', unknown)).toBe(false)
 })
 
-test('a day is a UTC day wherever the reader is', () => {
+test('a day is named the same wherever the reader is', () => {
   expect(longDay('2026-11-21')).toContain('21 November 2026')
-  expect(isInProgress('2026-11-21', Date.parse('2026-11-21T23:59:59Z'))).toBe(true)
-  expect(isInProgress('2026-11-21', Date.parse('2026-11-22T00:00:00Z'))).toBe(false)
+})
+
+test('a day is over when the device data were processed after its end, by the clock of the patient', () => {
+  const over = (etl_at: string | null, timeZone: string) => isOver('2026-11-21', { etl_at }, timeZone)
+  expect(over('2026-11-21T22:59:59Z', 'Europe/Vienna')).toBe(false)
+  expect(over('2026-11-21T23:00:00Z', 'Europe/Vienna')).toBe(true)
+  expect(over('2026-11-21T10:00:00Z', 'Pacific/Auckland')).toBe(false)
+  expect(over('2026-11-21T11:00:00Z', 'Pacific/Auckland')).toBe(true)
+  expect(over('2026-11-22T07:59:59Z', 'America/Los_Angeles')).toBe(false)
+  // Where the CRM's zone is none, days are those of UTC.
+  expect([over('2026-11-21T23:59:59Z', 'Mars'), over('2026-11-22T00:00:00Z', 'Mars')]).toEqual([false, true])
+  expect(over(null, 'Europe/Vienna')).toBe(false)
+})
+
+test("today is the reader's", () => {
+  expect(dayAt(Date.parse('2026-11-22T07:59:59Z'), undefined)).toBe('2026-11-21')
 })

@@ -1,4 +1,6 @@
-/** Days are `YYYY-MM-DD` and UTC days, as everywhere in Tendon; text sorts as time does. */
+import type { Freshness } from '@tendon/contracts/freshness.ts'
+
+/** Days are `YYYY-MM-DD`, each patient's by the clock where they live; text sorts as time does. */
 
 const dayMs = 86_400_000
 
@@ -39,9 +41,18 @@ export function daysUntil(last: string, count: number): string[] {
   return Array.from({ length: count }, (_, index) => addDays(last, index - count + 1))
 }
 
-/** Whether the day is still going on, so that its sums still grow. */
-export function isInProgress(day: string, nowMs: number): boolean {
-  return day === new Date(nowMs).toISOString().slice(0, 10)
+/** The day at a moment, by the clock of a zone; in UTC where there is no such zone, as the days of the data are. */
+export function dayAt(timeMs: number, timeZone: string | undefined): string {
+  try {
+    return new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeZone }).format(timeMs)
+  } catch {
+    return new Date(timeMs).toISOString().slice(0, 10)
+  }
+}
+
+/** Whether the device data were processed after the day's end: until then its numbers are those so far. */
+export function isOver(day: string, { etl_at }: Pick<Freshness, 'etl_at'>, timeZone: string): boolean {
+  return etl_at !== null && day < dayAt(Date.parse(etl_at), timeZone)
 }
 
 const longFormat = new Intl.DateTimeFormat('en-GB', { dateStyle: 'full', timeZone: 'UTC' })

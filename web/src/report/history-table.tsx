@@ -8,10 +8,11 @@ type HistoryTableProps = {
   labelledBy: string
   days: ProsthesisDay[]
   units: Record<string, string>
+  unfinishedDay: string | null
 }
 
 /** Every number behind the charts, newest day first. */
-export function HistoryTable({ labelledBy, days, units }: HistoryTableProps) {
+export function HistoryTable({ labelledBy, days, units, unfinishedDay }: HistoryTableProps) {
   return (
     <details className="history-table">
       <summary>Show all 30 days as a table</summary>
@@ -37,6 +38,7 @@ export function HistoryTable({ labelledBy, days, units }: HistoryTableProps) {
               <tr key={day.day}>
                 <th scope="row">
                   <time dateTime={day.day}>{shortDay(day.day)}</time>
+                  {day.day === unfinishedDay && ' so far'}
                 </th>
                 {measures.map(({ field, digits }) => {
                   const value = day[field]

@@ -8,11 +8,18 @@ import { SeriesChart } from './series-chart.tsx'
 
 const windowDays = 30
 
-type HistoryProps = { id: string; date: string; days: ProsthesisDay[]; units: Record<string, string> }
+type HistoryProps = {
+  id: string
+  date: string
+  days: ProsthesisDay[]
+  units: Record<string, string>
+  isOver: boolean
+}
 
 /** The last 30 days: a chart of one subject at a time, and all of it as a table. */
-export function History({ id, date, days, units }: HistoryProps) {
+export function History({ id, date, days, units, isOver }: HistoryProps) {
   const [chart, setChart] = useState(charts[0]!)
+  const unfinishedDay = isOver ? null : date
   const byDay = new Map(days.map((day) => [day.day, day]))
   const slots = daysUntil(date, windowDays).map((day) => ({
     day,
@@ -40,9 +47,15 @@ export function History({ id, date, days, units }: HistoryProps) {
         shape={chart.shape}
         series={chart.series.map(({ label, measure }) => ({ label, digits: measure.digits }))}
         slots={slots}
+        unfinishedDay={unfinishedDay}
         quantity={quantityOf(units[chart.series[0]!.measure.field])}
       />
-      <HistoryTable labelledBy={`history-${id} model-${id}`} days={days} units={units} />
+      <HistoryTable
+        labelledBy={`history-${id} model-${id}`}
+        days={days}
+        units={units}
+        unfinishedDay={unfinishedDay}
+      />
     </div>
   )
 }

@@ -53,6 +53,6 @@ function reportOf(name: string, date: string): DailyReport {
     generated_at: '2026-11-21T12:00:00Z',
     freshness: { cdc_position: null, cdc_at: null, etl_run: null, etl_at: null },
     units: {},
-    data: { customer: { full_name: name }, prostheses: [] },
+    data: { customer: { full_name: name, time_zone: 'Europe/Vienna' }, prostheses: [] },
   }
 }

@@ -1,6 +1,5 @@
 import type { ProsthesisDay } from '@tendon/contracts/prosthesis-daily.ts'
 import { compareWithMean } from './comparison.ts'
-import { isInProgress } from './day.ts'
 import { LiveText } from './live-text.tsx'
 import type { Measure } from './measures.ts'
 import { numberText, quantityOf } from './quantity.ts'
@@ -11,13 +10,15 @@ type MeasureRowProps = {
   unit: string | undefined
   day: ProsthesisDay
   history: ProsthesisDay[]
+  isOver: boolean
 }
 
 /** One line of the day's numbers: what, how much, and how that compares with the last 30 days. */
-export function MeasureRow({ measure, unit, day, history }: MeasureRowProps) {
+export function MeasureRow({ measure, unit, day, history, isOver }: MeasureRowProps) {
   const value = day[measure.field]
   const quantity = quantityOf(unit)
-  const comparison = compareWithMean(measure, day, history, quantity, isInProgress(day.day, Date.now()))
+  // In the morning everything would be below whole days, and a few answers decide an average.
+  const comparison = isOver ? compareWithMean(measure, day, history, quantity) : null
   return (
     <div className="measure" data-testid={`measure-${measure.field}`}>
       <dt>{measure.label}</dt>
@@ -26,6 +27,7 @@ export function MeasureRow({ measure, unit, day, history }: MeasureRowProps) {
           <LiveText text={value === null ? 'not measured' : numberText(value, quantity, measure.digits)} />
           {value !== null && quantity.suffix && <span className="unit"> {quantity.suffix}</span>}
         </span>
+        {value !== null && !isOver && <span className="comparison">so far</span>}
         {value !== null && comparison && (
           <>
             <RangeStrip value={value} comparison={comparison} />

@@ -6,8 +6,6 @@ export type Measure = {
   label: string
   /** Decimals shown at most. */
   digits: number
-  /** Whether it grows through the day, so that an unfinished day cannot be compared with whole ones. */
-  accumulates: boolean
   /** Which direction is a reason to look closer, if any. */
   concern: 'high' | 'low' | 'none'
 }
@@ -16,49 +14,42 @@ const movements: Measure = {
   field: 'movements',
   label: 'Movements',
   digits: 0,
-  accumulates: true,
   concern: 'none',
 }
 const activeTime: Measure = {
   field: 'active_minutes',
   label: 'Active time',
   digits: 0,
-  accumulates: true,
   concern: 'none',
 }
 const responseAverage: Measure = {
   field: 'response_time_avg_ms',
   label: 'Response time, average',
   digits: 0,
-  accumulates: false,
   concern: 'high',
 }
 const responseP95: Measure = {
   field: 'response_time_p95_ms',
   label: 'Response time, 95th percentile',
   digits: 0,
-  accumulates: false,
   concern: 'high',
 }
 const errorRate: Measure = {
   field: 'error_rate',
   label: 'Error rate',
   digits: 2,
-  accumulates: false,
   concern: 'high',
 }
 const batteryAverage: Measure = {
   field: 'battery_avg_percent',
   label: 'Battery, average',
   digits: 0,
-  accumulates: false,
   concern: 'low',
 }
 const batteryLowest: Measure = {
   field: 'battery_min_percent',
   label: 'Battery, lowest',
   digits: 0,
-  accumulates: false,
   concern: 'low',
 }
 

@@ -9,9 +9,10 @@ type ProsthesisCardProps = {
   prosthesis: DailyProsthesis
   date: string
   units: Record<string, string>
+  isOver: boolean
 }
 
-export function ProsthesisCard({ prosthesis, date, units }: ProsthesisCardProps) {
+export function ProsthesisCard({ prosthesis, date, units, isOver }: ProsthesisCardProps) {
   const { prosthesis_id: id, day, last_30_days: history } = prosthesis
   return (
     <article className="card" aria-labelledby={`model-${id}`} data-testid="prosthesis">
@@ -26,13 +27,14 @@ export function ProsthesisCard({ prosthesis, date, units }: ProsthesisCardProps)
                 unit={units[measure.field]}
                 day={day}
                 history={history}
+                isOver={isOver}
               />
             ))}
           </dl>
         ) : (
           <p className="no-day">This prosthesis sent nothing on {longDay(date)}.</p>
         )}
-        {history.length > 0 && <History id={id} date={date} days={history} units={units} />}
+        {history.length > 0 && <History id={id} date={date} days={history} units={units} isOver={isOver} />}
       </div>
     </article>
   )

@@ -1,7 +1,7 @@
 import { type ReactNode, useState } from 'react'
 import { Notice } from '../notice.tsx'
 import { DatePicker } from './date-picker.tsx'
-import { isOutside } from './day.ts'
+import { dayAt, isOutside } from './day.ts'
 import { Downloads } from './downloads.tsx'
 import { EmptyDay } from './empty-day.tsx'
 import { FreshnessLine } from './freshness-line.tsx'
@@ -38,7 +38,7 @@ const nothingChosen = {}
 export function ReportPage<Report extends ShownReport>(props: ReportPageProps<Report>) {
   const { kind, userId, date: askedDate, chosen = nothingChosen, events, onDate, onSessionEnd } = props
   const days = useReportDays(kind.name, userId, onSessionEnd)
-  const [today] = useState(() => new Date().toISOString().slice(0, 10))
+  const [today] = useState(() => dayAt(Date.now(), undefined))
   const date = askedDate ?? (kind.firstDay === 'today' ? today : days.latest)
   const live = useLiveReport({ kind, query: { userId, chosen }, date, events, onSessionEnd })
   const { report, freshness, generatedAt, changedAtMs } = live

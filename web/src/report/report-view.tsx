@@ -10,11 +10,13 @@ type ReportViewProps = {
   isOwn: boolean
   /** Another day is on its way: these numbers are not those of the day that was asked for. */
   isStale: boolean
+  /** Whether its day was over when the device data were processed last. */
+  isOver: boolean
   days: DayBounds & { latest: string | null }
   onDate: (date: string) => void
 }
 
-export function ReportView({ report, isOwn, isStale, days, onDate }: ReportViewProps) {
+export function ReportView({ report, isOwn, isStale, isOver, days, onDate }: ReportViewProps) {
   const { date, data, units } = report
   useEffect(() => {
     document.title = `${longDay(date)} · Tendon`
@@ -33,6 +35,12 @@ export function ReportView({ report, isOwn, isStale, days, onDate }: ReportViewP
           <LiveText text={data.customer.full_name} testId="customer-name" />
         </h1>
         <p data-testid="report-day">{longDay(date)}</p>
+        {!isOver && data.prostheses.some(({ day }) => day !== null) && (
+          <p data-testid="unfinished-day">
+            {isOwn ? 'Your device data' : 'Device data'} of this day are not complete yet: these are the
+            numbers so far, not compared with whole days.
+          </p>
+        )}
       </hgroup>
       {data.prostheses.every(({ day }) => day === null) && (
         <EmptyDay date={date} days={days} onDate={onDate} />
@@ -43,6 +51,7 @@ export function ReportView({ report, isOwn, isStale, days, onDate }: ReportViewP
           prosthesis={prosthesis}
           date={date}
           units={units}
+          isOver={isOver}
         />
       ))}
     </div>

@@ -9,11 +9,13 @@ type SeriesChartProps = {
   /** Up to two, in the order of each slot's values. */
   series: { label: string; digits: number }[]
   slots: Slot[]
+  /** The last one, as long as it goes on. */
+  unfinishedDay: string | null
   quantity: Quantity
 }
 
 /** A chart over days with a slider under it that reads out one day at a time, by pointer, touch or keyboard. */
-export function SeriesChart({ shape, series, slots, quantity }: SeriesChartProps) {
+export function SeriesChart({ shape, series, slots, unfinishedDay, quantity }: SeriesChartProps) {
   const [selected, setSelected] = useState(slots.length - 1)
   const [ref, width] = useElementWidth<HTMLDivElement>()
   const sliderId = useId()
@@ -23,12 +25,13 @@ export function SeriesChart({ shape, series, slots, quantity }: SeriesChartProps
     const value = shown.values[index] ?? null
     return { label, text: value === null ? 'no data' : quantityText(value, quantity, digits) }
   })
-  const spoken = `${shortDay(shown.day)}: ${readings.map(({ label, text }) => `${label} ${text}`).join(', ')}`
+  const shownDay = shortDay(shown.day) + (shown.day === unfinishedDay ? ' so far' : '')
+  const spoken = `${shownDay}: ${readings.map(({ label, text }) => `${label} ${text}`).join(', ')}`
 
   return (
     <figure className="chart">
       <figcaption>
-        <span className="chart-day">{shortDay(shown.day)}</span>
+        <span className="chart-day">{shownDay}</span>
         {readings.map(({ label, text }, index) => (
           <span key={label} className={`reading series-${index + 1}`}>
             {label} <strong>{text}</strong>
@@ -41,6 +44,7 @@ export function SeriesChart({ shape, series, slots, quantity }: SeriesChartProps
             shape={shape}
             seriesCount={series.length}
             slots={slots}
+            unfinishedDay={unfinishedDay}
             quantity={quantity}
             width={width}
             selected={selected}

@@ -15,10 +15,11 @@ type TrendCardProps = {
   prosthesis: z.infer<typeof prosthesisIdentity>
   report: TrendReport
   windowDays: number
+  isOver: boolean
 }
 
 /** One number of a prosthesis at a time, as a line beside its model's. */
-export function TrendCard({ prosthesis, report, windowDays }: TrendCardProps) {
+export function TrendCard({ prosthesis, report, windowDays, isOver }: TrendCardProps) {
   const [measure, setMeasure] = useState(shown[0]!)
   const { prosthesis_id: id } = prosthesis
   const field = measure.field as (typeof fields)[number]
@@ -57,6 +58,7 @@ export function TrendCard({ prosthesis, report, windowDays }: TrendCardProps) {
               { label: `median of up to ${others}`, digits: measure.digits },
             ]}
             slots={slots}
+            unfinishedDay={isOver ? null : report.date}
             quantity={quantityOf(report.units[field])}
           />
         )}

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'react'
 import type { CustomerPageProps } from './customer-pages.tsx'
-import { shortDay } from './day.ts'
+import { isOver, shortDay } from './day.ts'
 import { trendKind } from './report-kind.ts'
 import { ReportPage } from './report-page.tsx'
 import { TrendCard } from './trend-card.tsx'
@@ -15,7 +15,7 @@ export function TrendPage(props: CustomerPageProps) {
   }, [])
   return (
     <ReportPage kind={trendKind} chosen={{ days }} {...props}>
-      {({ report, isStale }) => (
+      {({ report, freshness, isStale }) => (
         <div className={isStale ? 'report stale' : 'report'} aria-busy={isStale} data-testid="trend">
           <div className="section-head">
             <hgroup className="greeting">
@@ -48,6 +48,7 @@ export function TrendPage(props: CustomerPageProps) {
               key={prosthesis.prosthesis_id}
               prosthesis={prosthesis}
               report={report}
+              isOver={isOver(report.date, freshness ?? report.freshness, report.data.time_zone)}
               windowDays={Number(report.parameters.days)}
             />
           ))}
