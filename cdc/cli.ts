@@ -2,12 +2,13 @@ import { type Command, runCommands } from '@tendon/platform/run-commands.ts'
 import { add } from './commands/add.ts'
 import { apply } from './commands/apply.ts'
 import { deadLetters } from './commands/dead-letters.ts'
+import { remove } from './commands/remove.ts'
 import { replay } from './commands/replay.ts'
 import { resync } from './commands/resync.ts'
 import { status } from './commands/status.ts'
 import { verify } from './commands/verify.ts'
 
-const commands: Command[] = [apply, add, status, verify, resync, replay, deadLetters]
+const commands: Command[] = [apply, add, remove, status, verify, resync, replay, deadLetters]
 
 const notes = `Each has --help.
 

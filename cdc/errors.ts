@@ -41,7 +41,7 @@ export const cdcErrors = defineErrors('CDC', {
     number: 7,
     status: 503,
     title: 'A table of the registry is not in the CRM database',
-    help: 'Create the table, or take it out of the registry (cdc/registry.ts).',
+    help: 'Create the table, or take it out: of cdc/registry.ts, or with `npm run cdc -- remove`.',
   },
   tableWithoutKey: {
     number: 8,

@@ -147,9 +147,15 @@ export async function applyViews(warehouse: Warehouse, replica: ReplicaTable, lo
   await dropViews(warehouse, replica, (name) => !current.has(name))
 }
 
+/** Takes a replica away, and what carries events into it. They stay in the log. */
+export async function dropReplica(warehouse: Warehouse, replica: Pick<ReplicaTable, 'name'>): Promise<void> {
+  await dropViews(warehouse, replica)
+  await warehouse.command(`DROP TABLE IF EXISTS ${replicaTableName(replica)} SYNC`)
+}
+
 async function dropViews(
   warehouse: Warehouse,
-  replica: ReplicaTable,
+  replica: Pick<ReplicaTable, 'name'>,
   isOld: (name: string) => boolean = () => true,
 ): Promise<void> {
   for (const name of (await viewsOf(warehouse, replica)).filter(isOld)) {
@@ -158,7 +164,7 @@ async function dropViews(
 }
 
 /** Names of the views that carry events into the replica, and of those that find misfits. */
-async function viewsOf(warehouse: Warehouse, replica: ReplicaTable): Promise<string[]> {
+async function viewsOf(warehouse: Warehouse, replica: Pick<ReplicaTable, 'name'>): Promise<string[]> {
   const prefixes = [viewNamePrefix(replica, 'apply'), viewNamePrefix(replica, 'misfits')]
   const names = (await warehouse.query(existingViews, {})).map(({ name }) => name)
   return names.filter((name) =>

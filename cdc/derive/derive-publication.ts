@@ -95,6 +95,26 @@ export async function readMemberships(
   return new Map(members.map((member) => [member.qualified_name, member.membership]))
 }
 
+/** A table that is not in the publication, or not in the database any more, is out of it. */
+export async function removeFromPublication(
+  client: ClientBase,
+  publicationName: string,
+  table: { schema: string; name: string },
+): Promise<void> {
+  const statement = `ALTER PUBLICATION ${pg.escapeIdentifier(publicationName)} DROP TABLE ${pgTableName(table)}`
+  try {
+    await client.query(statement)
+  } catch (cause) {
+    const code = cause instanceof pg.DatabaseError ? cause.code : undefined
+    const [undefinedTable, insufficientPrivilege] = ['42P01', '42501']
+    if (code === insufficientPrivilege)
+      throw cdcErrors.publicationRefused(`The user may not. The publication's owner can: ${statement}`, {
+        cause,
+      })
+    if (code !== undefinedTable) ignoreNotMember(cause)
+  }
+}
+
 function ignoreNotMember(error: unknown): void {
   const undefinedObject = '42704'
   if (!(error instanceof pg.DatabaseError && error.code === undefinedObject)) throw error

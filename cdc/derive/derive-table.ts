@@ -34,7 +34,7 @@ export function deriveReplica(source: SourceTable): ReplicaTable {
 }
 
 /** `crm.<table>`, quoted. */
-export function replicaTableName(replica: ReplicaTable): string {
+export function replicaTableName(replica: Pick<ReplicaTable, 'name'>): string {
   return `crm.${chIdentifier(replica.name)}`
 }
 

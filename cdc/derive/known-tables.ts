@@ -44,3 +44,11 @@ export async function addKnownTable(warehouse: Warehouse, entry: RegistryEntry):
   const { name, omitColumns = [], types = {}, users } = entry
   await warehouse.insertRows('cdc.registry', [{ table: name, omit_columns: omitColumns, types, users }])
 }
+
+/** Takes a table out that was added. */
+export async function removeKnownTable(warehouse: Warehouse, name: string): Promise<void> {
+  await warehouse.command(
+    'ALTER TABLE cdc.registry DELETE WHERE table = {table:String} SETTINGS mutations_sync = 2',
+    { table: name },
+  )
+}

@@ -61,6 +61,28 @@ test('a table is added by its name while the stream goes on, and its history com
     tables: [{ table: 'public.parts', dead_letters: 0, rows: expect.any(Number) }],
   })
   expect(report.kafka.lag).toHaveLength(1)
+
+  expect(await cdc(world, 'remove', 'parts')).toMatchObject({
+    code: 0,
+    stdout: 'public.parts is carried no more\n',
+  })
+  expect(
+    await world.rows(
+      `SELECT name FROM system.tables WHERE database IN ('cdc', 'crm') AND name LIKE '%parts%'`,
+    ),
+  ).toEqual([])
+  expect(JSON.parse((await cdc(world, 'status', '--json')).stdout).tables).toEqual([])
+  // Changes of meanwhile are nobody's, and what is carried goes on.
+  await world.sql.query('DELETE FROM parts WHERE id % 3 = 0; INSERT INTO items VALUES (0, $$y$$)')
+  expect(await world.differences(feed, [items!])).toEqual([])
+  expect(await cdc(world, 'add', 'parts', '--timeout-ms', '150000')).toMatchObject({ code: 0 })
+  expect(await world.differences(feed, [items!, parts])).toEqual([])
+  await world.sql.query('DROP TABLE parts')
+  expect(await cdc(world, 'remove', 'parts')).toMatchObject({ code: 0 })
+  expect(await cdc(world, 'remove', 'parts')).toMatchObject({
+    code: 64,
+    stderr: expect.stringContaining('is not a table that is carried'),
+  })
   await world.close()
 }, 240_000)
 

@@ -138,6 +138,8 @@ export function createKafkaProgress(options: {
    */
   async function checkPartitions(): Promise<void> {
     partitionsDueAt = performance.now() + partitionsIntervalMs
+    // The client takes none for all of them.
+    if (topics.length === 0) return
     const metadata = await asking(() => admin.fetchTopicMetadata({ topics }))
     compareCount(metadata.topics.reduce((sum, { partitions }) => sum + partitions.length, 0))
   }
