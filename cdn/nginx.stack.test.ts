@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener, request } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
@@ -68,12 +70,17 @@ const json = { contentType: 'application/json' }
  * nginx with MinIO behind a door: what goes through is counted, and the door can be shut.
  * @param tls files of the door's certificate; it speaks plain HTTP without
  */
-async function behindDoor(env: Record<string, string> = {}, tls?: { certificate: string; key: string }) {
+async function behindDoor(
+  env: Record<string, string> = {},
+  tls?: { certificate: string; key: string },
+  hostname = '127.0.0.1',
+) {
   const target = new URL(fromEnvironment('S3_ENDPOINT'))
-  const passed: { path: string; headers: Record<string, unknown> }[] = []
+  const passed: { path: string; headers: Record<string, unknown>; address: string | undefined }[] = []
   const door = { isShut: false }
   const listener: RequestListener = (incoming, outgoing) => {
-    passed.push({ path: incoming.url ?? '', headers: incoming.headers })
+    const { localAddress: address } = incoming.socket
+    passed.push({ path: incoming.url ?? '', headers: incoming.headers, address })
     if (door.isShut) {
       incoming.socket.destroy()
       return
@@ -93,9 +100,10 @@ async function behindDoor(env: Record<string, string> = {}, tls?: { certificate:
   const server = tls
     ? createTlsServer({ cert: await readFile(tls.certificate), key: await readFile(tls.key) }, listener)
     : createServer(listener)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  // Under each address of loopback.
+  await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
   const { port } = server.address() as AddressInfo
-  const endpoint = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`
+  const endpoint = `${tls ? 'https' : 'http'}://${hostname}:${port}`
   const nginx = await startTestNginx({ ...env, S3_ENDPOINT: endpoint })
   onTestFinished(async () => {
     await nginx.close()
@@ -204,6 +212,59 @@ test('takes nothing from an https store whose certificate is not one of the trus
   expect((await doubting.ask('doubtful.json')).status).toBe(503)
   expect(doubting.passed).toEqual([])
 })
+
+test('asks a store with the bucket in the host name, and follows that name to another address', async () => {
+  const names = await startNameServer()
+  names.addresses.set('tendon.store.test', '127.0.0.2')
+  const env = { S3_FORCE_PATH_STYLE: 'false', CDN_RESOLVER: names.address }
+  const { put, ask, link, passed } = await behindDoor(env, undefined, 'store.test')
+  await put('hosted.json', Buffer.from('"hosted"'))
+  expect(await ask('hosted.json')).toMatchObject({ status: 200, body: Buffer.from('"hosted"') })
+  expect(passed).toMatchObject([
+    {
+      path: link('hosted.json').split('?')[0],
+      headers: { host: expect.stringMatching(/^tendon\.store\.test:\d+$/) },
+      address: '127.0.0.2',
+    },
+  ])
+  expect(await ask('missing.json')).toMatchObject({ status: 404 })
+
+  names.addresses.set('tendon.store.test', '127.0.0.3')
+  let n = 0
+  await vi.waitFor(
+    async () => {
+      await put(`moved-${++n}.json`, Buffer.from('{}'))
+      expect((await ask(`moved-${n}.json`)).status).toBe(200)
+      expect(passed.at(-1)?.address).toBe('127.0.0.3')
+    },
+    { timeout: 15_000, interval: 200 },
+  )
+})
+
+/** A name server that knows what it is told, for a second at a time (RFC 1035 §4). */
+async function startNameServer() {
+  const addresses = new Map<string, string>()
+  const socket = createSocket('udp4')
+  socket.on('message', (query, { port, address }) => {
+    const labels: string[] = []
+    let end = 12
+    for (; query[end] !== 0; end += query[end]! + 1) {
+      labels.push(query.toString('latin1', end + 1, end + 1 + query[end]!))
+    }
+    const question = query.subarray(12, end + 5)
+    const isForAddress = query.readUInt16BE(end + 1) === 1
+    const known = isForAddress ? addresses.get(labels.join('.')) : undefined
+    const header = Buffer.from(query.subarray(0, 12))
+    header.writeUInt16BE(0x8180, 2)
+    header.writeUInt16BE(known ? 1 : 0, 6)
+    const answer = known ? [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, ...known.split('.').map(Number)] : []
+    socket.send(Buffer.concat([header, question, Buffer.from(answer)]), port, address)
+  })
+  socket.bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  onTestFinished(() => void socket.close())
+  return { addresses, address: `127.0.0.1:${socket.address().port}` }
+}
 
 test("the CDN's key reads reports, and does nothing else", async () => {
   const place = { endpoint: fromEnvironment('S3_ENDPOINT'), region: 'us-east-1', forcePathStyle: true }

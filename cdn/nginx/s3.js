@@ -16,7 +16,7 @@ function authorization(r) {
   const time = r.variables.s3_date
   const day = time.slice(0, 8)
   const scope = `${day}/${settings.region}/s3/aws4_request`
-  const path = `/${settings.bucket}${r.uri}`
+  const path = `${settings.prefix}${r.uri}`
   const headers = `host:${settings.host}\nx-amz-content-sha256:${emptyHash}\nx-amz-date:${time}\n`
   const request = `GET\n${path}\n\n${headers}\n${signedHeaders}\n${emptyHash}`
   const text = `AWS4-HMAC-SHA256\n${time}\n${scope}\n${crypto.createHash('sha256').update(request).digest('hex')}`

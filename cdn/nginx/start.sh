@@ -10,7 +10,10 @@
 #   CDN_STORE_MAX_MB            size of the store on disk                                 (1024)
 #   CDN_SWEEP_INTERVAL_S        how often that is looked at                               (60)
 #   CDN_TLS_CERTIFICATE, CDN_TLS_KEY    files; without them it serves http
-#   S3_ENDPOINT, S3_BUCKET, S3_REGION   the object store, asked as <endpoint>/<bucket>/…  (bucket tendon, us-east-1)
+#   S3_ENDPOINT, S3_BUCKET, S3_REGION   the object store                                   (bucket tendon, us-east-1)
+#   S3_FORCE_PATH_STYLE         true: asked as <endpoint>/<bucket>/…; false: the bucket stands in the host's name  (true)
+#   CDN_RESOLVER                address[:port] of a name server, which is asked again when an answer's time is over;
+#                               without it the store's name is looked up when nginx starts, and upon HUP
 #   CDN_S3_CA_FILE              whose certificates it may have, where it is https          (/etc/ssl/certs/ca-certificates.crt)
 #   CDN_S3_ACCESS_KEY_ID, CDN_S3_SECRET_ACCESS_KEY    a key that may read reports/ and nothing else
 #   NGINX_MODULES               folder of its modules                                     (/usr/lib/nginx/modules)
@@ -32,10 +35,19 @@ configure() {
   scheme=${S3_ENDPOINT%%://*}
   host=${S3_ENDPOINT#*://}
   host=${host%%/*}
+  bucket=${S3_BUCKET:-tendon}
+  prefix=/$bucket
+  case ${S3_FORCE_PATH_STYLE:-true} in
+    true) ;;
+    false) host=$bucket.$host prefix='' ;;
+    *) echo 'S3_FORCE_PATH_STYLE: expected true or false' >&2; return 64 ;;
+  esac
   case $host in *:*) server=$host ;; *) server=$host:$([ "$scheme" = https ] && echo 443 || echo 80) ;; esac
+  upstream=s3
+  if [ -n "${CDN_RESOLVER:-}" ]; then upstream='$s3_server'; fi
   for file in nginx.conf check.conf headers.conf hidden-headers.conf s3.js; do
-    sed -e "s|@RUN@|$CDN_RUN|g" -e "s|@S3_HOST@|$server|g" -e "s|@S3_NAME@|${server%:*}|g" \
-      -e "s|@S3_SCHEME@|$scheme|g" -e "s|@S3_BUCKET@|${S3_BUCKET:-tendon}|g" \
+    sed -e "s|@RUN@|$CDN_RUN|g" -e "s|@S3_HOST@|$host|g" -e "s|@S3_NAME@|${server%:*}|g" \
+      -e "s|@S3_SCHEME@|$scheme|g" -e "s|@S3_UPSTREAM@|$upstream|g" -e "s|@S3_PREFIX@|$prefix|g" \
       -e "s|@ACCESS_LOG@|${CDN_ACCESS_LOG:-$CDN_RUN/access.log}|g" \
       -e "s|@WEB_ORIGIN@|${CDN_WEB_ORIGIN:-no-origin}|g" "$source/$file" >"$conf/$file"
   done
@@ -55,14 +67,20 @@ configure() {
       echo "listen ${CDN_LISTEN:-127.0.0.1:8090};"
     fi
   } >"$conf/listen.conf"
+  # An upstream keeps connections open, and looks its name up but once.
+  if [ "$upstream" = s3 ]; then
+    echo "upstream s3 { server $server; keepalive 16; }"
+  else
+    echo "resolver $CDN_RESOLVER; map '' \$s3_server { default $server; }"
+  fi >"$conf/s3-upstream.conf"
   # What comes from there is kept for good, so it must come from there. By default nginx would not look.
   if [ "$scheme" = https ]; then
     echo "proxy_ssl_verify on; proxy_ssl_verify_depth 4;"
     echo "proxy_ssl_trusted_certificate ${CDN_S3_CA_FILE:-/etc/ssl/certs/ca-certificates.crt};"
   fi >"$conf/s3-tls.conf"
   max_ages >"$conf/max-age.conf"
-  printf '{"accessKeyId":"%s","secretAccessKey":"%s","region":"%s","bucket":"%s","host":"%s"}\n' \
-    "$CDN_S3_ACCESS_KEY_ID" "$CDN_S3_SECRET_ACCESS_KEY" "${S3_REGION:-us-east-1}" "${S3_BUCKET:-tendon}" "$server" \
+  printf '{"accessKeyId":"%s","secretAccessKey":"%s","region":"%s","prefix":"%s","host":"%s"}\n' \
+    "$CDN_S3_ACCESS_KEY_ID" "$CDN_S3_SECRET_ACCESS_KEY" "${S3_REGION:-us-east-1}" "$prefix" "$host" \
     >"$conf/s3.json"
   if [ "$(id -u)" = 0 ]; then
     chown -R www-data "$store" "$CDN_RUN/cache" "$CDN_RUN/tmp"

@@ -28,6 +28,8 @@ export const minio: Part = {
       MINIO_ROOT_USER: credentials.user,
       MINIO_ROOT_PASSWORD: credentials.password,
       MINIO_BROWSER: 'off',
+      // As S3 does, it takes the bucket in the host's name too: <bucket>.store.test.
+      MINIO_DOMAIN: 'store.test',
       MINIO_UPDATE: 'off',
     },
   }),
