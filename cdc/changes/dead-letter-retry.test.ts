@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from 'vitest'
 import { nobody } from '../derive/known-tables.ts'
 import { createWorld, startServers } from '../suites/replica-of-source.fixture.ts'
-import { listDeadLetters, retryDeadLetters } from './dead-letter-retry.ts'
+import { discardDeadLetters, listDeadLetters, retryDeadLetters } from './dead-letter-retry.ts'
 
 const servers = await startServers()
 afterAll(() => servers.remove())
@@ -51,6 +51,9 @@ test('what ClickHouse refused is applied once it takes it, in its place among la
   expect((await listDeadLetters(world.warehouse, undefined, 100)).map(({ encoding }) => encoding)).toEqual([
     'hex',
   ])
+  expect(await discardDeadLetters(world.warehouse, 'public.others')).toBe(0)
+  expect(await discardDeadLetters(world.warehouse, 'public.items')).toBe(1)
+  expect(await listDeadLetters(world.warehouse, undefined, 100)).toEqual([])
   await world.close()
 })
 

@@ -40,6 +40,27 @@ export function listDeadLetters(
   return warehouse.query(keptLetters, { table: table ?? '', limit })
 }
 
+const keptCount = defineQuery({
+  name: 'dead-letters-count',
+  sql: `SELECT toString(now64(6, 'UTC')) AS now, toUInt32(count()) AS n FROM cdc.dead_letters FINAL WHERE ${ofTable}`,
+  params: z.object({ table: z.string() }),
+  row: z.object({ now: z.string(), n: z.int() }),
+})
+
+/**
+ * @param table all of them when it is undefined
+ * @returns how many letters are gone
+ */
+export async function discardDeadLetters(warehouse: Warehouse, table = ''): Promise<number> {
+  const [kept] = await warehouse.query(keptCount, { table })
+  await warehouse.command(
+    `ALTER TABLE cdc.dead_letters DELETE
+     WHERE ${ofTable} AND failed_at <= toDateTime64({before:String}, 6, 'UTC') SETTINGS mutations_sync = 2`,
+    { table, before: kept!.now },
+  )
+  return kept!.n
+}
+
 /** Tells letters apart as the table's sorting key does. */
 const id = 'toString(sipHash64(table, version, key, topic, partition, offset))'
 

@@ -3,6 +3,7 @@ import { createTerminalProgress } from '@tendon/platform/progress.ts'
 import { progressBar } from '@tendon/platform/progress-bar.ts'
 import { z } from 'zod'
 import {
+  discardDeadLetters,
   type KeptLetter,
   listDeadLetters,
   retryDeadLetters,
@@ -16,8 +17,8 @@ import { createTelling, tellingOptions } from './telling.ts'
 
 export const deadLetters = defineCommand({
   name: 'dead-letters',
-  operands: '<list|retry> [table]',
-  summary: 'List the changes that could not be applied, or apply them again',
+  operands: '<list|retry|discard> [table]',
+  summary: 'List the changes that could not be applied, apply them again, or let go of them',
   options: defineOptions({
     ...commandOptions,
     ...tellingOptions,
@@ -36,8 +37,13 @@ export const deadLetters = defineCommand({
       print(config, { dead_letters: letters }, letters.map(describe).join('') || 'no dead letters\n')
       return exitCodes.done
     }
+    if (what === 'discard') {
+      const discarded = await discardDeadLetters(warehouse, table)
+      print(config, { discarded }, `${discarded} discarded\n`)
+      return exitCodes.done
+    }
     if (what !== 'retry')
-      throw new ConfigError('cdc dead-letters', [`it takes list or retry, and got "${what}"`])
+      throw new ConfigError('cdc dead-letters', [`it takes list, retry or discard, and got "${what}"`])
     const progress = createTerminalProgress(process.stderr, new AbortController().signal)
     const text = 'applying dead letters again'
     const telling = createTelling(config, warehouse)
