@@ -47,13 +47,20 @@ async function steppedInstance(onStep: OnStep): Promise<TestInstance> {
   })
 }
 
-describe.each(['miss', 'hit', 'hot hit'] as const)('a change and its invalidation during a %s', (cache) => {
+describe.each([
+  ['miss', 'json'],
+  ['hit', 'json'],
+  ['hot hit', 'json'],
+  ['miss', 'csv'],
+] as const)('a change and its invalidation during a %s of %s', (cache, format) => {
+  const path = `${daily}?format=${format}`
+
   /** Asks once; at one step the data change and are invalidated by another instance. */
   async function request(changeAt: string | undefined) {
     const steps: string[] = []
     const user = await shared.addCustomer('Before')
     const token = await shared.identity.patient(user)
-    if (cache === 'hit') await shared.link(other, daily, token)
+    if (cache === 'hit') await shared.link(other, path, token)
     let changed = false
     let isAsked = false
     const instance = await steppedInstance(async (step) => {
@@ -65,11 +72,13 @@ describe.each(['miss', 'hit', 'hot hit'] as const)('a change and its invalidatio
       await shared.invalidate(other, { user_id: user })
     })
     // What an instance has seen itself it remembers.
-    if (cache === 'hot hit') await shared.link(instance, daily, token)
+    if (cache === 'hot hit') await shared.link(instance, path, token)
     isAsked = true
-    const link = await shared.link(instance, daily, token)
+    const link = await shared.link(instance, path, token)
     shared.proxy.intercept(async () => {})
-    return { steps, changed, name: (await shared.object(link)).data.customer.full_name, link }
+    // Rows in another format are made of the object beside them.
+    const { data } = await shared.object({ url: link.url.replace(`.${format}?`, '.json?') })
+    return { steps, changed, name: data.customer.full_name, link }
   }
 
   test('is seen, at whichever step it comes', async () => {
