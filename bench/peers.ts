@@ -37,7 +37,9 @@ export function runPython(script: string, env: Record<string, string>): Promise<
 
 /** The job in a process of its own. */
 export function runJob(env: Record<string, string>): Promise<ProcessReport> {
-  return runReporting(process.execPath, [fileURLToPath(new URL('./etl-run-once.ts', import.meta.url))], env)
+  // As `npm run etl` does.
+  const args = ['--max-semi-space-size=4', fileURLToPath(new URL('./etl-run-once.ts', import.meta.url))]
+  return runReporting(process.execPath, args, env)
 }
 
 async function runReporting(
