@@ -1,7 +1,7 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { unavailableValue } from '../kafka/derive-connector.ts'
+import { unavailableJson } from '../kafka/derive-connector.ts'
 import { isValueError } from './change-writer.ts'
 import { reasonOf } from './dead-letters.ts'
 
@@ -145,7 +145,7 @@ export async function retryDeadLetters(options: {
   onTried?: (tried: TriedKey[]) => Promise<void>
 }): Promise<{ applied: number; failed_again: number; not_retried: number }> {
   const { warehouse, table = '', onProgress, onTried } = options
-  const params = { table, unavailable: unavailableValue }
+  const params = { table, unavailable: unavailableJson }
   const [start] = await warehouse.query(begin, params)
   const { now: before, retried, others } = start!
   let tried = 0

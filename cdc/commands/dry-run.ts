@@ -1,6 +1,8 @@
 import { clickHouseErrorCode, type Warehouse } from '@tendon/warehouse/client.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
 import type { Admin } from 'kafkajs'
 import type pg from 'pg'
+import { z } from 'zod'
 import type { Connector, ConnectorConfig } from '../kafka/connect-rest.ts'
 
 /** Databases and a connector that read as ever, and write down what they were told to change. */
@@ -48,7 +50,7 @@ export function createDryRun(source: pg.Client, warehouse: Warehouse): DryRun {
         }
       },
       async command(sql) {
-        note('ClickHouse', sql)
+        if (!(await isThere(warehouse, sql))) note('ClickHouse', sql)
       },
       async insertRows(table, rows) {
         note('ClickHouse', `INSERT INTO ${table}: ${JSON.stringify(rows)}`)
@@ -73,6 +75,29 @@ export function createDryRun(source: pg.Client, warehouse: Warehouse): DryRun {
       },
     }),
   }
+}
+
+/** Whether a statement makes what is there already. */
+async function isThere(warehouse: Warehouse, sql: string): Promise<boolean> {
+  const made = /^\s*CREATE (DATABASE|TABLE|MATERIALIZED VIEW|NAMED COLLECTION) IF NOT EXISTS ([\w.]+)\s/.exec(
+    sql,
+  )
+  if (!made) return false
+  const [, kind, name] = made
+  const question = {
+    DATABASE: `EXISTS DATABASE ${name}`,
+    'NAMED COLLECTION': `SELECT count() AS result FROM system.named_collections WHERE name = '${name}'`,
+  }[kind!]
+  const answer = await warehouse.query(
+    defineQuery({
+      name: 'is-there',
+      sql: question ?? `EXISTS TABLE ${name}`,
+      params: z.object({}),
+      row: z.object({ result: z.coerce.number() }),
+    }),
+    {},
+  )
+  return answer[0]!.result > 0
 }
 
 /** What changes nothing; dropping a slot is a SELECT. */

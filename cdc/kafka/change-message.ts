@@ -1,7 +1,7 @@
 import type { KafkaMessage } from 'kafkajs'
 import { z } from 'zod'
-import { debeziumVersion } from './debezium-version.ts'
-import { unavailableValue } from './derive-connector.ts'
+import { debeziumVersion, historyPattern, sequencePattern } from './debezium-version.ts'
+import { unavailableJson } from './derive-connector.ts'
 
 /** A change as it comes by Kafka. What cannot be read as one is a dead letter already, by a view of ClickHouse. */
 export type ChangeMessage = {
@@ -29,8 +29,9 @@ export type ChangeMessage = {
   nulls: string[]
 }
 
-const whole = z.union([z.int(), z.string()])
-const sequence = z.string()
+const whole = z.union([z.int(), z.string().regex(/^\d+$/)])
+const sequence = z.string().regex(new RegExp(sequencePattern))
+const history = z.string().regex(new RegExp(historyPattern))
 
 const row = z.looseObject({
   __op: z.enum(['r', 'c', 'u', 'd']),
@@ -40,7 +41,7 @@ const row = z.looseObject({
   __source_table: z.string().min(1),
   __source_txId: whole.nullish(),
   __source_sequence: sequence,
-  __history: z.string(),
+  __history: history,
 })
 
 const truncation = z.object({
@@ -53,10 +54,10 @@ const truncation = z.object({
     ts_us: z.int().nullish(),
     sequence,
   }),
-  __history: z.string(),
+  __history: history,
 })
 
-const unavailableBytes = Buffer.from(unavailableValue)
+const unavailableBytes = Buffer.from(unavailableJson)
 
 /** @returns undefined for what is none */
 export function parseChangeMessage(
@@ -66,11 +67,11 @@ export function parseChangeMessage(
 ): ChangeMessage | undefined {
   const { value } = message
   if (!value) return undefined
-  const json = parseJson(value)
+  const json = parseJson(value.toString())
   const place = { topic, partition, offset: BigInt(message.offset), value }
   const change = row.safeParse(json).data
   const key = normalKey(message.key?.toString() ?? '')
-  if (change && key.startsWith('{')) {
+  if (change && key.startsWith('{') && parseJson(key) !== undefined) {
     return {
       ...place,
       table: `${change.__source_schema}.${change.__source_table}`,
@@ -125,9 +126,9 @@ function normalKey(json: string): string {
   )
 }
 
-function parseJson(value: Buffer): unknown {
+function parseJson(text: string): unknown {
   try {
-    return JSON.parse(value.toString())
+    return JSON.parse(text)
   } catch {
     return undefined
   }

@@ -6,9 +6,9 @@ import { createTableCodec } from '../changes/table-codec.ts'
 import type { ReplicaTable } from '../derive/derive-table.ts'
 import { truncateReplica, truncatesAfter } from '../whole-tables/truncate-replica.ts'
 import type { ChangeMessage } from './change-message.ts'
-import { unavailableValue } from './derive-connector.ts'
+import { unavailableJson } from './derive-connector.ts'
 
-const unavailableJson = Buffer.from(JSON.stringify(unavailableValue))
+const unavailable = Buffer.from(unavailableJson)
 
 type Held = IncompleteChange & { message: ChangeMessage; names: string[] }
 
@@ -69,7 +69,7 @@ function hold(replica: ReplicaTable, message: ChangeMessage): Held[] {
   const members = jsonMembers(message.value)
   const names = [...members.keys()]
   const values = [...members.values()]
-  const missing = values.flatMap((value, place) => (value.equals(unavailableJson) ? [place] : []))
+  const missing = values.flatMap((value, place) => (value.equals(unavailable) ? [place] : []))
   const { op, key, formerKey } = message
   return [
     {

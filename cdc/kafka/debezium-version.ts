@@ -15,6 +15,10 @@ export type SourceVersion = {
   history: string
 }
 
+/** What is none is no change event. 19 digits fit 64 bits. */
+export const sequencePattern = '^\\[(null|"[0-9]{1,19}"),"[0-9]{1,19}"\\]$'
+export const historyPattern = '^[0-9]{1,19}/[0-9]{1,19}$'
+
 /** The lower half for rows of the initial snapshot; tombstones of what it did not find have 0. */
 const snapshotRow = 1n
 

@@ -2,8 +2,13 @@ import type { ReplicaTable } from '../derive/derive-table.ts'
 import type { KafkaConfig } from '../options.ts'
 import type { ConnectorConfig } from './connect-rest.ts'
 
-/** What stands for a value that an UPDATE left unchanged out of line (TOAST), and therefore did not send. */
-export const unavailableValue = '__debezium_unavailable_value'
+/**
+ * What stands for a value that an UPDATE left unchanged out of line (TOAST), and therefore did not send. No value of
+ * PostgreSQL holds a NUL, so that none is taken for it.
+ */
+export const unavailableValue = '__debezium\u0000unavailable_value'
+/** As it stands in a message's JSON; there a text may look like it, whose own backslash is doubled. */
+export const unavailableJson = JSON.stringify(unavailableValue)
 
 /** How often an idle source is given something to read, so that its WAL is let go. */
 const heartbeatIntervalMs = 1_000

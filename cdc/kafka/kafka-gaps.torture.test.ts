@@ -49,14 +49,18 @@ const slotStatus = async (): Promise<string | undefined> => {
   return rows[0]?.wal_status
 }
 
-test('a topic that is deleted is made again, and its table read again', async () => {
-  await strikeUnderLoad('topic deleted', world, async (hammer) => {
-    await withAdmin((admin) => admin.deleteTopics({ topics: [changeTopic(world.config, 'public.journal')] }))
-    await expect.poll(() => [...problems], { timeout: 60_000 }).toContain('TENDON-CDC-023')
-    await moreCommits(hammer, 100)
-    return feed
-  })
-}, 240_000)
+test.each(['public.journal', 'public.seats'])(
+  'the topic of %s, deleted, is made again, and its table read again',
+  async (table) => {
+    await strikeUnderLoad(`topic of ${table} deleted`, world, async (hammer) => {
+      await withAdmin((admin) => admin.deleteTopics({ topics: [changeTopic(world.config, table)] }))
+      await expect.poll(() => [...problems], { timeout: 60_000 }).toContain('TENDON-CDC-023')
+      await moreCommits(hammer, 100)
+      return feed
+    })
+  },
+  240_000,
+)
 
 test('a topic that was deleted and made anew while no worker ran is noticed', async () => {
   await strikeUnderLoad('topic made anew', world, async (hammer) => {

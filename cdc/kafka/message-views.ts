@@ -4,8 +4,8 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
 import { chIdentifier, chLiteral } from '../derive/sql-names.ts'
-import { debeziumVersionSql } from './debezium-version.ts'
-import { unavailableValue } from './derive-connector.ts'
+import { debeziumVersionSql, historyPattern, sequencePattern } from './debezium-version.ts'
+import { unavailableJson } from './derive-connector.ts'
 
 const metadata = `Tuple(__op String, __source_lsn UInt64, __source_ts_us Int64, __source_schema String,
   __source_table String, __source_txId UInt64, __source_sequence String, __history String)`
@@ -29,8 +29,14 @@ const deletedRow = `concat(substring(key, 1, length(key) - 1), ',"__op":"d","__d
     toString(m.__source_lsn), ',"__source_ts_ms":', toString(intDiv(m.__source_ts_us, 1000)), ',"__source_table":',
     toJSONString(m.__source_table), ',"__source_txId":', toString(m.__source_txId), '}')`
 
-const isChange = `m.__op IN ('c', 'u', 'd', 'r') AND m.__source_table != '' AND startsWith(key, '{')
-  AND startsWith(m.__source_sequence, '[') AND m.__history != ''`
+const hasPlace = (sequence: string, history: string) =>
+  `match(${sequence}, ${chLiteral(sequencePattern)}) AND match(${history}, ${chLiteral(historyPattern)})`
+
+const isChange = `m.__op IN ('c', 'u', 'd', 'r') AND m.__source_table != '' AND startsWith(key, '{') AND isValidJSON(key)
+  AND ${hasPlace('m.__source_sequence', 'm.__history')}`
+
+const isTruncation = `e.op = 't' AND e.source.table != '' AND m.__op = ''
+  AND ${hasPlace('e.source.sequence', 'e.__history')}`
 
 /** Jackson writes what lies beyond the Basic Multilingual Plane as two escapes; a row has one key in the log. */
 const normalKey = `if(position(key, '\\\\uD') > 0, JSONExtractRaw(concat('{"k":', key, '}'), 'k'), key)`
@@ -52,7 +58,7 @@ SELECT concat(m.__source_schema, '.', m.__source_table) AS table, key, ${version
   m.__op AS op, m.__op = 'd' AS deleted, if(m.__op = 'd', ${deletedRow}, value) AS row, m.__source_txId AS tx_id,
   ${committedAt('m.__source_ts_us')} AS committed_at, topic, partition, offset
 FROM (${parsed})
-WHERE error = '' AND ${isChange} AND (m.__op = 'd' OR position(value, ${chLiteral(unavailableValue)}) = 0)`,
+WHERE error = '' AND ${isChange} AND (m.__op = 'd' OR position(value, ${chLiteral(unavailableJson)}) = 0)`,
   },
   {
     purpose: 'truncations',
@@ -63,7 +69,7 @@ SELECT concat(e.source.schema, '.', e.source.table) AS table, '' AS key,
   e.source.lsn AS lsn, 't' AS op, 0 AS deleted, value AS row, e.source.txId AS tx_id,
   ${committedAt('e.source.ts_us')} AS committed_at, topic, partition, offset
 FROM (${parsed})
-WHERE error = '' AND e.op = 't' AND e.source.table != '' AND m.__op = ''`,
+WHERE error = '' AND ${isTruncation}`,
   },
   {
     purpose: 'refused',
@@ -74,7 +80,7 @@ SELECT concat(m.__source_schema, if(m.__source_table = '', '', '.'), m.__source_
   if(error != '', error, 'the message is not a change event with a key, as the connector of cdc/ makes them') AS reason,
   now64(6, 'UTC') AS committed_at, topic, partition, offset
 FROM (${parsed})
-WHERE error != '' OR NOT (${isChange} OR (e.op = 't' AND e.source.table != '' AND m.__op = ''))`,
+WHERE error != '' OR NOT (${isChange} OR ${isTruncation})`,
   },
 ] as const
 

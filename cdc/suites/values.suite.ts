@@ -35,6 +35,24 @@ export function testValues(createWorld: CreateWorld): void {
     await world.close()
   })
 
+  test('a text that looks like what Debezium puts for a value that was not sent is a text', async () => {
+    const world = await createWorld('CREATE TABLE items (id integer PRIMARY KEY, v text, n integer)', [
+      { name: 'public.items', users: nobody },
+    ])
+    const feed = world.newFeed()
+    feed.start()
+    await feed.caughtUp()
+    const texts = [`__debezium_unavailable_value`, String.raw`__debezium\u0000unavailable_value`]
+    for (const [id, text] of texts.entries()) {
+      await world.sql.query('INSERT INTO items VALUES ($1, $2)', [id, 'before'])
+      await world.sql.query('UPDATE items SET v = $2 WHERE id = $1', [id, text])
+      await world.sql.query('UPDATE items SET n = 1 WHERE id = $1', [id])
+    }
+    expect(await world.differences(feed)).toEqual([])
+    expect(await world.rows('SELECT v FROM crm.items FINAL ORDER BY id')).toEqual(texts.map((v) => ({ v })))
+    await world.close()
+  })
+
   test('NULL stays NULL in a column with a default', async () => {
     const columns = `a integer DEFAULT 5, b text DEFAULT 'x', c numeric DEFAULT 1.5, d boolean DEFAULT true, e text[] DEFAULT '{}'`
     const world = await createWorld(
