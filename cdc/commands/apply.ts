@@ -4,10 +4,10 @@ import { applyMigrations } from '@tendon/warehouse/migrate.ts'
 import { applyReplicas } from '../derive/apply.ts'
 import { readCatalog } from '../derive/catalog.ts'
 import { readKnownTables } from '../derive/known-tables.ts'
-import { applyChain } from '../kafka/apply-chain.ts'
-import { createConnector } from '../kafka/connect-rest.ts'
+import { applyChain, omitFirst } from '../kafka/apply-chain.ts'
+import { type Connector, createConnector } from '../kafka/connect-rest.ts'
 import { createKafkaClient } from '../kafka/kafka-client.ts'
-import { kafkaConfigOf } from '../options.ts'
+import { type KafkaConfig, kafkaConfigOf } from '../options.ts'
 import { registry } from '../registry.ts'
 import { withApplyLock } from '../source/advisory-lock.ts'
 import { commandOptions, defineCommand, exitCodes, print } from './command.ts'
@@ -33,23 +33,29 @@ export const apply = defineCommand({
     // Standard output carries the answer alone.
     const log = createLog({ service: 'cdc', level: config.dryRun ? 'warn' : 'info' }, process.stderr)
     const run = createDryRun(source, warehouse)
+    const connectorOf = ({ kafkaConnectUrl, slotName }: KafkaConfig): Connector => {
+      const connector = createConnector(kafkaConnectUrl, slotName)
+      return config.dryRun ? run.connector(connector) : connector
+    }
     const [crm, target] = config.dryRun ? [run.source, run.warehouse] : [source, warehouse]
     await applyMigrations(target)
     const entries = await readKnownTables(target, registry)
-    const catalog = await readCatalog(crm, config.publicationName, entries)
     const kafka = kafkaConfigOf(config)
+    const { publicationName } = config
+    const connector = kafka && connectorOf(kafka)
+    if (connector) await omitFirst({ source: crm, connector, publicationName, entries })
+    const catalog = await readCatalog(crm, publicationName, entries)
     const bring = async () => {
       await applyReplicas(crm, target, catalog.replicas, log, { runsAhead: kafka !== undefined })
-      if (!kafka) return
+      if (!kafka || !connector) return
       const admin = createKafkaClient(kafka.kafkaBrokers, log).admin()
       await admin.connect()
       try {
-        const connector = createConnector(kafka.kafkaConnectUrl, kafka.slotName)
         await applyChain({
           source: crm,
           warehouse: target,
           admin: config.dryRun ? run.admin(admin) : admin,
-          connector: config.dryRun ? run.connector(connector) : connector,
+          connector,
           catalog,
           config: kafka,
           log,

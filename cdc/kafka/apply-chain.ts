@@ -4,11 +4,15 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type { Admin } from 'kafkajs'
 import type pg from 'pg'
 import type { Catalog } from '../derive/catalog.ts'
+import { readMemberships } from '../derive/derive-publication.ts'
 import { cdcErrors } from '../errors.ts'
 import type { KafkaConfig } from '../options.ts'
+import type { RegistryEntry } from '../registry.ts'
+import { lookUpTables } from '../source/source-catalog.ts'
 import { unreadTables } from '../whole-tables/unread-tables.ts'
 import type { Connector } from './connect-rest.ts'
 import { type PreparedConnector, prepareConnector } from './connector-history.ts'
+import { omittedColumns, omittedList } from './derive-connector.ts'
 import { awaitedEnds, createKafkaProgress, type KafkaProgress, readCommits } from './kafka-progress.ts'
 import { applyKafkaTable, changeTopic, clickHouseGroup, isReading, workerGroup } from './kafka-table.ts'
 import { applyMessageViews } from './message-views.ts'
@@ -17,6 +21,27 @@ const leaderTimeoutMs = 30_000
 const leaderPollMs = 50
 const groupTimeoutMs = 30_000
 const groupPollMs = 250
+
+/**
+ * Tells the connector what to leave out of tables that are not published yet, so that it is in no message from the
+ * first change on.
+ */
+export async function omitFirst(options: {
+  source: pg.Client
+  connector: Connector
+  publicationName: string
+  entries: readonly RegistryEntry[]
+}): Promise<void> {
+  const { source, connector, publicationName, entries } = options
+  const config = await connector.config()
+  if (!config) return
+  const { tables } = await lookUpTables(source, entries)
+  const members = await readMemberships(source, publicationName, tables)
+  const added = omittedColumns(tables.filter(({ qualifiedName }) => !members.has(qualifiedName)))
+  const former = (config[omittedList] ?? '').split(',').filter((column) => column !== '')
+  if (added.every((column) => former.includes(column))) return
+  await connector.change({ ...config, [omittedList]: [...former, ...added].join(',') })
+}
 
 /** Brings ClickHouse's Kafka table, the topics and the connector to the registry and the catalog. */
 export async function applyChain(options: {

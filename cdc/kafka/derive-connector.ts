@@ -1,5 +1,6 @@
 import type { ReplicaTable } from '../derive/derive-table.ts'
 import type { KafkaConfig } from '../options.ts'
+import type { SourceTable } from '../source/source-catalog.ts'
 import type { ConnectorConfig } from './connect-rest.ts'
 
 /**
@@ -35,6 +36,14 @@ function exactly(name: string): string {
   return name.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&').replaceAll(',', '\\,')
 }
 
+/** What stays out of the messages, as `column.exclude.list` has it. */
+export const omittedList = 'column.exclude.list'
+export function omittedColumns(tables: readonly SourceTable[]): string[] {
+  return tables.flatMap(({ qualifiedName, omitted }) =>
+    omitted.map((column) => exactly(`${qualifiedName}.${column}`)),
+  )
+}
+
 /**
  * The configuration of Debezium's PostgreSQL connector for the tables of the registry. Where the database is, and as
  * whom it logs in, stands in the environment of the Connect worker, so that no password is in a topic.
@@ -44,9 +53,7 @@ export function deriveConnector(
   options: { config: KafkaConfig; databaseName: string; history: ConnectorHistory },
 ): ConnectorConfig {
   const { config, databaseName, history } = options
-  const omitted = tables.flatMap(({ source }) =>
-    source.omitted.map((column) => exactly(`${source.qualifiedName}.${column}`)),
-  )
+  const omitted = omittedColumns(tables.map(({ source }) => source))
   // A message's key is the primary key, and a DELETE under REPLICA IDENTITY USING INDEX does not carry it.
   const otherKeys = tables
     .filter(({ source }) => source.replicaIdentity === 'index')
@@ -71,7 +78,7 @@ export function deriveConnector(
     'topic.creation.default.replication.factor': '-1',
     // Which tables are streamed is the publication's to say, so that one more needs no restart.
     [snapshotTables]: tables.map(({ source }) => exactly(source.qualifiedName)).join(','),
-    ...(omitted.length > 0 && { 'column.exclude.list': omitted.join(',') }),
+    ...(omitted.length > 0 && { [omittedList]: omitted.join(',') }),
     ...(otherKeys.length > 0 && { 'message.key.columns': otherKeys.join(';') }),
 
     // As `initial`, but for a slot that has lost what was not read yet (deploy/connect).

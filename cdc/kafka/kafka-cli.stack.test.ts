@@ -86,6 +86,36 @@ test('a table is added by its name while the stream goes on, and its history com
   await world.close()
 }, 240_000)
 
+test('a column that is left out of a table that is added is in no message of it', async () => {
+  const world = await createKafkaWorld(
+    `CREATE TABLE items (id integer PRIMARY KEY, v text);
+     CREATE TABLE people (id integer PRIMARY KEY, secret text, n integer); INSERT INTO people VALUES (0, 'classified', 0)`,
+    [{ name: 'public.items', users: nobody }],
+  )
+  const feed = world.newFeed()
+  feed.start()
+  await feed.caughtUp()
+  let isWriting = true
+  const writing = (async () => {
+    for (let id = 1; isWriting; id++) {
+      await world.sql.query(`INSERT INTO people VALUES (${id}, 'classified', 0)`)
+      await world.sql.query(`UPDATE people SET n = n + 1 WHERE id = ${id}`)
+    }
+  })()
+  expect(await cdc(world, 'add', 'people', '--omit', 'secret', '--timeout-ms', '150000')).toMatchObject({
+    code: 0,
+  })
+  isWriting = false
+  await writing
+  const people = { name: 'public.people', users: nobody, omitColumns: ['secret'] }
+  expect(await world.differences(feed, [...world.entries, people])).toEqual([])
+  const [count] = await world.rows(
+    `SELECT count() > 0 AS some, countIf(position(row, 'classified') > 0) AS n FROM cdc.events WHERE table = 'public.people'`,
+  )
+  expect(count).toEqual({ some: expect.toBeOneOf([1, true]), n: '0' })
+  await world.close()
+}, 240_000)
+
 test('apply says beforehand what it will do, does it, and has nothing to do then', async () => {
   const world = await createKafkaWorld('CREATE TABLE customers (id integer PRIMARY KEY)', [])
   await world.sql.query(`

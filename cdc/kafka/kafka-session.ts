@@ -21,7 +21,7 @@ import { readSlot } from '../source/replication-slot.ts'
 import { createSourceRows } from '../source/source-rows.ts'
 import type { Invalidate } from '../telling/invalidate.ts'
 import { readUnread } from '../whole-tables/unread-tables.ts'
-import { applyChain } from './apply-chain.ts'
+import { applyChain, omitFirst } from './apply-chain.ts'
 import { createChangeConsumer, type NewestChange } from './change-consumer.ts'
 import { type Connector, createConnector } from './connect-rest.ts'
 import { watchConnector } from './connector-watch.ts'
@@ -80,7 +80,10 @@ export async function runKafkaSession(options: KafkaSessionOptions): Promise<nev
     const connector = createConnector(config.kafkaConnectUrl, config.slotName)
     // Workers that start at once make the tables and the connector one after the other.
     const make = async () => {
-      const catalog = await readCatalog(source, config.publicationName, await readEntries())
+      const entries = await readEntries()
+      const { publicationName } = config
+      await omitFirst({ source, connector, publicationName, entries })
+      const catalog = await readCatalog(source, publicationName, entries)
       for (const { code, message } of catalog.problems) log.error({ error_code: code }, message)
       // ClickHouse goes on reading while its tables are brought along.
       const inShape = await applyReplicas(source, warehouse, catalog.replicas, log, { runsAhead: true })
