@@ -51,11 +51,22 @@ export async function startNativeStack<PartName extends string>(
       await stack('up', ...parts)
     },
     async cutConnections(part) {
-      const { port } = await find(part)
-      await run('ss', ['--kill', '--tcp', 'state', 'established', `( sport = :${port} or dport = :${port} )`])
+      await cutConnectionsTo(Number((await find(part)).port))
     },
     async remove() {
       await stack('down')
     },
+  }
+}
+
+/** Ends TCP connections to a port of this machine from outside. @throws when there are none, or the kernel does not do it */
+export async function cutConnectionsTo(port: number): Promise<void> {
+  const deadline = performance.now() + 20_000
+  const filter = `( sport = :${port} or dport = :${port} )`
+  for (;;) {
+    // It lists those that it has ended.
+    const { stdout } = await run('ss', ['--kill', '--no-header', '--tcp', 'state', 'established', filter])
+    if (stdout.trim() !== '') return
+    if (performance.now() > deadline) throw new Error(`no connection to port ${port} could be cut`)
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { startNativeStack } from '@tendon/platform/test-native-stack.fixture.ts'
+import { cutConnectionsTo, startNativeStack } from '@tendon/platform/test-native-stack.fixture.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runCli, type ServiceProcess, startService } from '../cdc-process.fixture.ts'
 import type { CdcFeed } from '../feed-supervisor.ts'
@@ -45,6 +45,7 @@ const faults: Record<string, () => Promise<void>> = {
   },
   'all connections to the broker cut': () => stack.cutConnections('kafka'),
   'all connections to Kafka Connect cut': () => stack.cutConnections('connect'),
+  'all connections to ClickHouse cut': () => cutConnectionsTo(Number(new URL(world.clickHouse.url).port)),
 }
 
 test.each(Object.entries(faults))(
