@@ -119,42 +119,6 @@ test('a warehouse that has lost what it had confirmed is filled again', async ()
   await world.close()
 })
 
-test('a source that went back in its history: versions go on rising, and its state is the one that counts', async () => {
-  const world = await createWorld(servers, counters, [entry('counters')])
-  // As if the feed had read a cluster whose WAL was far ahead, with rows that this one does not have.
-  const ahead = (1n << 120n).toString()
-  const feed = world.newFeed()
-  feed.start()
-  await feed.caughtUp()
-  await feed.stop()
-  await world.warehouse.command(
-    `INSERT INTO cdc.events (table, key, version, op, deleted, row)
-     SELECT 'public.counters', concat('{"id":', toString(number), '}'), {ahead:UInt128}, 'c', 0,
-       concat('{"id":', toString(number), ',"n":7,"__op":"c"}') FROM numbers(5)`,
-    { ahead },
-  )
-  await world.warehouse.command(
-    `INSERT INTO cdc.positions (feed, position, lsn, version, system_identifier, timeline)
-     SELECT feed, toUInt64(bitShiftRight({ahead:UInt128}, 64)), lsn, {ahead:UInt128}, 'another cluster', 1 FROM cdc.positions FINAL`,
-    { ahead },
-  )
-  await world.sql.query('INSERT INTO counters VALUES (1, 1)')
-  const second = world.newFeed()
-  second.start()
-  expect(await world.differences(second)).toEqual([])
-  await world.sql.query('UPDATE counters SET n = 2; INSERT INTO counters VALUES (2, 2)')
-  expect(await world.differences(second)).toEqual([])
-  await second.stop()
-
-  const third = world.newFeed()
-  third.start()
-  await world.sql.query('UPDATE counters SET n = 3')
-  expect(await world.differences(third)).toEqual([])
-  const [newest] = await world.rows('SELECT min(_version) AS version FROM crm.counters FINAL')
-  expect(BigInt(String(newest!.version))).toBeGreaterThan(BigInt(ahead))
-  await world.close()
-})
-
 test('a second feed at the same slot waits, and takes over when the first ends', async () => {
   const world = await createWorld(servers, counters, [entry('counters')])
   const first = world.newFeed()
