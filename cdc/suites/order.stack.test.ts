@@ -1,0 +1,4 @@
+import { createKafkaWorld } from '../kafka/kafka-world.fixture.ts'
+import { testOrder } from './order.suite.ts'
+
+testOrder(createKafkaWorld)
