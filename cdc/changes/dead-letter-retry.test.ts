@@ -89,3 +89,31 @@ test('a value that did not fit is applied once its column is wide enough, the ot
   ])
   await world.close()
 })
+
+test('a letter says which message it was, also of a value that does not fit', async () => {
+  const ddl = 'CREATE TABLE prices (id integer PRIMARY KEY, price numeric NOT NULL)'
+  const narrow = { name: 'public.prices', types: { price: 'Decimal(6, 2)' }, users: nobody }
+  const world = await createWorld(servers, ddl, [narrow])
+  const feed = world.newFeed()
+  feed.start()
+  await feed.caughtUp()
+  const place = { topic: 'crm.public.prices', partition: 2, offset: '7' }
+  await world.warehouse.insertRows('cdc.events', [
+    {
+      table: 'public.prices',
+      key: '{"id":1}',
+      version: 9,
+      lsn: 9,
+      op: 'c',
+      deleted: 0,
+      row: '{"id":1,"price":"1.2345","__op":"c"}',
+      tx_id: 1,
+      committed_at: '2026-01-01T00:00:00Z',
+      ...place,
+    },
+  ])
+  expect(await listDeadLetters(world.warehouse, undefined, 100)).toMatchObject([
+    { key: '{"id":1}', ...place },
+  ])
+  await world.close()
+})

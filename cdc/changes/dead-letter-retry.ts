@@ -15,6 +15,10 @@ const letter = z.object({
   message: z.string(),
   committed_at: z.iso.datetime(),
   failed_at: z.iso.datetime(),
+  /** Empty when it was read from the WAL in process. */
+  topic: z.string(),
+  partition: z.int(),
+  offset: z.string(),
 })
 
 export type KeptLetter = z.infer<typeof letter>
@@ -25,7 +29,8 @@ const ofTable = `({table:String} = '' OR table = {table:String})`
 const keptLetters = defineQuery({
   name: 'dead-letters',
   sql: `
-    SELECT table, key, toString(version) AS version, op, encoding, reason, message, committed_at, failed_at
+    SELECT table, key, toString(version) AS version, op, encoding, reason, message, committed_at, failed_at,
+      topic, partition, toString(offset) AS offset
     FROM cdc.dead_letters FINAL WHERE ${ofTable} ORDER BY failed_at DESC, dead_letters.version DESC LIMIT {limit:UInt32}`,
   params: z.object({ table: z.string(), limit: z.int() }),
   row: letter,

@@ -74,7 +74,10 @@ function byTable(entries: readonly RegistryEntry[], tried: TriedKey[]): TableCha
 
 const longestMessage = 200
 
-function describe({ table, key, op, encoding, reason, message, failed_at }: KeptLetter): string {
+function describe(letter: KeptLetter): string {
+  const { table, key, op, encoding, reason, message, failed_at, topic, partition, offset } = letter
   const shown = message.length > longestMessage ? `${message.slice(0, longestMessage)}…` : message
-  return `${failed_at} ${table} ${key} ${op}: ${reason}\n    ${encoding} ${shown}\n`
+  const of = [failed_at, table, key, op].filter(Boolean).join(' ')
+  const place = topic === '' ? '' : ` (${topic}, partition ${partition}, offset ${offset})`
+  return `${of}: ${reason}${place}\n    ${encoding} ${shown}\n`
 }

@@ -99,7 +99,7 @@ function misfitSql(replica: ReplicaTable): string | undefined {
   if (fits.length === 0) return undefined
   return `
 SELECT table, key, version, lsn, op, 'a value does not fit the type of its column' AS reason, 'json' AS encoding,
-  row AS message, committed_at
+  row AS message, committed_at, topic, partition, offset
 FROM (${parsedEvents(replica)}
 )
 WHERE deleted = 0 AND NOT (${fits.join(' AND ')})`

@@ -96,7 +96,14 @@ export function testValues(createWorld: CreateWorld): void {
     expect(await world.rows('SELECT id, price, tags FROM crm.prices FINAL')).toEqual([
       { id: 5, price: 1.5, tags: ['a', 'b'] },
     ])
-    const letters = await world.rows('SELECT key, encoding, message FROM cdc.dead_letters FINAL ORDER BY key')
+    const place = 'topic, partition, offset'
+    const letters = await world.rows(
+      `SELECT key, encoding, message, ${place} FROM cdc.dead_letters FINAL ORDER BY key`,
+    )
+    const refused = await world.rows(
+      `SELECT DISTINCT key, ${place} FROM cdc.events WHERE table = 'public.prices' AND op = 'c' AND key != '{"id":5}' ORDER BY key`,
+    )
+    expect(letters).toEqual(refused.map((row) => expect.objectContaining(row)))
     expect(letters.map(({ key }) => key)).toEqual([1, 2, 3, 4].map((id) => `{"id":${id}}`))
     expect(JSON.parse(String(letters[1]!.message))).toMatchObject({ id: 2, price: '1.005', __op: 'c' })
     await world.close()
