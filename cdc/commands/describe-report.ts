@@ -1,34 +1,45 @@
+import type { KafkaReport } from '../kafka/kafka-report.ts'
 import type { FeedReport } from './feed-report.ts'
 
 /** A report for people. */
-export function describeFeedReport({ slot, position, tables, kafka, problems, advice }: FeedReport): string {
+export function describeFeedReport(report: FeedReport): string {
+  const { slot, position, tables, dead_letters: letters, kafka, problems, advice } = report
   const lines = [
     slot
       ? `slot      ${slot.active ? 'streaming' : 'nobody reads it'}, WAL ${slot.wal_status ?? 'unknown'}, ${bytes(slot.behind_bytes ?? 0)} behind`
-      : 'slot      there is none: the feed has never run',
+      : `slot      there is none${position ? '' : ': the feed has never run'}`,
     position
-      ? `position  ${position.version}, committed ${position.committed_at}, stored ${seconds(position.age_seconds)} ago`
+      ? `position  ${position.version}, newest change visible committed ${position.committed_at}, ${seconds(position.late_at_most_seconds)} ago; stored ${seconds(position.age_seconds)} ago`
       : 'position  none yet',
-    ...(kafka
-      ? [
-          kafka.connector
-            ? `connector ${kafka.connector.state}, task ${kafka.connector.task ?? 'none'}${kafka.connector.trace ? `: ${kafka.connector.trace}` : ''}`
-            : 'connector there is none',
-          ...kafka.lag.map(
-            ({ topic, clickhouse_messages, worker_messages }) =>
-              `topic     ${topic}, ClickHouse ${clickhouse_messages} and the worker ${worker_messages} messages behind`,
-          ),
-        ]
-      : []),
+    ...(kafka ? describeKafka(kafka) : []),
     ...tables.map(({ table, snapshot_at, rows, last_change_at, dead_letters }) =>
       snapshot_at
         ? `table     ${table}, ${rows} rows, last change ${last_change_at ?? 'none'}, ${dead_letters} dead letters`
         : `table     ${table}, not read whole yet`,
     ),
-    ...problems.map(({ code, detail }) => `problem   ${code}: ${detail}`),
+    `letters   ${letters.total} dead letters, ${letters.of_no_table} of them of no table`,
+    ...problems.flatMap(({ code, detail, help }) => [
+      `problem   ${code}: ${detail}`,
+      `          what to do: ${help}`,
+    ]),
     ...advice.map((text) => `advice    ${text}`),
   ]
   return `${lines.join('\n')}\n`
+}
+
+function describeKafka({ connector, lag }: KafkaReport): string[] {
+  const lagLines = lag?.map(
+    ({ topic, clickhouse_messages, worker_messages }) =>
+      `topic     ${topic}, ClickHouse ${clickhouse_messages} and the worker ${worker_messages} messages behind`,
+  )
+  return [...describeConnector(connector), ...(lagLines ?? ['topic     unknown: Kafka could not be asked'])]
+}
+
+function describeConnector(connector: KafkaReport['connector']): string[] {
+  if (connector === undefined) return ['connector unknown: Kafka Connect could not be asked']
+  if (connector === null) return ['connector there is none']
+  const { state, task, trace } = connector
+  return [`connector ${state}, task ${task ?? 'none'}`, ...trace.map((line) => `          ${line.trim()}`)]
 }
 
 function bytes(count: number): string {

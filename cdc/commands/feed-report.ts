@@ -1,4 +1,5 @@
 import type { TendonError } from '@tendon/platform/errors.ts'
+import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import type pg from 'pg'
@@ -6,11 +7,13 @@ import { z } from 'zod'
 import { readPosition } from '../changes/positions.ts'
 import { deriveReplica, type ReplicaTable, replicaTableName } from '../derive/derive-table.ts'
 import { cdcErrors } from '../errors.ts'
-import type { KafkaReport } from '../kafka/kafka-report.ts'
+import { readIdentity } from '../kafka/connector-history.ts'
+import { type KafkaReport, readKafkaReport } from '../kafka/kafka-report.ts'
+import type { KafkaConfig } from '../options.ts'
 import type { RegistryEntry } from '../registry.ts'
-import { formatLsn } from '../source/lsn.ts'
+import { readSlot } from '../source/replication-slot.ts'
 import { lookUpTables, rowsOf, type SourceTable } from '../source/source-catalog.ts'
-import type { SourceIdentity } from '../source/start-plan.ts'
+import { planStart, type Slot } from '../source/start-plan.ts'
 
 const slotRow = z.object({
   active: z.boolean(),
@@ -73,11 +76,22 @@ export type TableReport = {
 
 export type FeedReport = {
   slot: z.infer<typeof slotRow> | null
-  position: z.infer<typeof position.row> | null
+  position:
+    | (z.infer<typeof position.row> & {
+        /**
+         * How long ago, by the source's clock, it committed the newest change that can be read. What cannot be read yet
+         * was committed later, so that nothing is later than this; while the CRM is idle it grows all the same.
+         */
+        late_at_most_seconds: number
+      })
+    | null
   tables: TableReport[]
+  /** Also those of tables that are not carried (any more), and of none: messages that nobody can read. */
+  dead_letters: { total: number; of_no_table: number }
   /** Absent when the WAL is read in process. */
   kafka?: KafkaReport
-  problems: { code: string; detail: string }[]
+  /** `help` says what to do. */
+  problems: { code: string; detail: string; help: string }[]
   /** What would make things better, though nothing is wrong. */
   advice: string[]
 }
@@ -88,33 +102,69 @@ export async function readFeedReport(options: {
   warehouse: Warehouse
   slotName: string
   entries: readonly RegistryEntry[]
-  identity: SourceIdentity
+  crmDatabaseUrl: string
+  /** undefined when the WAL is read in process */
+  kafkaConfig?: KafkaConfig | undefined
+  log: Log
 }): Promise<FeedReport> {
-  const { source, warehouse, slotName, entries, identity } = options
+  const { source, warehouse, slotName, entries, crmDatabaseUrl, kafkaConfig, log } = options
   const [slot] = await rowsOf(source, slotRow, slotSql, [slotName])
   const [stored] = await warehouse.query(position, { feed: slotName })
   const { tables, problems } = await lookUpTables(source, entries)
   const replicas = tables.map(deriveReplica)
-  const reports = await readTableReports(warehouse, replicas)
+  const dead = new Map((await warehouse.query(letters, {})).map((row) => [row.table, row.dead_letters]))
+  const reports = await readTableReports(warehouse, replicas, dead)
+  const names = reports.map(({ table }) => table)
+  const chain = kafkaConfig && (await readKafkaReport(kafkaConfig, names, log))
+  const hasRead = reports.some(({ snapshot_at }) => snapshot_at !== null)
   const found = [
     ...problems,
     ...replicas.flatMap((replica) => replica.problems),
-    ...(await historyProblems(warehouse, slotName, identity)),
+    ...(await historyProblems({
+      source,
+      warehouse,
+      slotName,
+      crmDatabaseUrl,
+      hasRead,
+      isByKafka: chain !== undefined,
+    })),
     ...(stored ? reports.flatMap(unreadProblem) : []),
+    ...(chain?.problems ?? []),
   ]
-  if (slot?.wal_status === 'lost') found.push(cdcErrors.slotLost(`The slot ${slotName} has lost its WAL.`))
   return {
     slot: slot ?? null,
-    position: stored ?? null,
+    position: stored
+      ? { ...stored, late_at_most_seconds: await secondsSince(source, stored.committed_at) }
+      : null,
     tables: reports,
-    problems: found.map(({ code, message }) => ({ code, detail: message })),
-    advice: [...slotAdvice(slot), ...tables.flatMap(identityAdvice)],
+    dead_letters: {
+      total: [...dead.values()].reduce((sum, count) => sum + count, 0),
+      of_no_table: dead.get('') ?? 0,
+    },
+    ...(chain && { kafka: chain.kafka }),
+    problems: found.map(({ code, message, definition }) => ({
+      code,
+      detail: message,
+      help: definition.help,
+    })),
+    advice: [...slotAdvice(slot), ...(await identityAdvice(source, tables))],
   }
 }
 
-async function readTableReports(warehouse: Warehouse, replicas: ReplicaTable[]): Promise<TableReport[]> {
+/** By the source's clock. */
+async function secondsSince(source: pg.Client, time: string): Promise<number> {
+  const row = z.object({ seconds: z.coerce.number() })
+  const sql = 'SELECT greatest(extract(epoch FROM clock_timestamp() - $1::timestamptz), 0) AS seconds'
+  const [since] = await rowsOf(source, row, sql, [time])
+  return since!.seconds
+}
+
+async function readTableReports(
+  warehouse: Warehouse,
+  replicas: ReplicaTable[],
+  dead: ReadonlyMap<string, number>,
+): Promise<TableReport[]> {
   const finished = new Map((await warehouse.query(snapshots, {})).map((row) => [row.table, row.finished_at]))
-  const dead = new Map((await warehouse.query(letters, {})).map((row) => [row.table, row.dead_letters]))
   const reports = replicas.map(async (replica): Promise<TableReport> => {
     const table = replica.source.qualifiedName
     const [change] = await warehouse.query(lastChange, { table })
@@ -150,23 +200,34 @@ function unreadProblem({ table, snapshot_at }: TableReport): TendonError[] {
   ]
 }
 
-async function historyProblems(warehouse: Warehouse, slotName: string, identity: SourceIdentity) {
+/** Whether the feed, when it starts next, can go on where it was. */
+async function historyProblems(options: {
+  source: pg.Client
+  warehouse: Warehouse
+  slotName: string
+  crmDatabaseUrl: string
+  hasRead: boolean
+  isByKafka: boolean
+}): Promise<TendonError[]> {
+  const { source, warehouse, slotName, crmDatabaseUrl, hasRead, isByKafka } = options
+  // In this order, for the feed goes on meanwhile: a slot is never ahead of the position, nor that of the WAL's end.
+  const slot = await readSlot(source, slotName)
   const stored = await readPosition(warehouse, slotName)
-  if (!stored) return []
-  const { lsn, history } = stored
-  const { systemIdentifier, timeline } = history
-  if (systemIdentifier !== identity.systemIdentifier) {
-    return [cdcErrors.sourceChanged('The CRM database is another cluster than the one that was read.')]
-  }
-  if (timeline !== identity.timeline) {
-    return [
-      cdcErrors.sourceChanged(`The CRM database went from timeline ${timeline} to ${identity.timeline}.`),
-    ]
-  }
-  if (identity.walEnd < lsn) {
-    return [cdcErrors.sourceChanged(`The CRM database went back, to before ${formatLsn(lsn)}.`)]
-  }
-  return []
+  const identity = await readIdentity(crmDatabaseUrl)
+  const plan = planStart({
+    identity,
+    stored,
+    slotName,
+    slot: standingSlot(slot, { hasRead, isByKafka }),
+    isOtherPublication: false,
+  })
+  return plan.kind === 'snapshot' && plan.reason ? [plan.reason] : []
+}
+
+/** A connector that was just made has no slot yet; and what one confirms is kept by Kafka, however far the warehouse is. */
+function standingSlot(slot: Slot | undefined, state: { hasRead: boolean; isByKafka: boolean }) {
+  if (slot) return state.isByKafka ? { ...slot, confirmedLsn: 0n } : slot
+  return state.hasRead ? undefined : { confirmedLsn: 0n, isLost: false, isActive: false }
 }
 
 function slotAdvice(slot: z.infer<typeof slotRow> | undefined): string[] {
@@ -176,14 +237,39 @@ function slotAdvice(slot: z.infer<typeof slotRow> | undefined): string[] {
   ]
 }
 
-/** Under the default identity, large values that an UPDATE leaves alone have to be looked up in the log. */
-function identityAdvice({ qualifiedName, columns, replicaIdentity }: SourceTable): string[] {
-  const large = columns.filter(
-    ({ type }) => type.name === 'jsonb' || type.name === 'bytea' || type.name === 'array',
-  )
-  if (replicaIdentity === 'full' || large.length < 3) return []
-  return [
-    `${qualifiedName} has ${large.length} columns that may be kept out of line; if they are large and often left alone, ` +
-      'ALTER TABLE … REPLICA IDENTITY FULL saves the look-ups, for more WAL.',
-  ]
+const tableOutOfLine = z.object({
+  oid: z.coerce.number(),
+  columns: z.array(z.string()),
+  out_of_line_bytes: z.coerce.number(),
+})
+
+// Of a partitioned table the partitions have the values.
+const outOfLineSql = `
+SELECT
+  c.oid,
+  ARRAY(
+    SELECT attname::text FROM pg_attribute
+    WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attstorage <> 'p' ORDER BY attnum
+  ) AS columns,
+  (
+    SELECT sum(pg_relation_size(part.reltoastrelid))
+    FROM pg_class part
+    WHERE part.reltoastrelid <> 0 AND part.oid IN (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid))
+  ) AS out_of_line_bytes
+FROM pg_class c
+WHERE c.oid = ANY ($1::oid[])`
+
+/** Under the default identity, values out of line that an UPDATE leaves alone have to be looked up in the log. */
+async function identityAdvice(source: pg.Client, tables: SourceTable[]): Promise<string[]> {
+  const asked = tables.filter(({ replicaIdentity }) => replicaIdentity !== 'full')
+  const stored = await rowsOf(source, tableOutOfLine, outOfLineSql, [asked.map(({ oid }) => oid)])
+  return asked.flatMap(({ oid, qualifiedName, columns }) => {
+    const found = stored.find((row) => row.oid === oid)
+    const names = columns.map(({ name }) => name).filter((name) => found?.columns.includes(name))
+    if (!found?.out_of_line_bytes || names.length === 0) return []
+    return [
+      `${qualifiedName} keeps ${found.out_of_line_bytes} bytes of large values out of line (of ${names.join(', ')}); ` +
+        'if UPDATEs often leave them alone, ALTER TABLE … REPLICA IDENTITY FULL saves the look-ups, for more WAL.',
+    ]
+  })
 }

@@ -50,8 +50,8 @@ export async function watchConnector(options: {
   }
 }
 
-/** What has failed, and why. */
-const traceOf = (status: ConnectorStatus | undefined): string[] | undefined =>
+/** What has failed, and why: the causes stand further down. */
+export const traceOf = (status: ConnectorStatus | undefined): string[] | undefined =>
   status?.task?.trace?.split('\n').filter((line, at) => at < 4 || line.startsWith('Caused by'))
 
 const isRunning = (status: ConnectorStatus | 'unknown' | undefined): boolean =>

@@ -1,21 +1,54 @@
+import { TendonError } from '@tendon/platform/errors.ts'
 import type { Log } from '@tendon/platform/log.ts'
+import { cdcErrors } from '../errors.ts'
 import type { KafkaConfig } from '../options.ts'
 import { type ConnectorStatus, createConnector } from './connect-rest.ts'
+import { traceOf } from './connector-watch.ts'
 import { createKafkaClient } from './kafka-client.ts'
 import { createKafkaProgress, type Offsets, topicOf } from './kafka-progress.ts'
 import { changeTopic, clickHouseGroup, workerGroup } from './kafka-table.ts'
 
+type ConnectorReport = { state: string; task: string | null; trace: string[] }
+
+/** Messages that ClickHouse, and the worker, have not dealt with. */
+type TopicLag = { topic: string; clickhouse_messages: number; worker_messages: number }
+
 export type KafkaReport = {
-  connector: { state: string; task: string | null; trace: string | null } | null
-  /** Messages that ClickHouse, and the worker, have not dealt with, by topic. */
-  lag: { topic: string; clickhouse_messages: number; worker_messages: number }[]
+  /** null when there is none, absent when Kafka Connect could not be asked. */
+  connector?: ConnectorReport | null
+  /** Absent when Kafka could not be asked. */
+  lag?: TopicLag[]
 }
 
-/** How the parts between Debezium and ClickHouse are doing. */
-export async function readKafkaReport(config: KafkaConfig, tables: string[], log: Log): Promise<KafkaReport> {
-  const admin = createKafkaClient(config.kafkaBrokers, log).admin()
-  await admin.connect()
+/** How the parts between Debezium and ClickHouse are doing. A part that does not answer is a problem beside what the others say. */
+export async function readKafkaReport(
+  config: KafkaConfig,
+  tables: string[],
+  log: Log,
+): Promise<{ kafka: KafkaReport; problems: TendonError[] }> {
+  const kafka: KafkaReport = {}
+  const problems: TendonError[] = []
   try {
+    const status = await createConnector(config.kafkaConnectUrl, config.slotName).status()
+    kafka.connector = status ? describe(status) : null
+  } catch (err) {
+    problems.push(codedAs(cdcErrors.connectUnavailable, 'Kafka Connect could not be asked.', err))
+  }
+  try {
+    kafka.lag = await readLag(config, tables, log)
+  } catch (err) {
+    problems.push(codedAs(cdcErrors.kafkaUnavailable, 'Kafka could not be asked.', err))
+  }
+  return { kafka, problems }
+}
+
+const codedAs = (factory: (typeof cdcErrors)['kafkaUnavailable'], detail: string, err: unknown) =>
+  err instanceof TendonError ? err : factory(detail, { cause: err })
+
+async function readLag(config: KafkaConfig, tables: string[], log: Log): Promise<TopicLag[]> {
+  const admin = createKafkaClient(config.kafkaBrokers, log).admin()
+  try {
+    await admin.connect()
     const existing = new Set(await admin.listTopics())
     const topics = tables.map((table) => changeTopic(config, table)).filter((topic) => existing.has(topic))
     const progress = createKafkaProgress({
@@ -27,22 +60,18 @@ export async function readKafkaReport(config: KafkaConfig, tables: string[], log
     const { ends } = await progress.bounds()
     const shown = await progress.committed(clickHouseGroup(config))
     const told = await progress.committed(workerGroup(config))
-    const status = await createConnector(config.kafkaConnectUrl, config.slotName).status()
-    return {
-      connector: status ? describe(status) : null,
-      lag: topics.map((topic) => ({
-        topic,
-        clickhouse_messages: missing(topic, ends, shown),
-        worker_messages: missing(topic, ends, told),
-      })),
-    }
+    return topics.map((topic) => ({
+      topic,
+      clickhouse_messages: missing(topic, ends, shown),
+      worker_messages: missing(topic, ends, told),
+    }))
   } finally {
     await admin.disconnect()
   }
 }
 
-function describe({ state, task }: ConnectorStatus): KafkaReport['connector'] {
-  return { state, task: task?.state ?? null, trace: task?.trace?.split('\n')[0] ?? null }
+function describe(status: ConnectorStatus): ConnectorReport {
+  return { state: status.state, task: status.task?.state ?? null, trace: traceOf(status) ?? [] }
 }
 
 function missing(topic: string, ends: Offsets, reached: Offsets): number {
