@@ -29,6 +29,8 @@ const standingOwnership = defineQuery({
 
 /** Ownership by which rows that stand may have been measured. */
 export type FormerOwnership = Ownership & {
+  /** A run that succeeded has seen it, and measured all that follows from it; others may have measured a part. */
+  isSettled: boolean
   /** The CRM did not have it: its rows may have been taken back. */
   isGone: boolean
 }
@@ -64,7 +66,10 @@ export async function readStandingOwnership(
     warehouse.query(standingOwnership, {}),
     warehouse.query(ownershipInUse, { after: lastSeq }),
   ])
-  return [...standing.map((row) => ({ ...row, isGone: false })), ...inUse]
+  return [
+    ...standing.map((row) => ({ ...row, isSettled: true, isGone: false })),
+    ...inUse.map((row) => ({ ...row, isSettled: false })),
+  ]
 }
 
 export type OwnershipChanges = {
@@ -92,7 +97,7 @@ export function compareOwnership(
   const changed = now.filter((row) => {
     const former = formerById.get(row.prosthesisId) ?? []
     formerById.delete(row.prosthesisId)
-    return former.length === 0 || former.some((one) => one.isGone || !isSame(one, row))
+    return !former.some((one) => one.isSettled) || former.some((one) => one.isGone || !isSame(one, row))
   })
   const gone = [...formerById.values()].flat()
   const changedIds = new Set(changed.map((row) => row.prosthesisId))

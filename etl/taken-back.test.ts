@@ -95,3 +95,35 @@ test('numbers that a run made by other options before it died are made again by 
   expect(await story.createEtl().runOnce()).toMatchObject({ mode: 'increment', rows_written: 0 })
   await story.end()
 })
+
+/** A run that dies as soon as it has noted what it measures by. */
+async function dieBeforeLoading(story: Story): Promise<void> {
+  const warehouse = {
+    ...world.warehouse,
+    async insertRows(table: string, rows: readonly Record<string, unknown>[]) {
+      await world.warehouse.insertRows(table, rows)
+      if (table === 'reports.etl_ownership_in_use') throw new Error('dead')
+    },
+  }
+  await expect(story.createEtl({ warehouse }).runOnce()).rejects.toThrow()
+}
+
+test.each([
+  ['a run that died', dieBeforeLoading],
+  [
+    'a backfill of one day',
+    (story: Story) => story.createEtl().backfill({ from: '2026-03-04', to: '2026-03-04' }),
+  ],
+])('a prosthesis that %s has seen first is measured whole by the next run', async (_, measure) => {
+  const { story } = await tellStory()
+  // Its telemetry was there before, so that ownership alone tells of it.
+  await story.send(
+    [2, 3, 4].map((day) => ({ chip_id: 'c3', recorded_at: new Date(`2026-03-0${day}T12:00:00Z`) })),
+  )
+  await story.createEtl().runOnce()
+  await story.issue({ chip_id: 'c3', customer_id: cyd, issued_at: '2026-03-01' })
+  await measure(story)
+  await story.createEtl().runOnce()
+  expect(await story.stats()).toEqual(await story.expectedStats())
+  await story.end()
+})
