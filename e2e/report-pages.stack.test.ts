@@ -116,14 +116,14 @@ test('staff see the fleet, and from a device the reports of who has it', async (
 test('a person sees where they are signed in, ends a session there, and then all', async () => {
   const { page: other } = await signInPage(browser, tendon.url, 'bob')
   const { page, problems } = await signInPage(browser, tendon.url, 'bob')
-  await page.getByRole('button', { name: 'Your devices' }).click()
+  await page.getByRole('button', { name: 'Where you are signed in' }).click()
   const listed = page.getByRole('dialog').getByTestId('session')
   await listed.nth(1).waitFor()
   expect(await listed.filter({ hasText: '(this one)' }).count()).toBe(1)
   expect(await listed.first().textContent()).toMatch(/Chrome.* on Linux.*127\.0\.0\.1, used/)
   await page.getByRole('button', { name: 'Sign out there' }).click()
   await listed.nth(1).waitFor({ state: 'detached' })
-  await other.reload()
+  // By itself: its events are over.
   await other.getByRole('link', { name: /sign in/i }).waitFor()
 
   await page.getByRole('button', { name: 'Sign out everywhere' }).click()

@@ -30,7 +30,7 @@ export function CustomerPages(props: {
   onSessionEnd: () => void
 }) {
   const { userId, address, onAddress, onSessionEnd } = props
-  const events = useReportEvents(userId)
+  const events = useReportEvents(userId, onSessionEnd)
   const view = address.view === null || address.view === 'fleet' ? 'day' : address.view
   const Page = pages[view]
   return (

@@ -1,4 +1,5 @@
-import { useEffect, useState } from 'react'
+import { useEffect, useEffectEvent, useState } from 'react'
+import { getSession, problemOf } from '../api.ts'
 
 /** How often reports were said to be made anew, and whether that would be heard now. */
 export type ReportEvents = { changes: number; isConnected: boolean }
@@ -13,11 +14,18 @@ const reopenMs = 10_000
  * Hears when the reports of whoever is signed in, or for staff of this customer, are made anew. A lost connection comes
  * back by itself and then says whether anything was missed (`Last-Event-ID`).
  */
-export function useReportEvents(userId: string | null): ReportEvents {
+export function useReportEvents(userId: string | null, onSessionEnd: () => void): ReportEvents {
   const [events, setEvents] = useState(noEvents)
+  // Why it was refused an EventSource does not say.
+  const askSession = useEffectEvent((signal: AbortSignal) => {
+    getSession({ signal, isBackground: true }).catch((error) => {
+      if (!signal.aborted && problemOf(error).status === 401) onSessionEnd()
+    })
+  })
   useEffect(() => {
     let source: EventSource
     let reopening: number | undefined
+    const leaving = new AbortController()
     const setConnected = (isConnected: boolean) => setEvents((before) => ({ ...before, isConnected }))
 
     function open() {
@@ -28,11 +36,14 @@ export function useReportEvents(userId: string | null): ReportEvents {
       )
       source.addEventListener('error', () => {
         setConnected(false)
-        if (source.readyState === EventSource.CLOSED) reopening = window.setTimeout(open, reopenMs)
+        if (source.readyState !== EventSource.CLOSED) return
+        askSession(leaving.signal)
+        reopening = window.setTimeout(open, reopenMs)
       })
     }
     open()
     return () => {
+      leaving.abort()
       clearTimeout(reopening)
       source.close()
     }

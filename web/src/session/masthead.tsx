@@ -29,7 +29,7 @@ export function Masthead({ user }: { user?: { name: string; onSessionEnd: () => 
             {user.name}
           </span>
           <button type="button" className="button quiet" onClick={() => setIsListOpen(true)}>
-            Your devices
+            Where you are signed in
           </button>
           {isListOpen && (
             <SessionList onClose={() => setIsListOpen(false)} onSessionEnd={user.onSessionEnd} />
