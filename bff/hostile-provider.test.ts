@@ -229,7 +229,7 @@ describe('after a session was revoked', () => {
         const iat = seconds() + offsetSeconds
         provider.say({ claims: { iat, auth_time: iat - secondsBefore, sub: 'alice' } })
       }
-      say(12)
+      say(60)
       const first = await signIn()
       expect([first.cookie, first.location]).toEqual([undefined, expect.stringContaining('prompt=login')])
       // As when the browser takes `prompt` out of the address.

@@ -5,7 +5,7 @@ import { type StackOptions, sessionKeys, startSuiteStack, type TestStack } from 
 const csrf = { 'x-tendon-csrf': '1' }
 const minutes = 60_000
 /** What a person takes at least, and a test does not, from a revocation to the password. */
-const typingMs = 2_000
+const typingMs = 5_000
 
 /** Holds whatever arrives until it is let go. */
 function hold() {

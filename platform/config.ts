@@ -39,7 +39,7 @@ export class ConfigError extends Error {
 export const booleanOption = z.stringbool()
 export const portOption = z.coerce.number<string>().int().min(0).max(65_535)
 /** With `//`: `localhost:8080` has the scheme `localhost`, as far as the URL standard is concerned. */
-export const urlOption = z.url({ abort: true }).regex(/:\/\//)
+export const urlOption = z.url({ abort: true }).regex(/^[a-z][a-z\d+.-]*:\/\//i)
 export const textOption = z.string().min(1)
 export const millisecondsOption = z.coerce.number<string>().int().positive()
 

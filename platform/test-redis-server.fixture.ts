@@ -19,7 +19,7 @@ export async function startRedisServer(options: { args?: string[]; sentinelOf?: 
   const role =
     sentinelOf === undefined
       ? 'save ""\nappendonly no\n'
-      : `sentinel monitor main 127.0.0.1 ${sentinelOf} 1\nsentinel down-after-milliseconds main 300\nsentinel failover-timeout main 1000\n`
+      : `sentinel monitor main 127.0.0.1 ${sentinelOf} 1\nsentinel down-after-milliseconds main 2000\nsentinel failover-timeout main 1000\n`
   await writeFile(file, `bind 127.0.0.1\nport ${port}\ndir ${folder}\n${role}`)
   const child = spawn('redis-server', [file, ...(sentinelOf === undefined ? [] : ['--sentinel']), ...args], {
     stdio: ['ignore', 'pipe', 'ignore'],

@@ -322,7 +322,7 @@ test('of several instances one that takes requests and does not answer is gone r
     routes: (url) => [
       {
         ...filesAt([`http://127.0.0.1:${port}`, url], ['GET']),
-        timeouts: { headersMs: 500, bodyMs: 5_000 },
+        timeouts: { headersMs: 2_000, bodyMs: 5_000 },
       },
     ],
   })
