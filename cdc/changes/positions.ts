@@ -98,6 +98,7 @@ const loggedVersions = defineQuery({
 /** Whether all of these changes are in the log. */
 export async function areLogged(warehouse: Warehouse, versions: Iterable<bigint>): Promise<boolean> {
   const wanted = [...new Set(versions)]
+  if (wanted.length === 0) return true
   const [row] = await warehouse.query(loggedVersions, { versions: wanted })
   return row!.n === wanted.length
 }

@@ -129,7 +129,8 @@ export function createChangeConsumer(options: {
     messages: ChangeMessage[],
     heartbeat: () => Promise<void>,
   ): Promise<void> {
-    const versions = messages.map(({ version }) => version)
+    // The worker itself puts those into the log that have to be completed, further on.
+    const versions = messages.filter(({ isIncomplete }) => !isIncomplete).map(({ version }) => version)
     for (const deadline = performance.now() + loggedTimeoutMs; performance.now() < deadline; ) {
       signal.throwIfAborted()
       if (await areLogged(warehouse, versions)) return
