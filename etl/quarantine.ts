@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { QuarantinedRow } from './chip-measurer.ts'
 import { dayText } from './instants.ts'
 import type { Scope } from './scope.ts'
+import { chipScopeParams, inChipScope, readStandingOfChips } from './standing-of-chips.ts'
 
 const quarantinedRow = z.object({
   chipId: z.string(),
@@ -22,9 +23,8 @@ const standingQuarantine = defineQuery({
   sql: `
     SELECT ${columns}
     FROM reports.etl_quarantine FINAL
-    WHERE (toUInt16(day) BETWEEN {from_day:UInt16} AND {to_day:UInt16})
-      AND ({any_chip:Bool} OR chip_id IN {chips:Array(String)})`,
-  params: z.object({ from_day: z.int(), to_day: z.int(), any_chip: z.boolean(), chips: z.array(z.string()) }),
+    WHERE ${inChipScope}`,
+  params: chipScopeParams,
   row: quarantinedRow,
 })
 
@@ -82,17 +82,8 @@ export async function updateQuarantine(
   scope: Scope,
   version: number,
 ): Promise<void> {
-  const { chipIds } = scope
-  if (found.length === 0 && chipIds?.length === 0) return
-  const standing = await warehouse.query(standingQuarantine, {
-    from_day: scope.fromDay,
-    to_day: scope.toDay,
-    any_chip: chipIds === undefined,
-    chips: [...(chipIds ?? [])],
-  })
-  const before = new Map(
-    standing.filter((row) => scope.includesChip(row.chipId, row.day)).map((row) => [keyOf(row), row]),
-  )
+  if (found.length === 0 && scope.chipIds?.length === 0) return
+  const before = await readStandingOfChips(warehouse, standingQuarantine, scope, keyOf)
   const fresh = found.filter((row) => {
     const former = before.get(keyOf(row))
     before.delete(keyOf(row))

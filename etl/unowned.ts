@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { UnownedChip } from './chip-measurer.ts'
 import { dayText } from './instants.ts'
 import type { Scope } from './scope.ts'
+import { chipScopeParams, inChipScope, readStandingOfChips } from './standing-of-chips.ts'
 
 const unownedDay = z.object({ chipId: z.string(), day: z.int(), rows: z.int(), isKnown: z.boolean() })
 type UnownedDay = z.output<typeof unownedDay>
@@ -13,9 +14,8 @@ const standingUnowned = defineQuery({
   sql: `
     SELECT chip_id AS "chipId", toUInt16(day) AS "day", rows, toBool(is_known) AS "isKnown"
     FROM reports.etl_unowned FINAL
-    WHERE (toUInt16(day) BETWEEN {from_day:UInt16} AND {to_day:UInt16})
-      AND ({any_chip:Bool} OR chip_id IN {chips:Array(String)})`,
-  params: z.object({ from_day: z.int(), to_day: z.int(), any_chip: z.boolean(), chips: z.array(z.string()) }),
+    WHERE ${inChipScope}`,
+  params: chipScopeParams,
   row: unownedDay,
 })
 
@@ -59,17 +59,8 @@ export async function updateUnowned(
   scope: Scope,
   version: number,
 ): Promise<void> {
-  const { chipIds } = scope
-  if (found.size === 0 && chipIds?.length === 0) return
-  const standing = await warehouse.query(standingUnowned, {
-    from_day: scope.fromDay,
-    to_day: scope.toDay,
-    any_chip: chipIds === undefined,
-    chips: [...(chipIds ?? [])],
-  })
-  const before = new Map(
-    standing.filter((row) => scope.includesChip(row.chipId, row.day)).map((row) => [keyOf(row), row]),
-  )
+  if (found.size === 0 && scope.chipIds?.length === 0) return
+  const before = await readStandingOfChips(warehouse, standingUnowned, scope, keyOf)
   const rows: Record<string, unknown>[] = []
   for (const [chipId, { rowsOfDay, isKnown }] of found) {
     for (const [day, count] of rowsOfDay) {
