@@ -8,6 +8,7 @@ export const freshness = z.object({
   cdc_at: z.iso.datetime().nullable(),
   /** Id of the last successful ETL run; null before the first. */
   etl_run: z.uuid().nullable(),
+  /** When that run began: telemetry that came in later may not be in it. */
   etl_at: z.iso.datetime().nullable(),
 })
 export type Freshness = z.infer<typeof freshness>

@@ -26,7 +26,7 @@ export type ProsthesisDay = z.infer<typeof prosthesisDay>
 
 /** `data` of the report `prosthesis-daily`: whom and what it is about. */
 export const prosthesisDaily = z.object({
-  /** `time_zone` is the CRM's name of where they live: days are cut by it, and in UTC where it is none. */
+  /** `time_zone`, by which days are cut, is that of where they live; the ETL job's default where the CRM has none. */
   customer: z.object({ full_name: z.string(), time_zone: z.string() }),
   /** Those the customer had on the report's day. */
   prostheses: z.array(prosthesisIdentity),

@@ -8,7 +8,7 @@ export const trendDays = z.enum(['30', '90'])
 export const prosthesisTrend = z.object({
   /** First day of the trend; its last is the report's. */
   from: z.iso.date(),
-  /** As in `prosthesis-daily`; empty when the customer is not known. */
+  /** As in `prosthesis-daily`. */
   time_zone: z.string(),
   prostheses: z.array(prosthesisIdentity),
 })

@@ -116,6 +116,7 @@ async function backfillPart(
     Object.assign(session.record, {
       mode: 'full',
       definition: definitionHash(parts.config),
+      default_time_zone: parts.config.timeZone,
       source: extraction.view.traits.source,
       cdc_version: extraction.crm.version,
     })

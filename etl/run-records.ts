@@ -22,6 +22,7 @@ const etlRun = z.object({
   watermark_lag_s: z.number(),
   source: z.string(),
   definition: z.string(),
+  default_time_zone: z.string(),
   pairs: count,
   rows_in: count,
   rows_quarantined: count,
@@ -44,7 +45,7 @@ export type EtlRun = z.output<typeof etlRun>
 const columns = `
   run_seq, run_id, state, kind, holder, mode, full_reason, started_at, finished_at,
   toString(watermark_from) AS watermark_from, toString(watermark_to) AS watermark_to,
-  toString(cdc_version) AS cdc_version, watermark_kind, watermark_lag_s, source, definition, pairs, rows_in,
+  toString(cdc_version) AS cdc_version, watermark_kind, watermark_lag_s, source, definition, default_time_zone, pairs, rows_in,
   rows_quarantined, rows_unowned, rows_written, rows_deleted, rows_unchanged, users_changed, users_invalidated,
   unknown_chips, problems, backfill_id, from_day, to_day, step_durations_ms, error`
 
@@ -193,6 +194,7 @@ export function numbered(run: NewRun, newest: EtlRun | undefined): EtlRun {
     watermark_lag_s: 0,
     source: '',
     definition: '',
+    default_time_zone: 'UTC',
     pairs: 0,
     rows_in: 0,
     rows_quarantined: 0,

@@ -58,6 +58,7 @@ async function describeSource(session: RunSession, { crm, view, problems }: Extr
   record.watermark_kind = view.traits.watermarkKind
   record.watermark_to = view.watermark
   record.definition = definitionHash(config)
+  record.default_time_zone = config.timeZone
   record.full_reason = fullReason(last, session.since, record)
   record.mode = record.full_reason === '' ? 'increment' : 'full'
   if (record.mode === 'full') {

@@ -132,9 +132,10 @@ describe('GET /reports/:report/:date', () => {
     }
     const run = { run_seq: '4', run_id: randomUUID(), state: 'succeeded', _version: '2' }
     await shared.warehouse.insertRows('reports.etl_runs', [
-      { ...run, finished_at: '2026-03-14T11:45:03.5Z' },
+      // Over midnight where somebody lives: what it has read is the day before it ended.
+      { ...run, started_at: '2026-03-14T11:59:03.5Z', finished_at: '2026-03-14T12:00:03.5Z' },
       { ...run, run_seq: '5', state: 'failed', run_id: randomUUID() },
-      { ...run, run_seq: '3', run_id: randomUUID(), finished_at: '2026-03-14T11:30:03.5Z' },
+      { ...run, run_seq: '3', run_id: randomUUID(), started_at: '2026-03-14T11:30:03.5Z' },
     ])
     await shared.warehouse.insertRows('cdc.positions', [position])
     // What comes in while the report's own query runs may be in the data, and must not be in the claim.
@@ -149,7 +150,7 @@ describe('GET /reports/:report/:date', () => {
       cdc_position: '340282366920938463463374607431768211000',
       cdc_at: '2026-03-14T11:59:58.123456Z',
       etl_run: run.run_id,
-      etl_at: '2026-03-14T11:45:03.500000Z',
+      etl_at: '2026-03-14T11:59:03.500000Z',
     })
     expect(await shared.object(link)).toMatchObject({ freshness: link.freshness })
   })

@@ -23,8 +23,8 @@ function putPosition(commit: bigint, deliveredBelow: bigint) {
 }
 async function putRun(seq: number): Promise<string> {
   const run_id = randomUUID()
-  const finished_at = `2026-03-14T1${seq}:00:00Z`
-  const run = { run_seq: String(seq), run_id, state: 'succeeded', finished_at, _version: '2' }
+  const times = { started_at: `2026-03-14T1${seq}:00:00Z`, finished_at: `2026-03-14T1${seq}:00:40Z` }
+  const run = { run_seq: String(seq), run_id, state: 'succeeded', ...times, _version: '2' }
   await shared.warehouse.insertRows('reports.etl_runs', [run])
   return run_id
 }

@@ -3,7 +3,7 @@
 -- succeeds, so that those of a run which has succeeded are all seen. This reads 90 days of lists.
 SELECT
     run_id,
-    finished_at
+    started_at
 FROM reports.etl_runs FINAL
 WHERE state = 'succeeded' AND kind = 'run'
     AND run_seq < (

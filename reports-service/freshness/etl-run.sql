@@ -3,7 +3,7 @@
 SELECT
     run_seq,
     run_id,
-    finished_at
+    started_at
 FROM reports.etl_runs FINAL
 WHERE state = 'succeeded' AND kind = 'run'
 ORDER BY run_seq DESC

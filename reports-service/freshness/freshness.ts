@@ -14,28 +14,29 @@ const changeFeed = defineQuery({
 })
 type Change = Pick<z.infer<typeof changeFeed.row>, 'position' | 'committed_at'>
 
-const run = z.object({ run_id: z.uuid(), finished_at: z.iso.datetime().nullable() })
-type Run = z.infer<typeof run>
+/** A run reads all telemetry as of one moment, shortly after its start; by its end it may miss what came in meanwhile. */
+const readingRun = z.object({ run_id: z.uuid(), started_at: z.iso.datetime() })
+type ReadingRun = z.infer<typeof readingRun>
 
 const etlRun = defineQuery({
   name: 'freshness/etl-run',
   sql: await sql('etl-run.sql'),
   params: z.object({}),
-  row: run.extend({ run_seq: z.string() }),
+  row: readingRun.extend({ run_seq: z.string() }),
 })
 
 const newestRun = defineQuery({
   name: 'freshness/newest-run',
   sql: await sql('newest-run.sql'),
   params: z.object({}),
-  row: run,
+  row: z.object({ run_id: z.uuid(), finished_at: z.iso.datetime().nullable() }),
 })
 
 const deliveredEtlRun = defineQuery({
   name: 'freshness/delivered-etl-run',
   sql: await sql('delivered-etl-run.sql'),
   params: z.object({ newest: z.string() }),
-  row: run,
+  row: readingRun,
 })
 
 /** The change feed's, `cdc_…`, and the ETL job's, `etl_…`. */
@@ -51,7 +52,7 @@ export async function readFreshness(read: ReadWarehouse): Promise<Freshness> {
 }
 
 /** The newest run or backfill whose numbers are all there; undefined before the first. */
-export async function readNewestRun(read: ReadWarehouse): Promise<Run | undefined> {
+export async function readNewestRun(read: ReadWarehouse): Promise<z.infer<typeof newestRun.row> | undefined> {
   const [newest] = await read(newestRun, {})
   return newest
 }
@@ -89,11 +90,11 @@ export function newerFreshness(
   }
 }
 
-function freshnessOf(change: Change | undefined, run: Run | undefined): Freshness {
+function freshnessOf(change: Change | undefined, run: ReadingRun | undefined): Freshness {
   return {
     cdc_position: change?.position ?? null,
     cdc_at: change?.committed_at ?? null,
     etl_run: run?.run_id ?? null,
-    etl_at: run?.finished_at ?? null,
+    etl_at: run?.started_at ?? null,
   }
 }

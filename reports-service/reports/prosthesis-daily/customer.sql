@@ -1,7 +1,19 @@
--- Read by the primary key.
+-- The customer is read by the primary key. Their zone is that by which the ETL job cuts their days: the CRM's, where it has
+-- one that is known, or the job's default; before its first run UTC.
+WITH
+    (SELECT groupArray(time_zone) FROM system.time_zones) AS zones,
+    (
+        SELECT argMax(default_time_zone, run_seq)
+        FROM reports.etl_runs FINAL
+        WHERE state = 'succeeded' AND kind = 'run'
+    ) AS default_zone
 SELECT
     full_name,
-    time_zone
+    coalesce(
+        nullIf(arrayFirst(zone -> lower(zone) = lower(customers.time_zone), zones), ''),
+        nullIf(default_zone, ''),
+        'UTC'
+    ) AS time_zone
 FROM crm.customers FINAL
 WHERE id = {user_id:UUID}
 SETTINGS max_memory_usage = 500000000

@@ -127,6 +127,27 @@ test('a customer who was deleted, or never was, has no report', async () => {
   expect(await compute(prosthesis(9), '2026-03-14')).toBeUndefined()
 })
 
+test("the zone of the days is the customer's, and where the CRM has none the one that the last run used", async () => {
+  const mover = 'a0000000-0000-4000-8000-000000000004'
+  let version = 0
+  const zoneOfDays = async (time_zone: string) => {
+    version += 1
+    await tested.warehouse.insertRows('crm.customers', [{ id: mover, time_zone, _version: String(version) }])
+    return (await compute(mover, '2026-03-14'))?.data.customer.time_zone
+  }
+  expect(await zoneOfDays('Europe/Nowhere')).toBe('UTC')
+  const run = { state: 'succeeded', kind: 'run', _version: '3' }
+  await tested.warehouse.insertRows('reports.etl_runs', [
+    { ...run, run_seq: '1', default_time_zone: 'America/New_York' },
+    { ...run, run_seq: '2', default_time_zone: 'Asia/Tokyo' },
+    { ...run, run_seq: '3', default_time_zone: 'Europe/Paris', state: 'failed' },
+    { ...run, run_seq: '4', default_time_zone: 'Europe/Rome', kind: 'backfill' },
+  ])
+  expect(await zoneOfDays('Europe/Nowhere')).toBe('Asia/Tokyo')
+  expect(await zoneOfDays('')).toBe('Asia/Tokyo')
+  expect(await zoneOfDays('europe/vienna')).toBe('Europe/Vienna')
+})
+
 test('the days with data', async () => {
   expect(await report.days(read, { user_id: ada })).toEqual({ from: '2026-02-12', to: '2026-03-15' })
   expect(await report.days(read, { user_id: gone })).toBeUndefined()

@@ -15,6 +15,11 @@ const compute = (days: '30' | '90', date = '2026-03-14') =>
 beforeAll(async () => {
   tested = await startTestWarehouse()
   const { warehouse } = tested
+  // Without a zone of their own: the job's.
+  await warehouse.insertRows('crm.customers', [{ id: ada, time_zone: '', _version: '1' }])
+  await warehouse.insertRows('reports.etl_runs', [
+    { run_seq: '1', state: 'succeeded', default_time_zone: 'Europe/Berlin', _version: '3' },
+  ])
   await warehouse.insertRows('crm.prosthesis_models', [{ id: 2, name: 'Stride 2', _version: '1' }])
   const device = (n: number, owner: string, model_id: number) => ({
     id: prosthesis(n),

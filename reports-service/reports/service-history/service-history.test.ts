@@ -249,7 +249,7 @@ test('a snapshot is no beginning where more came before', () => {
   expect(whole).toMatchObject({ rows: [{ change: 'recorded' }], isCut: false })
 })
 
-test('a day ends where the customer lives, and in UTC where that is no zone', async () => {
+test('a day ends where the customer lives, and where that is no zone by that of the ETL job', async () => {
   const owner = 'a0000000-0000-4000-8000-000000000004'
   const id = 'b0000000-0000-4000-8000-000000000005'
   await tested.warehouse.insertRows('cdc.events', [
@@ -264,6 +264,10 @@ test('a day ends where the customer lives, and in UTC where that is no zone', as
   }
   expect(await inZone('Europe/Vienna', '1')).toEqual([2, { from: '2026-03-14', to: '2026-03-15' }])
   expect(await inZone('Europe/Nowhere', '2')).toEqual([3, { from: '2026-03-13', to: '2026-03-14' }])
+  await tested.warehouse.insertRows('reports.etl_runs', [
+    { run_seq: '1', state: 'succeeded', default_time_zone: 'Europe/Vienna', _version: '3' },
+  ])
+  expect(await inZone('Europe/Nowhere', '3')).toEqual([2, { from: '2026-03-14', to: '2026-03-15' }])
 })
 
 test('the days for which there is something to tell', async () => {

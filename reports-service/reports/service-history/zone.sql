@@ -1,5 +1,17 @@
--- Where the customer lives, if ClickHouse knows it. Without a row the aggregate says ''.
-SELECT if(any(time_zone) IN (SELECT time_zone FROM system.time_zones), any(time_zone), 'UTC') AS zone
+-- The zone as in prosthesis-daily. Without a row of the customer the aggregate says ''.
+WITH
+    (SELECT groupArray(time_zone) FROM system.time_zones) AS zones,
+    (
+        SELECT argMax(default_time_zone, run_seq)
+        FROM reports.etl_runs FINAL
+        WHERE state = 'succeeded' AND kind = 'run'
+    ) AS default_zone
+SELECT
+    coalesce(
+        nullIf(arrayFirst(zone -> lower(zone) = lower(any(customers.time_zone)), zones), ''),
+        nullIf(default_zone, ''),
+        'UTC'
+    ) AS zone
 FROM crm.customers FINAL
 WHERE id = {user_id:UUID}
 SETTINGS max_memory_usage = 100000000

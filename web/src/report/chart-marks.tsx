@@ -89,19 +89,24 @@ export function ChartMarks(props: ChartMarksProps) {
           </g>
         ) : (
           <g key={series} className={`line series-${series + 1}`}>
-            <path
-              d={linePath(
-                slots.map((slot) => measured(slot, series)),
-                x,
-                y,
-              )}
-            />
+            {lineParts(slots, unfinishedDay).map(({ isUnfinished, has }) => (
+              <path
+                key={String(isUnfinished)}
+                className={isUnfinished ? 'unfinished' : undefined}
+                d={linePath(
+                  slots.map((slot, index) => (has(index) ? measured(slot, series) : null)),
+                  x,
+                  y,
+                )}
+              />
+            ))}
             {slots.map((slot, index) => {
               const value = measured(slot, series)
               if (value === null) return null
               return (
                 <circle
                   key={slot.day}
+                  className={slot.day === unfinishedDay ? 'unfinished' : undefined}
                   cx={x(index)}
                   cy={y(value)}
                   r={index === selected ? 4 : slots.length > longWindowDays ? 1.2 : 1.75}
@@ -117,6 +122,16 @@ export function ChartMarks(props: ChartMarksProps) {
 
 function barClass(isUnfinished: boolean, isSelected: boolean): string {
   return (isUnfinished ? 'unfinished' : '') + (isSelected ? ' selected' : '')
+}
+
+/** The line over the days that are over, and its way on to the last one while that goes on. */
+function lineParts(slots: Slot[], unfinishedDay: string | null) {
+  const end = slots.length - 1
+  if (slots[end]?.day !== unfinishedDay) return [{ isUnfinished: false, has: () => true }]
+  return [
+    { isUnfinished: false, has: (index: number) => index < end },
+    { isUnfinished: true, has: (index: number) => index >= end - 1 },
+  ]
 }
 
 /** A line with a gap where there is no number, never a bridge over it. */

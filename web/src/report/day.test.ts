@@ -43,14 +43,13 @@ test('a day is named the same wherever the reader is', () => {
   expect(longDay('2026-11-21')).toContain('21 November 2026')
 })
 
-test('a day is over when the device data were processed after its end, by the clock of the patient', () => {
+test('a day is over when the device data were read after its end, by the clock of the patient', () => {
   const over = (etl_at: string | null, timeZone: string) => isOver('2026-11-21', { etl_at }, timeZone)
   expect(over('2026-11-21T22:59:59Z', 'Europe/Vienna')).toBe(false)
   expect(over('2026-11-21T23:00:00Z', 'Europe/Vienna')).toBe(true)
   expect(over('2026-11-21T10:00:00Z', 'Pacific/Auckland')).toBe(false)
   expect(over('2026-11-21T11:00:00Z', 'Pacific/Auckland')).toBe(true)
   expect(over('2026-11-22T07:59:59Z', 'America/Los_Angeles')).toBe(false)
-  // Where the CRM's zone is none, days are those of UTC.
   expect([over('2026-11-21T23:59:59Z', 'Mars'), over('2026-11-22T00:00:00Z', 'Mars')]).toEqual([false, true])
   expect(over(null, 'Europe/Vienna')).toBe(false)
 })

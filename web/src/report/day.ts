@@ -41,7 +41,7 @@ export function daysUntil(last: string, count: number): string[] {
   return Array.from({ length: count }, (_, index) => addDays(last, index - count + 1))
 }
 
-/** The day at a moment, by the clock of a zone; in UTC where there is no such zone, as the days of the data are. */
+/** The day at a moment, by the clock of a zone; in UTC where the browser knows none of this name. */
 export function dayAt(timeMs: number, timeZone: string | undefined): string {
   try {
     return new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeZone }).format(timeMs)
@@ -50,7 +50,7 @@ export function dayAt(timeMs: number, timeZone: string | undefined): string {
   }
 }
 
-/** Whether the device data were processed after the day's end: until then its numbers are those so far. */
+/** Whether the device data were read after the day's end: until then its numbers are those so far. */
 export function isOver(day: string, { etl_at }: Pick<Freshness, 'etl_at'>, timeZone: string): boolean {
   return etl_at !== null && day < dayAt(Date.parse(etl_at), timeZone)
 }
