@@ -37,8 +37,9 @@ export async function loadBatch(session: RunSession, batch: Batch, users: Set<st
     // Over what such a run may still be writing, with a higher version.
     if (since.hasFailed) await loadStats(warehouse, changes.unchanged, mark)
     await loadStats(warehouse, changes.vanished, { ...mark, deleted: true })
-    await updateQuarantine(warehouse, quarantined, scope, record.run_seq)
-    await updateUnowned(warehouse, unowned, scope, record.run_seq)
+    const rewrite = { version: record.run_seq, rewrite: since.hasFailed }
+    await updateQuarantine(warehouse, quarantined, scope, rewrite)
+    await updateUnowned(warehouse, unowned, scope, rewrite)
   })
   for (const user of changes.userIds) users.add(user)
   record.users_changed = users.size

@@ -75,19 +75,20 @@ export function listQuarantine(
 /**
  * Makes the quarantine of a scope what a run has found there: new rows come in, and those that are all right now, or
  * gone, come out.
+ * @param mark.rewrite whether those that stand are written again: over what a run that died may still be writing
  */
 export async function updateQuarantine(
   warehouse: Warehouse,
   found: readonly QuarantinedRow[],
   scope: Scope,
-  version: number,
+  { version, rewrite }: { version: number; rewrite: boolean },
 ): Promise<void> {
   if (found.length === 0 && scope.chipIds?.length === 0) return
   const before = await readStandingOfChips(warehouse, standingQuarantine, scope, keyOf)
   const fresh = found.filter((row) => {
     const former = before.get(keyOf(row))
     before.delete(keyOf(row))
-    return former?.reason !== row.reason || former.day !== row.day
+    return rewrite || !former || !isSame(former, row)
   })
   const rows = [
     ...fresh.map((row) => quarantineRow(row, version, 0)),
@@ -96,6 +97,9 @@ export async function updateQuarantine(
   for (let start = 0; start < rows.length; start += rowsPerInsert)
     await warehouse.insertRows('reports.etl_quarantine', rows.slice(start, start + rowsPerInsert))
 }
+
+const isSame = (a: QuarantinedRow, b: QuarantinedRow): boolean =>
+  a.day === b.day && a.recordedAt === b.recordedAt && a.reason === b.reason && a.detail === b.detail
 
 const rowsPerInsert = 50_000
 

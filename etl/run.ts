@@ -125,7 +125,10 @@ async function loadUnmeasurable(session: RunSession, extraction: Extraction, has
         day === 0 && (since === undefined || corrected.has(chipId)),
     }
     await session.assertLock()
-    await updateQuarantine(warehouse, found, scope, record.run_seq)
+    await updateQuarantine(warehouse, found, scope, {
+      version: record.run_seq,
+      rewrite: session.since.hasFailed,
+    })
   })
 }
 

@@ -1,6 +1,8 @@
+import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { afterAll, expect, test } from 'vitest'
 import { type Story, startEtlWorld } from './etl-world.fixture.ts'
 import type { EtlConfig } from './options.ts'
+import { listQuarantine } from './quarantine.ts'
 
 const world = await startEtlWorld()
 afterAll(() => world.stop())
@@ -125,5 +127,54 @@ test.each([
   await measure(story)
   await story.createEtl().runOnce()
   expect(await story.stats()).toEqual(await story.expectedStats())
+  await story.end()
+})
+
+/** A run that dies after loading, while ClickHouse has yet to do what it was told. @returns does it */
+async function dieBeforeItIsWritten(story: Story): Promise<() => Promise<void>> {
+  const late: (() => Promise<void>)[] = []
+  const isLate = (table: string) => /user_prosthesis_stats|etl_unowned|etl_quarantine/.test(table)
+  const { insertRows, insertLines } = world.warehouse
+  const warehouse: Warehouse = {
+    ...world.warehouse,
+    async insertRows(table, rows) {
+      if (rows.some(({ state }) => state === 'succeeded')) throw new Error('dead')
+      if (isLate(table)) late.push(() => insertRows(table, rows))
+      else await insertRows(table, rows)
+    },
+    async insertLines(table, data, format) {
+      if (isLate(table)) late.push(() => insertLines(table, data, format))
+      else await insertLines(table, data, format)
+    },
+  }
+  await expect(story.createEtl({ warehouse }).runOnce()).rejects.toThrow()
+  expect(late).toHaveLength(3)
+  return async () => {
+    for (const write of late) await write()
+  }
+}
+
+test('what a run that died has yet to write does not win over what stands', async () => {
+  const { story } = await tellStory()
+  const at = (hour: string) => new Date(`2026-03-04T${hour}:00:00Z`)
+  await story.send([
+    { chip_id: 'stray', recorded_at: at('10') },
+    { chip_id: 'c1', recorded_at: at('11'), battery_percent: 101 },
+  ])
+  await story.createEtl().runOnce()
+  await story.send(['stray', 'c1'].map((chip_id) => ({ chip_id, recorded_at: at('13') })))
+  await story.client.query(
+    'UPDATE telemetry_events SET battery_percent = NULL, active_ms = -1 WHERE battery_percent = 101',
+  )
+  const writeLate = await dieBeforeItIsWritten(story)
+  await story.client.query("DELETE FROM telemetry_events WHERE recorded_at = '2026-03-04 13:00Z'")
+  await story.client.query(
+    'UPDATE telemetry_events SET battery_percent = 101, active_ms = NULL WHERE active_ms = -1',
+  )
+  await story.createEtl().runOnce()
+  await writeLate()
+  expect(await story.stats()).toEqual(await story.expectedStats())
+  expect(await story.unowned()).toEqual(await story.expectedUnowned())
+  expect(await listQuarantine(world.warehouse, { limit: 9 })).toMatchObject([{ reason: 'absurd_battery' }])
   await story.end()
 })

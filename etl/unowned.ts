@@ -52,12 +52,15 @@ export function listUnowned(
   return warehouse.query(unownedChips, { any_chip: chip === undefined, chip: chip ?? '', limit })
 }
 
-/** Makes what is listed of a scope what a run has found there. */
+/**
+ * Makes what is listed of a scope what a run has found there.
+ * @param mark.rewrite as of the quarantine
+ */
 export async function updateUnowned(
   warehouse: Warehouse,
   found: ReadonlyMap<string, UnownedChip>,
   scope: Scope,
-  version: number,
+  { version, rewrite }: { version: number; rewrite: boolean },
 ): Promise<void> {
   if (found.size === 0 && scope.chipIds?.length === 0) return
   const before = await readStandingOfChips(warehouse, standingUnowned, scope, keyOf)
@@ -67,7 +70,8 @@ export async function updateUnowned(
       const now = { chipId, day, rows: count, isKnown }
       const former = before.get(keyOf(now))
       before.delete(keyOf(now))
-      if (former?.rows !== count || former.isKnown !== isKnown) rows.push(unownedRow(now, version, 0))
+      if (rewrite || former?.rows !== count || former.isKnown !== isKnown)
+        rows.push(unownedRow(now, version, 0))
     }
   }
   for (const gone of before.values()) rows.push(unownedRow(gone, version, 1))
