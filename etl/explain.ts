@@ -1,9 +1,8 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
-import { defineQuery } from '@tendon/warehouse/query.ts'
 import type pg from 'pg'
-import { z } from 'zod'
 import { createChipMeasurer } from './chip-measurer.ts'
 import { type Extraction, openExtraction } from './extraction.ts'
+import { readFormerOwners } from './former-owners.ts'
 import { instantText, parseDay } from './instants.ts'
 import { indexOwnership, type Ownership } from './ownership.ts'
 import { wholeRows } from './packed-rows.ts'
@@ -28,10 +27,14 @@ export type ExplainedRow = {
   use: string
 }
 
+type ZoneSource = 'crm' | 'run' | 'default'
+
 export type ExplainedDay = {
   prosthesis_id: string
   chip_id: string
   time_zone: string
+  /** Who says so: the CRM; a run that saw the owner who is gone; or nobody, and it is the default zone. */
+  time_zone_from: ZoneSource
   /** The day where the user lives, as instants; half-open. */
   from: string
   to: string
@@ -54,7 +57,7 @@ const rowsSql = `
   ORDER BY recorded_at, id`
 
 /** Who has, or had, a prosthesis on the day that is asked for. */
-type Owner = Ownership & { takenBackBy: number | undefined; isGone: boolean }
+type Owner = Ownership & { zoneFrom: ZoneSource; takenBackBy: number | undefined; isGone: boolean }
 
 /**
  * Which rows the numbers of a user's day come from: one entry for each prosthesis the user has, or had, then. Also for
@@ -76,12 +79,17 @@ export async function explainDay(
     })
     const owned = extraction.crm.prostheses
       .filter((row) => row.userId === userId && row.issuedDay <= day && (row.returnedDay ?? day + 1) > day)
-      .map((row) => ({ ...row, isGone: false, takenBackBy: undefined }))
+      .map((row): Owner => ({ ...row, zoneFrom: 'crm', isGone: false, takenBackBy: undefined }))
     const ids = new Set(owned.map(({ prosthesisId }) => prosthesisId))
     const theirZone = extraction.crm.prostheses.find((row) => row.userId === userId)?.timeZone ?? ''
     const former = (await readFormerOwners(parts.warehouse, userId, day))
       .filter(({ prosthesisId }) => !ids.has(prosthesisId))
-      .map((row) => ({ ...row, timeZone: row.timeZone || theirZone }))
+      .map((row): Owner => {
+        const zone = row.timeZone
+          ? { zoneFrom: 'run' as const }
+          : { timeZone: theirZone, zoneFrom: 'crm' as const }
+        return { ...row, ...zone, isGone: true }
+      })
     const explained: ExplainedDay[] = []
     for (const owner of [...owned, ...former]) {
       explained.push(await explainOwner(parts.warehouse, client, extraction, owner, day))
@@ -100,7 +108,8 @@ async function explainOwner(
   day: number,
 ): Promise<ExplainedDay> {
   const { prosthesisId, userId, chipId, isGone, takenBackBy } = owner
-  const zone = zoneOf(owner.timeZone) ?? defaultZone
+  const known = owner.timeZone === '' ? undefined : zoneOf(owner.timeZone)
+  const zone = known ?? defaultZone
   const [fromUs, toUs] = [zone.startOf(day), zone.startOf(day + 1)]
   // Who is gone is asked for as if nobody else had it.
   const ownership = indexOwnership(isGone ? [owner] : crm.prostheses, zoneOf, defaultZone)
@@ -130,6 +139,7 @@ async function explainOwner(
     prosthesis_id: prosthesisId,
     chip_id: chipId,
     time_zone: zone.name,
+    time_zone_from: known ? owner.zoneFrom : 'default',
     from: instantText(fromUs),
     to: instantText(toUs),
     is_gone: isGone,
@@ -143,49 +153,4 @@ async function explainOwner(
       return { ...row, use }
     }),
   }
-}
-
-/** What was written for a day, newest first, whether it stands or was taken back; and where they lived, as a run saw it. */
-const writtenOwners = defineQuery({
-  name: 'etl-written-owners',
-  sql: `
-    SELECT
-      prosthesis_id AS "prosthesisId",
-      stats.chip_id AS "chipId",
-      stats.model_id AS "modelId",
-      time_zone AS "timeZone",
-      toUInt32(stats._version) AS "runSeq",
-      toBool(stats._deleted) AS "isTakenBack"
-    FROM reports.user_prosthesis_stats AS stats
-    LEFT JOIN (
-      SELECT prosthesis_id, time_zone FROM reports.etl_ownership
-      WHERE user_id = {user_id:UUID}
-      ORDER BY _version DESC
-      LIMIT 1 BY prosthesis_id
-    ) AS ownership USING (prosthesis_id)
-    WHERE stats.user_id = {user_id:UUID} AND toUInt16(stats.day) = {day:UInt16}
-    ORDER BY stats._version DESC
-    LIMIT 1 BY prosthesis_id`,
-  params: z.object({ user_id: z.string(), day: z.int() }),
-  row: z.object({
-    prosthesisId: z.string(),
-    chipId: z.string(),
-    modelId: z.int(),
-    timeZone: z.string(),
-    runSeq: z.int(),
-    isTakenBack: z.boolean(),
-  }),
-})
-
-/** All for whom something was written for this day, as if they had had the prosthesis on this day alone. */
-async function readFormerOwners(warehouse: Warehouse, userId: string, day: number): Promise<Owner[]> {
-  const written = await warehouse.query(writtenOwners, { user_id: userId, day })
-  return written.map(({ runSeq, isTakenBack, ...row }) => ({
-    ...row,
-    userId,
-    issuedDay: day,
-    returnedDay: day + 1,
-    isGone: true,
-    takenBackBy: isTakenBack ? runSeq : undefined,
-  }))
 }

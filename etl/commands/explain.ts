@@ -30,10 +30,17 @@ export const explain: Command = {
   },
 }
 
+const zoneSources: Record<ExplainedDay['time_zone_from'], string> = {
+  crm: '',
+  run: ', as a run last saw it',
+  default: ', the default: where they live is not known',
+}
+
 function describe({
   prosthesis_id,
   chip_id,
   time_zone,
+  time_zone_from,
   from,
   to,
   is_gone,
@@ -56,7 +63,7 @@ function describe({
     ].join(', ')
     return `  ${row.use.padEnd(9)}  row ${row.id}  ${row.recorded_at}  ${row.signal}  ${values}\n`
   })
-  const head = `prosthesis ${prosthesis_id}, chip ${chip_id}, ${from} to ${to} (${time_zone}), ${rows.length} rows\n`
+  const head = `prosthesis ${prosthesis_id}, chip ${chip_id}, ${from} to ${to} (${time_zone}${zoneSources[time_zone_from]}), ${rows.length} rows\n`
   const gone = taken_back_by_run ? `run ${taken_back_by_run} took it back` : 'the next run takes it back'
   const why = is_gone ? `  the CRM no longer says that they had it then: ${gone}\n` : ''
   return head + why + numbers.join('') + lines.join('')
