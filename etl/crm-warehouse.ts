@@ -1,20 +1,14 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
 import type { CrmProsthesis, ReadCrm } from './crm.ts'
-
-const bigint = z.string().transform(BigInt)
-
-const prosthesis = z.object({
-  id: z.string(),
-  userId: z.string(),
-  chipId: z.string(),
-  modelId: z.int(),
-  firmwareVersion: z.string(),
-  issuedDay: z.int(),
-  returnedDay: z.int().nullable(),
-})
+import {
+  findInMotion,
+  readNewestCrmChange,
+  replicatedProsthesis,
+  takeBack,
+  waitForFeed,
+} from './crm-in-motion.ts'
 
 const prostheses = defineQuery({
   name: 'etl-prostheses',
@@ -29,7 +23,7 @@ const prostheses = defineQuery({
       toInt32(returned_at) AS "returnedDay"
     FROM crm.prostheses FINAL`,
   params: z.object({}),
-  row: prosthesis,
+  row: replicatedProsthesis,
 })
 
 const customers = defineQuery({
@@ -46,98 +40,18 @@ const models = defineQuery({
   row: z.object({ id: z.string() }),
 })
 
-/** Every version that a replica holds, those of rows that are gone too. */
-const versionsSql = `(
-      SELECT 'public.customers' AS table, toString(id) AS id, _version FROM crm.customers
-      UNION ALL
-      SELECT 'public.prostheses' AS table, toString(id) AS id, _version FROM crm.prostheses
-      UNION ALL
-      SELECT 'public.prosthesis_models' AS table, toString(id) AS id, _version FROM crm.prosthesis_models
-    )`
-
-const newestVersion = defineQuery({
-  name: 'etl-newest-crm-change',
-  sql: `SELECT toString(max(_version)) AS version FROM ${versionsSql}`,
-  params: z.object({}),
-  row: z.object({ version: bigint }),
-})
-
-const feedPosition = defineQuery({
-  name: 'etl-feed-position',
-  sql: `SELECT toString(max(position)) AS "end", toString(argMax(lsn, position)) AS "endLsn" FROM cdc.positions WHERE lsn > 0`,
-  params: z.object({}),
-  row: z.object({ end: bigint, endLsn: bigint }),
-})
-
-/** The first transaction that is not known to be whole: the upper half of its changes' versions. */
-const firstInMotion = defineQuery({
-  name: 'etl-first-in-motion',
-  sql: `
-    SELECT toString(min(bitShiftRight(_version, 64))) AS transaction, toUInt32(count()) AS changes
-    FROM ${versionsSql}
-    WHERE _version >= {whole_end:UInt128} OR toUInt64(_version) >= {end_lsn:UInt64}`,
-  params: z.object({ whole_end: z.string(), end_lsn: z.string() }),
-  row: z.object({ transaction: bigint, changes: z.int() }),
-})
-
-const rowsInMotion = defineQuery({
-  name: 'etl-rows-in-motion',
-  sql: `SELECT DISTINCT table, id FROM ${versionsSql} WHERE _version >= {from:UInt128}`,
-  params: z.object({ from: z.string() }),
-  row: z.object({ table: z.string(), id: z.string() }),
-})
-
-/** What the log says of rows before a version: one row for each that it knows anything of. */
-const rowsBefore = defineQuery({
-  name: 'etl-rows-before',
-  sql: `
-    SELECT
-      table,
-      replaceAll(JSONExtractRaw(key, 'id'), '"', '') AS id,
-      toBool(countIf(version < {from:UInt128}) > 0) AS "wasLogged",
-      toBool(wasLogged AND argMaxIf(deleted, version, version < {from:UInt128}) = 0) AS "wasThere",
-      toBool(argMin(op, version) = 'c') AS "isNew",
-      argMaxIf(row, version, version < {from:UInt128}) AS before,
-      JSONExtractString(before, 'time_zone') AS "timeZone",
-      JSONExtractString(before, 'customer_id') AS "userId",
-      JSONExtractString(before, 'chip_id') AS "chipId",
-      JSONExtractInt(before, 'model_id') AS "modelId",
-      JSONExtractString(before, 'firmware_version') AS "firmwareVersion",
-      toInt32(toDate32OrZero(substring(JSONExtractString(before, 'issued_at'), 1, 10))) AS "issuedDay",
-      toInt32(toDate32OrNull(substring(JSONExtractString(before, 'returned_at'), 1, 10))) AS "returnedDay"
-    FROM cdc.events
-    WHERE table IN ('public.customers', 'public.prostheses', 'public.prosthesis_models')
-      AND key IN {keys:Array(String)}
-    GROUP BY table, key`,
-  params: z.object({ from: z.string(), keys: z.array(z.string()) }),
-  row: prosthesis.extend({
-    table: z.string(),
-    wasLogged: z.boolean(),
-    wasThere: z.boolean(),
-    isNew: z.boolean(),
-    modelId: z.coerce.number<string>(),
-    timeZone: z.string(),
-  }),
-})
-
-type RowBefore = z.output<typeof rowsBefore.row>
-
-const waitForLogMs = 5_000
-
-/** Up to where the change feed has come: every transaction that was committed below is whole in the replicas. */
-type FeedPosition = { end: bigint; endLsn: bigint }
-
-/** The first version that may belong to a transaction at the position: a snapshot's rows stand there with 0 and 1. */
-const wholeEnd = (transaction: bigint) => (transaction << 64n) + 2n
-
-const isWhole = (version: bigint, { end, endLsn }: FeedPosition) =>
-  version < wholeEnd(end) && BigInt.asUintN(64, version) < endLsn
-
 /**
  * Reads the replicas, which the change feed keeps, as they were at the feed's position. Neither are the queries one
  * moment of ClickHouse, nor are a transaction's changes of several tables visible at once; but a version says in which
- * transaction a row came to be (its upper half), and up to the position all of them are whole. Rows that are newer are
- * taken from the log as they were before.
+ * transaction a row came to be (its upper half), and transactions that were committed below the position are whole.
+ * Rows that may be of others are taken from the log as they were before.
+ *
+ * With the WAL read in process the upper half is the commit itself, and no transaction is seen by half. Behind Debezium
+ * it is the commit before, and nothing says where the transaction's own lies: when PostgreSQL was told of a position
+ * between the two, the rows of a transaction that was open then and had written before are taken for whole, and those
+ * that are stored a moment later are missed. The next run sees it whole, and measures again what it changes. (To hold
+ * back the newest transaction until another one follows it would be exact, and would hide it for as long as the CRM is
+ * idle.)
  *
  * The customer is no condition for a prosthesis, and neither is the model: telemetry must not be lost for that.
  * @param waitForFeedMs how long the position may take to pass what is visible already
@@ -145,8 +59,8 @@ const isWhole = (version: bigint, { end, endLsn }: FeedPosition) =>
 export function createWarehouseCrm(warehouse: Warehouse, { waitForFeedMs = 5_000 } = {}): ReadCrm {
   return async () => {
     // First of all: what is stored after it may be seen already, and is never claimed to be.
-    const [{ version } = { version: 0n }] = await warehouse.query(newestVersion, {})
-    const position = await positionPast(version)
+    const version = await readNewestCrmChange(warehouse)
+    const position = await waitForFeed(warehouse, version, waitForFeedMs)
     const [prosthesisRows, customerRows, modelRows] = await Promise.all([
       warehouse.query(prostheses, {}),
       warehouse.query(customers, {}),
@@ -156,7 +70,7 @@ export function createWarehouseCrm(warehouse: Warehouse, { waitForFeedMs = 5_000
     const zoneById = new Map(customerRows.flatMap(({ timeZone, ids }) => ids.map((id) => [id, timeZone])))
     const modelById = new Map(modelRows.map(({ id }) => [id, Number(id)]))
     // Last of all: whatever in motion was seen above is found.
-    const inMotion = position && (await findInMotion(position))
+    const inMotion = position && (await findInMotion(warehouse, position))
     if (inMotion) {
       takeBack(prosthesisById, inMotion, 'public.prostheses', (before) => before)
       takeBack(zoneById, inMotion, 'public.customers', ({ timeZone }) => timeZone)
@@ -179,53 +93,5 @@ export function createWarehouseCrm(warehouse: Warehouse, { waitForFeedMs = 5_000
       ),
       modelIds: new Set(modelById.values()),
     }
-  }
-
-  /** @returns undefined where no feed has come anywhere yet */
-  async function positionPast(version: bigint): Promise<FeedPosition | undefined> {
-    const deadline = performance.now() + waitForFeedMs
-    for (;;) {
-      const [position] = await warehouse.query(feedPosition, {})
-      if (!position || position.end === 0n) return undefined
-      if (isWhole(version, position) || performance.now() >= deadline) return position
-      await delay(50)
-    }
-  }
-
-  async function findInMotion({ end, endLsn }: FeedPosition): Promise<InMotion | undefined> {
-    const [first] = await warehouse.query(firstInMotion, {
-      whole_end: String(wholeEnd(end)),
-      end_lsn: String(endLsn),
-    })
-    if (!first || first.changes === 0) return undefined
-    const from = wholeEnd(first.transaction)
-    const rows = await warehouse.query(rowsInMotion, { from: String(from) })
-    const keys = rows.map(({ table, id }) =>
-      JSON.stringify({ id: table === 'public.prosthesis_models' ? Number(id) : id }),
-    )
-    // A view may have stored what the log does not show yet.
-    const deadline = performance.now() + waitForLogMs
-    for (;;) {
-      const before = await warehouse.query(rowsBefore, { from: String(from), keys })
-      if (before.length >= rows.length || performance.now() >= deadline) return { from, before }
-      await delay(50)
-    }
-  }
-}
-
-/** Rows of transactions that may not be whole yet: the first of their versions, and what there was before. */
-type InMotion = { from: bigint; before: RowBefore[] }
-
-/** Of a row that has not changed for so long that the log has dropped its past, what stands is all there is. */
-function takeBack<Value>(
-  rows: Map<string, Value>,
-  { before }: InMotion,
-  table: string,
-  valueBefore: (before: RowBefore) => Value,
-): void {
-  for (const row of before) {
-    if (row.table !== table) continue
-    if (row.wasThere) rows.set(row.id, valueBefore(row))
-    else if (row.wasLogged || row.isNew) rows.delete(row.id)
   }
 }

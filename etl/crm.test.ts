@@ -213,6 +213,14 @@ test('a transaction that the feed has stored by half is waited for', async () =>
   expect(stateOf(await createWarehouseCrm(warehouse)())).toEqual(states[1])
 })
 
+test('the position of a feed that was given up says nothing of what another one stores', async () => {
+  await beginHistory()
+  const former = { feed: 'former', position: '9000', lsn: '9000', stored_at: '2020-01-01T00:00:00Z' }
+  await world.warehouse.insertRows('cdc.positions', [former])
+  for (const insert of insertsOf(states[1], secondTransaction).slice(0, 2)) await insert()
+  expect(stateOf(await createWarehouseCrm(world.warehouse, { waitForFeedMs: 0 })())).toEqual(states[0])
+})
+
 test('a prosthesis that is deleted by what is in motion stands as it was', async () => {
   await beginHistory()
   const version = String((secondTransaction << 64n) + 2n)
