@@ -6,7 +6,7 @@ import { truncateReplica } from '../whole-tables/truncate-replica.ts'
 import { completeChanges, type SourceRows } from './complete-changes.ts'
 import { refusedLetter } from './dead-letters.ts'
 import { type EventBatch, eventColumns, type Truncation } from './event-batch.ts'
-import { keepUnappliedNulls } from './unapplied-nulls.ts'
+import { keepUnapplied } from './unapplied.ts'
 
 /**
  * ClickHouse's errors about a value, which another attempt would meet again: parsing (6, 26, 27, 38, 41, 72, 376),
@@ -75,8 +75,8 @@ export function createChangeWriter(options: {
       }
       if (batch.ends.length > 0) await insert(batch, 0, batch.ends.length)
       for (const truncation of batch.truncations) await expand(truncation)
-      if (batch.unappliedNulls.length > 0) {
-        await untilDone('storing dead letters', () => keepUnappliedNulls(warehouse, batch.unappliedNulls))
+      if (batch.unapplied.length > 0) {
+        await untilDone('storing dead letters', () => keepUnapplied(warehouse, batch.unapplied))
       }
       if (batch.deadLetters.length > 0) {
         log.error(

@@ -4,7 +4,7 @@ import { maxGrowth, maxOverhead, writeLatin1 } from './json-text.ts'
 import { isoTime } from './positions.ts'
 import type { TableCodec } from './table-codec.ts'
 import { nullField, type TupleFields } from './tuple-fields.ts'
-import type { UnappliedNull } from './unapplied-nulls.ts'
+import type { UnappliedChange } from './unapplied.ts'
 
 /** The columns of `cdc.events` in the order in which a batch has them. */
 export const eventColumns = [
@@ -59,7 +59,7 @@ export class EventBatch {
   held: HeldChange[] | undefined
   truncations: Truncation[] = []
   deadLetters: DeadLetter[] = []
-  unappliedNulls: UnappliedNull[] = []
+  unapplied: UnappliedChange[] = []
   /** Everything committed below it stands in this batch or an earlier one. */
   endLsn: bigint | undefined
 
@@ -95,7 +95,7 @@ export class EventBatch {
     this.heldBytes = 0
     this.truncations = []
     this.deadLetters = []
-    this.unappliedNulls = []
+    this.unapplied = []
     this.endLsn = undefined
   }
 

@@ -1,14 +1,25 @@
-import type { JsonWriter } from './json-text.ts'
+import { type JsonWriter, maxGrowth, maxOverhead, writeText } from './json-text.ts'
 
 const [open, close, comma, quote, backslash, equals] = [0x7b, 0x7d, 0x2c, 0x22, 0x5c, 0x3d]
 const nullText = Buffer.from('null')
 
 /**
- * An array as a JSON array, from PostgreSQL's text (docs, "Array Input and Output Syntax"): `{1,NULL,"a,b"}`,
- * nested for each dimension. Bounds that stand in front (`[0:1]={…}`) have no place in JSON and are left out.
+ * A text that holds an array as a JSON array, as it comes by Kafka: Connect's schemas have none whose dimensions differ.
  * What it writes throws when the text is no array's.
  */
 export function arrayWriter(writeElement: JsonWriter): JsonWriter {
+  const writeArray = jsonArrayWriter(writeElement)
+  return (source, start, end, target, at) => {
+    const json = Buffer.allocUnsafe((end - start) * maxGrowth + maxOverhead)
+    return writeText(json, 0, writeArray(source, start, end, json, 0), target, at)
+  }
+}
+
+/**
+ * A JSON array, from PostgreSQL's text (docs, "Array Input and Output Syntax"): `{1,NULL,"a,b"}`, nested for each
+ * dimension. Bounds that stand in front (`[0:1]={…}`) have no place in JSON and are left out.
+ */
+function jsonArrayWriter(writeElement: JsonWriter): JsonWriter {
   return (source, start, end, target, at) => {
     let position = at
     let index = startOfElements(source, start, end)

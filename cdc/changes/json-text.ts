@@ -1,8 +1,8 @@
 /** Writes a value's text as JSON into `target` at `at`, which has room enough. @returns where it ends */
 export type JsonWriter = (source: Buffer, start: number, end: number, target: Buffer, at: number) => number
 
-/** Bytes that one byte of text can become (`\u001f`), and what a value needs beside them. */
-export const maxGrowth = 6
+/** Bytes that one byte of text can become (`\\u001f`, in the text of an array), and what a value needs beside them. */
+export const maxGrowth = 7
 export const maxOverhead = 64
 
 const quote = 0x22

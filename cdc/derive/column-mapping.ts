@@ -15,31 +15,50 @@ export type ColumnMapping = {
   /** SQL that is true where the value can be held without loss; absent where it always can. */
   fits?: (extracted: string) => string
   /**
-   * A row in which it is NULL is not applied: the column takes NULLs by now, which the replica does not know yet. The
-   * feed notices, and reads the row again once the replica takes them too. If the column does not take them (NOT NULL
-   * was off for a moment), the change is kept as a dead letter.
+   * SQL that is true where the column is as the replica knows it; absent where it always is. A row is not applied in
+   * which it is NULL and takes none, or is of another type: the source has changed its shape. The feed notices, and
+   * reads the row again once the replica has that shape too. If the column has the former shape again by then, the
+   * change is kept as a dead letter.
    */
-  isRequired: boolean
+  isKnown?: (extracted: string) => string
+  /** The same of a value in the row's JSON. */
+  knows: (value: unknown) => boolean
   /** SQL of the value as it stands in the JSON of a key, from the column of `crm.<table>`. */
   keyJson: (column: string) => string
 }
 
-type Shape = Omit<ColumnMapping, 'name' | 'columnType' | 'extractType' | 'isRequired'> & {
-  columnType: string
-  extractType: string
+type Shape = Pick<ColumnMapping, 'columnType' | 'extractType' | 'value' | 'fits' | 'keyJson'> & {
+  /** Whether a value that is not NULL is one of the type. */
+  isOfType: (value: unknown) => boolean
+  /** What a text has to look like to be one of the type. */
+  pattern?: string
 }
 
 const same = (extracted: string) => extracted
 const asNumber = (column: string) => `toString(${column})`
 const asText = (column: string) => `toJSONString(toString(${column}))`
 
-const plain = (type: string, keyJson = asNumber): Shape => ({
+const plain = (type: string, isOfType: Shape['isOfType'], keyJson = asNumber): Shape => ({
   columnType: type,
   extractType: type,
   value: same,
+  isOfType,
   keyJson,
 })
-const text: Shape = plain('String', asText)
+const text: Shape = plain('String', () => true, asText)
+
+const integer = (bits: 16 | 32 | 64) =>
+  plain(`Int${bits}`, (value) => Number.isInteger(value) && Math.abs(Number(value)) <= 2 ** (bits - 1))
+
+const floatWords = new Set<unknown>(['NaN', 'Infinity', '-Infinity'])
+const float = (bits: 32 | 64) =>
+  plain(`Float${bits}`, (value) => typeof value === 'number' || floatWords.has(value))
+
+/** A type whose values are texts of one form. */
+const formed = (pattern: string, shape: Omit<Shape, 'pattern' | 'isOfType'>): Shape => {
+  const form = new RegExp(pattern)
+  return { ...shape, pattern, isOfType: (value) => typeof value === 'string' && form.test(value) }
+}
 
 /**
  * Times come as ISO 8601 text, which sorts as they do between the years 1000 and 9999; before and after those, a
@@ -48,7 +67,9 @@ const text: Shape = plain('String', asText)
 const saturated = (iso: string, low: string, parsed: string, high: string) =>
   `multiIf(startsWith(${iso}, '+') OR ${iso} >= '2300', ${high}, ${iso} < '1900', ${low}, ${parsed})`
 
-const timestamp: Shape = {
+const day = '[+-]?[0-9]{4,}-[0-9]{2}-[0-9]{2}'
+
+const timestamp = formed(`^(${day}T.*Z|-?infinity)$`, {
   columnType: "DateTime64(6, 'UTC')",
   extractType: 'String',
   value: (iso) =>
@@ -60,9 +81,9 @@ const timestamp: Shape = {
     ),
   keyJson: (column) =>
     `concat('"', replaceOne(trimRight(trimRight(toString(${column}), '0'), '.'), ' ', 'T'), 'Z"')`,
-}
+})
 
-const date: Shape = {
+const date = formed(`^(${day}Z|-?infinity)$`, {
   columnType: 'Date32',
   extractType: 'String',
   value: (iso) =>
@@ -73,26 +94,33 @@ const date: Shape = {
       "toDate32('2299-12-31')",
     ),
   keyJson: (column) => `concat('"', toString(${column}), 'Z"')`,
-}
+})
 
-const bytes: Shape = {
+const bytes = formed('^([0-9a-f]{2})*$', {
   columnType: 'String',
   extractType: 'String',
   value: (hex) => `unhex(${hex})`,
   keyJson: (column) => `concat('"', lower(hex(${column})), '"')`,
-}
+})
+
+const isUuid = (value: unknown) =>
+  typeof value === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value)
 
 const shapes: Record<string, Shape> = {
-  int2: plain('Int16'),
-  int4: plain('Int32'),
-  int8: plain('Int64'),
-  bool: plain('Bool', (column) => `if(${column}, 'true', 'false')`),
-  float4: plain('Float32'),
-  float8: plain('Float64'),
+  int2: integer(16),
+  int4: integer(32),
+  int8: integer(64),
+  bool: plain(
+    'Bool',
+    (value) => typeof value === 'boolean',
+    (column) => `if(${column}, 'true', 'false')`,
+  ),
+  float4: float(32),
+  float8: float(64),
   date,
   timestamp,
   timestamptz: timestamp,
-  uuid: plain('UUID', (column) => `concat('"', toString(${column}), '"')`),
+  uuid: plain('UUID', isUuid, (column) => `concat('"', toString(${column}), '"')`),
   bytea: bytes,
 }
 
@@ -107,6 +135,7 @@ function narrowed(table: SourceTable, column: SourceColumn, type: string): Shape
       extractType: 'String',
       value: (digits) => `accurateCastOrNull(${digits}, ${chLiteral(type)})`,
       // A cast rounds what has more digits after the point.
+      isOfType: text.isOfType,
       fits: (digits) =>
         `isNotNull(accurateCastOrNull(${digits}, ${chLiteral(type)})) AND match(${digits}, '^[^.]*([.]\\\\d{0,${decimal[2]}}0*)?$')`,
       keyJson: (name) => `concat('"', toDecimalString(${name}, ${decimal[2]}), '"')`,
@@ -118,6 +147,7 @@ function narrowed(table: SourceTable, column: SourceColumn, type: string): Shape
       columnType: type,
       extractType: 'String',
       value: (json) => `JSONExtract(${json}, 'Array(String)')`,
+      isOfType: text.isOfType,
       // An element that is NULL, or an array itself, would become a text.
       fits: (json) => `arrayAll(element -> startsWith(element, '"'), JSONExtractArrayRaw(${json}))`,
       keyJson: () => {
@@ -159,26 +189,36 @@ export function mapColumn(
 }
 
 function mappingOf(table: SourceTable, { name, notNull }: SourceColumn, shape: Shape): ColumnMapping {
+  const { pattern, isOfType, ...held } = shape
+  const extractType = nullable(shape.extractType)
+  const matches = (extracted: string) =>
+    pattern === undefined ? [] : [`match(assumeNotNull(${extracted}), ${chLiteral(pattern)})`]
   // Key columns are never NULL, whatever the catalog says of partitioned tables' columns.
-  if (table.key.includes(name)) return { ...shape, name, value: neverNull(shape), isRequired: false }
-  if (notNull) {
-    const held = (extracted: string) => `assumeNotNull(${extracted})`
+  if (notNull || table.key.includes(name)) {
+    const assumed = (extracted: string) => `assumeNotNull(${extracted})`
     return {
-      ...shape,
+      ...held,
       name,
-      isRequired: true,
-      extractType: nullable(shape.extractType),
-      value: (extracted) => neverNull(shape)(held(extracted)),
-      ...(shape.fits && { fits: (extracted: string) => shape.fits!(held(extracted)) }),
+      extractType,
+      value: (extracted) => neverNull(shape)(assumed(extracted)),
+      ...(shape.fits && { fits: (extracted: string) => shape.fits!(assumed(extracted)) }),
+      isKnown: (extracted) => [`isNotNull(${extracted})`, ...matches(extracted)].join(' AND '),
+      knows: (value) => value !== null && isOfType(value),
     }
   }
   return {
-    ...shape,
+    ...held,
     name,
-    isRequired: false,
     columnType: nullable(shape.columnType),
-    extractType: nullable(shape.extractType),
+    extractType,
     ...(shape.fits && { fits: orNull(shape.fits) }),
+    ...((pattern !== undefined || shape.extractType !== 'String') && {
+      isKnown: (extracted: string) =>
+        pattern === undefined
+          ? `(isNotNull(${extracted}) OR JSONType(__row, ${chLiteral(name)}) = 'Null')`
+          : `(isNull(${extracted}) OR ${matches(extracted)[0]})`,
+    }),
+    knows: (value) => value === null || isOfType(value),
   }
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { ColumnMapping } from './column-mapping.ts'
 import type { ReplicaTable } from './derive-table.ts'
 import { replicaTableName } from './derive-table.ts'
 import { chIdentifier, chLiteral } from './sql-names.ts'
@@ -46,7 +47,7 @@ function namedView(replica: ReplicaTable, purpose: Purpose, target: string, sele
 /** One parse of the row's JSON gives all columns, as a tuple; the first element shows that it was JSON at all. */
 export function fieldsSql(replica: ReplicaTable): string {
   const elements = replica.columns.map((column) => `${chIdentifier(column.name)} ${column.extractType}`)
-  return `JSONExtract(row, ${chLiteral(`Tuple(__op String, ${elements.join(', ')})`)}) AS __fields`
+  return `row AS __row, JSONExtract(row, ${chLiteral(`Tuple(__op String, ${elements.join(', ')})`)}) AS __fields`
 }
 
 /** Events that are about a row of this table. */
@@ -71,11 +72,17 @@ export function valuesSql(replica: ReplicaTable, columns = replica.columns): str
 
 /** Whether an event with `__fields` and `__deleted` can be applied. */
 export function appliesSql(replica: ReplicaTable): string {
-  const required = replica.columns.flatMap((column, index) =>
-    column.isRequired ? `isNotNull(${extracted(index + 2)})` : [],
+  const isKey = (column: ColumnMapping) => replica.key.includes(column)
+  const key = isKnownSql(replica, isKey)
+  const others = [...isKnownSql(replica, (column) => !isKey(column)), ...fitsSql(replica)]
+  const ifThere = others.length > 0 ? [`(__deleted = 1 OR (${others.join(' AND ')}))`] : []
+  return [`${extracted(1)} != ''`, ...key, ...ifThere].join(' AND ')
+}
+
+function isKnownSql(replica: ReplicaTable, isAsked: (column: ColumnMapping) => boolean): string[] {
+  return replica.columns.flatMap((column, index) =>
+    isAsked(column) ? (column.isKnown?.(extracted(index + 2)) ?? []) : [],
   )
-  const holds = [...required, ...fitsSql(replica)]
-  return `${extracted(1)} != ''${holds.length > 0 ? ` AND (__deleted = 1 OR (${holds.join(' AND ')}))` : ''}`
 }
 
 function fitsSql(replica: ReplicaTable): string[] {

@@ -4,13 +4,13 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type { Consumer, EachBatchPayload } from 'kafkajs'
 import type { SourceRows } from '../changes/complete-changes.ts'
 import { areLogged } from '../changes/positions.ts'
-import { keepUnappliedNulls } from '../changes/unapplied-nulls.ts'
+import { keepUnapplied, unappliedReasons } from '../changes/unapplied.ts'
 import type { Catalog } from '../derive/catalog.ts'
+import type { ColumnMapping } from '../derive/column-mapping.ts'
 import type { ReplicaTable } from '../derive/derive-table.ts'
 import { cdcErrors } from '../errors.ts'
 import type { FeedMetrics } from '../feed-metrics.ts'
 import { retry } from '../retry.ts'
-import type { SourceTable } from '../source/source-catalog.ts'
 import { addKey, type TableChanges } from '../telling/concerned-users.ts'
 import type { Invalidate } from '../telling/invalidate.ts'
 import { tellUsers } from '../telling/tell-users.ts'
@@ -79,7 +79,7 @@ export function createChangeConsumer(options: {
     options
   const { groupId, stopsReading, inKafka, onOtherShape, confirmCatalog, onVisible, newestVisible } = options
   const replicas = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, replica]))
-  const shapes = new Map(catalog.replicas.map(({ source }) => [source.qualifiedName, shapeOf(source)]))
+  const shapes = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, shapeOf(replica)]))
   const handled: Offsets = new Map()
   const madeAnew = new Set<string>()
   const again = { signal, log }
@@ -106,7 +106,7 @@ export function createChangeConsumer(options: {
         }),
       )
     }
-    await keepNulls(messages, heartbeat)
+    await keepStrangers(messages, heartbeat)
     for (const message of messages) if (message.op === 't') await truncate(message, heartbeat)
     metrics.received(messages)
     const newest = newestOf(messages)
@@ -156,24 +156,27 @@ export function createChangeConsumer(options: {
   }
 
   function compareShape({ table, columns }: ChangeMessage): void {
-    const { known } = shapes.get(table)!
-    for (const name of columns) if (!known.has(name)) onOtherShape(`${table}.${name} is new`)
+    const shape = shapes.get(table)!
+    for (const name of columns.keys()) if (!shape.has(name)) onOtherShape(`${table}.${name} is new`)
   }
 
-  /** ClickHouse has not applied a NULL in a column that takes none: it takes them by now, or the change is kept. */
-  async function keepNulls(messages: ChangeMessage[], heartbeat: () => Promise<void>): Promise<void> {
-    const unapplied = messages.filter(({ table, nulls }) => {
-      const shape = shapes.get(table)
-      return shape !== undefined && nulls.some((name) => shape.notNull.has(name))
+  /** ClickHouse has not applied a value that its column does not know: the column is another by now, or the change is kept. */
+  async function keepStrangers(messages: ChangeMessage[], heartbeat: () => Promise<void>): Promise<void> {
+    const unapplied = messages.flatMap(({ table, op, version, columns }) => {
+      const shape = op === 'd' ? undefined : shapes.get(table)
+      const stranger = [...columns].find(([name, value]) => shape?.get(name)?.(value) === false)
+      if (!stranger) return []
+      const reason = stranger[1] === null ? unappliedReasons.null : unappliedReasons.type
+      return { table, version, reason }
     })
     if (unapplied.length === 0) return
     await whileBeating(heartbeat, confirmCatalog())
     const tables = [...new Set(unapplied.map(({ table }) => table))]
     log.error(
       { tables, count: unapplied.length },
-      'changes that could not be applied are in cdc.dead_letters',
+      'changes that could not be applied are in cdc.dead_letters, unless their table is read whole',
     )
-    await retry('storing dead letters', again, () => keepUnappliedNulls(warehouse, unapplied))
+    await retry('storing dead letters', again, () => keepUnapplied(warehouse, unapplied))
   }
 
   /**
@@ -261,11 +264,11 @@ export function createChangeConsumer(options: {
   }
 }
 
-function shapeOf({ columns, omitted }: SourceTable): { known: Set<string>; notNull: Set<string> } {
-  return {
-    known: new Set([...columns.map(({ name }) => name), ...omitted]),
-    notNull: new Set(columns.filter((column) => column.notNull).map(({ name }) => name)),
-  }
+/** For each column, whether the replica knows a value as one of it. */
+function shapeOf({ source, columns }: ReplicaTable): Map<string, ColumnMapping['knows']> {
+  const names = [...source.columns.map(({ name }) => name), ...source.omitted]
+  const known = new Map(columns.map(({ name, knows }) => [name, knows]))
+  return new Map(names.map((name) => [name, known.get(name) ?? (() => true)]))
 }
 
 function newestOf(messages: ChangeMessage[]): NewestChange | undefined {

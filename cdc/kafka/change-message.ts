@@ -24,9 +24,8 @@ export type ChangeMessage = {
   value: Buffer
   /** Some of its values were not sent, since an UPDATE left them as they were (TOAST). */
   isIncomplete: boolean
-  /** Names of its columns, and those that are NULL. */
-  columns: string[]
-  nulls: string[]
+  /** Its columns as JSON has them: numbers beyond a double's reach are not exact. */
+  columns: Map<string, unknown>
 }
 
 const whole = z.union([z.int(), z.string().regex(/^\d+$/)])
@@ -87,8 +86,7 @@ export function parseChangeMessage(
       txId: String(change.__source_txId ?? 0),
       committedAt: BigInt(change.__source_ts_us ?? 0),
       isIncomplete: change.__op !== 'd' && value.includes(unavailableBytes),
-      columns: Object.keys(change).filter((name) => !name.startsWith('__')),
-      nulls: change.__op === 'd' ? [] : Object.keys(change).filter((name) => change[name] === null),
+      columns: new Map(Object.entries(change).filter(([name]) => !name.startsWith('__'))),
     }
   }
   const truncated = truncation.safeParse(json).data
@@ -109,8 +107,7 @@ export function parseChangeMessage(
     txId: String(source.txId ?? 0),
     committedAt: BigInt(source.ts_us ?? 0),
     isIncomplete: false,
-    columns: [],
-    nulls: [],
+    columns: new Map(),
   }
 }
 

@@ -36,11 +36,6 @@ async function createTwin(world: World): Promise<World> {
 /** Members of a row that tell of the change and not of the row. */
 const isMetadata = (name: string) => name.startsWith('__')
 
-/** By Kafka an array is a text that holds the JSON array: Connect's schemas have none whose dimensions differ. */
-function plain(value: unknown): unknown {
-  return Array.isArray(value) ? JSON.stringify(value) : value
-}
-
 /**
  * What the log says of each key, in commit order. Rows that a snapshot read are each feed's own affair, and so is which rows
  * a TRUNCATE still found.
@@ -60,7 +55,7 @@ async function storyOf(world: World): Promise<Map<string, unknown[]>> {
     story.set(`${table} ${key}`, told)
     told.push({
       ...change,
-      row: change.op === 't' ? {} : Object.fromEntries(values.map(([n, v]) => [n, plain(v)])),
+      row: change.op === 't' ? {} : Object.fromEntries(values),
     })
   }
   return story

@@ -3,14 +3,13 @@ import { expect, test } from 'vitest'
 import { nobody } from '../derive/known-tables.ts'
 import type { CreateWorld, World } from './replica-of-source.fixture.ts'
 
-/** Counts the rows all the time. */
-function readOn(world: World): { stop(): Promise<{ lowest: number; reads: number }> } {
-  const counts: number[] = []
+/** Reads all the time. @returns what each reading found */
+function readOn(world: World, sql: string): { stop(): Promise<Awaited<ReturnType<World['rows']>>[]> } {
+  const readings: Awaited<ReturnType<World['rows']>>[] = []
   let isReading = true
   const reading = (async () => {
     while (isReading) {
-      const [row] = await world.rows('SELECT count() AS n FROM crm.items FINAL')
-      counts.push(Number(row!.n))
+      readings.push(await world.rows(sql))
       await delay(5)
     }
   })()
@@ -18,7 +17,7 @@ function readOn(world: World): { stop(): Promise<{ lowest: number; reads: number
     async stop() {
       isReading = false
       await reading
-      return { lowest: Math.min(...counts), reads: counts.length }
+      return readings
     },
   }
 }
@@ -110,6 +109,64 @@ export function testSchemaChanges(createWorld: CreateWorld): void {
     await world.close()
   })
 
+  test('nobody reads what was never there while types are changed', async () => {
+    /** For each type: a value, the type it becomes, what stands there then, and what an UPDATE puts there next. */
+    const types: [type: string, value: string, other: string, then: string, next: string][] = [
+      ['integer', '1', 'text', 'eins', 'zwei'],
+      ['integer', '2', 'bigint', '2', '9000000000'],
+      ['boolean', 'true', 'text', 'ja', 'nein'],
+      ['real', '0.5', 'text', 'half', 'third'],
+      ['uuid', '7b9f1f3e-0000-4000-8000-000000000000', 'text', 'one', 'none'],
+      ['date', '2024-01-02', 'text', 'monday', 'friday'],
+      ['timestamptz', '2024-01-02 03:04:05.000000', 'text', 'noon', 'night'],
+      ['date', '2024-01-03', 'timestamp', '2024-01-03 00:00:00.000000', '2024-01-03 01:00:00.000000'],
+      ['bytea', 'ab', 'text', 'cd', 'xy'],
+    ]
+    const list = (one: (each: (typeof types)[number], place: number) => string) => types.map(one).join(', ')
+    const world = await createWorld(
+      `CREATE TABLE items (id integer PRIMARY KEY, ${list(([type], n) => `c${n} ${type}`)});
+       ${types.map(([, value], n) => `INSERT INTO items (id, c${n}) VALUES (${n}, '${value}')`).join(';')}`,
+      entries,
+    )
+    const feed = world.newFeed()
+    feed.start()
+    await feed.caughtUp()
+    // Each row has one column that is not NULL.
+    const reading = readOn(
+      world,
+      `SELECT id, coalesce(${list((_, n) => `toString(c${n})`)}) AS value FROM crm.items FINAL`,
+    )
+    await world.sql.query(
+      `ALTER TABLE items ${list(([, , other, then], n) => `ALTER c${n} TYPE ${other} USING CASE id WHEN ${n} THEN '${then}'::${other} END`)}`,
+    )
+    for (const [n, [, , , , next]] of types.entries())
+      await world.sql.query(`UPDATE items SET c${n} = '${next}' WHERE id = ${n}`)
+    await expect.poll(() => world.differences(feed), { timeout: 15_000 }).toEqual([])
+    for (const { id, value } of (await reading.stop()).flat()) {
+      const [, before, , then, next] = types[Number(id)]!
+      expect([before, then, next]).toContain(value)
+    }
+    expect(await world.rows('SELECT reason FROM cdc.dead_letters')).toEqual([])
+    await world.close()
+  })
+
+  test('nobody reads another key while the key is widened', async () => {
+    const world = await createWorld(
+      'CREATE TABLE items (id integer PRIMARY KEY); INSERT INTO items VALUES (0)',
+      entries,
+    )
+    const feed = world.newFeed()
+    feed.start()
+    await feed.caughtUp()
+    const reading = readOn(world, 'SELECT toString(id) AS id FROM crm.items FINAL')
+    await world.sql.query('ALTER TABLE items ALTER id TYPE bigint; INSERT INTO items VALUES (9000000000)')
+    await world.sql.query('DELETE FROM items WHERE id > 0')
+    await world.sql.query('INSERT INTO items VALUES (9000000001)')
+    await expect.poll(() => world.differences(feed), { timeout: 15_000 }).toEqual([])
+    for (const rows of await reading.stop()) expect(rows.map(({ id }) => id)).toContain('0')
+    await world.close()
+  })
+
   const touch = `UPDATE items SET id = id WHERE id % 2 = 1; INSERT INTO items SELECT max(id) + 1, $$after$$ FROM items`
 
   test.each(Object.entries(changes))('while the feed streams: %s', async (_what, ddl) => {
@@ -121,7 +178,7 @@ export function testSchemaChanges(createWorld: CreateWorld): void {
     const feed = world.newFeed()
     feed.start()
     await feed.caughtUp()
-    const reading = readOn(world)
+    const reading = readOn(world, 'SELECT count() AS n FROM crm.items FINAL')
     await world.sql.query('UPDATE items SET amount = amount + 1')
     await world.sql.query(ddl)
     await world.sql.query(touch)
@@ -132,10 +189,10 @@ export function testSchemaChanges(createWorld: CreateWorld): void {
       second.start()
       expect(await world.differences(second)).toEqual([])
     } else await expect.poll(() => world.differences(feed), { timeout: 15_000 }).toEqual([])
-    const { lowest, reads } = await reading.stop()
-    expect(reads).toBeGreaterThan(3)
+    const counts = (await reading.stop()).map(([row]) => Number(row!.n))
+    expect(counts.length).toBeGreaterThan(3)
     // The replica is a whole table at each moment, the former one or the new one.
-    if (!/DROP TABLE/.test(ddl)) expect(lowest).toBeGreaterThanOrEqual(20)
+    if (!/DROP TABLE/.test(ddl)) expect(Math.min(...counts)).toBeGreaterThanOrEqual(20)
     expect(await world.rows('SELECT reason FROM cdc.dead_letters')).toEqual([])
     await world.close()
   })

@@ -4,6 +4,7 @@ import type { EventHeader } from '../changes/event-batch.ts'
 import { holdChange } from '../changes/held-changes.ts'
 import type { TableCodec } from '../changes/table-codec.ts'
 import { nullField, TupleFields, unchangedField } from '../changes/tuple-fields.ts'
+import { unappliedReasons } from '../changes/unapplied.ts'
 import { cdcErrors } from '../errors.ts'
 import { firstChangeIndex, versionAt } from '../source/lsn.ts'
 import { type Relation, readRelation } from './relation.ts'
@@ -181,7 +182,7 @@ export class PgOutputDecoder {
     } else queue.current.append(header, codec, message, row)
     if (hasUnexpectedNull) {
       const version = versionAt(header.position, header.index)
-      queue.current.unappliedNulls.push({ table: codec.qualifiedName, version })
+      queue.current.unapplied.push({ table: codec.qualifiedName, version, reason: unappliedReasons.null })
     }
     queue.sealIfFull()
   }
