@@ -3,6 +3,7 @@ import pg from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
 import { afterAll, expect, test } from 'vitest'
 import {
+  createKeyColumn,
   createPackedRowsColumn,
   createTextColumn,
   createTimestampColumn,
@@ -31,8 +32,15 @@ async function read(bytes: Buffer, length = bytes.length) {
   const text = createTextColumn()
   const time = createTimestampColumn()
   const packed: string[] = []
-  const column = createPackedRowsColumn((piece) => packed.push(`${text.last()}:${piece.toString('hex')}`))
-  const rows = await readCopyBinary(inPieces(bytes, length), [text, time, column])
+  const key = createKeyColumn()
+  const column = createPackedRowsColumn((piece) => packed.push(`${key.value()}:${piece.toString('hex')}`))
+  const textAndKey = {
+    append(...field: Parameters<typeof text.append>) {
+      text.append(...field)
+      key.append(...field)
+    },
+  }
+  const rows = await readCopyBinary(inPieces(bytes, length), [textAndKey, time, column])
   return { rows, text: text.values(), time: time.values(), packed }
 }
 

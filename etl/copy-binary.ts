@@ -16,12 +16,14 @@ const trailer = -1
 
 /**
  * Reads a whole COPY stream, whose chunks may end anywhere, and gives each field to its column.
+ * @param afterChunk is waited for before the next chunk is read: PostgreSQL waits too
  * @returns how many rows there were
  * @throws Error when the stream is not binary COPY, has other columns, or ends early
  */
 export async function readCopyBinary(
   chunks: AsyncIterable<Buffer>,
   columns: readonly CopyColumn[],
+  afterChunk?: () => Promise<void>,
 ): Promise<number> {
   let pending: Buffer = Buffer.alloc(0)
   let rows = 0
@@ -50,8 +52,8 @@ export async function readCopyBinary(
     return offset
   }
 
-  for await (const chunk of chunks) {
-    if (state === 'ended') continue
+  function readChunk(chunk: Buffer): void {
+    if (state === 'ended') return
     let rest = chunk
     if (pending.length > 0) {
       // The row that was cut is put together with the little it lacks: joining whole chunks copied everything once more.
@@ -60,11 +62,16 @@ export async function readCopyBinary(
       if (end <= pending.length) {
         pending = chunk.length > joinedBytes ? Buffer.concat([pending, chunk]) : joined
         pending = pending.subarray(readRows(pending, Number.POSITIVE_INFINITY))
-        continue
+        return
       }
       rest = chunk.subarray(end - pending.length)
     }
     pending = rest.subarray(readRows(rest, Number.POSITIVE_INFINITY))
+  }
+
+  for await (const chunk of chunks) {
+    readChunk(chunk)
+    await afterChunk?.()
   }
   if (state !== 'ended') throw new Error(`The COPY stream ended after ${rows} rows without its trailer`)
   return rows
@@ -118,16 +125,30 @@ export function createTimestampColumn(): CopyColumn & { values(): number[] } {
 }
 
 /** A column of text in UTF-8 that is never null. */
-export function createTextColumn(): CopyColumn & { values(): string[]; last(): string } {
+export function createTextColumn(): CopyColumn & { values(): string[] } {
   const values: string[] = []
   return {
     append(bytes, start, length) {
-      if (length === -1) throw new Error('A text column that is never null holds a null')
-      values.push(bytes.toString('utf8', start, start + length))
+      values.push(readText(bytes, start, length))
     },
     values: () => values,
-    last: () => values.at(-1)!,
   }
+}
+
+/** The same, of which the value of the row that is being read is kept, and no other. */
+export function createKeyColumn(): CopyColumn & { value(): string } {
+  let value = ''
+  return {
+    append(bytes, start, length) {
+      value = readText(bytes, start, length)
+    },
+    value: () => value,
+  }
+}
+
+function readText(bytes: Buffer, start: number, length: number): string {
+  if (length === -1) throw new Error('A text column that is never null holds a null')
+  return bytes.toString('utf8', start, start + length)
 }
 
 /** A column of bytea that is handed on at once, and not kept; null is no bytes. */

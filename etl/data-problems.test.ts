@@ -1,3 +1,4 @@
+import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
 import { type Story, startEtlWorld } from './etl-world.fixture.ts'
 import { countQuarantine, listQuarantine } from './quarantine.ts'
@@ -170,13 +171,39 @@ test('a row without a chip or a time leaves quarantine when it is mended or dele
   expect(await story.stats()).toEqual(await story.expectedStats())
 })
 
-test('any number of rows without a chip is put into quarantine', async () => {
+test('any number of rows that no number is made of goes into quarantine, or leaves it, a piece after the other', async () => {
+  const rows = 150_000
+  const atOnce: number[] = []
+  const warehouse: Warehouse = {
+    ...world.warehouse,
+    async query(query, params) {
+      const found = await world.warehouse.query(query, params)
+      atOnce.push(found.length)
+      return found
+    },
+    async insertRows(table, inserted) {
+      atOnce.push(inserted.length)
+      await world.warehouse.insertRows(table, inserted)
+    },
+  }
+  const etl = story.createEtl({ warehouse })
   await story.client.query(
-    `INSERT INTO telemetry_events (signal, recorded_at) SELECT 'status', '2026-01-02Z' FROM generate_series(1, 250000)`,
+    `INSERT INTO telemetry_events (signal, chip_id, recorded_at)
+     SELECT 'status', CASE n % 3 WHEN 0 THEN 'c' || n % 1000 END, CASE n % 3 WHEN 0 THEN 'infinity' ELSE '2026-01-02Z'::timestamptz END
+     FROM generate_series(1, ${rows}) AS n`,
   )
-  expect(await run()).toMatchObject({ state: 'succeeded', rows_quarantined: 250_000 })
-  expect(await countQuarantine(world.warehouse)).toEqual([{ reason: 'no_chip', rows: 250_000 }])
-})
+  expect(await etl.runOnce()).toMatchObject({ state: 'succeeded', rows_quarantined: rows })
+  expect(await countQuarantine(world.warehouse)).toEqual([
+    { reason: 'clock_ahead', rows: 50_000 },
+    { reason: 'no_chip', rows: 100_000 },
+  ])
+  await story.client.query('ALTER TABLE telemetry_events DISABLE TRIGGER USER')
+  await story.client.query('DELETE FROM telemetry_events WHERE id <> 149_000')
+  await story.createEtl({ warehouse, config: { timeZone: 'Asia/Tokyo' } }).runOnce()
+  expect(await story.quarantine()).toEqual(['149000'])
+  // Those that are held until there are enough, and those of the ids that are being read.
+  expect(Math.max(...atOnce)).toBeLessThanOrEqual(100_000)
+}, 300_000)
 
 test('what is wrong with ownership is said and measured all the same', async () => {
   await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-01' })
@@ -254,7 +281,8 @@ test('a check that blocks keeps what stands, until it is accepted', async () => 
 
 test('a last day with far more or fewer rows than those before it, or none, is warned of and loaded all the same', async () => {
   await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2020-01-01' })
-  const [{ today }] = (await story.client.query("SELECT date_trunc('day', now(), 'UTC') AS today")).rows
+  const today = at('2026-03-10T00:00Z')
+  await story.stopClock(at('2026-03-10T12:00Z'))
   const sendOn = (daysAgo: number, rows: number) =>
     story.send(
       Array.from({ length: rows }, (_, n) => ({
@@ -291,23 +319,23 @@ test('the last complete day is over where the patients live, and not in the defa
   await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2020-01-01' })
   // In Kiritimati it is always the day after that of Honolulu.
   const etl = story.createEtl({ config: { timeZone: 'Pacific/Kiritimati' } })
-  const now = Date.now()
+  // Nine in the morning in Honolulu.
+  const now = at('2026-03-10T19:00Z')
+  await story.stopClock(now)
   const rows = [1, 2, 3, 4, 5].flatMap((daysAgo) =>
-    Array.from({ length: 10 }, (_, n) => new Date(now - daysAgo * 86_400_000 - n)),
+    Array.from({ length: 10 }, (_, n) => new Date(now.getTime() - daysAgo * 86_400_000 - n)),
   )
-  await story.send([new Date(now), ...rows].map((recorded_at) => ({ chip_id: 'c1', recorded_at })))
+  await story.send([now, ...rows].map((recorded_at) => ({ chip_id: 'c1', recorded_at })))
   await etl.runOnce()
   expect(await etl.runOnce()).toMatchObject({ state: 'succeeded', problems: [{ subject: '1' }] })
 })
 
 test('a day has the firmware that was seen on it', async () => {
   const { id } = await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2020-01-01' })
-  const now = new Date()
-  const yesterday = new Date(now.getTime() - 86_400_000)
-  await story.send([
-    { chip_id: 'c1', recorded_at: now },
-    { chip_id: 'c1', recorded_at: yesterday },
-  ])
+  await story.stopClock(at('2026-03-10T12:00Z'))
+  await story.send(
+    ['2026-03-10T11:00Z', '2026-03-09T11:00Z'].map((time) => ({ chip_id: 'c1', recorded_at: at(time) })),
+  )
   const firmware = async () => [...(await story.stats()).values()].map((row) => row.firmware_version)
   await run()
   expect(await firmware()).toEqual(['', '1.0.0'])

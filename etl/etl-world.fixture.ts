@@ -193,6 +193,16 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
       ])
     },
 
+    /** Connections that are made from now on see this time, and it stands still. */
+    async stopClock(time: Date): Promise<void> {
+      const { database } = client
+      await client.query(`
+        CREATE SCHEMA stopped_clock;
+        CREATE FUNCTION stopped_clock.now() RETURNS timestamptz IMMUTABLE
+          RETURN timestamptz '${time.toISOString()}';
+        ALTER DATABASE ${pg.escapeIdentifier(database!)} SET search_path = stopped_clock, pg_catalog, public`)
+    },
+
     async connect(): Promise<pg.Client> {
       const other = new pg.Client({ connectionString: telemetryUrl })
       await other.connect()

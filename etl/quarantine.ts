@@ -6,7 +6,7 @@ import { dayText } from './instants.ts'
 import type { Scope } from './scope.ts'
 import { chipScopeParams, inChipScope, readStandingOfChips } from './standing-of-chips.ts'
 
-const quarantinedRow = z.object({
+export const quarantinedRow = z.object({
   chipId: z.string(),
   rowId: z.coerce.number<string>(),
   day: z.int(),
@@ -15,13 +15,13 @@ const quarantinedRow = z.object({
   detail: z.string(),
 })
 
-const columns = `
+export const quarantineColumns = `
   chip_id AS "chipId", row_id AS "rowId", toUInt16(day) AS "day", recorded_at AS "recordedAt", reason, detail`
 
 const standingQuarantine = defineQuery({
   name: 'etl-standing-quarantine',
   sql: `
-    SELECT ${columns}
+    SELECT ${quarantineColumns}
     FROM reports.etl_quarantine FINAL
     WHERE ${inChipScope}`,
   params: chipScopeParams,
@@ -31,7 +31,7 @@ const standingQuarantine = defineQuery({
 const newestQuarantine = defineQuery({
   name: 'etl-newest-quarantine',
   sql: `
-    SELECT ${columns}
+    SELECT ${quarantineColumns}
     FROM reports.etl_quarantine FINAL
     WHERE ({any_reason:Bool} OR reason = {reason:String}) AND ({any_chip:Bool} OR chip_id = {chip:String})
     ORDER BY seen_at DESC, chip_id, row_id
@@ -75,16 +75,28 @@ export function listQuarantine(
 /**
  * Makes the quarantine of a scope what a run has found there: new rows come in, and those that are all right now, or
  * gone, come out.
- * @param mark.rewrite whether those that stand are written again: over what a run that died may still be writing
  */
 export async function updateQuarantine(
   warehouse: Warehouse,
   found: readonly QuarantinedRow[],
   scope: Scope,
-  { version, rewrite }: { version: number; rewrite: boolean },
+  mark: QuarantineMark,
 ): Promise<void> {
   if (found.length === 0 && scope.chipIds?.length === 0) return
   const before = await readStandingOfChips(warehouse, standingQuarantine, scope, keyOf)
+  await writeQuarantine(warehouse, found, before, mark)
+}
+
+/** @property rewrite whether what stands is written again, over what a run that died may still be writing */
+type QuarantineMark = { version: number; rewrite: boolean }
+
+/** Writes what differs. @param before what stands, by key, of all that might have been found */
+export async function writeQuarantine(
+  warehouse: Warehouse,
+  found: readonly QuarantinedRow[],
+  before: Map<string, QuarantinedRow>,
+  { version, rewrite }: QuarantineMark,
+): Promise<void> {
   const fresh = found.filter((row) => {
     const former = before.get(keyOf(row))
     before.delete(keyOf(row))
@@ -103,7 +115,7 @@ const isSame = (a: QuarantinedRow, b: QuarantinedRow): boolean =>
 
 const rowsPerInsert = 50_000
 
-function keyOf({ chipId, rowId }: QuarantinedRow): string {
+export function keyOf({ chipId, rowId }: QuarantinedRow): string {
   return `${rowId} ${chipId}`
 }
 

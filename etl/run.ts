@@ -1,14 +1,12 @@
 import { checkSource } from './check-source.ts'
-import type { QuarantinedRow } from './chip-measurer.ts'
 import { definitionHash } from './definition.ts'
 import { deliverKept } from './deliver-kept.ts'
 import { type Extraction, openExtraction } from './extraction.ts'
 import { noteProblems, passChecks } from './load-batch.ts'
+import { loadUnmeasurable } from './load-unmeasurable.ts'
 import { noteWhatCounts } from './note-what-counts.ts'
-import { updateQuarantine } from './quarantine.ts'
 import { type EtlRun, findWatermarkSince, type RunsSince } from './run-records.ts'
 import { type RunParts, type RunSession, runUnderLock, type SkippedRun } from './run-session.ts'
-import { scopeOfDays } from './scope.ts'
 import { keepOwnership } from './standing-ownership.ts'
 import { loadStreams, type Streams, streamEverything, streamParts } from './streams.ts'
 import type { Since, Windows } from './telemetry.ts'
@@ -41,7 +39,8 @@ export async function advance(session: RunSession): Promise<void> {
       ? await session.step('find', () => findTouched(session, extraction))
       : undefined
   await step('note', () => noteWhatCounts(session, extraction))
-  await loadUnmeasurable(session, extraction, touched?.hasUnmeasurable ?? true)
+  const unmeasurable = { since: sinceOf(session), hasNew: touched?.hasUnmeasurable ?? true }
+  await step('quarantine', () => loadUnmeasurable(session, extraction, unmeasurable))
   await loadStreams(session, await openStreams(session, extraction, touched))
   await step('keep', async () => {
     await session.assertLock()
@@ -102,34 +101,6 @@ function sinceOf({ record, last, config }: RunSession): Since {
   if (record.mode === 'full') return undefined
   if (record.watermark_kind === 'xid') return last!.watermark_to
   return String(BigInt(last!.watermark_to) - BigInt(config.timestampLagMinutes) * 60_000_000n)
-}
-
-/** Rows without a chip or without a day that counts: no number is made of them, wherever they are. */
-async function loadUnmeasurable(session: RunSession, extraction: Extraction, hasNew: boolean): Promise<void> {
-  const { record, warehouse, step } = session
-  const { view, bounds } = extraction
-  await step('find', async () => {
-    const since = sinceOf(session)
-    const corrected = new Set(await view.correctedChips(since))
-    if (!hasNew && corrected.size === 0) return
-    const measurer = extraction.createMeasurer()
-    const found: QuarantinedRow[] = []
-    await view.unmeasurableRows(since, [...corrected], bounds, (chipId, bytes) => {
-      for (const row of measurer.judgeUnmeasurable(chipId, bytes, bounds)) found.push(row)
-    })
-    record.rows_quarantined += found.length
-    const scope = {
-      ...scopeOfDays(0, 0),
-      chipIds: since === undefined ? undefined : [...corrected],
-      includesChip: (chipId: string, day: number) =>
-        day === 0 && (since === undefined || corrected.has(chipId)),
-    }
-    await session.assertLock()
-    await updateQuarantine(warehouse, found, scope, {
-      version: record.run_seq,
-      rewrite: session.since.hasFailed,
-    })
-  })
 }
 
 const smallRunPairs = 1_000

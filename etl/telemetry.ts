@@ -1,6 +1,7 @@
 import pg, { type ClientBase } from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
 import {
+  createKeyColumn,
   createPackedRowsColumn,
   createTextColumn,
   createTimestampColumn,
@@ -16,7 +17,7 @@ const packedRow: Record<Packing, SqlText> = {
 }
 const touchedWindowsSql = readStatement<'since' | 'corrections' | 'chips'>('touched-windows.sql')
 const unmeasurableRowsSql = readStatement<
-  'packed_row' | 'since' | 'corrected' | 'from' | 'to' | 'since_without_chip'
+  'packed_row' | 'ids_of_slice' | 'since' | 'corrected' | 'from' | 'to' | 'since_without_chip'
 >('unmeasurable-rows.sql')
 const rowsOfTimeSql = readStatement<'packed_row' | 'from' | 'to'>('chip-rows-of-time.sql')
 const rowsOfWindowsSql = readStatement<'packed_row' | 'chips' | 'froms' | 'tos' | 'from' | 'to'>(
@@ -28,6 +29,15 @@ export type Packing = 'slim' | 'whole'
 
 /** Packed rows of one chip; the bytes are good until the call returns. */
 export type TakeChipRows = (chipId: string, bytes: Buffer) => void
+
+/** Rows of so many ids come in one slice. */
+export const idsOfSlice = 50_000
+
+/** Takes packed rows, slice by slice, those of one chip at a time; what `afterChunk` does is waited for. */
+export type TakeSlices = {
+  take(slice: number, chipId: string, bytes: Buffer): void
+  afterChunk(): Promise<void>
+}
 
 /** Stretches of time of chips: element i of each array is one. */
 export type Windows = { chipId: string[]; fromUs: number[]; toUs: number[] }
@@ -63,7 +73,7 @@ export type TelemetryView = {
     since: Since,
     corrected: readonly string[],
     bounds: TimeBounds,
-    take: TakeChipRows,
+    into: TakeSlices,
   ): Promise<void>
   /** Chips of which rows were changed or deleted; an empty one stands for rows that have none. */
   correctedChips(since: Since): Promise<string[]>
@@ -114,10 +124,10 @@ type ViewFacts = Pick<TelemetryView, 'traits' | 'watermark' | 'openTransactions'
 function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
   const { traits, workMem } = facts
   const chipRows = async (sql: string, take: TakeChipRows): Promise<void> => {
-    const chip = createTextColumn()
+    const chip = createKeyColumn()
     await readCopyBinary(client.query(copyTo(sql)), [
       chip,
-      createPackedRowsColumn((bytes) => take(chip.last(), bytes)),
+      createPackedRowsColumn((bytes) => take(chip.value(), bytes)),
     ])
   }
   const windows = async (parts: Parameters<typeof touchedWindowsSql>[0]): Promise<Windows> => {
@@ -155,17 +165,19 @@ function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
       )
       return rows[0]!.found
     },
-    unmeasurableRows: (since, corrected, bounds, take) =>
-      chipRows(
-        unmeasurableRowsSql({
-          packed_row: packedRow.whole,
-          since: isNew(since, traits),
-          corrected: literal.texts(corrected),
-          since_without_chip: corrected.includes('') ? { sql: 'true' } : isNew(since, traits),
-          ...literalBounds(bounds),
-        }),
-        take,
-      ),
+    async unmeasurableRows(since, corrected, bounds, { take, afterChunk }) {
+      const sql = unmeasurableRowsSql({
+        packed_row: packedRow.whole,
+        ids_of_slice: { sql: String(idsOfSlice) },
+        since: isNew(since, traits),
+        corrected: literal.texts(corrected),
+        since_without_chip: corrected.includes('') ? { sql: 'true' } : isNew(since, traits),
+        ...literalBounds(bounds),
+      })
+      const [slice, chip] = [createKeyColumn(), createKeyColumn()]
+      const rows = createPackedRowsColumn((bytes) => take(Number(slice.value()), chip.value(), bytes))
+      await readCopyBinary(client.query(copyTo(sql)), [slice, chip, rows], afterChunk)
+    },
     async correctedChips(since) {
       if (!traits.hasCorrections || since === undefined) return []
       const { rows } = await client.query<{ chip_id: string }>(

@@ -54,7 +54,7 @@ export function listUnowned(
 
 /**
  * Makes what is listed of a scope what a run has found there.
- * @param mark.rewrite as of the quarantine
+ * @param mark.rewrite whether what stands is written again, over what a run that died may still be writing
  */
 export async function updateUnowned(
   warehouse: Warehouse,
