@@ -1,6 +1,6 @@
 import { collect, forget, noFacts, sortAscending } from './day-facts.ts'
 import { cutIntoStretches, type DayBounds, findDoubts, type Stretch } from './day-stretches.ts'
-import { dayText, instantText } from './instants.ts'
+import { instantText } from './instants.ts'
 import { type DayFacts, metrics } from './metrics.ts'
 import type { Ownership, OwnershipInTime } from './ownership.ts'
 import {
@@ -13,6 +13,7 @@ import {
 } from './packed-rows.ts'
 import { brokenRule } from './row-rules.ts'
 import type { TimeBounds } from './telemetry.ts'
+import type { UnownedChip } from './unowned.ts'
 import { createUserDaysBuilder, type UserDays } from './user-days.ts'
 
 /** A telemetry row that no number is made from. */
@@ -24,9 +25,6 @@ export type QuarantinedRow = {
   reason: string
   detail: string
 }
-
-/** Telemetry that belongs to nobody, by chip. */
-export type UnownedChip = { rowsOfDay: Map<number, number>; isKnown: boolean }
 
 /** What was measured since the last time it was taken. */
 export type Measured = {
@@ -219,15 +217,4 @@ function copyRows(rows: ChipRows, { slim, whole }: PackedRows, wanted: readonly 
     return copy
   }
   return { slim: copied(slim, slimRowLength, 0), whole: copied(whole, wholeRowLength, 1) }
-}
-
-export function countRows({ rowsOfDay }: UnownedChip): number {
-  return rowsOfDay.values().reduce((sum, rows) => sum + rows, 0)
-}
-
-/** What a run says of the telemetry that belongs to nobody. */
-export function describeUnowned(chip: UnownedChip): string {
-  const days = [...chip.rowsOfDay.keys()].sort((a, b) => a - b)
-  const why = chip.isKnown ? 'nobody had it then' : 'no prosthesis has this chip'
-  return `${countRows(chip)} rows on ${days.length} days from ${dayText(days[0]!)} on: ${why}`
 }

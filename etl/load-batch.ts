@@ -1,5 +1,4 @@
 import { asProblem, batchChecks, type FailedCheck, failedChecks } from './checks.ts'
-import { countRows, describeUnowned } from './chip-measurer.ts'
 import { etlErrors } from './errors.ts'
 import { keepInvalidations } from './invalidations.ts'
 import { loadRemodelled, loadStats } from './load-stats.ts'
@@ -9,7 +8,7 @@ import type { RunSession } from './run-session.ts'
 import { readStandingStats } from './standing-stats.ts'
 import { compareStats } from './stats-changes.ts'
 import type { Batch } from './telemetry-batches.ts'
-import { updateUnowned } from './unowned.ts'
+import { countRows, describeUnowned, updateUnowned } from './unowned.ts'
 
 const mostProblems = 1_000
 

@@ -1,10 +1,25 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import type { UnownedChip } from './chip-measurer.ts'
 import { dayText } from './instants.ts'
 import type { Scope } from './scope.ts'
 import { chipScopeParams, inChipScope, readStandingOfChips } from './standing-of-chips.ts'
+
+/** Telemetry of a chip that belongs to nobody. `isKnown`: the CRM has the chip, and nobody had it on these days. */
+export type UnownedChip = { rowsOfDay: Map<number, number>; isKnown: boolean }
+
+export function countRows({ rowsOfDay }: UnownedChip): number {
+  return rowsOfDay.values().reduce((sum, rows) => sum + rows, 0)
+}
+
+/** What a run says of it. */
+export function describeUnowned(chip: UnownedChip): string {
+  const days = [...chip.rowsOfDay.keys()].sort((a, b) => a - b)
+  return `${countRows(chip)} rows on ${days.length} days from ${dayText(days[0]!)} on: ${whyUnowned(chip.isKnown)}`
+}
+
+export const whyUnowned = (isKnown: boolean): string =>
+  isKnown ? 'nobody had it then' : 'the CRM does not know the chip'
 
 const unownedDay = z.object({ chipId: z.string(), day: z.int(), rows: z.int(), isKnown: z.boolean() })
 type UnownedDay = z.output<typeof unownedDay>

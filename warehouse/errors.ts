@@ -32,4 +32,10 @@ export const warehouseErrors = defineErrors('WAREHOUSE', {
     title: 'The warehouse is newer than this version',
     help: 'Run a version that has the migration named, or a later one.',
   },
+  migrationNumberTaken: {
+    number: 6,
+    status: 500,
+    title: 'Two migrations have the same number',
+    help: 'Give the one that has not been applied anywhere yet the next number that is free.',
+  },
 })

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { startChdbServer } from '@tendon/chdb-server/start-chdb-server.ts'
 import { afterAll, describe, expect, test, vi } from 'vitest'
@@ -155,6 +156,20 @@ describe('migrations', () => {
     ])
     await expect(applyMigrations(warehouse)).rejects.toMatchObject({ code: 'TENDON-WAREHOUSE-004' })
     await warehouse.command('TRUNCATE TABLE warehouse.migrations')
+  })
+
+  test('two with the same number are refused, and a comment changes nothing', async () => {
+    const drafts = pathToFileURL(`${await mkdtemp(join(folder, 'migrations-'))}/`)
+    const write = (name: string, text: string) => writeFile(new URL(name, drafts), text)
+    await write('001-one.sql', 'SELECT 1;\n')
+    const [plain] = await readMigrations(drafts)
+    await write('001-one.sql', '-- Why; and how.\nSELECT 1;\n')
+    expect(await readMigrations(drafts)).toEqual([plain])
+    await write('001-other.sql', 'SELECT 2;\n')
+    await expect(readMigrations(drafts)).rejects.toMatchObject({
+      code: 'TENDON-WAREHOUSE-006',
+      message: expect.stringContaining('001-one and 001-other'),
+    })
   })
 
   test('on a cluster, everything is made on every node and tables are replicated', async () => {

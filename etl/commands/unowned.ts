@@ -1,7 +1,7 @@
 import { defineOptions, textOption } from '@tendon/platform/config.ts'
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
-import { listUnowned } from '../unowned.ts'
+import { listUnowned, whyUnowned } from '../unowned.ts'
 import { exitCodes, listOptions, print, withWarehouse } from './command.ts'
 
 const options = defineOptions({
@@ -25,9 +25,8 @@ export const unowned: Command = {
       const chips = await listUnowned(warehouse, config)
       print(config.json, chips, () => {
         const lines = chips.map(({ chip_id, is_known, row_count, days }) => {
-          const why = is_known ? 'nobody had it then' : 'the CRM does not know it'
           const when = `${days.length} days from ${days[0]!.day} to ${days.at(-1)!.day}`
-          return `${chip_id}  ${row_count} rows  ${when}  ${why}\n`
+          return `${chip_id}  ${row_count} rows  ${when}  ${whyUnowned(is_known)}\n`
         })
         return lines.join('') || 'all telemetry is somebody’s\n'
       })
