@@ -87,12 +87,13 @@ test('plan, run, runs, explain, quarantine and backfill answer for people and fo
   )
   expect(await story.stats()).toEqual(await story.expectedStats())
 
-  const [listed, explained, nobody, quarantined, unowned, again] = await Promise.all([
+  const [listed, explained, nobody, quarantined, unowned, unownedJson, again] = await Promise.all([
     etl('runs', '--json', '--limit', '1'),
     etl('explain', alice, '2026-01-02', '--json'),
     etl('explain', alice, '2025-12-31'),
     etl('quarantine', '--json', '--reason', 'duplicate'),
     etl('unowned'),
+    etl('unowned', '--json'),
     etl('plan'),
   ])
   expect(JSON.parse(listed.stdout)).toEqual(await listRuns(world.warehouse, 1))
@@ -114,8 +115,11 @@ test('plan, run, runs, explain, quarantine and backfill answer for people and fo
   })
   expect(unowned).toMatchObject({
     code: 0,
-    stdout: 'stray  1 rows  1 days from 2026-01-02 to 2026-01-02  the CRM does not know it\n',
+    stdout: 'stray  1 rows  1 days from 2026-01-02 to 2026-01-02  the CRM does not know the chip\n',
   })
+  expect(JSON.parse(unownedJson.stdout)).toMatchObject([
+    { chip_id: 'stray', is_known: false, days: [{ day: '2026-01-02', rows: 1 }] },
+  ])
   expect(again.stdout).toContain('0 rows to write, 0 to delete')
 
   await story.client.query('ALTER TABLE telemetry_events DISABLE TRIGGER USER')
@@ -126,11 +130,12 @@ test('plan, run, runs, explain, quarantine and backfill answer for people and fo
 }, 300_000)
 
 test('what is asked wrong is said', async () => {
-  const [unknown, noUser, noDay, wrongDay, help, unset] = await Promise.all([
+  const [unknown, noUser, noDay, wrongDay, noDays, help, unset] = await Promise.all([
     etl('walk'),
     etl('explain', 'alice', '2026-01-02'),
     etl('backfill', '--from', '2026-01-01'),
     etl('backfill', '--from', '2026-02-30', '--to', '2026-03-01'),
+    etl('backfill', '--from', '2026-03-02', '--to', '2026-03-01'),
     etl('--help'),
     etl('backfill', '--help'),
   ])
@@ -138,6 +143,7 @@ test('what is asked wrong is said', async () => {
   expect(noUser).toMatchObject({ code: 64, stderr: expect.stringContaining('not a UUID') })
   expect(noDay).toMatchObject({ code: 64, stderr: expect.stringContaining('ETL_BACKFILL_TO is not set') })
   expect(wrongDay).toMatchObject({ code: 64, stderr: expect.stringContaining('ETL_BACKFILL_FROM') })
+  expect(noDays).toMatchObject({ code: 64, stderr: expect.stringContaining('lies before') })
   expect(help.stdout).toContain('Exit codes: 0 done, 1 failed, 3 not done, ')
   expect(unset.stdout).toContain('--parallel')
 })

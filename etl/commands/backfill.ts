@@ -1,4 +1,4 @@
-import { defineOptions } from '@tendon/platform/config.ts'
+import { ConfigError, defineOptions } from '@tendon/platform/config.ts'
 import { TendonError } from '@tendon/platform/errors.ts'
 import { explainError, readProcessConfig } from '@tendon/platform/process-config.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
@@ -33,7 +33,8 @@ export const backfill: Command = {
         .backfill({ from, to, chipIds }, process.stderr.isTTY ? drawBar : undefined)
         .finally(() => process.stderr.isTTY && process.stderr.write('\n'))
         .catch((error: unknown) => {
-          if (!isLockBusy(error)) throw error
+          if (is(error, etlErrors.requestWrong)) throw new ConfigError('etl backfill', [error.message])
+          if (!is(error, etlErrors.lockBusy)) throw error
           process.stderr.write(`${explainError(error)}\n`)
         })
       if (!result) return exitCodes.skipped
@@ -43,8 +44,10 @@ export const backfill: Command = {
   },
 }
 
-const isLockBusy = (error: unknown) =>
-  error instanceof TendonError && error.definition === etlErrors.lockBusy.definition
+const is = (
+  error: unknown,
+  { definition }: Pick<typeof etlErrors.lockBusy, 'definition'>,
+): error is TendonError => error instanceof TendonError && error.definition === definition
 
 const barLength = 30
 

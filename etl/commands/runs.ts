@@ -12,7 +12,7 @@ export const runs: Command = {
     const config = readProcessConfig('etl runs', 'npm run etl -- runs [options]', listOptions, argv)
     return withWarehouse(config, async (warehouse) => {
       const found = await listRuns(warehouse, config.limit)
-      print(config.json, found, () => found.map(describeRun).join(''))
+      print(config.json, found, () => found.map(describeRun).join('') || 'no run yet\n')
       return exitCodes.done
     })
   },
