@@ -22,6 +22,7 @@ export const ownSessions = z.object({
       device: z.string().nullable(),
       /** IP address of the last use. */
       address: z.string().nullable(),
+      /** When the sign-in was. */
       started_at: z.iso.datetime().nullable(),
       /** To the minute. */
       last_used_at: z.iso.datetime().nullable(),

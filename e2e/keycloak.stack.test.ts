@@ -76,7 +76,7 @@ test('from a cold browser through the form of Keycloak to the report, its change
   await page.getByText('Alice Pleasance').first().waitFor({ timeout: 15_000 })
 
   await page.getByRole('button', { name: /sign out/i }).click()
-  await page.getByRole('link', { name: /sign in/i }).waitFor()
+  await page.getByText('You are signed out.').waitFor()
   expect(page.url()).toBe(`${tendon.url}/`)
   // Signed out at Keycloak too: it asks for the password again.
   await page.getByRole('link', { name: /sign in/i }).click()

@@ -2,6 +2,7 @@ import { useState } from 'react'
 import { signOut } from '../api.ts'
 import { Logo } from './logo.tsx'
 import { SessionList } from './session-list.tsx'
+import { markSignedOut } from './signed-out-mark.ts'
 
 /** @param user absent while nobody is known to be signed in */
 export function Masthead({ user }: { user?: { name: string; onSessionEnd: () => void } }) {
@@ -11,7 +12,9 @@ export function Masthead({ user }: { user?: { name: string; onSessionEnd: () => 
   async function leave() {
     setState('busy')
     try {
-      location.assign(await signOut())
+      const next = await signOut()
+      markSignedOut()
+      location.assign(next)
     } catch {
       setState('failed')
     }

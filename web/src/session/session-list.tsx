@@ -1,8 +1,9 @@
 import type { Problem } from '@tendon/contracts/problem.ts'
 import type { OwnSessions } from '@tendon/contracts/session-api.ts'
 import { useEffect, useRef, useState } from 'react'
+import { Age } from '../age.tsx'
 import { endAllSessions, endSession, getOwnSessions, problemOf } from '../api.ts'
-import { Age } from '../report/age.tsx'
+import { markSignedOut } from './signed-out-mark.ts'
 
 type SessionListProps = { onClose: () => void; onSessionEnd: () => void }
 
@@ -26,7 +27,20 @@ export function SessionList({ onClose, onSessionEnd }: SessionListProps) {
     setIsBusy(false)
   }
 
-  const load = async () => setSessions((await getOwnSessions()).sessions)
+  async function load() {
+    setSessions((await getOwnSessions()).sessions)
+  }
+
+  async function endOther(id: string) {
+    await endSession(id)
+    setSessions((listed) => listed.filter((session) => session.id !== id))
+  }
+
+  async function endAll() {
+    await endAllSessions()
+    markSignedOut()
+    onSessionEnd()
+  }
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: once, when it opens
   useEffect(() => {
@@ -38,7 +52,7 @@ export function SessionList({ onClose, onSessionEnd }: SessionListProps) {
     <dialog ref={dialog} className="sessions" aria-labelledby="sessions-title" onClose={onClose}>
       <h1 id="sessions-title">Where you are signed in</h1>
       <ul aria-busy={isBusy}>
-        {sessions.map(({ id, current, device, address, last_used_at: lastUsedAt }) => (
+        {sessions.map(({ id, current, device, address, started_at: startedAt, last_used_at: lastUsedAt }) => (
           <li key={id} data-testid="session">
             <span>
               <strong>{device ?? 'A device that cannot be named just now'}</strong>
@@ -51,6 +65,11 @@ export function SessionList({ onClose, onSessionEnd }: SessionListProps) {
                     used <Age at={lastUsedAt} />
                   </>
                 )}
+                {startedAt && (
+                  <>
+                    , signed in <Age at={startedAt} />
+                  </>
+                )}
               </span>
             </span>
             {!current && (
@@ -58,7 +77,7 @@ export function SessionList({ onClose, onSessionEnd }: SessionListProps) {
                 type="button"
                 className="button quiet small"
                 disabled={isBusy}
-                onClick={() => run(() => endSession(id).then(load))}
+                onClick={() => run(() => endOther(id))}
               >
                 Sign out there
               </button>
@@ -72,12 +91,7 @@ export function SessionList({ onClose, onSessionEnd }: SessionListProps) {
         </p>
       )}
       <div className="sessions-actions">
-        <button
-          type="button"
-          className="button quiet"
-          disabled={isBusy}
-          onClick={() => run(() => endAllSessions().then(onSessionEnd))}
-        >
+        <button type="button" className="button quiet" disabled={isBusy} onClick={() => run(endAll)}>
           Sign out everywhere
         </button>
         <button type="button" className="button" onClick={() => dialog.current?.close()}>

@@ -1,4 +1,5 @@
 import { Logo } from './logo.tsx'
+import { isMarkedSignedOut } from './signed-out-mark.ts'
 
 export function SignInPage({ wasSignedIn }: { wasSignedIn: boolean }) {
   const returnTo = location.pathname + location.search
@@ -10,11 +11,7 @@ export function SignInPage({ wasSignedIn }: { wasSignedIn: boolean }) {
           Tendon
         </p>
         <h1>Your prosthesis, day by day</h1>
-        {wasSignedIn ? (
-          <p role="status">Your session has ended. Sign in again to go on where you were.</p>
-        ) : (
-          <p>How much it moved, how fast it answered, how long its battery lasted.</p>
-        )}
+        <Greeting wasSignedIn={wasSignedIn} />
         {/* A link, not a form: form-action in the page's policy would also forbid the redirect to the login page. */}
         <a
           className="button"
@@ -26,4 +23,10 @@ export function SignInPage({ wasSignedIn }: { wasSignedIn: boolean }) {
       </div>
     </main>
   )
+}
+
+function Greeting({ wasSignedIn }: { wasSignedIn: boolean }) {
+  if (isMarkedSignedOut()) return <p role="status">You are signed out.</p>
+  if (wasSignedIn) return <p role="status">Your session has ended. Sign in again to go on where you were.</p>
+  return <p>How much it moved, how fast it answered, how long its battery lasted.</p>
 }

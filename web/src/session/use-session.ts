@@ -3,6 +3,7 @@ import type { SessionUser } from '@tendon/contracts/session-api.ts'
 import { useState } from 'react'
 import { getSession, problemOf } from '../api.ts'
 import { usePolling } from '../use-polling.ts'
+import { clearSignedOut } from './signed-out-mark.ts'
 
 type Session =
   | { state: 'loading' }
@@ -25,6 +26,7 @@ export function useSession() {
     intervalMs,
     task: async (signal, isBackground) => {
       const user = await getSession({ signal, isBackground })
+      clearSignedOut()
       setSession({ state: 'signed-in', user })
     },
     onError: (error) => {
