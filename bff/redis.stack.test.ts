@@ -19,7 +19,7 @@ beforeAll(async () => {
   redis = await startRedisServer()
   url = redis.url
 })
-afterAll(() => redis.stop())
+afterAll(() => redis?.stop())
 
 const store = {
   openKeyValue: () => createRedisKeyValue({ url, log, commandTimeoutMs: 500 }),
@@ -115,7 +115,9 @@ test.each([
   ['a cluster of three', startRedisCluster],
   ['a master that a sentinel names', startRedisWithSentinel],
 ])('sessions, refreshes and limits are those of all instances in %s', async (_what, start) => {
+  await using servers = new AsyncDisposableStack()
   const { url, stop } = await start()
+  servers.defer(stop)
   const stack = await startTestStack({
     openKeyValue: () => createRedisKeyValue({ url, log }),
     openRedis: () => openRedis({ url, log, commandTimeoutMs: 2_000 }),
@@ -141,6 +143,5 @@ test.each([
     expect(new Set(await ask(2))).toEqual(new Set([401]))
   } finally {
     await stack.stop()
-    await stop()
   }
 })

@@ -49,11 +49,10 @@ export function signInRoutes(options: {
   app.get('/callback', async (c) => {
     // Without the cookie of a sign-in it is nobody's who began one, and may be a picture of a browser that sends no
     // Sec-Fetch-Dest: it uses up no callbacks.
-    const isBegun = cookies.signIn(c, c.req.query('state') ?? '') !== undefined
-    await countRequest(c, isBegun ? 'callback' : 'apiAddress')
-    for (const name of ['code', 'error', 'iss', 'state', 'error_description', 'response']) single(c, name)
     const state = c.req.query('state') ?? ''
     const secret = cookies.signIn(c, state)
+    await countRequest(c, secret === undefined ? 'apiAddress' : 'callback')
+    for (const name of ['code', 'error', 'iss', 'state', 'error_description', 'response']) single(c, name)
     const signIn = await transactions.take(state, secret)
     cookies.clearSignIn(c, state)
     const askedAtMs = now()

@@ -144,8 +144,9 @@ async function openAdmin(origin: string, env: z.infer<typeof environment>) {
     return text ? JSON.parse(text) : undefined
   }
 
-  const named = async (clientId: string) =>
-    z.array(z.looseObject({ id: z.string() })).parse(await call('GET', `${clients}?clientId=${clientId}`))[0]!
+  const allNamed = async (clientId: string) =>
+    z.array(z.looseObject({ id: z.string() })).parse(await call('GET', `${clients}?clientId=${clientId}`))
+  const named = async (clientId: string) => (await allNamed(clientId))[0]!
 
   return {
     /** Like `bff`, with addresses of its own. */
@@ -176,8 +177,9 @@ async function openAdmin(origin: string, env: z.infer<typeof environment>) {
     async updateClient(clientId: string, changes: object): Promise<void> {
       await call('PUT', `${clients}/${(await named(clientId)).id}`, { clientId, ...changes })
     },
+    /** One that was not made is as good as gone. */
     async deleteClient(clientId: string): Promise<void> {
-      await call('DELETE', `${clients}/${(await named(clientId)).id}`)
+      for (const { id } of await allNamed(clientId)) await call('DELETE', `${clients}/${id}`)
     },
   }
 }

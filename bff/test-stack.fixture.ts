@@ -76,7 +76,9 @@ async function startStack<Provider extends TestProvider>(
   options: StackOptions,
   openProvider: (origin: string, log: ReturnType<typeof createLog>) => Promise<Provider>,
 ) {
-  const closers: (() => Promise<unknown>)[] = []
+  const begun = new AsyncDisposableStack()
+  await using ifItFails = new AsyncDisposableStack()
+  ifItFails.use(begun)
   const logLines: string[] = []
   const log = createLog({ service: 'bff', level: 'debug' }, { write: (line) => void logLines.push(line) })
   const memory = createMemoryKeyValue()
@@ -103,11 +105,11 @@ async function startStack<Provider extends TestProvider>(
         if (!response.destroyed) throw error
       }
     }),
-    closers,
+    begun,
   )
   const provider = await openProvider(options.publicIssuerOrigin ?? providerServer.url, log)
   late.provider = provider
-  closers.push(() => provider.close())
+  begun.defer(() => provider.close())
   const { issuer } = provider
 
   const upstreamRequests: UpstreamRequest[] = []
@@ -126,7 +128,7 @@ async function startStack<Provider extends TestProvider>(
       })
       answer(request, response)
     }),
-    closers,
+    begun,
   )
 
   const bffs: { bff: Bff; server: HttpServer; url: string; metrics: Metrics; keyValue: KeyValue }[] = []
@@ -134,17 +136,24 @@ async function startStack<Provider extends TestProvider>(
 
   /** Another instance on the same store. */
   async function startBff(overrides: { sessionKeys?: string; clientSecret?: string; webRoot?: string } = {}) {
-    const lateApp: { app?: Bff['app'] } = {}
+    const keyValue = openKeyValue()
+    const redis = options.openRedis?.()
+    begun.defer(async () => {
+      for (const key of written.keys()) await keyValue.delete(key)
+      await keyValue.close()
+      redis?.disconnect()
+    })
+    if (redis) await once(redis, 'ready')
+    const lateBff: { bff?: Bff } = {}
+    begun.defer(async () => lateBff.bff?.stop())
     const server = await listen(
       {
-        fetch: (request, env, ctx) => hooks.insteadOfBff?.(request) ?? lateApp.app!.fetch(request, env, ctx),
+        fetch: (request, env, ctx) => hooks.insteadOfBff?.(request) ?? lateBff.bff!.app.fetch(request, env, ctx),
       },
       { port: 0, log },
     )
+    begun.defer(() => server.close())
     const url = options.publicUrl ?? bffs[0]?.url ?? server.url
-    const keyValue = openKeyValue()
-    const redis = options.openRedis?.()
-    if (redis) await once(redis, 'ready')
     const metrics = createMetrics('bff')
     const config: BffConfig = {
       publicUrl: url,
@@ -177,25 +186,17 @@ async function startStack<Provider extends TestProvider>(
       stallMs: options.stallMs,
       now: () => Date.now() + clock.skewMs,
     })
-    lateApp.app = bff.app
+    lateBff.bff = bff
     await bff.start()
     const instance = { bff, server, url, metrics, keyValue }
     bffs.push(instance)
-    closers.push(
-      async () => {
-        for (const key of written.keys()) await keyValue.delete(key)
-        await keyValue.close()
-        redis?.disconnect()
-      },
-      () => bff.stop(),
-      () => server.close(),
-    )
     return instance
   }
 
   const { url, server } = await startBff()
   await provider.register({ url, backchannelUrl: server.url })
 
+  ifItFails.move()
   return {
     url,
     loginUrl: `${url}/auth/login`,
@@ -218,9 +219,7 @@ async function startStack<Provider extends TestProvider>(
       tokenCalls.filter(
         (call) => call.grantType === grantType && call.status < 400 === (outcome === 'issued'),
       ).length,
-    async stop() {
-      for (const close of closers.reverse()) await close()
-    },
+    stop: () => begun.disposeAsync(),
   }
 }
 
@@ -243,11 +242,11 @@ function copyBody(request: IncomingMessage): Promise<string> {
 
 async function listenOn(
   server: Server,
-  closers: (() => Promise<unknown>)[],
+  begun: AsyncDisposableStack,
 ): Promise<{ url: string; server: Server }> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  closers.push(async () => {
+  begun.defer(async () => {
     server.closeAllConnections()
     if (!server.listening) return
     server.close()

@@ -38,8 +38,11 @@ export class ConfigError extends Error {
 
 export const booleanOption = z.stringbool()
 export const portOption = z.coerce.number<string>().int().min(0).max(65_535)
+const notAnAddress = 'not an address with its scheme, as http://localhost:8080'
 /** With `//`: `localhost:8080` has the scheme `localhost`, as far as the URL standard is concerned. */
-export const urlOption = z.url({ abort: true }).regex(/^[a-z][a-z\d+.-]*:\/\//i)
+export const urlOption = z
+  .url({ abort: true, error: notAnAddress })
+  .regex(/^[a-z][a-z\d+.-]*:\/\//i, notAnAddress)
 export const textOption = z.string().min(1)
 export const millisecondsOption = z.coerce.number<string>().int().positive()
 
@@ -101,9 +104,7 @@ function inOurWords(issue: z.core.$ZodRawIssue): string | undefined {
     case 'invalid_value':
       return `none of ${issue.values.join(', ')}`
     case 'invalid_format':
-      return issue.format === 'date'
-        ? 'not a day, as 2026-01-31'
-        : 'not an address with its scheme, as http://localhost:8080'
+      return issue.format === 'date' ? 'not a day, as 2026-01-31' : undefined
     default:
       return undefined
   }

@@ -40,7 +40,12 @@ export async function startNativeStack<PartName extends string>(
 
   // A run that was killed may have left its own.
   await stack('down')
-  await stack('up', ...parts)
+  try {
+    await stack('up', ...parts)
+  } catch (error) {
+    await stack('down')
+    throw error
+  }
   const exported = (await stack('env', ...parts)).replaceAll(/^export /gm, '')
   Object.assign(process.env, parseEnv(exported))
   return {

@@ -24,14 +24,21 @@ export async function startRedisServer(options: { args?: string[]; sentinelOf?: 
   const child = spawn('redis-server', [file, ...(sentinelOf === undefined ? [] : ['--sentinel']), ...args], {
     stdio: ['ignore', 'pipe', 'ignore'],
   })
-  await untilReady(child)
   const end = async (signal: NodeJS.Signals) => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    const exited = once(child, 'exit')
-    child.kill('SIGCONT')
-    child.kill(signal)
-    await exited
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
+      const exited = once(child, 'exit')
+      child.kill('SIGCONT')
+      child.kill(signal)
+      await exited
+    }
     await rm(folder, { recursive: true, force: true })
+  }
+  try {
+    await once(child, 'spawn')
+    await untilReady(child)
+  } catch (error) {
+    await end('SIGKILL')
+    throw error
   }
   return {
     port,
@@ -55,25 +62,27 @@ export async function startRedisCluster() {
     [5_461, 10_922],
     [10_923, 16_383],
   ] as const
-  const nodes = await Promise.all(
-    slots.map(async ([from, to]) => {
-      const busPort = await freePort('127.0.0.1')
-      const addresses = ['--cluster-port', String(busPort), '--cluster-announce-ip', '127.0.0.1']
-      const server = await startRedisServer({ args: ['--cluster-enabled', 'yes', ...addresses] })
-      askRedisCli(server.port, 'cluster', 'addslotsrange', from, to)
-      return { ...server, busPort }
-    }),
-  )
+  await using begun = new AsyncDisposableStack()
+  const nodes: { port: number; busPort: number }[] = []
+  for (const [from, to] of slots) {
+    const busPort = await freePort('127.0.0.1')
+    const addresses = ['--cluster-port', String(busPort), '--cluster-announce-ip', '127.0.0.1']
+    const { port, stop } = await startRedisServer({ args: ['--cluster-enabled', 'yes', ...addresses] })
+    begun.defer(stop)
+    askRedisCli(port, 'cluster', 'addslotsrange', from, to)
+    nodes.push({ port, busPort })
+  }
   const [first, ...others] = nodes
   for (const { port, busPort } of others)
     askRedisCli(first!.port, 'cluster', 'meet', '127.0.0.1', port, busPort)
   for (const deadline = Date.now() + 30_000; !nodes.every(knowsTheWhole); await setTimeout(50)) {
     if (Date.now() > deadline) throw new Error('the nodes of the cluster have not met')
   }
+  const servers = begun.move()
   return {
     url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
     ports: nodes.map(({ port }) => port),
-    stop: async () => void (await Promise.all(nodes.map((node) => node.stop()))),
+    stop: () => servers.disposeAsync(),
   }
 }
 
@@ -88,21 +97,30 @@ function knowsTheWhole({ port }: { port: number }): boolean {
 
 /** A master with a replica, and a sentinel that sees to them. */
 export async function startRedisWithSentinel() {
-  const master = await startRedisServer()
-  const replica = await startRedisServer({ args: ['--replicaof', '127.0.0.1', String(master.port)] })
-  const sentinel = await startRedisServer({ sentinelOf: master.port })
+  await using begun = new AsyncDisposableStack()
+  const start = async (options: Parameters<typeof startRedisServer>[0]) => {
+    const server = await startRedisServer(options)
+    begun.defer(server.stop)
+    return server
+  }
+  const master = await start({})
+  const replica = await start({ args: ['--replicaof', '127.0.0.1', String(master.port)] })
+  const sentinel = await start({ sentinelOf: master.port })
+  const servers = begun.move()
   return {
     url: `redis+sentinel://127.0.0.1:${sentinel.port}/main`,
     master,
     replica,
     sentinel,
-    stop: async () => void (await Promise.all([sentinel, replica, master].map((server) => server.stop()))),
+    stop: () => servers.disposeAsync(),
   }
 }
 
 async function untilReady(child: ChildProcess): Promise<void> {
   for await (const line of createInterface({ input: child.stdout! })) {
-    if (/Ready to accept connections|\+monitor/.test(line)) break
+    if (!/Ready to accept connections|\+monitor/.test(line)) continue
+    child.stdout!.resume()
+    return
   }
-  child.stdout!.resume()
+  throw new Error('redis-server ended before it was ready')
 }
