@@ -148,7 +148,8 @@ async function startStack<Provider extends TestProvider>(
     begun.defer(async () => lateBff.bff?.stop())
     const server = await listen(
       {
-        fetch: (request, env, ctx) => hooks.insteadOfBff?.(request) ?? lateBff.bff!.app.fetch(request, env, ctx),
+        fetch: (request, env, ctx) =>
+          hooks.insteadOfBff?.(request) ?? lateBff.bff!.app.fetch(request, env, ctx),
       },
       { port: 0, log },
     )

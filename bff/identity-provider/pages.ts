@@ -1,25 +1,15 @@
 import { createHash } from 'node:crypto'
 import { html, raw } from 'hono/html'
+import { pageStyle } from '../page-style.ts'
 
-const style = `
-  :root { color-scheme: light dark; --ink: #12262b; --paper: #f3f5f2; --card: #fdfefd; --line: #d3dcd9; --soft: #4a5f64;
-    --accent: #0b5f58; --on-accent: #fff; --alert: #a11d2b; --alert-paper: #fdecee }
-  @media (prefers-color-scheme: dark) { :root { --ink: #e3edea; --paper: #0d1517; --card: #152022; --line: #2b3a3c;
-    --soft: #9db3b0; --accent: #6fd3c3; --on-accent: #06201d; --alert: #ffb3ba; --alert-paper: #3a1a20 } }
-  * { box-sizing: border-box }
-  body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem; background: var(--paper);
-    color: var(--ink); font: 1rem/1.5 system-ui, sans-serif }
-  main { width: 100%; max-width: 24rem; padding: 2rem; background: var(--card); border: 1px solid var(--line);
-    border-radius: .75rem }
-  .brand { margin: 0 0 1.5rem; color: var(--accent); font-weight: 700; letter-spacing: .02em }
-  h1 { margin: 0 0 1rem; font-size: 1.5rem; line-height: 1.2 }
+const style = `${pageStyle}
+  main { max-width: 24rem }
   label { display: block; margin-top: 1rem; font-weight: 600 }
   input { width: 100%; margin-top: .25rem; padding: .6rem .75rem; color: inherit; background: transparent; font: inherit;
     border: 1px solid var(--soft); border-radius: .4rem }
   button { width: 100%; margin-top: 1.5rem; padding: .7rem; border: 0; border-radius: .4rem; cursor: pointer;
     background: var(--accent); color: var(--on-accent); font: inherit; font-weight: 600 }
   a { color: var(--accent) }
-  :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
   [role=alert] { margin: 0; padding: .6rem .75rem; border-radius: .4rem; background: var(--alert-paper); color: var(--alert) }
   aside { margin-top: 1.5rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--soft); font-size: .9rem }
   aside p { margin: 0 0 .25rem } dl { margin: 0; display: grid; grid-template-columns: auto 1fr; gap: 0 1rem } dd { margin: 0 }
