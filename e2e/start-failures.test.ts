@@ -78,7 +78,8 @@ test('a folder in use is refused at once; SIGINT stops the one that holds it wit
 
   const stoppedAt = performance.now()
   first.child.kill('SIGINT')
-  expect((await first.outcome).code).toBe(0)
+  const { code, stdout } = await first.outcome
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/\nStopping .*\nStopped\.$/)])
   expect(performance.now() - stoppedAt).toBeLessThan(10_000)
   expect(await processesOf(data)).toEqual([])
 })

@@ -36,7 +36,7 @@ async function run(config: EmbeddedConfig, folder: DataFolder): Promise<void> {
   const log = logFor('tendon')
   const lifecycle = createLifecycle({ log })
   await lifecycle.start('data folder', { stop: () => folder.release() })
-  stopOnSignals(lifecycle, { log })
+  stopOnSignals(lifecycle, { log, say })
   const where = relative(process.cwd(), folder.path) || folder.path
   say(`Tendon: data in ${where}, log in ${where}/tendon.log`)
   try {

@@ -66,18 +66,27 @@ export function createLifecycle(options: { log: Log; stopTimeoutMs?: number }): 
 /**
  * Stops `lifecycle` on SIGTERM and SIGINT and ends the process: 0 when all stopped, 1 when not within
  * `boundMs`. A second signal ends it at once.
+ * @param options.say for a person at a terminal, who does not see the log
  */
-export function stopOnSignals(lifecycle: Lifecycle, options: { log: Log; boundMs?: number }): void {
-  const { log, boundMs = 9_500 } = options
+export function stopOnSignals(
+  lifecycle: Lifecycle,
+  options: { log: Log; boundMs?: number; say?: (text: string) => void },
+): void {
+  const { log, boundMs = 9_500, say = () => {} } = options
   let signalled = false
   const onSignal = (signal: NodeJS.Signals) => {
     if (signalled) process.exit(1)
     signalled = true
     log.info({ signal }, 'stopping')
+    say('\nStopping (once more ends it at once) …')
     withinBound(lifecycle.stop(), boundMs).then(
-      () => process.exit(0),
+      () => {
+        say('Stopped.')
+        process.exit(0)
+      },
       (err) => {
         log.error({ err }, 'did not stop in time')
+        say('Not all of it stopped in time.')
         process.exit(1)
       },
     )
