@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { freePort } from '@tendon/platform/free-port.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { nobody } from './derive/known-tables.ts'
 import type { CdcFeed } from './feed-supervisor.ts'
 import { registry } from './registry.ts'
 import { createWorld, startServers, type World } from './suites/replica-of-source.fixture.ts'
@@ -151,6 +152,37 @@ test('resync and replay rebuild a replica', async () => {
     code: 1,
     stderr: expect.stringContaining('TENDON-CDC-021'),
   })
+})
+
+test('what was taken out of the registry is carried no more', async () => {
+  await world.sql.query('CREATE TABLE former (id integer PRIMARY KEY); INSERT INTO former VALUES (1)')
+  await feed.stop()
+  const before = world.newFeed({ entries: [...registry, { name: 'public.former', users: nobody }] })
+  before.start()
+  await before.caughtUp()
+  await before.stop()
+  feed = world.newFeed()
+  expect(JSON.parse((await cdc('status', '--json')).stdout).advice).toContainEqual(
+    expect.stringContaining('public.former is not in the registry any more'),
+  )
+  const planned: string[] = JSON.parse((await cdc('apply', '--dry-run', '--json')).stdout).steps
+  expect(planned).toEqual(
+    expect.arrayContaining([
+      expect.stringMatching(/^CRM: ALTER PUBLICATION .* DROP TABLE .*former/),
+      'ClickHouse: DROP TABLE IF EXISTS crm.`former` SYNC',
+    ]),
+  )
+  expect(planned.join()).not.toContain('customers')
+  expect(await cdc('apply')).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('public.former is carried no more\n'),
+  })
+  expect(await cdc('apply', '--dry-run')).toMatchObject({ stdout: 'Everything is in place.\n' })
+  expect(
+    await world.rows(
+      `SELECT name FROM system.tables WHERE database IN ('cdc', 'crm') AND name LIKE '%former%'`,
+    ),
+  ).toEqual([])
 })
 
 test('dead letters are listed and applied again', async () => {

@@ -106,8 +106,8 @@ export const cdcErrors = defineErrors('CDC', {
   connectorFailed: {
     number: 18,
     status: 503,
-    title: 'The connector has failed',
-    help: 'It is restarted. If it fails again: its trace is in the log and in `npm run cdc -- status`.',
+    title: 'The connector does not run',
+    help: 'The feed restarts it when it has failed; one that was paused or stopped, resume in Kafka Connect. If it fails again: its trace is in the log and in `npm run cdc -- status`.',
   },
   kafkaUnavailable: {
     number: 19,

@@ -4,6 +4,7 @@ import { applyMigrations } from '@tendon/warehouse/migrate.ts'
 import { applyReplicas } from '../derive/apply.ts'
 import { readCatalog } from '../derive/catalog.ts'
 import { readKnownTables } from '../derive/known-tables.ts'
+import { takeOut, undeclaredTables } from '../derive/take-out.ts'
 import { applyChain, omitFirst } from '../kafka/apply-chain.ts'
 import { type Connector, createConnector } from '../kafka/connect-rest.ts'
 import { createKafkaClient } from '../kafka/kafka-client.ts'
@@ -45,7 +46,9 @@ export const apply = defineCommand({
     const connector = kafka && connectorOf(kafka)
     if (connector) await omitFirst({ source: crm, connector, publicationName, entries })
     const catalog = await readCatalog(crm, publicationName, entries)
+    const undeclared = await undeclaredTables(target, entries)
     const bring = async () => {
+      for (const table of undeclared) await takeOut(crm, target, publicationName, table)
       await applyReplicas(crm, target, catalog.replicas, log, { runsAhead: kafka !== undefined })
       if (!kafka || !connector) return
       const admin = createKafkaClient(kafka.kafkaBrokers, log).admin()
@@ -76,8 +79,12 @@ export const apply = defineCommand({
     } else {
       print(
         config,
-        { tables: names, problems },
-        `${names.map((name) => `${name} is in place\n`).join('')}${problemLines}`,
+        { tables: names, removed: undeclared, problems },
+        [
+          ...names.map((name) => `${name} is in place\n`),
+          ...undeclared.map((name) => `${name} is carried no more\n`),
+          problemLines,
+        ].join(''),
       )
     }
     return exitCodes.done

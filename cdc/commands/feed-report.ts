@@ -6,6 +6,7 @@ import type pg from 'pg'
 import { z } from 'zod'
 import { readPosition } from '../changes/positions.ts'
 import { deriveReplica, type ReplicaTable, replicaTableName } from '../derive/derive-table.ts'
+import { undeclaredTables } from '../derive/take-out.ts'
 import { cdcErrors } from '../errors.ts'
 import { readIdentity } from '../kafka/connector-history.ts'
 import { type KafkaReport, readKafkaReport } from '../kafka/kafka-report.ts'
@@ -147,7 +148,13 @@ export async function readFeedReport(options: {
       detail: message,
       help: definition.help,
     })),
-    advice: [...slotAdvice(slot), ...(await identityAdvice(source, tables))],
+    advice: [
+      ...slotAdvice(slot),
+      ...(await identityAdvice(source, tables)),
+      ...(await undeclaredTables(warehouse, entries)).map(
+        (table) => `${table} is not in the registry any more: \`npm run cdc -- apply\` takes it out.`,
+      ),
+    ],
   }
 }
 

@@ -88,7 +88,7 @@ test('status says all it knows while Kafka and Kafka Connect are down, and what 
   expect(told.kafka).toEqual({
     connector: { state: 'RUNNING', task: 'FAILED', trace: expect.arrayContaining([trace[0], cause]) },
   })
-  expect(codes(told)).toEqual(['TENDON-CDC-019'])
+  expect(codes(told)).toEqual(['TENDON-CDC-018', 'TENDON-CDC-019'])
   expect((await runCli(failed, 'status')).stdout).toContain(cause)
   await new Promise((resolve) => connect.close(resolve))
   await world.close()
@@ -163,6 +163,24 @@ test('status says that the slot is gone, and that the source was restored or fai
   expect(await runCli(settings, 'status')).toMatchObject({
     stdout: expect.stringMatching(/there is none\n[\s\S]*TENDON-CDC-004[\s\S]*what to do: .*new snapshot/),
   })
+  await world.close()
+}, 180_000)
+
+test('a column that cannot be carried as asked, or at all, is said, and the others go on', async () => {
+  const { world, feed, settings } = await startWorld()
+  await world.sql.query(`
+    INSERT INTO prosthesis_models VALUES (1, 'one', 'hand', 1, 1.5, 2.50, '{}', '2024-01-01');
+    ALTER TABLE prosthesis_models DROP CONSTRAINT prosthesis_models_list_price_check,
+      ADD COLUMN _version integer, ALTER list_price TYPE text;
+    UPDATE prosthesis_models SET name = 'two', list_price = 'on request', _version = 7`)
+  const models = async () => (await world.rows('SELECT name, list_price FROM crm.prosthesis_models FINAL'))[0]
+  await expect.poll(models, { timeout: 30_000 }).toEqual({ name: 'two', list_price: 'on request' })
+  await feed.caughtUp()
+  const { problems } = await status(settings)
+  expect(problems).toEqual([
+    expect.objectContaining({ code: 'TENDON-CDC-009', detail: expect.stringContaining('list_price') }),
+    expect.objectContaining({ code: 'TENDON-CDC-009', detail: expect.stringContaining('_version') }),
+  ])
   await world.close()
 }, 180_000)
 

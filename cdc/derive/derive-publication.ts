@@ -76,7 +76,7 @@ async function bringPublication(
   const members = await readMemberships(client, publicationName, tables)
   for (const table of tables.filter(({ qualifiedName }) => !members.has(qualifiedName))) {
     // A membership with a filter or a list of columns is in the way.
-    await client.query(`ALTER PUBLICATION ${quoted} DROP TABLE ${pgTableName(table)}`).catch(ignoreNotMember)
+    await client.query(dropMemberSql(publicationName, table)).catch(ignoreNotMember)
     await client.query(`ALTER PUBLICATION ${quoted} ADD TABLE ${pgTableName(table)}`)
   }
 }
@@ -101,7 +101,7 @@ export async function removeFromPublication(
   publicationName: string,
   table: { schema: string; name: string },
 ): Promise<void> {
-  const statement = `ALTER PUBLICATION ${pg.escapeIdentifier(publicationName)} DROP TABLE ${pgTableName(table)}`
+  const statement = dropMemberSql(publicationName, table)
   try {
     await client.query(statement)
   } catch (cause) {
@@ -114,6 +114,9 @@ export async function removeFromPublication(
     if (code !== undefinedTable) ignoreNotMember(cause)
   }
 }
+
+const dropMemberSql = (publicationName: string, table: { schema: string; name: string }) =>
+  `ALTER PUBLICATION ${pg.escapeIdentifier(publicationName)} DROP TABLE ${pgTableName(table)}`
 
 function ignoreNotMember(error: unknown): void {
   const undefinedObject = '42704'

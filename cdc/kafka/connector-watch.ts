@@ -30,7 +30,7 @@ export async function watchConnector(options: {
       log.warn({ err, connect_url: connectUrl }, 'Kafka Connect does not answer')
       return 'unknown' as const
     })
-    metrics.connectorRunning(name, isRunning(status))
+    metrics.connectorRunning(name, typeof status === 'object' && isRunning(status))
     if (status === 'unknown') continue
     missing = status ? 0 : missing + 1
     if (missing > looksUntilMissing) throw cdcErrors.connectorFailed('The connector is not there any more.')
@@ -54,5 +54,5 @@ export async function watchConnector(options: {
 export const traceOf = (status: ConnectorStatus | undefined): string[] | undefined =>
   status?.task?.trace?.split('\n').filter((line, at) => at < 4 || line.startsWith('Caused by'))
 
-const isRunning = (status: ConnectorStatus | 'unknown' | undefined): boolean =>
-  typeof status === 'object' && status.state === 'RUNNING' && status.task?.state === 'RUNNING'
+export const isRunning = (status: ConnectorStatus): boolean =>
+  status.state === 'RUNNING' && status.task?.state === 'RUNNING'

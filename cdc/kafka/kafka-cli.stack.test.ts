@@ -6,6 +6,14 @@ import { createKafkaWorld, type KafkaWorld } from './kafka-world.fixture.ts'
 
 const cdc = (world: KafkaWorld, ...argv: string[]) => runCli(world.settings, ...argv)
 
+/** The connection over which the connector reads the WAL: another one once it has been restarted. */
+async function walSenders(world: KafkaWorld): Promise<unknown[]> {
+  const { rows } = await world.sql.query('SELECT active_pid FROM pg_replication_slots WHERE slot_name = $1', [
+    world.slotName,
+  ])
+  return rows
+}
+
 test('a table is added by its name while the stream goes on, and its history comes without a restart of the connector', async () => {
   const world = await createKafkaWorld(
     `CREATE TABLE items (id integer PRIMARY KEY, v text);
@@ -17,6 +25,7 @@ test('a table is added by its name while the stream goes on, and its history com
   const feed = world.newFeed()
   feed.start()
   await feed.caughtUp()
+  const streaming = await walSenders(world)
   let isWriting = true
   const writing = (async () => {
     for (let n = 1; isWriting; n++) {
@@ -35,6 +44,7 @@ test('a table is added by its name while the stream goes on, and its history com
   isWriting = false
   await writing
   expect(added).toMatchObject({ code: 0, stdout: 'public.parts is carried\n' })
+  expect(await walSenders(world)).toEqual(streaming)
   const [items] = world.entries
   const parts = { name: 'public.parts', users: nobody }
   expect(await world.differences(feed, [items!, parts])).toEqual([])
@@ -65,6 +75,16 @@ test('a table is added by its name while the stream goes on, and its history com
   expect(report.problems.map(({ code }: { code: string }) => code)).toEqual(
     registry.map(() => 'TENDON-CDC-007'),
   )
+
+  const connector = `${world.config.kafkaConnectUrl}/connectors/${world.slotName}`
+  await fetch(`${connector}/pause`, { method: 'PUT' })
+  const problemsNow = async () => JSON.parse((await cdc(world, 'status', '--json')).stdout).problems
+  await expect
+    .poll(problemsNow, { timeout: 30_000 })
+    .toContainEqual(
+      expect.objectContaining({ code: 'TENDON-CDC-018', detail: expect.stringContaining('PAUSED') }),
+    )
+  await fetch(`${connector}/resume`, { method: 'PUT' })
 
   expect(await cdc(world, 'remove', 'parts')).toMatchObject({
     code: 0,

@@ -3,7 +3,7 @@ import type { Log } from '@tendon/platform/log.ts'
 import { cdcErrors } from '../errors.ts'
 import type { KafkaConfig } from '../options.ts'
 import { type ConnectorStatus, createConnector } from './connect-rest.ts'
-import { traceOf } from './connector-watch.ts'
+import { isRunning, traceOf } from './connector-watch.ts'
 import { createKafkaClient } from './kafka-client.ts'
 import { createKafkaProgress, type Offsets, topicOf } from './kafka-progress.ts'
 import { changeTopic, clickHouseGroup, workerGroup } from './kafka-table.ts'
@@ -31,6 +31,7 @@ export async function readKafkaReport(
   try {
     const status = await createConnector(config.kafkaConnectUrl, config.slotName).status()
     kafka.connector = status ? describe(status) : null
+    problems.push(...notRunning(status))
   } catch (err) {
     problems.push(codedAs(cdcErrors.connectUnavailable, 'Kafka Connect could not be asked.', err))
   }
@@ -72,6 +73,16 @@ async function readLag(config: KafkaConfig, tables: string[], log: Log): Promise
 
 function describe(status: ConnectorStatus): ConnectorReport {
   return { state: status.state, task: status.task?.state ?? null, trace: traceOf(status) ?? [] }
+}
+
+/** Before its first start there is none, which the slot's state says. */
+function notRunning(status: ConnectorStatus | undefined): TendonError[] {
+  if (!status || isRunning(status)) return []
+  return [
+    cdcErrors.connectorFailed(
+      `The connector is ${status.state}, its task ${status.task?.state ?? 'not made'}.`,
+    ),
+  ]
 }
 
 function missing(topic: string, ends: Offsets, reached: Offsets): number {
