@@ -44,10 +44,10 @@ const endOfIds = Number.MAX_SAFE_INTEGER
 export async function loadUnmeasurable(
   session: RunSession,
   { view, bounds, createMeasurer }: Extraction,
-  { since, hasNew }: { since: Since; hasNew: boolean },
+  { since, hasNew, lateChips }: { since: Since; hasNew: boolean; lateChips: readonly string[] },
 ): Promise<void> {
   const { warehouse, record } = session
-  const corrected = await view.correctedChips(since)
+  const corrected = [...new Set([...(await view.correctedChips(since)), ...lateChips])]
   if (!hasNew && corrected.length === 0) return
   // Whose standing rows are read whole, so that those which do not come have gone.
   const whole = { any_chip: since === undefined, chips: corrected }

@@ -2,12 +2,13 @@ import { checkSource } from './check-source.ts'
 import { definitionHash } from './definition.ts'
 import { deliverKept } from './deliver-kept.ts'
 import { type Extraction, openExtraction } from './extraction.ts'
+import { readLateRows, windowsOfLate, withLateOwners } from './late-rows.ts'
 import { noteProblems, passChecks } from './load-batch.ts'
 import { loadUnmeasurable } from './load-unmeasurable.ts'
 import { noteWhatCounts } from './note-what-counts.ts'
 import { type EtlRun, findWatermarkSince, type RunsSince } from './run-records.ts'
 import { type RunParts, type RunSession, runUnderLock, type SkippedRun } from './run-session.ts'
-import { keepOwnership } from './standing-ownership.ts'
+import { keepOwnership, type OwnershipChanges } from './standing-ownership.ts'
 import { loadStreams, type Streams, streamEverything, streamParts } from './streams.ts'
 import type { Since, Windows } from './telemetry.ts'
 import { cutIntoParts, type TouchedDays, touchedDays } from './touched-parts.ts'
@@ -34,14 +35,15 @@ export async function advance(session: RunSession): Promise<void> {
   )
   await describeSource(session, extraction)
   passChecks(session, await step('check', () => checkSource(session, extraction)))
-  const touched =
-    session.record.mode === 'increment'
-      ? await session.step('find', () => findTouched(session, extraction))
-      : undefined
+  const found =
+    record.mode === 'increment' ? await step('find', () => findTouched(session, extraction)) : undefined
   await step('note', () => noteWhatCounts(session, extraction))
-  const unmeasurable = { since: sinceOf(session), hasNew: touched?.hasUnmeasurable ?? true }
+  const unmeasurable = {
+    since: sinceOf(session),
+    ...(found?.unmeasurable ?? { hasNew: true, lateChips: [] }),
+  }
   await step('quarantine', () => loadUnmeasurable(session, extraction, unmeasurable))
-  await loadStreams(session, await openStreams(session, extraction, touched))
+  await loadStreams(session, await openStreams(session, extraction, found))
   await step('keep', async () => {
     await session.assertLock()
     await keepOwnership(warehouse, extraction.changes, record.run_seq)
@@ -105,26 +107,42 @@ function sinceOf({ record, last, config }: RunSession): Since {
 
 const smallRunPairs = 1_000
 
+/** What a run that does not measure everything measures again. */
+type Found = {
+  touched: TouchedDays
+  /** Ownership, as if it had changed also where late rows stand for somebody who has nothing there. */
+  changes: OwnershipChanges
+  unmeasurable: { hasNew: boolean; lateChips: string[] }
+}
+
 function openStreams(
   session: RunSession,
   extraction: Extraction,
-  touched: TouchedDays | undefined,
+  found: Found | undefined,
 ): Promise<Streams> {
-  if (!touched) return streamEverything(session, extraction)
-  const { changes, crm, days } = extraction
-  const parts = cutIntoParts(touched, changes, crm.prostheses, days)
-  return streamParts(session, extraction, parts, touched.pairs < smallRunPairs ? 1 : session.config.parallel)
+  if (!found) return streamEverything(session, extraction)
+  const { crm, days } = extraction
+  const parts = cutIntoParts(found.touched, found.changes, crm.prostheses, days)
+  const streams = found.touched.pairs < smallRunPairs ? 1 : session.config.parallel
+  return streamParts(session, extraction, parts, streams)
 }
 
-/** What is new, and what is no longer whose it was. */
-async function findTouched(
-  session: RunSession,
-  extraction: Extraction,
-): Promise<TouchedDays & { hasUnmeasurable: boolean }> {
-  const { view, changes, bounds, ownership, days } = extraction
-  const found = await view.touched(sinceOf(session), [...changes.chipIds], bounds)
-  appendWindows(found, newFirmwareWindows(extraction))
-  return { ...touchedDays(found, ownership, days), hasUnmeasurable: found.hasUnmeasurable }
+/** What is new, what is no longer whose it was, and what a run that died has written since. */
+async function findTouched(session: RunSession, extraction: Extraction): Promise<Found> {
+  const { view, bounds, ownership, days, crm } = extraction
+  const late = await readLateRows(session.warehouse, session.last!.run_seq, session.now())
+  // They are written again by this run, so that no later one asks.
+  if (late.length > 0) session.since = { ...session.since, hasFailed: true }
+  const changes = withLateOwners(extraction.changes, late, crm.prostheses)
+  const windows = await view.touched(sinceOf(session), [...changes.chipIds], bounds)
+  appendWindows(windows, newFirmwareWindows(extraction))
+  appendWindows(windows, windowsOfLate(late))
+  const lateChips = new Set(late.flatMap(({ chipId, day }) => (day === 0 ? [chipId] : [])))
+  return {
+    touched: touchedDays(windows, ownership, days),
+    changes,
+    unmeasurable: { hasNew: windows.hasUnmeasurable, lateChips: [...lateChips] },
+  }
 }
 
 function appendWindows(to: Windows, more: Windows): void {
