@@ -45,7 +45,7 @@ configure() {
   case $host in *:*) server=$host ;; *) server=$host:$([ "$scheme" = https ] && echo 443 || echo 80) ;; esac
   upstream=s3
   if [ -n "${CDN_RESOLVER:-}" ]; then upstream='$s3_server'; fi
-  for file in nginx.conf check.conf headers.conf hidden-headers.conf s3.js; do
+  for file in nginx.conf check.conf headers.conf object-headers.conf hidden-headers.conf s3.js; do
     sed -e "s|@RUN@|$CDN_RUN|g" -e "s|@S3_HOST@|$host|g" -e "s|@S3_NAME@|${server%:*}|g" \
       -e "s|@S3_SCHEME@|$scheme|g" -e "s|@S3_UPSTREAM@|$upstream|g" -e "s|@S3_PREFIX@|$prefix|g" \
       -e "s|@ACCESS_LOG@|${CDN_ACCESS_LOG:-$CDN_RUN/access.log}|g" \
@@ -58,13 +58,15 @@ configure() {
     # Workers need nothing of root's; who is not root has no other user to give them.
     if [ "$(id -u)" = 0 ]; then echo 'user www-data;'; fi
   } >"$conf/main.conf"
+  # A buffer that takes most objects whole: the kernel's own begins at 16 KB, and a file of 200 KB costs many rounds.
+  listen="listen ${CDN_LISTEN:-127.0.0.1:8090} sndbuf=512k"
   {
     if [ -n "${CDN_TLS_CERTIFICATE:-}" ]; then
-      echo "listen ${CDN_LISTEN:-127.0.0.1:8090} ssl http2;"
+      echo "$listen ssl http2;"
       echo "ssl_certificate $CDN_TLS_CERTIFICATE; ssl_certificate_key ${CDN_TLS_KEY:?};"
       echo 'ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:8m; ssl_session_tickets off;'
     else
-      echo "listen ${CDN_LISTEN:-127.0.0.1:8090};"
+      echo "$listen;"
     fi
   } >"$conf/listen.conf"
   # An upstream keeps connections open, and looks its name up but once.
@@ -105,7 +107,7 @@ max_ages() {
   awk 'BEGIN {
     for (e = 0; e < 100; e++) for (n = 0; n < 100; n++) {
       left = ((e - n + 100) % 100) * 10 - 10
-      if (left > 0) printf "%02d%02d %d;\n", e, n, left
+      if (left > 0) printf "%02d%02d \"private, max-age=%d, immutable\";\n", e, n, left
     }
   }'
 }
