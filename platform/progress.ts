@@ -8,7 +8,8 @@ export type Progress = {
 
 /** @param stopping a step that ends after it did not fail: it was told to end, and nothing is said of it */
 export function createTerminalProgress(stream: NodeJS.WriteStream, stopping: AbortSignal): Progress {
-  return stream.isTTY ? spinnerProgress(stream, stopping) : lineProgress(stream)
+  // A terminal that does not know how wide it is has 0 columns, and ora never comes to the end of clearing a line in it.
+  return stream.isTTY && stream.columns > 0 ? spinnerProgress(stream, stopping) : lineProgress(stream)
 }
 
 /** For a file or a pipe: a line when a step begins and one when it is done, without colours. */
