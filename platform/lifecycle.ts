@@ -63,6 +63,9 @@ export function createLifecycle(options: { log: Log; stopTimeoutMs?: number }): 
   }
 }
 
+/** npm passes a Ctrl-C on to what it runs, which the terminal has told of it already: that is no second one. */
+const sameSignalMs = 500
+
 /**
  * Stops `lifecycle` on SIGTERM and SIGINT and ends the process: 0 when all stopped, 1 when not within
  * `boundMs`. A second signal ends it at once.
@@ -73,10 +76,13 @@ export function stopOnSignals(
   options: { log: Log; boundMs?: number; say?: (text: string) => void },
 ): void {
   const { log, boundMs = 9_500, say = () => {} } = options
-  let signalled = false
+  let signalledAt: number | undefined
   const onSignal = (signal: NodeJS.Signals) => {
-    if (signalled) process.exit(1)
-    signalled = true
+    if (signalledAt !== undefined) {
+      if (performance.now() - signalledAt > sameSignalMs) process.exit(1)
+      return
+    }
+    signalledAt = performance.now()
     log.info({ signal }, 'stopping')
     say('\nStopping (once more ends it at once) …')
     withinBound(lifecycle.stop(), boundMs).then(
