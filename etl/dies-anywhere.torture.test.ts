@@ -19,6 +19,7 @@ test('a run may die before and after each thing that it asks of ClickHouse', asy
       })
       await story.send([
         { chip_id: 'c1', recorded_at: new Date(Date.parse('2026-03-02T00:00Z') + afterCalls * 60_000) },
+        { chip_id: 'stray', recorded_at: new Date('2026-03-02T00:00Z') },
         { chip_id: null, recorded_at: new Date('2026-03-02T00:00Z') },
       ])
       const dying = story.createEtl({ warehouse: mortal(world.warehouse, { afterCalls, isLastDone }) })

@@ -260,8 +260,8 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
       return rows.map(({ rowId }) => String(rowId)).sort()
     },
     /** All that no number is made of. */
-    async expectedQuarantine(): Promise<string[]> {
-      const { rows } = await client.query<StoredRow>('SELECT * FROM telemetry_events')
+    async expectedQuarantine(through = client): Promise<string[]> {
+      const { rows } = await through.query<StoredRow>('SELECT * FROM telemetry_events')
       const good = new Set(accepted(rows).map(({ id }) => id))
       return rows.flatMap(({ id }) => (good.has(id) ? [] : [id])).sort()
     },
@@ -274,8 +274,8 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
         )
         .sort()
     },
-    async expectedUnowned(): Promise<string[]> {
-      const { rows } = await client.query<StoredRow>('SELECT * FROM telemetry_events')
+    async expectedUnowned(through = client): Promise<string[]> {
+      const { rows } = await through.query<StoredRow>('SELECT * FROM telemetry_events')
       const owners = [...prostheses.values()]
       const unowned = accepted(rows).filter((row) => !ownerOf(row, owners, timeZones))
       const days = Map.groupBy(unowned, (row) => `${row.chip_id} ${dayOf(row.recorded_at)}`)

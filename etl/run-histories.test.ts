@@ -188,7 +188,7 @@ const unheardRun: Chapter = async (telling) => {
 }
 
 /** Before or after ClickHouse has done what it was asked. */
-const death = fc.record({ afterCalls: fc.nat({ max: 16 }), isLastDone: fc.boolean() })
+const death = fc.record({ afterCalls: fc.nat({ max: 26 }), isLastDone: fc.boolean() })
 
 /** What somebody changes in the CRM, or changes back, before the next run. */
 const between = fc.option(crmChapter, { nil: undefined })
