@@ -58,15 +58,13 @@ configure() {
     # Workers need nothing of root's; who is not root has no other user to give them.
     if [ "$(id -u)" = 0 ]; then echo 'user www-data;'; fi
   } >"$conf/main.conf"
-  # A buffer that takes most objects whole: the kernel's own begins at 16 KB, and a file of 200 KB costs many rounds.
-  listen="listen ${CDN_LISTEN:-127.0.0.1:8090} sndbuf=512k"
   {
     if [ -n "${CDN_TLS_CERTIFICATE:-}" ]; then
-      echo "$listen ssl http2;"
+      echo "listen ${CDN_LISTEN:-127.0.0.1:8090} ssl http2;"
       echo "ssl_certificate $CDN_TLS_CERTIFICATE; ssl_certificate_key ${CDN_TLS_KEY:?};"
       echo 'ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:8m; ssl_session_tickets off;'
     else
-      echo "$listen;"
+      echo "listen ${CDN_LISTEN:-127.0.0.1:8090};"
     fi
   } >"$conf/listen.conf"
   # An upstream keeps connections open, and looks its name up but once.
