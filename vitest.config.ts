@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-// Three projects, told apart by the file's name: `*.test.ts` needs nothing but npm's packages, `*.stack.test.ts`
+// Four projects, told apart by the file's name: `*.test.ts` needs nothing but npm's packages, `*.stack.test.ts`
 // needs real servers from outside (Redis, Chromium, …), which `.ci/run` installs and starts, and
 // `*.torture.test.ts` takes minutes because it kills and starts things again and again.
 export default defineConfig({
@@ -21,13 +21,23 @@ export default defineConfig({
         extends: true,
         test: { name: 'stack', include: ['**/*.stack.test.ts'], exclude: ['**/node_modules/**'] },
       },
+      // Each kills servers of its own and measures how long they take to be back, so that one goes after the other. Those
+      // without Kafka may go beside.
       {
         extends: true,
         test: {
-          name: 'torture',
-          include: ['**/*.torture.test.ts'],
+          name: 'torture-kafka',
+          include: ['cdc/kafka/**/*.torture.test.ts'],
           exclude: ['**/node_modules/**'],
-          // Each kills servers of its own and measures how long they take to be back.
+          fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'torture-others',
+          include: ['**/*.torture.test.ts'],
+          exclude: ['**/node_modules/**', 'cdc/kafka/**'],
           fileParallelism: false,
         },
       },

@@ -184,13 +184,14 @@ function changeOfRows(table: Table, { kind, column, value, key }: Operation): st
   }
 }
 
-function changeOfShape(table: Table, { kind, column, value }: Operation): string {
+function changeOfShape(table: Table, { kind, column, value, key: place }: Operation): string {
   const others = table.columns.filter(({ isKey }) => !isKey)
   const chosen = others.length > 0 ? oneOf(others, column) : undefined
   const alter = `ALTER TABLE ${table.name}`
   const key = quoted(table.columns.find(({ isKey }) => isKey)!.name)
-  // The stream tells of a new shape with the next change of a row.
-  const touch = `UPDATE ${table.name} SET ${key} = ${key}`
+  // The stream tells of a new shape with the next change of a row. Rows that nothing changes have to be filled as well.
+  const touched = place % 2 === 0 ? '' : ` WHERE ctid = (SELECT ctid FROM ${table.name} LIMIT 1)`
+  const touch = `UPDATE ${table.name} SET ${key} = ${key}${touched}`
   const kinds = chosen ? 4 : 1
   switch (kind % kinds) {
     case 1: {
