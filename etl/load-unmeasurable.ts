@@ -34,7 +34,7 @@ const standingUnmeasurable = defineQuery({
 })
 
 /** How many are held, beside those of the slice that is being read. */
-const rowsAtOnce = 50_000
+const rowsAtOnce = 20_000
 const endOfIds = Number.MAX_SAFE_INTEGER
 
 /**

@@ -31,7 +31,7 @@ export type Packing = 'slim' | 'whole'
 export type TakeChipRows = (chipId: string, bytes: Buffer) => void
 
 /** Rows of so many ids come in one slice. */
-export const idsOfSlice = 50_000
+export const idsOfSlice = 20_000
 
 /** Takes packed rows, slice by slice, those of one chip at a time; what `afterChunk` does is waited for. */
 export type TakeSlices = {
@@ -77,7 +77,7 @@ export type TelemetryView = {
   ): Promise<void>
   /** Chips of which rows were changed or deleted; an empty one stands for rows that have none. */
   correctedChips(since: Since): Promise<string[]>
-  /** All rows of a time; those without a chip come under an empty one. */
+  /** All rows of a time that have a chip. */
   rowsOfTime(time: TimeBounds, packing: Packing, take: TakeChipRows): Promise<void>
   /** Whole rows of stretches of time. */
   rowsOfWindows(windows: Windows, take: TakeChipRows): Promise<void>
