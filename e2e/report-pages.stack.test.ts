@@ -85,6 +85,25 @@ test('a day that goes on is not compared with whole days, and is once it is over
   expect(problems()).toEqual([])
 })
 
+test('a day without data says so, and has no numbers to take along', async () => {
+  const { page, problems } = await signInPage(browser, tendon.url, 'alice')
+  const downloads = page.getByText('Take the numbers with you')
+  await downloads.waitFor()
+  const report = page.getByTestId('report')
+  const day = await report.getAttribute('data-date')
+  // Her devices sent nothing that day; what they sent before is there.
+  await page.route('**/cdn/reports/prosthesis-daily/**', async (route) => {
+    const answer = await route.fetch()
+    const json = await answer.json()
+    json.rows = json.rows.filter((row: { day: string }) => row.day !== day)
+    await route.fulfill({ response: answer, json })
+  })
+  await page.reload()
+  await report.getByTestId('empty-day').waitFor()
+  expect(await downloads.count()).toBe(0)
+  expect(problems()).toEqual([])
+})
+
 test('with events, a page that is open asks seldom and still shows a change at once', async () => {
   const { page, problems } = await signInPage(browser, tendon.url, 'alice')
   await page.getByTestId('customer-name').waitFor()

@@ -3,7 +3,7 @@ import { prosthesisTrend, prosthesisTrendRow } from '@tendon/contracts/prosthesi
 import { reportEnvelope } from '@tendon/contracts/report-envelope.ts'
 import { serviceHistory, serviceHistoryRow } from '@tendon/contracts/service-history.ts'
 import { z } from 'zod'
-import { dailyReport } from './daily-view.ts'
+import { type DailyReport, dailyReport } from './daily-view.ts'
 import type { ShownReport } from './live-report.ts'
 
 /** A report as these pages know it. */
@@ -12,18 +12,42 @@ export type ReportKind<Report extends ShownReport> = {
   schema: z.ZodType<Report>
   /** Which day is shown when none is asked for: the newest with data, or the one that goes on now. */
   firstDay: 'newest' | 'today'
+  /** Whether there are numbers of its day, which one could take along. */
+  hasNumbers(report: Report): boolean
 }
 
-export const dailyKind = { name: 'prosthesis-daily', schema: dailyReport, firstDay: 'newest' } as const
+const hasRows = ({ rows }: { rows: unknown[] }) => rows.length > 0
+
+export const dailyKind: ReportKind<DailyReport> = {
+  name: 'prosthesis-daily',
+  schema: dailyReport,
+  firstDay: 'newest',
+  hasNumbers: ({ data }) => data.prostheses.some(({ day }) => day !== null),
+}
 
 const trendReport = reportEnvelope.extend({ data: prosthesisTrend, rows: z.array(prosthesisTrendRow) })
 export type TrendReport = z.infer<typeof trendReport>
-export const trendKind = { name: 'prosthesis-trend', schema: trendReport, firstDay: 'newest' } as const
+export const trendKind: ReportKind<TrendReport> = {
+  name: 'prosthesis-trend',
+  schema: trendReport,
+  firstDay: 'newest',
+  hasNumbers: hasRows,
+}
 
 const historyReport = reportEnvelope.extend({ data: serviceHistory, rows: z.array(serviceHistoryRow) })
 export type HistoryReport = z.infer<typeof historyReport>
-export const historyKind = { name: 'service-history', schema: historyReport, firstDay: 'today' } as const
+export const historyKind: ReportKind<HistoryReport> = {
+  name: 'service-history',
+  schema: historyReport,
+  firstDay: 'today',
+  hasNumbers: hasRows,
+}
 
 const fleetReport = reportEnvelope.extend({ data: fleet, rows: z.array(fleetRow) })
 export type FleetReport = z.infer<typeof fleetReport>
-export const fleetKind = { name: 'fleet', schema: fleetReport, firstDay: 'newest' } as const
+export const fleetKind: ReportKind<FleetReport> = {
+  name: 'fleet',
+  schema: fleetReport,
+  firstDay: 'newest',
+  hasNumbers: hasRows,
+}

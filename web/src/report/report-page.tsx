@@ -61,7 +61,9 @@ export function ReportPage<Report extends ShownReport>(props: ReportPageProps<Re
         {changedAtMs && `Report updated at ${clockFormat.format(changedAtMs)}`}
       </p>
       {isShown ? props.children({ report, freshness, isStale: isStale(report), days }) : content()}
-      {isShown && date && <Downloads query={{ name: kind.name, date, userId, chosen }} />}
+      {isShown && date && kind.hasNumbers(report) && (
+        <Downloads query={{ name: kind.name, date, userId, chosen }} />
+      )}
     </>
   )
 

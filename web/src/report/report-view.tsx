@@ -4,6 +4,7 @@ import { type DayBounds, longDay } from './day.ts'
 import { EmptyDay } from './empty-day.tsx'
 import { LiveText } from './live-text.tsx'
 import { ProsthesisCard } from './prosthesis-card.tsx'
+import { dailyKind } from './report-kind.ts'
 
 type ReportViewProps = {
   report: DailyReport
@@ -18,6 +19,7 @@ type ReportViewProps = {
 
 export function ReportView({ report, isOwn, isStale, isOver, days, onDate }: ReportViewProps) {
   const { date, data, units } = report
+  const hasNumbers = dailyKind.hasNumbers(report)
   useEffect(() => {
     document.title = `${longDay(date)} · Tendon`
   }, [date])
@@ -35,16 +37,14 @@ export function ReportView({ report, isOwn, isStale, isOver, days, onDate }: Rep
           <LiveText text={data.customer.full_name} testId="customer-name" />
         </h1>
         <p data-testid="report-day">{longDay(date)}</p>
-        {!isOver && data.prostheses.some(({ day }) => day !== null) && (
+        {!isOver && hasNumbers && (
           <p data-testid="unfinished-day">
             {isOwn ? 'Your device data' : 'Device data'} of this day are not complete yet: these are the
             numbers so far, not compared with whole days.
           </p>
         )}
       </hgroup>
-      {data.prostheses.every(({ day }) => day === null) && (
-        <EmptyDay date={date} days={days} onDate={onDate} />
-      )}
+      {!hasNumbers && <EmptyDay date={date} days={days} onDate={onDate} />}
       {data.prostheses.map((prosthesis) => (
         <ProsthesisCard
           key={`${prosthesis.prosthesis_id} ${date}`}
