@@ -36,6 +36,8 @@ export function signInRoutes(options: {
   const { limits, clientAddress, audit, https, now, metrics } = options
   const signIns = metrics.counter('sign_ins_total', 'Sign-ins by how they ended', ['outcome'])
   const app = new Hono<HttpEnv>()
+  /** Where the sign-in of a callback leads: who has to try again is to come there too. */
+  const targets = new WeakMap<Request, string>()
 
   app.get('/auth/login', async (c) => {
     await countRequest(c, 'login')
@@ -54,6 +56,7 @@ export function signInRoutes(options: {
     await countRequest(c, secret === undefined ? 'apiAddress' : 'callback')
     for (const name of ['code', 'error', 'iss', 'state', 'error_description', 'response']) single(c, name)
     const signIn = await transactions.take(state, secret)
+    targets.set(c.req.raw, signIn.returnTo)
     cookies.clearSignIn(c, state)
     const askedAtMs = now()
     const tokens = await provider.finishSignIn(new URL(c.req.url).search, { state, ...signIn })
@@ -106,16 +109,26 @@ export function signInRoutes(options: {
     await limits.take(kind, clientAddress(c), () => audit(c, { ...tooManyRequests, action: 'sign_in' }))
   }
 
+  /** The login link of a page that says that a sign-in failed. */
+  function loginPath(c: Context<HttpEnv>): string {
+    const target = targets.get(c.req.raw) ?? returnTo.safeParse(c.req.query('return_to')).data
+    return target && target !== '/'
+      ? `/auth/login?${new URLSearchParams({ return_to: target })}`
+      : '/auth/login'
+  }
+
   app.onError((err, c) => {
     const isExpected = err instanceof TendonError
-    signIns.inc({ outcome: isExpected ? err.code : 'unexpected' })
     const reason = isExpected ? err.code : 'unexpected'
+    signIns.inc({ outcome: reason })
     if (reason !== bffErrors.tooManyRequests.code) {
-      audit(c, { action: 'sign_in', outcome: 'refused', reason })
+      // What could not be done for want of the provider or the store says nothing against whoever asked.
+      const isRefused = isExpected && err.definition.status !== 503
+      audit(c, { action: 'sign_in', outcome: isRefused ? 'refused' : 'failed', reason })
     }
     if (!isExpected) throw err
     requestLog(c)[err.definition.status >= 500 ? 'error' : 'info']({ err }, 'sign-in failed')
-    return errorPage(c, err, { https, goOn: { path: '/auth/login', text: 'Try again' } })
+    return errorPage(c, err, { https, goOn: { path: loginPath(c), text: 'Try again' } })
   })
   return app
 }

@@ -237,16 +237,33 @@ export function signInSuite(name: string, options: StackOptions = {}): void {
       }
     })
 
+    const tryAgain = (page: { text: string }) => /href="(\/auth\/login[^"]*)"/.exec(page.text)![1]!
+
+    test('who tries again after a sign-in that failed still comes to where it was to lead', async () => {
+      const browser = new TestBrowser()
+      const target = `${stack.url}/reports/today?x=1&y=%22`
+      const query = new URLSearchParams({ return_to: target.slice(stack.url.length) })
+      const loginUrl = `${stack.loginUrl}?${query}`
+      const { url: callback } = await browser.signIn(loginUrl, 'alice', `${stack.url}/callback`)
+      const failed = await browser.request(changed(callback, 'code'))
+      expect(failed.text).toContain('TENDON-BFF-006')
+      const end = await browser.signIn(stack.url + tryAgain(failed), 'alice', `${stack.url}/reports`)
+      expect(end.url.href).toBe(target)
+    })
+
     test('a sign-in while the provider is away is a page that says so, and works when it is back', async () => {
       const lonely = await startSuiteStack(options)
       try {
         await lonely.provider.leave()
         const browser = new TestBrowser()
-        const page = await browser.request(lonely.loginUrl)
+        const page = await browser.request(`${lonely.loginUrl}?return_to=/reports`)
         expect([page.status, page.headers.get('retry-after')]).toEqual([503, '5'])
         expect(page.text).toContain('TENDON-BFF-007')
+        const audited = { action: 'sign_in', outcome: 'failed', reason: 'TENDON-BFF-007' }
+        expect(lonely.audited().at(-1)).toMatchObject(audited)
         await lonely.provider.come()
-        const end = await browser.signIn(lonely.loginUrl, 'alice')
+        const end = await browser.signIn(lonely.url + tryAgain(page), 'alice', `${lonely.url}/reports`)
+        expect(end.url.pathname).toBe('/reports')
         expect(browser.cookie('session_id'), end.text).toBeDefined()
       } finally {
         await lonely.stop()
