@@ -18,7 +18,13 @@ test('on https the cookies are Secure and bound to the host, and browsers are to
     const browser = new TestBrowser({ origins })
     const end = await browser.signIn(secure.loginUrl, 'alice')
     expect(end.headers.get('strict-transport-security')).toMatch(/^max-age=\d{8}/)
-    expect(browser.cookie('__Host-session_id')?.attributes.has('secure')).toBe(true)
+    const session = browser.cookie('__Host-session_id')!.attributes
+    expect([...session].toSorted()).toEqual([
+      ['httponly', ''],
+      ['path', '/'],
+      ['samesite', 'Lax'],
+      ['secure', ''],
+    ])
     expect(browser.cookie('session_id')).toBeUndefined()
     const providerCookies = [...browser.cookies.values()].filter(({ host }) => host === 'login.example.com')
     expect(providerCookies.length).toBeGreaterThan(0)
@@ -28,7 +34,9 @@ test('on https the cookies are Secure and bound to the host, and browsers are to
     }
     // The provider was told another Host on every request, and gave out no address built on it.
     expect(browser.seen.join('\n')).not.toContain('127.0.0.1')
-    expect((await browser.request(`${secure.url}/api/reports`)).status).toBe(200)
+    const reports = await browser.request(`${secure.url}/api/reports`)
+    expect([reports.status, reports.headers.get('cache-control')]).toEqual([200, 'no-store'])
+    expect(reports.headers.get('strict-transport-security')).toMatch(/^max-age=\d{8}/)
   } finally {
     await secure.stop()
   }
