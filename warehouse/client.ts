@@ -102,8 +102,14 @@ export function createWarehouse(options: WarehouseOptions): Warehouse {
       }
       return parsed.data
     },
-    async command(sql, params) {
-      await explained('a statement', () => client.command({ query: sql, query_params: params ?? {} }))
+    async command(sql, params = {}) {
+      await explained('a statement', async () => {
+        // A command's parameters go into the URL, however long; a query's do not.
+        if (Object.values(params).some(Array.isArray)) {
+          const answer = await client.query({ query: sql, query_params: params, format: 'JSONEachRow' })
+          await answer.text()
+        } else await client.command({ query: sql, query_params: params })
+      })
     },
     insertLines,
     insertRows: (table, rows) =>

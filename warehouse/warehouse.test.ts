@@ -79,6 +79,26 @@ describe('the client', () => {
     expect(clickHouseErrorCode(failure)).toBe(60)
   })
 
+  test('a list outgrows a URL, in a query and in a command', async () => {
+    await warehouse.command('CREATE TABLE default.keys (key String) ORDER BY key')
+    const keys = Array.from({ length: 20_000 }, (_, n) => `{"id":"${n}, with a \\ and a '"}`)
+    const insert =
+      'INSERT INTO default.keys SELECT arrayJoin({keys:Array(String)}) SETTINGS insert_deduplicate = 0'
+    await warehouse.command(insert, { keys })
+    const found = defineQuery({
+      name: 'found',
+      sql: 'SELECT toUInt32(count()) AS n FROM default.keys WHERE key IN {keys:Array(String)}',
+      params: z.object({ keys: z.array(z.string()) }),
+      row: z.object({ n: z.int() }),
+    })
+    expect(await warehouse.query(found, { keys })).toEqual([{ n: keys.length }])
+    await warehouse.command(
+      'ALTER TABLE default.keys DELETE WHERE key IN {keys:Array(String)} SETTINGS mutations_sync = 2',
+      { keys: keys.slice(1) },
+    )
+    expect(await warehouse.query(found, { keys })).toEqual([{ n: 1 }])
+  })
+
   test('a server that is not there, and wrong credentials', async () => {
     const nowhere = createWarehouse({ ...server, url: 'http://127.0.0.1:1' })
     await expect(nowhere.ping()).rejects.toMatchObject({ code: 'TENDON-WAREHOUSE-001' })

@@ -18,6 +18,8 @@ const keep = `
     AND version > (SELECT max(version) FROM cdc.snapshots WHERE table = {table:String})
     AND table IN (SELECT table FROM cdc.snapshots FINAL WHERE membership != '')`
 
+const versionsAtOnce = 500
+
 /**
  * Puts such changes among the dead letters, as the log has them by now. The column was another one for as long as they
  * took, so that a later change of the row has come, or the catalog's reader was too early and `dead-letters retry`
@@ -31,6 +33,8 @@ export async function keepUnapplied(
   for (const some of groups.values()) {
     const { table, reason } = some[0]!
     const versions = some.map(({ version }) => version.toString())
-    await warehouse.command(keep, { table, reason, versions })
+    for (let from = 0; from < versions.length; from += versionsAtOnce) {
+      await warehouse.command(keep, { table, reason, versions: versions.slice(from, from + versionsAtOnce) })
+    }
   }
 }
