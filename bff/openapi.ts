@@ -82,7 +82,10 @@ export function openApiDocument(): Record<string, unknown> {
             parameter(name, 'query', { type: 'string' }),
           ),
           responses: {
-            303: { description: 'To where the sign-in was begun' },
+            303: {
+              description:
+                'To where the sign-in was to lead; home, when it was used and somebody is signed in',
+            },
             ...pages(
               bffErrors.crossSiteRefused,
               bffErrors.sessionEnded,

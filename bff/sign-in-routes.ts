@@ -55,7 +55,8 @@ export function signInRoutes(options: {
     const secret = cookies.signIn(c, state)
     await countRequest(c, secret === undefined ? 'apiAddress' : 'callback')
     for (const name of ['code', 'error', 'iss', 'state', 'error_description', 'response']) single(c, name)
-    const signIn = await transactions.take(state, secret)
+    const signIn = await transactions.take(state, secret).catch((err) => unlessSignedIn(c, err))
+    if (!signIn) return c.redirect('/', 303)
     targets.set(c.req.raw, signIn.returnTo)
     cookies.clearSignIn(c, state)
     const askedAtMs = now()
@@ -83,6 +84,15 @@ export function signInRoutes(options: {
     const secret = await transactions.begin(state, signIn)
     cookies.setSignIn(c, state, secret, signInSeconds)
     return c.redirect(url, 303)
+  }
+
+  /**
+   * Behind the first page after a sign-in, the browser's way back leads by the provider, which sends it here again with a
+   * sign-in that was used; so does a form that was sent twice. Who is signed in has nothing to mend.
+   */
+  async function unlessSignedIn(c: Context<HttpEnv>, err: unknown): Promise<undefined> {
+    const isUsed = err instanceof TendonError && err.code === bffErrors.signInExpired.code
+    if (!isUsed || !(await sessions.load(cookies.sessionId(c) ?? ''))) throw err
   }
 
   /** The provider took a session of its own for a sign-in, and that is not enough: it is told to ask for the password. */

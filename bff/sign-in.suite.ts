@@ -197,6 +197,25 @@ export function signInSuite(name: string, options: StackOptions = {}): void {
       await refused(replaying, callback, 'TENDON-BFF-003')
     })
 
+    test('who is signed in and goes back to the provider is led home, in the same session', async () => {
+      const browser = new TestBrowser()
+      const begun = await browser.request(stack.loginUrl)
+      const providersPage = begun.headers.get('location')!
+      const callback = await browser.signIn(providersPage, 'alice', `${stack.url}/callback`)
+      expect((await browser.request(callback.url)).status).toBe(303)
+      const session = browser.cookie('session_id')
+      // The provider knows the browser, and sends it back with another code for the same sign-in.
+      const { url: again } = await browser.open(providersPage, {}, `${stack.url}/callback`)
+      expect(again.searchParams.get('state')).toBe(callback.url.searchParams.get('state'))
+      for (const used of [again, callback.url]) {
+        const page = await browser.request(used)
+        expect([page.status, page.headers.get('location')], page.text).toEqual([303, '/'])
+        expect(page.headers.getSetCookie()).toEqual([])
+      }
+      expect(browser.cookie('session_id')).toBe(session)
+      expect((await browser.request(`${stack.url}/auth/me`)).status).toBe(200)
+    })
+
     test("the code of another's sign-in is not exchanged", async () => {
       const [victim, attacker] = [new TestBrowser(), new TestBrowser()]
       const stolen = (await untilCallback(victim, 'bob')).searchParams.get('code')!

@@ -83,6 +83,18 @@ test('from a cold browser through the form of Keycloak to the report, its change
   await page.locator('#password').waitFor()
 })
 
+test('back from the report leads by Keycloak, and to the report again', async () => {
+  const page = await submitForm('bob', 'bob')
+  const name = page.getByTestId('customer-name')
+  await name.waitFor()
+  const usedAgain = page.waitForResponse((response) => response.url().includes('/callback?'))
+  await page.goBack()
+  expect((await usedAgain).status()).toBe(303)
+  await name.waitFor()
+  expect(page.url()).toBe(`${tendon.url}/`)
+  await page.context().close()
+})
+
 test('the token that Keycloak gives for a person reads their reports, and may not invalidate', async () => {
   const { REPORTS_SERVICE_URL: service } = tendon.settings
   const authorization = await userToken(tendon, 'alice', provider.clientId)
