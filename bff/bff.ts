@@ -93,7 +93,7 @@ export function createBff(options: {
   })
   const reauthentication = createReauthentication({ keyValue, now })
   const transactions = createSignInTransactions({ keyValue, encryption })
-  const index = createSessionIndex({ keyValue, encryption, now })
+  const index = createSessionIndex({ keyValue, encryption, sessionMs, now })
   const endSessions = createEndSessions({ keyValue, index, log })
   const sessions = createSessionStore({ keyValue, encryption, index, endSessions, sessionMs, idleMs, now })
   const refreshTokens = createRefreshTokens({

@@ -8,7 +8,8 @@ import { createSessionStore } from './session-store.ts'
 import { createTokenEncryption, encryptionKeysOption } from './token-encryption.ts'
 
 const log = createLog({ service: 'test', level: 'fatal' })
-const now = Date.now
+const clock = { skewMs: 0 }
+const now = () => Date.now() + clock.skewMs
 const encryption = createTokenEncryption(
   encryptionKeysOption.parse(`k1:${Buffer.alloc(32, 1).toString('base64')}`),
 )
@@ -24,7 +25,7 @@ const visit = { device: 'Firefox on Linux', address: '192.0.2.1' }
 
 /** A store that answers so many times, and is then lost, as to a process that dies. */
 function openStore() {
-  const memory = createMemoryKeyValue()
+  const memory = createMemoryKeyValue({ now })
   let answersLeft = Number.POSITIVE_INFINITY
   const keyValue = new Proxy<KeyValue>(memory, {
     get:
@@ -35,9 +36,9 @@ function openStore() {
         return (target[name] as (...given: never[]) => unknown)(...args)
       },
   })
-  const index = createSessionIndex({ keyValue, encryption, now })
+  const times = { sessionMs: 3_600_000, idleMs: 3_600_000 }
+  const index = createSessionIndex({ keyValue, encryption, sessionMs: times.sessionMs, now })
   const endSessions = createEndSessions({ keyValue, index, log })
-  const times = { sessionMs: 3_600_000, idleMs: 1_800_000 }
   const sessions = createSessionStore({ keyValue, encryption, index, endSessions, ...times, now })
   return {
     index,
@@ -104,4 +105,16 @@ test('a session that has ended has, also when the lists cannot be written', asyn
   expect(await store.endSessions.one(session, hash)).toBe(true)
   store.loseAfter(Number.POSITIVE_INFINITY)
   expect(await store.sessions.load(id)).toBeUndefined()
+})
+
+test('a person of several sessions is known by name until the last of them ends, whichever is noted last', async () => {
+  const store = openStore()
+  const older = await store.create()
+  clock.skewMs += 1_800_000
+  const newer = await store.create()
+  await store.sessions.use(older, visit)
+  clock.skewMs += 2_700_000
+  expect(await store.sessions.load(older.id)).toBeUndefined()
+  expect(await store.sessions.load(newer.id)).toBeDefined()
+  expect(await store.index.accountOfUsername('alice')).toBe(accountOf('alice'))
 })

@@ -43,13 +43,16 @@ export type SessionIndex = ReturnType<typeof createSessionIndex>
  * sessions, and to end what a back-channel logout or a member of the staff names. What it says of who was where is
  * encrypted; its keys are hashed, so that they name nobody either. Which sessions there are, and until when, is not: also
  * an instance that lacks a key can end them.
+ *
+ * @param options.sessionMs how long a session lasts at most
  */
 export function createSessionIndex(options: {
   keyValue: KeyValue
   encryption: TokenEncryption
+  sessionMs: number
   now: () => number
 }) {
-  const { keyValue, encryption, now } = options
+  const { keyValue, encryption, sessionMs, now } = options
 
   const seal = (key: string, { hash, endsAtMs, ...details }: ListedSession): Line => ({
     hash,
@@ -115,10 +118,9 @@ export function createSessionIndex(options: {
     return parse(await keyValue.get(key)).map((line) => open(key, line))
   }
 
-  /** The staff know a person by the user name. */
-  async function nameAccount({ subject, user, endsAtMs }: Owner): Promise<void> {
-    const ttlMs = Math.max(1, Math.ceil(endsAtMs - now()))
-    await keyValue.set(usernameKey(user.username), accountOf(subject), { ttlMs })
+  /** The staff know a person by the user name: for as long as any session may last, whichever is noted last. */
+  async function nameAccount({ subject, user }: Owner): Promise<void> {
+    await keyValue.set(usernameKey(user.username), accountOf(subject), { ttlMs: sessionMs })
   }
 
   return {
@@ -169,7 +171,7 @@ export function createSessionIndex(options: {
       await keyValue.set(endedKey(keyOf(owner)), String(now()), { ttlMs: endedMs })
     },
 
-    /** Whose sessions a user name's are; undefined when there are none. */
+    /** Whose sessions a user name's are; undefined when nobody of this name had one of late. */
     accountOfUsername: (username: string) => keyValue.get(usernameKey(username)),
   }
 }

@@ -224,15 +224,15 @@ async function measureSessions({ scope, log, say }: BenchContext, url: string): 
   await once(redis, 'ready')
   const memory = async () => Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1])
   const encryption = createTokenEncryption([{ id: 'k1', key: randomBytes(32) }])
-  const index = createSessionIndex({ keyValue, encryption, now: Date.now })
+  const times = { sessionMs: 3_600_000, now: Date.now }
+  const index = createSessionIndex({ keyValue, encryption, ...times })
   const sessions = createSessionStore({
     keyValue,
     encryption,
     index,
     endSessions: createEndSessions({ keyValue, index, log }),
-    sessionMs: 3_600_000,
+    ...times,
     idleMs: 1_800_000,
-    now: Date.now,
   })
   const before = await memory()
   for (let stored = 0; stored < storedSessions; stored += 100) {
