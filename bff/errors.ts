@@ -124,6 +124,12 @@ export const bffErrors = defineErrors('BFF', {
     title: 'This address does not take this method',
     help: 'Use one of the methods that the header Allow names.',
   },
+  userUnknown: {
+    number: 21,
+    status: 404,
+    title: 'Nobody of this name has been signed in of late',
+    help: 'Give the user name as the identity provider spells it; whoever has not signed in of late has no session.',
+  },
   eventsRefused: {
     number: 40,
     status: 403,

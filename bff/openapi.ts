@@ -129,6 +129,7 @@ export function openApiDocument(): Record<string, unknown> {
             ...fresh,
             bffErrors.notAllowed,
             ...changing,
+            bffErrors.userUnknown,
             platformErrors.notFound,
           ]),
           parameters: [csrf, parameter('username', 'path', { type: 'string', minLength: 1 })],

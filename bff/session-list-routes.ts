@@ -3,7 +3,6 @@ import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
 import { type Context, Hono } from 'hono'
 import type { Audit } from './audit.ts'
 import type { Cookies } from './cookies.ts'
-
 import type { EndSessions } from './end-sessions.ts'
 import { bffErrors } from './errors.ts'
 import type { Reauthentication } from './reauthentication.ts'
@@ -90,7 +89,12 @@ export function sessionListRoutes(options: {
       throw bffErrors.notAllowed(`Only accounts with the role ${staffRole} may end other people's sessions.`)
     }
     const account = await index.accountOfUsername(username)
-    const ended = account === undefined ? 0 : await revokeAllOf(account)
+    if (account === undefined) {
+      const { code: reason } = bffErrors.userUnknown
+      audit(c, { action: 'session_revocation', outcome: 'failed', who: session, whom: { username }, reason })
+      throw bffErrors.userUnknown('No session of this user name is known, nor was within the life of one.')
+    }
+    const ended = await revokeAllOf(account)
     audit(c, {
       action: 'session_revocation',
       outcome: 'done',
