@@ -41,7 +41,8 @@ export type Audit = (c: Context<HttpEnv>, event: AuditEvent) => void
  * A session is named by its handle, which opens nothing.
  */
 export function createAudit(options: { log: Log; clientAddress: ClientAddress }): Audit {
-  const { log, clientAddress } = options
+  const { clientAddress } = options
+  const log = options.log.child({ stream: 'audit' })
   return (c, { action, outcome, who, whom, reason, sessions }) => {
     const userAgent = c.req.header('user-agent')?.slice(0, 256)
     log.info({

@@ -49,7 +49,7 @@ export type Bff = {
  *
  * @param options.keyValue shared by all instances; sessions and sign-ins under way are kept in it
  * @param options.redis for the rate limits of all instances together; without it each counts for itself
- * @param options.auditLog a stream of its own; the service's log, marked, unless told
+ * @param options.auditLog where the audit's lines go; to the service's log unless told
  * @param options.webRoot folder of the built web application, served to whoever asks
  * @param options.routes of the gateway; those of the configuration unless told
  * @param options.stallMs how long a client may take nothing of its answer
@@ -69,7 +69,7 @@ export function createBff(options: {
   now?: () => number
 }): Bff {
   const { config, keyValue, redis, log, metrics, webRoot, now = Date.now, stallMs = 30_000 } = options
-  const { auditLog = log.child({ stream: 'audit' }), routes = gatewayRoutes(config) } = options
+  const { auditLog = log, routes = gatewayRoutes(config) } = options
   const { publicUrl, sessionMs, idleMs } = config
   const https = publicUrl.startsWith('https:')
   const homeUrl = `${publicUrl}/`

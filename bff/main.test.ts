@@ -52,7 +52,12 @@ test('a process of its own writes its audit log into the file it is told, and no
   // On disk before the request was answered: what was refused is not lost with the process.
   const audited = (await readFile(auditLogFile, 'utf8')).trim().split('\n')
   expect(audited.map((line) => JSON.parse(line))).toMatchObject([
-    { action: 'cross_site_request', outcome: 'refused', request_id: refused.headers.get('x-request-id') },
+    {
+      stream: 'audit',
+      action: 'cross_site_request',
+      outcome: 'refused',
+      request_id: refused.headers.get('x-request-id'),
+    },
   ])
   child.kill('SIGTERM')
   expect(await once(child, 'exit')).toEqual([0, null])
