@@ -9,8 +9,8 @@ export type Reauthentication = ReturnType<typeof createReauthentication>
 
 /**
  * Whoever revokes a session means the browser that has it, and that has a session at the provider as well, which would
- * sign it in again without a question. It cannot be ended from here: its tokens are sealed with the id that only the
- * browser knows. So from then on the account has to sign in with its password (OpenID Connect Core 1.0 §2, `auth_time`).
+ * sign it in again without a question. It is not ended from here: the bff does not open a session without its id, which
+ * only the browser has. So from then on the account has to sign in with its password (OpenID Connect Core 1.0 §2, `auth_time`).
  */
 export function createReauthentication(options: { keyValue: KeyValue; now: () => number }) {
   const { keyValue, now } = options
@@ -25,8 +25,8 @@ export function createReauthentication(options: { keyValue: KeyValue; now: () =>
      * @param askedAtMs when the provider was asked for this ID token
      */
     async isSatisfied(identity: Identity, askedAtMs: number): Promise<boolean> {
-      const sinceMs = await keyValue.get(reauthenticationKey(accountOf(identity.sub)))
-      return sinceMs === undefined || earliestPasswordMs(identity, askedAtMs) >= Number(sinceMs)
+      const since = await keyValue.get(reauthenticationKey(accountOf(identity.sub)))
+      return since === undefined || earliestPasswordMs(identity, askedAtMs) >= inMs(Number(since))
     },
   }
 }
@@ -40,5 +40,8 @@ function earliestPasswordMs({ iat, auth_time }: Identity, askedAtMs: number): nu
   const atMostSecondsBefore = auth_time === undefined ? Infinity : Math.max(0, iat - auth_time) + 1
   return askedAtMs - atMostSecondsBefore * 1000
 }
+
+/** Until 26 November 2026 the time was kept in seconds; read as milliseconds, those are before 2001. */
+const inMs = (since: number) => (since < 1e12 ? since * 1000 : since)
 
 const reauthenticationKey = (account: string) => `tendon:reauthentication:${account}`
