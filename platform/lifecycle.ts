@@ -10,8 +10,11 @@ export type Lifecycle = {
   stopping: AbortSignal
   /** Starts a part now; it will be stopped before everything that was started earlier. */
   start(name: string, part: Part): Promise<void>
-  /** Stops everything in reverse order, each part within the bound; safe to call twice. */
-  stop(): Promise<void>
+  /**
+   * Stops everything in reverse order, each part within the bound; safe to call twice.
+   * @returns the names of those that did not stop
+   */
+  stop(): Promise<string[]>
 }
 
 /**
@@ -22,9 +25,10 @@ export function createLifecycle(options: { log: Log; stopTimeoutMs?: number }): 
   const { log, stopTimeoutMs = 8_000 } = options
   const entries: { name: string; part: Part; starting: Promise<unknown> }[] = []
   const stopping = new AbortController()
-  let stopped: Promise<void> | undefined
+  let stopped: Promise<string[]> | undefined
 
-  async function stopAll(): Promise<void> {
+  async function stopAll(): Promise<string[]> {
+    const left: string[] = []
     for (let entry = entries.pop(); entry; entry = entries.pop()) {
       const { name, part, starting } = entry
       try {
@@ -37,8 +41,10 @@ export function createLifecycle(options: { log: Log; stopTimeoutMs?: number }): 
         log.debug({ part: name }, 'stopped')
       } catch (err) {
         log.warn({ err, part: name }, 'did not stop cleanly')
+        left.push(name)
       }
     }
+    return left
   }
 
   return {
@@ -64,11 +70,11 @@ export function createLifecycle(options: { log: Log; stopTimeoutMs?: number }): 
 }
 
 /** npm passes a Ctrl-C on to what it runs, which the terminal has told of it already: that is no second one. */
-const sameSignalMs = 500
+const sameSignalMs = 2_000
 
 /**
- * Stops `lifecycle` on SIGTERM and SIGINT and ends the process: 0 when all stopped, 1 when not within
- * `boundMs`. A second signal ends it at once.
+ * Stops `lifecycle` on SIGTERM and SIGINT and ends the process: 0 when all stopped, 1 when a part did not, or not all
+ * within `boundMs`. A second signal, more than two seconds after the first, ends it at once, with 1.
  * @param options.say for a person at a terminal, who does not see the log
  */
 export function stopOnSignals(
@@ -84,11 +90,11 @@ export function stopOnSignals(
     }
     signalledAt = performance.now()
     log.info({ signal }, 'stopping')
-    say('\nStopping (once more ends it at once) …')
+    say('\nStopping (once more, two seconds from now, ends it at once) …')
     withinBound(lifecycle.stop(), boundMs).then(
-      () => {
-        say('Stopped.')
-        process.exit(0)
+      (left) => {
+        say(left.length === 0 ? 'Stopped.' : `Did not stop: ${left.join(', ')}.`)
+        process.exit(left.length === 0 ? 0 : 1)
       },
       (err) => {
         log.error({ err }, 'did not stop in time')
