@@ -3,6 +3,7 @@ import { createMemoryKeyValue } from '@tendon/platform/key-value-memory.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { expect, test } from 'vitest'
 import { createEndSessions } from './end-sessions.ts'
+import { keysTimeoutMs, providerTimeoutMs } from './provider-connection.ts'
 import { accountOf, createSessionIndex } from './session-index.ts'
 import { createSessionStore } from './session-store.ts'
 import { createTokenEncryption, encryptionKeysOption } from './token-encryption.ts'
@@ -117,4 +118,17 @@ test('a person of several sessions is known by name until the last of them ends,
   expect(await store.sessions.load(older.id)).toBeUndefined()
   expect(await store.sessions.load(newer.id)).toBeDefined()
   expect(await store.index.accountOfUsername('alice')).toBe(accountOf('alice'))
+})
+
+test('who is signed out during a sign-in is not signed in by it, as long as the provider may take over it', async () => {
+  const store = openStore()
+  const begunAtMs = now()
+  clock.skewMs += 1
+  await store.endSessions.all({ account: accountOf('alice') })
+  clock.skewMs += 2 * providerTimeoutMs + keysTimeoutMs
+  await expect(store.sessions.create(issued, visit, begunAtMs)).rejects.toMatchObject({
+    code: 'TENDON-BFF-002',
+  })
+  expect(await store.index.list('alice')).toEqual([])
+  expect(await store.create()).toBeDefined()
 })

@@ -1,5 +1,6 @@
 import type { KeyValue } from '@tendon/platform/key-value.ts'
 import { digest } from './digest.ts'
+import { keysTimeoutMs, providerTimeoutMs } from './provider-connection.ts'
 import type { Session } from './session.ts'
 import type { TokenEncryption } from './token-encryption.ts'
 import type { Visit } from './visit.ts'
@@ -33,8 +34,8 @@ type Owner = Pick<Session, 'subject' | 'providerSessionId' | 'user' | 'handle' |
 /** More than anybody has browsers; when there are more, the oldest sessions end. */
 const maxEntries = 50
 
-/** Longer than the rest of a sign-in takes once the provider has answered. */
-const endedMs = 10_000
+/** Longer than the rest of a sign-in takes once the provider has answered: its metadata, the tokens, the keys, the writes. */
+const endedMs = 2 * providerTimeoutMs + keysTimeoutMs + 30_000
 
 export type SessionIndex = ReturnType<typeof createSessionIndex>
 
