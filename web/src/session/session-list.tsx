@@ -5,6 +5,9 @@ import { Age } from '../age.tsx'
 import { endAllSessions, endSession, getOwnSessions, problemOf } from '../api.ts'
 import { markSignedOut } from './signed-out-mark.ts'
 
+const timeFormat = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short' })
+const nameOf = (device: string | null) => device ?? 'A device that cannot be named just now'
+
 type SessionListProps = { onClose: () => void; onSessionEnd: () => void }
 
 /** Where the person is signed in, as a dialog; what they do not know there, they end. */
@@ -13,10 +16,13 @@ export function SessionList({ onClose, onSessionEnd }: SessionListProps) {
   const [sessions, setSessions] = useState<OwnSessions['sessions']>([])
   const [problem, setProblem] = useState<Problem | null>(null)
   const [isBusy, setIsBusy] = useState(true)
+  /** The device that was signed out last. */
+  const [ended, setEnded] = useState<string | null>(null)
 
   async function run(task: () => Promise<void>) {
     setIsBusy(true)
     setProblem(null)
+    setEnded(null)
     try {
       await task()
     } catch (error) {
@@ -28,12 +34,14 @@ export function SessionList({ onClose, onSessionEnd }: SessionListProps) {
   }
 
   async function load() {
-    setSessions((await getOwnSessions()).sessions)
+    const listed = (await getOwnSessions()).sessions
+    setSessions(listed.toSorted((one, other) => Number(other.current) - Number(one.current)))
   }
 
-  async function endOther(id: string) {
+  async function endOther({ id, device }: OwnSessions['sessions'][number]) {
     await endSession(id)
     setSessions((listed) => listed.filter((session) => session.id !== id))
+    setEnded(nameOf(device))
   }
 
   async function endAll() {
@@ -52,32 +60,35 @@ export function SessionList({ onClose, onSessionEnd }: SessionListProps) {
     <dialog ref={dialog} className="sessions" aria-labelledby="sessions-title" onClose={onClose}>
       <h1 id="sessions-title">Where you are signed in</h1>
       <ul aria-busy={isBusy}>
-        {sessions.map(({ id, current, device, address, started_at: startedAt, last_used_at: lastUsedAt }) => (
-          <li key={id} data-testid="session">
+        {sessions.map((session) => (
+          <li key={session.id} data-testid="session">
             <span>
-              <strong>{device ?? 'A device that cannot be named just now'}</strong>
-              {current && ' (this one)'}
+              <strong>{nameOf(session.device)}</strong>
+              {session.current && ' (this one)'}
               <br />
               <span className="fine-print">
-                {address && `${address}, `}
-                {lastUsedAt && (
+                {session.address && `${session.address}, `}
+                {session.last_used_at && (
                   <>
-                    used <Age at={lastUsedAt} />
+                    used <Age at={session.last_used_at} />
                   </>
                 )}
-                {startedAt && (
+                {session.started_at && (
                   <>
-                    , signed in <Age at={startedAt} />
+                    , signed in{' '}
+                    <time dateTime={session.started_at}>
+                      {timeFormat.format(Date.parse(session.started_at))}
+                    </time>
                   </>
                 )}
               </span>
             </span>
-            {!current && (
+            {!session.current && (
               <button
                 type="button"
                 className="button quiet small"
                 disabled={isBusy}
-                onClick={() => run(() => endOther(id))}
+                onClick={() => run(() => endOther(session))}
               >
                 Sign out there
               </button>
@@ -85,6 +96,7 @@ export function SessionList({ onClose, onSessionEnd }: SessionListProps) {
           </li>
         ))}
       </ul>
+      <p role="status">{ended && `Signed out there: ${ended}.`}</p>
       {problem && (
         <p role="alert">
           That did not work: {problem.title}. {problem.help}
