@@ -29,7 +29,8 @@ export async function errorPage(
   const nonce = randomBytes(16).toString('base64')
   const page = html`<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${title} · Tendon</title>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="/icon.svg" type="image/svg+xml"><title>${title} · Tendon</title>
 <style nonce="${nonce}">${style}</style></head>
 <body><main><p class="brand">Tendon</p>
 <h1>${title}</h1>

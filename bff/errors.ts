@@ -35,7 +35,7 @@ export const bffErrors = defineErrors('BFF', {
     number: 6,
     status: 502,
     title: 'The sign-in could not be completed',
-    help: "Start the sign-in again; operators find the provider's answer in the log under the request id.",
+    help: "Start the sign-in again. Operators find the provider's answer in the log under the request id: with invalid_client or unauthorized_client, OIDC_CLIENT_SECRET is not the one the provider has.",
   },
   providerUnavailable: {
     number: 7,

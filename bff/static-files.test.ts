@@ -36,6 +36,8 @@ test('the page is at /, whatever it is asked to show, and an unknown address is 
     expect([opened.status, opened.headers.get('cache-control')], path).toEqual([404, 'no-store'])
     const text = await opened.text()
     expect(text).toContain('<a href="/">')
+    // Without one a browser asks for /favicon.ico, which there is not.
+    expect(text).toContain('<link rel="icon" href="/icon.svg"')
     expect(text).not.toContain('<script>')
     // For what is no person the app says it as it says everything.
     const part = await app.request(path, { headers: { accept: '*/*' } })
