@@ -132,6 +132,12 @@ test('staff see the fleet, and from a device the reports of who has it', async (
   expect(problems()).toEqual([])
 })
 
+test('staff who ask for somebody who is no customer are told so', async () => {
+  const { page } = await signInPage(browser, tendon.url, 'staff')
+  await page.goto(`${tendon.url}/?user_id=00000000-0000-4000-8000-00000000dead`)
+  await page.getByRole('heading', { name: 'No such customer' }).waitFor()
+})
+
 test('a person sees where they are signed in, ends a session there, and then all', async () => {
   const { page: other } = await signInPage(browser, tendon.url, 'bob')
   const { page, problems } = await signInPage(browser, tendon.url, 'bob')
@@ -140,10 +146,11 @@ test('a person sees where they are signed in, ends a session there, and then all
   await listed.nth(1).waitFor()
   expect(await listed.filter({ hasText: '(this one)' }).count()).toBe(1)
   expect(await listed.first().textContent()).toMatch(
-    /Chrome.* on Linux.*127\.0\.0\.1, used .*(ago|now), signed in .*(ago|now)/,
+    /Chrome.* on Linux \(this one\)127\.0\.0\.1, used .*(ago|now), signed in \d+ \w+ \d{4}, \d\d:\d\d/,
   )
   await page.getByRole('button', { name: 'Sign out there' }).click()
   await listed.nth(1).waitFor({ state: 'detached' })
+  await page.getByText(/^Signed out there: Chrome.* on Linux\.$/).waitFor()
   // By itself: its events are over.
   await other.getByRole('link', { name: /sign in/i }).waitFor()
 

@@ -31,7 +31,7 @@ export function FleetView({ report, isStale }: { report: FleetReport; isStale: b
         <header className="card-head">
           <h2 id="fleet-weeks">Error rate by model, firmware and week</h2>
           <p className="fine-print">
-            Weeks begin on the day shown, newest first; sorted by the newest, worst first
+            Weeks begin on the day shown, newest first; sorted by the newest, worst first; “–”: no events
           </p>
         </header>
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard (WCAG 2.1.1) */}
@@ -55,7 +55,7 @@ export function FleetView({ report, isStale }: { report: FleetReport; isStale: b
                   <td className="code">{group[0]!.firmware_version}</td>
                   {weeks.map((week) => {
                     const cell = group.find((row) => row.week === week)
-                    if (!cell) return <td key={week} />
+                    if (!cell) return <td key={week}>–</td>
                     const step = highest > 0 ? Math.ceil((cell.error_rate / highest) * steps) : 0
                     return (
                       <td

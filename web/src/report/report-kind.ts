@@ -12,16 +12,21 @@ export type ReportKind<Report extends ShownReport> = {
   schema: z.ZodType<Report>
   /** Which day is shown when none is asked for: the newest with data, or the one that goes on now. */
   firstDay: 'newest' | 'today'
+  /** When it is made anew, in words. */
+  madeAnew: string
   /** Whether there are numbers of its day, which one could take along. */
   hasNumbers(report: Report): boolean
 }
 
+/** Of one customer. */
+const withTheCustomer = "as soon as the customer's data change"
 const hasRows = ({ rows }: { rows: unknown[] }) => rows.length > 0
 
 export const dailyKind: ReportKind<DailyReport> = {
   name: 'prosthesis-daily',
   schema: dailyReport,
   firstDay: 'newest',
+  madeAnew: withTheCustomer,
   hasNumbers: ({ data }) => data.prostheses.some(({ day }) => day !== null),
 }
 
@@ -31,6 +36,7 @@ export const trendKind: ReportKind<TrendReport> = {
   name: 'prosthesis-trend',
   schema: trendReport,
   firstDay: 'newest',
+  madeAnew: withTheCustomer,
   hasNumbers: hasRows,
 }
 
@@ -40,6 +46,7 @@ export const historyKind: ReportKind<HistoryReport> = {
   name: 'service-history',
   schema: historyReport,
   firstDay: 'today',
+  madeAnew: withTheCustomer,
   hasNumbers: hasRows,
 }
 
@@ -49,5 +56,6 @@ export const fleetKind: ReportKind<FleetReport> = {
   name: 'fleet',
   schema: fleetReport,
   firstDay: 'newest',
+  madeAnew: 'after each processing of device data, not when a customer record changes',
   hasNumbers: hasRows,
 }

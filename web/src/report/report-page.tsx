@@ -39,7 +39,9 @@ export function ReportPage<Report extends ShownReport>(props: ReportPageProps<Re
   const { kind, userId, date: askedDate, chosen = nothingChosen, events, onDate, onSessionEnd } = props
   const days = useReportDays(kind.name, userId, onSessionEnd)
   const [today] = useState(() => dayAt(Date.now(), undefined))
-  const date = askedDate ?? (kind.firstDay === 'today' ? today : days.latest)
+  // Of a customer whom staff named and who has no day with data, the answer for today says whether there is such a customer.
+  const isTodayAsked = kind.firstDay === 'today' || (userId !== null && days.isKnown && days.latest === null)
+  const date = askedDate ?? (isTodayAsked ? today : days.latest)
   const live = useLiveReport({ kind, query: { userId, chosen }, date, events, onSessionEnd })
   const { report, freshness, generatedAt, changedAtMs } = live
   const problem = live.failure?.date === date ? live.failure.problem : null
@@ -53,7 +55,12 @@ export function ReportPage<Report extends ShownReport>(props: ReportPageProps<Re
         <div className="toolbar">
           <DatePicker date={date} bounds={bounds} onDate={onDate} />
           {isShown && freshness && (
-            <FreshnessLine freshness={freshness} generatedAt={generatedAt} isLive={!problem} />
+            <FreshnessLine
+              freshness={freshness}
+              generatedAt={generatedAt}
+              isLive={!problem}
+              madeAnew={kind.madeAnew}
+            />
           )}
         </div>
       )}
