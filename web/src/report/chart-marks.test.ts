@@ -5,14 +5,14 @@ import { ChartMarks } from './chart-marks.tsx'
 import { daysUntil } from './day.ts'
 
 const days = daysUntil('2026-11-21', 5)
-function marks(shape: 'bars' | 'lines', unfinishedDay: string | null): string {
+function marks(shape: 'bars' | 'lines', unfinishedDay: string | null, suffix = ''): string {
   return renderToStaticMarkup(
     createElement(ChartMarks, {
       shape,
       seriesCount: 2,
       slots: days.map((day, index) => ({ day, values: [index + 1, 2] })),
       unfinishedDay,
-      quantity: { factor: 1, suffix: '', isPercent: false },
+      quantity: { factor: 1, suffix, isPercent: false },
       width: 400,
       selected: 0,
       onSelect: () => {},
@@ -39,4 +39,8 @@ test('the way to a day that goes on is marked in each line, and so is its point'
 test('a bar of a day that goes on is marked', () => {
   expect(marks('bars', days.at(-1)!).match(/<rect class="unfinished"/g)).toHaveLength(2)
   expect(marks('bars', null)).not.toContain('unfinished')
+})
+
+test('the unit stands over its numbers', () => {
+  expect(marks('lines', null, 'ms').match(/>ms<\/text>/g)).toHaveLength(1)
 })

@@ -20,7 +20,7 @@ type ChartMarksProps = {
 }
 
 const height = 260
-const margin = { top: 10, right: 22, bottom: 22, left: 44 }
+const margin = { top: 24, right: 22, bottom: 22, left: 44 }
 /** Labels stand a week apart, or in a long window two. */
 const longWindowDays = 45
 
@@ -46,6 +46,11 @@ export function ChartMarks(props: ChartMarksProps) {
   const barWidth = Math.max(3, ((width - margin.left - margin.right) / slots.length) * 0.64)
   return (
     <svg className="marks" width={width} height={height} aria-hidden="true" onPointerMove={selectNearest}>
+      {quantity.suffix && !quantity.isPercent && (
+        <text x={margin.left - 8} y={10} textAnchor="end">
+          {quantity.suffix}
+        </text>
+      )}
       {y.ticks(4).map((tick) => (
         <g key={tick} className="grid">
           <line x1={margin.left} x2={width - margin.right} y1={y(tick)} y2={y(tick)} />

@@ -52,7 +52,7 @@ export function SeriesChart({ shape, series, slots, unfinishedDay, quantity }: S
           />
         )}
       </div>
-      <label className="visually-hidden" htmlFor={sliderId}>
+      <label className="slider-label fine-print" htmlFor={sliderId}>
         Day to read out
       </label>
       <input
