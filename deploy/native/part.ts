@@ -9,6 +9,8 @@ export type Part = {
   port: number
   /** Parts that must be ready before this one starts. */
   needs?: readonly string[]
+  /** It is told where browsers reach Tendon (`webOrigin`), and is started anew when that has changed. */
+  usesWebOrigin?: boolean
   /** Makes the program and its files available: installs, builds, formats. Safe to repeat. */
   prepare(): Promise<Command> | Command
   /** Whether it serves; a part without it is ready when its port accepts connections. */

@@ -4,13 +4,13 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { say } from './install.ts'
-import { logFile, type Part, runFolder } from './part.ts'
+import { logFile, type Part, runFolder, webOrigin } from './part.ts'
 
 const defaultStartTimeoutMs = 60_000
 const stopTimeoutMs = 10_000
 
 /** The pid of a part that was started from here, and when: pids are used again. */
-type Started = { pid: number; startTicks: string }
+type Started = { pid: number; startTicks: string; webOrigin: string }
 
 const pidFile = (part: Part) => join(runFolder, `${part.name}.pid`)
 
@@ -25,11 +25,13 @@ function startTicksOf(pid: number): string | undefined {
   }
 }
 
-export function runningPid(part: Part): number | undefined {
+function running(part: Part): Started | undefined {
   if (!existsSync(pidFile(part))) return undefined
   const started: Started = JSON.parse(readFileSync(pidFile(part), 'utf8'))
-  return startTicksOf(started.pid) === started.startTicks ? started.pid : undefined
+  return startTicksOf(started.pid) === started.startTicks ? started : undefined
 }
+
+export const runningPid = (part: Part): number | undefined => running(part)?.pid
 
 function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
@@ -43,7 +45,12 @@ function accepts(port: number): Promise<boolean> {
 }
 
 export async function start(part: Part): Promise<void> {
-  if (runningPid(part) !== undefined) return
+  const already = running(part)
+  if (already && (!part.usesWebOrigin || already.webOrigin === webOrigin)) return
+  if (already) {
+    say(`${part.name} was started for ${already.webOrigin}: it is started anew for ${webOrigin}`)
+    await stop(part)
+  }
   if (await accepts(part.port))
     throw new Error(`port ${part.port} of ${part.name} is taken by another program`)
   const startedAt = performance.now()
@@ -72,7 +79,8 @@ async function spawnPart(part: Part): Promise<void> {
   closeSync(log)
   child.unref()
   if (child.pid === undefined) throw new Error(`${part.name} cannot be started: there is no ${program}`)
-  writeFileSync(pidFile(part), JSON.stringify({ pid: child.pid, startTicks: startTicksOf(child.pid) }))
+  const started = { pid: child.pid, startTicks: startTicksOf(child.pid), webOrigin }
+  writeFileSync(pidFile(part), JSON.stringify(started))
 }
 
 /** @returns false when it has ended instead */

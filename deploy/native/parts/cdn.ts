@@ -14,6 +14,7 @@ export const cdn: Part = {
   name: 'cdn',
   port,
   needs: ['minio'],
+  usesWebOrigin: true,
   prepare() {
     const modules = ['ndk', 'set-misc', 'js'].map((name) => `libnginx-mod-http-${name}`)
     debianProgram('nginx', 'nginx-light', ...modules)

@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { say } from '../install.ts'
 import { answers, cache, deployFile, type Part, portOf, runFolder, webOrigin } from '../part.ts'
@@ -66,15 +75,22 @@ function keycloakDistribution(): string {
   return folder
 }
 
-/** A home of this stack's own, for data and the realm to import; the programs are those of the distribution. */
+/**
+ * A home of this stack's own, for data and the realm to import; the programs are those of the distribution. A realm
+ * is imported once, with the web origin as it was: for another one the home is made anew (its people are the
+ * directory's, so that nothing but sessions is lost).
+ */
 function prepareHome(distribution: string): string {
   const home = join(runFolder, 'keycloak')
-  if (existsSync(home)) return home
+  const originFile = join(home, 'web-origin')
+  if (existsSync(originFile) && readFileSync(originFile, 'utf8') === webOrigin) return home
+  rmSync(home, { recursive: true, force: true })
   mkdirSync(join(home, 'data', 'import'), { recursive: true })
   mkdirSync(join(home, 'providers'))
   symlinkSync(join(distribution, 'lib'), join(home, 'lib'))
   cpSync(join(distribution, 'conf'), join(home, 'conf'), { recursive: true })
   cpSync(deployFile('keycloak/tendon-realm.json'), join(home, 'data', 'import', 'tendon-realm.json'))
+  writeFileSync(originFile, webOrigin)
   return home
 }
 
@@ -82,6 +98,7 @@ export const keycloak: Part = {
   name: 'keycloak',
   port,
   needs: ['openldap'],
+  usesWebOrigin: true,
   prepare() {
     const distribution = keycloakDistribution()
     const home = prepareHome(distribution)
