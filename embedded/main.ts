@@ -16,8 +16,8 @@ const say = (text: string) => process.stdout.write(`${text}\n`)
 if (argv.includes('--help')) {
   say(helpText('npm start -- [options]', embeddedOptions))
   say(
-    "Each service takes variables of its own too, as in ETL_SCHEDULE: node <service>/main.ts --help lists a service's\n" +
-      '(bff, reports-service, cdc, etl). The addresses among them are set here.\n',
+    'Each service takes variables of its own too, as in ETL_SCHEDULE: npm exec -- node <service>/main.ts --help lists a\n' +
+      "service's (bff, reports-service, cdc, etl). The addresses among them are set here.\n",
   )
   say('Exit codes: 0 stopped as asked, 1 something failed (its code is said), 64 the options are wrong.')
   process.exit(0)
