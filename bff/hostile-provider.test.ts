@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Bff, createBff } from './bff.ts'
 import { startHostileProvider } from './hostile-provider.fixture.ts'
 import { bffOptions } from './options.ts'
+import { eventuallyMs } from './test-stack.fixture.ts'
 
 type Provider = Awaited<ReturnType<typeof startHostileProvider>>
 type Said = Parameters<Provider['say']>[0]
@@ -111,7 +112,7 @@ describe('ID tokens', () => {
     for (const keepOld of [true, false]) {
       await provider.rotateKeys({ keepOld })
       // Not more often than once a second are keys fetched, whatever keys tokens name.
-      await vi.waitFor(async () => expect((await signIn()).status).toBe(303), 10_000)
+      await vi.waitFor(async () => expect((await signIn()).status).toBe(303), eventuallyMs)
     }
   })
 })
@@ -242,7 +243,7 @@ describe('after a session was revoked', () => {
 
   test('a password that was given since signs in, at once', async () => {
     await revokeAll()
-    clock.skewMs += 2_000
+    clock.skewMs += 5_000
     provider.say({ claims: { auth_time: seconds(), sub: 'alice' } })
     expect((await signIn()).cookie).toBeDefined()
     // Nobody else is asked.

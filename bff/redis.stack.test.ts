@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { rateLimitsSuite } from './rate-limits.suite.ts'
 import { TestBrowser } from './test-browser.fixture.ts'
 import type { EmbeddedTestProvider } from './test-provider-embedded.fixture.ts'
-import { startTestStack, type TestStack } from './test-stack.fixture.ts'
+import { eventuallyMs, startTestStack, type TestStack } from './test-stack.fixture.ts'
 
 const log = createLog({ service: 'test', level: 'fatal' })
 let url: string
@@ -59,7 +59,7 @@ test('while Redis is away the answer is 503, and when it is back the session goe
       expect.stringContaining('text/html'),
     ])
     await redis.resume()
-    await vi.waitFor(async () => expect((await ask()).status).toBe(200), 10_000)
+    await vi.waitFor(async () => expect((await ask()).status).toBe(200), eventuallyMs)
   } finally {
     await stack.stop()
   }
@@ -77,7 +77,10 @@ test('tokens that come while Redis is away are not lost', async () => {
     }
     expect((await ask()).status).toBe(503)
     await redis.resume()
-    await vi.waitFor(async () => expect((await ask()).status).toBe(200), { timeout: 20_000, interval: 300 })
+    await vi.waitFor(async () => expect((await ask()).status).toBe(200), {
+      timeout: eventuallyMs,
+      interval: 300,
+    })
     expect([
       stack.tokenCalls('issued', 'refresh_token'),
       stack.tokenCalls('refused', 'refresh_token'),
@@ -95,7 +98,7 @@ test('everything that is kept has an end', async () => {
     await ask()
     await new TestBrowser().request(stack.loginUrl)
     const client = openRedis({ url, log, commandTimeoutMs: 500 })
-    await vi.waitFor(() => expect(client.status).toBe('ready'))
+    await vi.waitFor(() => expect(client.status).toBe('ready'), eventuallyMs)
     const keys = await client.keys('*')
     expect(keys.length).toBeGreaterThan(4)
     expect(keys).toContainEqual(expect.stringMatching(/^tendon:login:/))

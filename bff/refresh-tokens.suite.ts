@@ -4,7 +4,7 @@ import { demoPeople } from '@tendon/sources/demo-people.ts'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { TestBrowser } from './test-browser.fixture.ts'
 import { openEventStream } from './test-event-stream.fixture.ts'
-import { type StackOptions, startSuiteStack, type TestStack } from './test-stack.fixture.ts'
+import { eventuallyMs, type StackOptions, startSuiteStack, type TestStack } from './test-stack.fixture.ts'
 
 /** Past the access token's five minutes, and the margin before its end. */
 const expired = 301_000
@@ -157,7 +157,7 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
           await browser.submit(page, {}, `${stack.url}/`)
           await vi.waitFor(
             () => expect(stack.audited().map(({ action }) => action)).toContain('provider_sign_out'),
-            20_000,
+            eventuallyMs,
           )
         },
       ],
@@ -287,12 +287,12 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
       stack.clock.skewMs = expired
       await Promise.all([colleagues.ended, leavers.ended])
       const heartbeats = staffs.heartbeats()
-      await vi.waitFor(() => expect(staffs.heartbeats()).toBeGreaterThan(heartbeats))
+      await vi.waitFor(() => expect(staffs.heartbeats()).toBeGreaterThan(heartbeats), eventuallyMs)
     })
 
     test('while the provider is away a stream stays open and says nothing, and goes on when it is back', async () => {
       const stream = await listen('/api/events', cookie)
-      await vi.waitFor(() => expect(stream.events).toHaveLength(1))
+      await vi.waitFor(() => expect(stream.events).toHaveLength(1), eventuallyMs)
       const keyValue = stack.bffs[0]!.keyValue
       const { customerId } = demoPeople.alice
       await stack.provider.leave()
@@ -301,10 +301,10 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
       await keyValue.set(generationKeyPrefix + customerId, generation)
       await keyValue.publish(invalidationsChannel, [JSON.stringify([[customerId, generation]])])
       const heartbeats = stream.heartbeats()
-      await vi.waitFor(() => expect(stream.heartbeats()).toBeGreaterThan(heartbeats + 2), 5_000)
+      await vi.waitFor(() => expect(stream.heartbeats()).toBeGreaterThan(heartbeats + 2), eventuallyMs)
       expect(stream.events).toHaveLength(1)
       await stack.provider.come()
-      await vi.waitFor(() => expect(stream.events.map(({ id }) => id)).toContain(generation), 5_000)
+      await vi.waitFor(() => expect(stream.events.map(({ id }) => id)).toContain(generation), eventuallyMs)
     })
 
     test('tokens whose signature cannot be checked are not used, and the next refresh goes on from them', async () => {

@@ -12,7 +12,7 @@ import { demoPeople } from '@tendon/sources/demo-people.ts'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { TestBrowser } from './test-browser.fixture.ts'
 import { openEventStream } from './test-event-stream.fixture.ts'
-import { startTestStack } from './test-stack.fixture.ts'
+import { eventuallyMs, startTestStack } from './test-stack.fixture.ts'
 
 /** nginx as it comes, in front of two instances: it buffers answers, and gives up on one that is silent for a second. */
 async function startNginx(upstreams: string[]): Promise<string> {
@@ -37,7 +37,7 @@ async function startNginx(upstreams: string[]): Promise<string> {
     await rm(folder, { recursive: true })
   })
   const url = `http://127.0.0.1:${port}`
-  await vi.waitFor(() => fetch(`${url}/healthz`), { timeout: 10_000 })
+  await vi.waitFor(() => fetch(`${url}/healthz`), eventuallyMs)
   return url
 }
 
@@ -67,12 +67,15 @@ test('events pass through nginx at once, on Redis, whichever instance one is con
   // Longer than nginx waits for what is silent.
   await vi.waitFor(
     () => expect(Math.min(...streams.map((stream) => stream.heartbeats()))).toBeGreaterThan(15),
-    20_000,
+    eventuallyMs,
   )
   const generation = randomUUID().replaceAll('-', '')
   await keyValue.set(generationKeyPrefix + alice.customerId, generation)
   await keyValue.publish(invalidationsChannel, [JSON.stringify([[alice.customerId, generation]])])
   for (const { events } of streams) {
-    await vi.waitFor(() => expect(events.at(-1)).toMatchObject({ event: 'invalidated', id: generation }))
+    await vi.waitFor(
+      () => expect(events.at(-1)).toMatchObject({ event: 'invalidated', id: generation }),
+      eventuallyMs,
+    )
   }
 })

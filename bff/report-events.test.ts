@@ -6,7 +6,7 @@ import { demoPeople } from '@tendon/sources/demo-people.ts'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { TestBrowser } from './test-browser.fixture.ts'
 import { openEventStream } from './test-event-stream.fixture.ts'
-import { startTestStack, type TestStack } from './test-stack.fixture.ts'
+import { eventuallyMs, startTestStack, type TestStack } from './test-stack.fixture.ts'
 
 const { alice, bob } = demoPeople
 const memory = createMemoryKeyValue()
@@ -26,7 +26,7 @@ beforeAll(async () => {
   stack = await startTestStack({ openKeyValue: () => keyValue })
   for (const person of ['alice', 'bob', 'staff'] as const) cookies[person] = await signIn(person)
 })
-afterAll(() => stack.stop())
+afterAll(() => stack?.stop())
 
 async function signIn(person: string): Promise<string> {
   const browser = new TestBrowser()
@@ -53,7 +53,7 @@ async function open(cookie: string, options: { lastEventId?: string; query?: str
   return stream
 }
 const untilEvents = async (stream: Awaited<ReturnType<typeof open>>, ...ids: string[]) => {
-  await vi.waitFor(() => expect(stream.events.map(({ id }) => id)).toEqual(ids))
+  await vi.waitFor(() => expect(stream.events.map(({ id }) => id)).toEqual(ids), eventuallyMs)
   return stream.events
 }
 
@@ -110,7 +110,7 @@ test('what an instance missed while its store was away, it finds by comparing', 
 test('says that it is there while there is nothing to say, and ends with the session', async () => {
   const cookie = await signIn('alice')
   const stream = await open(cookie)
-  await vi.waitFor(() => expect(stream.heartbeats()).toBeGreaterThan(2))
+  await vi.waitFor(() => expect(stream.heartbeats()).toBeGreaterThan(2), eventuallyMs)
   const headers = { cookie, 'x-tendon-csrf': '1' }
   expect((await fetch(`${stack.url}/auth/logout`, { method: 'POST', headers })).status).toBe(200)
   await stream.ended
@@ -138,7 +138,7 @@ test('refuses who is nobody, another customer, an unknown parameter, and one str
   await vi.waitFor(async () => {
     const again = await open(cookie)
     expect(again.response.status).toBe(200)
-  })
+  }, eventuallyMs)
 })
 
 test('a server that stops ends its streams first', async () => {

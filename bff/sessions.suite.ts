@@ -1,6 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { TestBrowser } from './test-browser.fixture.ts'
-import { type StackOptions, sessionKeys, startSuiteStack, type TestStack } from './test-stack.fixture.ts'
+import {
+  eventuallyMs,
+  type StackOptions,
+  sessionKeys,
+  startSuiteStack,
+  type TestStack,
+} from './test-stack.fixture.ts'
 
 const csrf = { 'x-tendon-csrf': '1' }
 const minutes = 60_000
@@ -252,7 +258,7 @@ export function sessionsSuite(name: string, options: StackOptions = {}): void {
       const page = await browser.open(stack.provider.signOutPage)
       await browser.submit(page, {}, `${stack.url}/`)
       // Keycloak sends it when it has answered the browser.
-      await vi.waitFor(async () => expect(await status(browser, '/auth/me')).toBe(401), 5_000)
+      await vi.waitFor(async () => expect(await status(browser, '/auth/me')).toBe(401), eventuallyMs)
       expect(await status(other, '/auth/me')).toBe(200)
       const audited = stack.audited().findLast(({ action }) => action === 'provider_sign_out')
       expect(audited).toMatchObject({ outcome: 'done', sessions: 1 })
@@ -273,7 +279,7 @@ export function sessionsSuite(name: string, options: StackOptions = {}): void {
       const before = stack.audited().length
       const page = await browser.open(stack.provider.signOutPage)
       await browser.submit(page, {}, `${stack.url}/`)
-      await vi.waitFor(() => expect(stack.audited().length).toBeGreaterThan(before), 5_000)
+      await vi.waitFor(() => expect(stack.audited().length).toBeGreaterThan(before), eventuallyMs)
       held.resolve()
       stack.hooks.beforeWrite = undefined
       expect((await signingIn).text).toContain('TENDON-BFF-002')

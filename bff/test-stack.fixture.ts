@@ -53,6 +53,9 @@ export type StackOptions = {
   upstream?: RequestListener
 }
 
+/** How long a test waits for what must come; long only when it does not, or under load. */
+export const eventuallyMs = 20_000
+
 export type TestStack<Provider extends TestProvider = TestProvider> = Awaited<
   ReturnType<typeof startStack<Provider>>
 >

@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { demoPeople } from '@tendon/sources/demo-people.ts'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { TestBrowser } from '../test-browser.fixture.ts'
-import { startTestStack, type TestStack } from '../test-stack.fixture.ts'
+import { eventuallyMs, startTestStack, type TestStack } from '../test-stack.fixture.ts'
 
 let stack: TestStack
 let cookie: string
@@ -48,7 +48,7 @@ const waitingFor = (count: number) =>
   vi.waitFor(async () => {
     const { body } = await stack.bffs[0]!.metrics.expose()
     expect(body).toContain(`tendon_bff_coalesced_requests_total ${count}\n`)
-  }, 20_000)
+  }, eventuallyMs)
 
 test('requests of one session for the same thing at the same time become few, and of two sessions never', async () => {
   const other = new TestBrowser()
@@ -94,8 +94,10 @@ test('nobody is given an answer that was asked for before they came', async () =
     await arrived.promise
     state = 'new'
     const after = [ask(), ask(), ask()]
-    await vi.waitFor(async () =>
-      expect((await own.bffs[0]!.metrics.expose()).body).toContain('coalesced_requests_total 2\n'),
+    await vi.waitFor(
+      async () =>
+        expect((await own.bffs[0]!.metrics.expose()).body).toContain('coalesced_requests_total 2\n'),
+      eventuallyMs,
     )
     held.resolve()
     expect([await before, await Promise.all(after)]).toEqual(['old', ['new', 'new', 'new']])
@@ -127,7 +129,7 @@ test('behind one that hangs nobody waits without end, nor is anybody given an ol
       `GET /api/reports HTTP/1.1\r\nHost: ${hostname}\r\nCookie: ${headers.cookie}\r\n` +
         'Accept: */*\r\nAccept-Language: *\r\nAccept-Encoding: gzip, deflate\r\n\r\n',
     )
-    await vi.waitFor(() => expect(count).toBe(1))
+    await vi.waitFor(() => expect(count).toBe(1), eventuallyMs)
     expect(await Promise.all([ask(), ask()])).toEqual(['answer 2', 'answer 2'])
     // The one that hangs stands in nobody's way any more.
     expect(await ask()).toBe('answer 3')
@@ -151,7 +153,7 @@ test('of a service that does not answer all are told so, whoever of them asked f
     const headers = { cookie: `session_id=${browser.cookie('session_id')!.value}` }
     const ask = async () => codeOf(await fetch(`${own.url}/api/reports`, { headers }))
     const first = ask()
-    await vi.waitFor(() => expect(count).toBe(1), 20_000)
+    await vi.waitFor(() => expect(count).toBe(1), eventuallyMs)
     const answers = await Promise.all([first, ask(), ask(), ask()])
     expect(answers).toEqual(Array(4).fill([504, 'TENDON-BFF-009']))
   } finally {
@@ -181,8 +183,10 @@ test('who leaves in the middle of an answer leaves nobody else with half of it',
     const before = await ask()
     const leaving = new AbortController()
     const [asks, waits] = [ask(leaving.signal), ask()]
-    await vi.waitFor(async () =>
-      expect((await own.bffs[0]!.metrics.expose()).body).toContain('coalesced_requests_total 1\n'),
+    await vi.waitFor(
+      async () =>
+        expect((await own.bffs[0]!.metrics.expose()).body).toContain('coalesced_requests_total 1\n'),
+      eventuallyMs,
     )
     answers[0]!.resolve()
     expect(await before.text()).toBe('first part')
@@ -230,5 +234,5 @@ test('a service that is away is a problem with a code, until it is back', async 
   const { port } = new URL(stack.upstream.url)
   server.listen(Number(port), '127.0.0.1')
   await once(server, 'listening')
-  await vi.waitFor(async () => expect((await get('/api/reports')).status).toBe(200), 5_000)
+  await vi.waitFor(async () => expect((await get('/api/reports')).status).toBe(200), eventuallyMs)
 })

@@ -5,7 +5,7 @@ import { type AddressInfo, connect } from 'node:net'
 import { freePort } from '@tendon/platform/free-port.ts'
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { TestBrowser } from '../test-browser.fixture.ts'
-import { startTestStack, type TestStack } from '../test-stack.fixture.ts'
+import { eventuallyMs, startTestStack, type TestStack } from '../test-stack.fixture.ts'
 import type { GatewayRoute } from './route-table.ts'
 
 let stack: TestStack
@@ -21,7 +21,7 @@ beforeEach(async () => {
   })
   await signIn()
 })
-afterEach(() => stack.stop())
+afterEach(() => stack?.stop())
 
 const filesAt = (upstreams: string[], methods: string[]): GatewayRoute => ({
   prefix: '/api/files',
@@ -101,7 +101,7 @@ test('a slow reader slows the service down, and does not fill the gateway', asyn
       before = written
       expect(isStill).toBe(true)
     },
-    { timeout: 10_000, interval: 200 },
+    { timeout: eventuallyMs, interval: 200 },
   )
   expect(written).toBeLessThan(32_000_000)
   leaving.abort()
@@ -153,7 +153,7 @@ test('browsers that leave in the middle leave nothing behind', async () => {
     await response.body!.getReader().read()
     leaving.abort()
   }
-  await vi.waitFor(() => expect(open.size).toBe(0), 5_000)
+  await vi.waitFor(() => expect(open.size).toBe(0), eventuallyMs)
   answer = (_request, response) => void response.writeHead(200, { 'content-type': 'text/plain' }).end('well')
   expect(await (await files()).text()).toBe('well')
 })
@@ -238,7 +238,7 @@ test('a client that takes nothing of its answer is cut, and one that waits for i
   const socket = connect(Number(port), hostname).pause()
   socket.on('error', () => {})
   socket.write(`GET /api/files HTTP/1.1\r\nHost: ${hostname}\r\nCookie: ${headers.cookie}\r\n\r\n`)
-  await vi.waitFor(() => expect(isCut).toBe(true), 10_000)
+  await vi.waitFor(() => expect(isCut).toBe(true), eventuallyMs)
   socket.destroy()
   goOn.resolve()
   expect(await late.text()).toBe('begun')
