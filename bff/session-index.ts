@@ -1,4 +1,5 @@
 import type { KeyValue } from '@tendon/platform/key-value.ts'
+import { z } from 'zod'
 import { digest } from './digest.ts'
 import { keysTimeoutMs, providerTimeoutMs } from './provider-connection.ts'
 import type { Session } from './session.ts'
@@ -14,7 +15,16 @@ export type ListedSession = Visit & {
   endsAtMs: number
 }
 
-/** One that is listed under a key which is not known here: it is there, it can be ended, and no more can be said of it. */
+/** What is sealed of it, as it is read back. */
+const storedDetails = z.object({
+  device: z.string(),
+  address: z.string(),
+  handle: z.string(),
+  startedAtMs: z.number(),
+  lastUsedAtMs: z.number(),
+})
+
+/** One that cannot be read here, as under a key which is not known: it is there, it can be ended, and no more can be said of it. */
 export type UnreadableSession = Line
 
 /** A session as a line of a list: its hash, its end, and what else is known of it. */
@@ -64,7 +74,8 @@ export function createSessionIndex(options: {
   function open(key: string, line: Line): ListedSession | UnreadableSession {
     const { hash, endsAtMs, sealed } = line
     const text = encryption.decrypt(sealed, associatedData(key, hash, endsAtMs))
-    return text ? { ...JSON.parse(text), hash, endsAtMs } : line
+    const details = text && storedDetails.safeParse(JSON.parse(text)).data
+    return details ? { ...details, hash, endsAtMs } : line
   }
 
   function edited(key: string, line: Line, edit: (session: ListedSession) => ListedSession): Line {

@@ -4,7 +4,14 @@ import { digest } from './digest.ts'
 import type { EndSessions } from './end-sessions.ts'
 import { bffErrors } from './errors.ts'
 import type { Identity, IssuedTokens } from './issued-tokens.ts'
-import { handleOf, type LoadedSession, type Session, sessionKey, toSession } from './session.ts'
+import {
+  handleOf,
+  type LoadedSession,
+  type Session,
+  sessionKey,
+  storedSession,
+  toSession,
+} from './session.ts'
 import type { SessionIndex } from './session-index.ts'
 import type { TokenEncryption } from './token-encryption.ts'
 import type { Visit } from './visit.ts'
@@ -51,7 +58,9 @@ export function createSessionStore(options: {
     if (known?.stored === stored) return known
     const text = encryption.decrypt(stored, associatedData(id))
     if (!text) return undefined
-    const loaded = { id, hash, stored, session: JSON.parse(text) as Session }
+    const { data: session } = storedSession.safeParse(JSON.parse(text))
+    if (!session) return undefined
+    const loaded = { id, hash, stored, session }
     opened.delete(hash)
     opened.set(hash, loaded)
     const [oldest] = opened.keys()
@@ -106,7 +115,7 @@ export function createSessionStore(options: {
       throw bffErrors.sessionEnded('You have been signed out while you signed in.')
     },
 
-    /** The session of this id; undefined when there is none, or its key is no longer known. */
+    /** The session of this id; undefined when there is none, or none that can be read here. */
     load,
 
     /** Whether a use now need not be written down, and no newer key waits. */

@@ -1,4 +1,5 @@
-import type { SessionUser } from '@tendon/contracts/session-api.ts'
+import { type SessionUser, sessionUser } from '@tendon/contracts/session-api.ts'
+import { z } from 'zod'
 import { digest } from './digest.ts'
 import type { Identity, IssuedTokens } from './issued-tokens.ts'
 
@@ -15,6 +16,22 @@ export type Session = Omit<IssuedTokens, 'identity'> & {
   /** However often it is used or refreshed, the session ends here. */
   endsAtMs: number
 }
+
+/** As it is read back, for another version may have written it. */
+export const storedSession: z.ZodType<Session> = z.object({
+  accessToken: z.string(),
+  accessTokenExpiresAtMs: z.number(),
+  renewAtMs: z.number(),
+  refreshToken: z.string(),
+  idToken: z.string().optional(),
+  audiences: z.array(z.string()),
+  user: sessionUser,
+  subject: z.string(),
+  providerSessionId: z.string().exactOptional(),
+  handle: z.string(),
+  lastUsedAtMs: z.number(),
+  endsAtMs: z.number(),
+})
 
 /** The same at every instance, also at one that cannot read the session. */
 export const handleOf = (hash: string) => digest(hash).slice(0, 16)

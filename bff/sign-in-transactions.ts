@@ -1,5 +1,7 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
+import { z } from 'zod'
+import { digest, isDigestOf } from './digest.ts'
 import { bffErrors } from './errors.ts'
 import type { TokenEncryption } from './token-encryption.ts'
 
@@ -13,7 +15,15 @@ export type SignIn = {
   isReauthentication: boolean
 }
 
-type StoredSignIn = SignIn & { browserHash: string }
+type StoredSignIn = z.infer<typeof storedSignIn>
+const storedSignIn = z.object({
+  nonce: z.string(),
+  codeVerifier: z.string(),
+  returnTo: z.string(),
+  begunAtMs: z.number(),
+  isReauthentication: z.boolean(),
+  browserHash: z.string().length(43),
+})
 
 /** Long enough to look up a password. */
 export const signInSeconds = 600
@@ -29,7 +39,7 @@ export function createSignInTransactions(options: { keyValue: KeyValue; encrypti
     /** @returns the secret that ties it to the browser, for a cookie */
     async begin(state: string, signIn: SignIn): Promise<string> {
       const secret = randomBytes(32).toString('base64url')
-      const stored: StoredSignIn = { ...signIn, browserHash: digest(secret).toString('base64url') }
+      const stored: StoredSignIn = { ...signIn, browserHash: digest(secret) }
       const sealed = encryption.encrypt(JSON.stringify(stored), associatedData(state))
       await keyValue.set(signInKey(state), sealed, { ttlMs: signInSeconds * 1000 })
       return secret
@@ -44,10 +54,9 @@ export function createSignInTransactions(options: { keyValue: KeyValue; encrypti
       if (!statePattern.test(state)) throw bffErrors.signInExpired('The address names no sign-in.')
       const sealed = await keyValue.getAndDelete(signInKey(state))
       const text = sealed && encryption.decrypt(sealed, associatedData(state))
-      if (!text) throw bffErrors.signInExpired('No such sign-in is under way.')
-      const stored: StoredSignIn = JSON.parse(text)
-      const browserHash = Buffer.from(stored.browserHash, 'base64url')
-      if (!secret || !timingSafeEqual(digest(secret), browserHash)) {
+      const stored = text && storedSignIn.safeParse(JSON.parse(text)).data
+      if (!stored) throw bffErrors.signInExpired('No such sign-in is under way.')
+      if (!secret || !isDigestOf(stored.browserHash, secret)) {
         throw bffErrors.signInElsewhere('This browser has no sign-in of this name.')
       }
       return stored
@@ -56,5 +65,3 @@ export function createSignInTransactions(options: { keyValue: KeyValue; encrypti
 }
 
 const associatedData = (state: string) => `sign-in:${state}`
-
-const digest = (text: string) => createHash('sha256').update(text).digest()
