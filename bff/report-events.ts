@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { InvalidatedEvent } from '@tendon/contracts/invalidations.ts'
+import { reportAdminRole } from '@tendon/contracts/roles.ts'
 import type { SessionUser } from '@tendon/contracts/session-api.ts'
 import { TendonError } from '@tendon/platform/errors.ts'
 import { type HttpApp, type HttpEnv, requestLog } from '@tendon/platform/http-app.ts'
@@ -176,5 +177,5 @@ function createNews() {
 function listenedUser(user: SessionUser, asked: string | undefined): string | undefined {
   const own = user.customer_id ?? undefined
   if (asked === undefined || asked === own) return own
-  return user.roles.includes('report-admin') ? asked : undefined
+  return user.roles.includes(reportAdminRole) ? asked : undefined
 }

@@ -1,3 +1,4 @@
+import { reportAdminRole } from '@tendon/contracts/roles.ts'
 import type { OwnSessions, RevokedSessions } from '@tendon/contracts/session-api.ts'
 import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
 import { type Context, Hono } from 'hono'
@@ -10,9 +11,6 @@ import { handleOf } from './session.ts'
 import { accountOf, isReadable, type SessionIndex } from './session-index.ts'
 import type { SessionStore } from './session-store.ts'
 import type { Freshen, NoteUse, SignedIn } from './signed-in.ts'
-
-/** Whoever reads every customer's reports may also end a customer's sessions. */
-const staffRole = 'report-admin'
 
 /**
  * `GET /auth/sessions`, `DELETE /auth/sessions/:id`, `DELETE /auth/sessions`: a person's own sessions; and
@@ -83,10 +81,12 @@ export function sessionListRoutes(options: {
     // With a fresh token: a role that was taken away must not end anybody's sessions.
     const { session } = await noteUse(c, await freshen(c, await signedIn(c)))
     const username = c.req.param('username')
-    if (!session.user.roles.includes(staffRole)) {
+    if (!session.user.roles.includes(reportAdminRole)) {
       const { code: reason } = bffErrors.notAllowed
       audit(c, { action: 'session_revocation', outcome: 'refused', who: session, whom: { username }, reason })
-      throw bffErrors.notAllowed(`Only accounts with the role ${staffRole} may end other people's sessions.`)
+      throw bffErrors.notAllowed(
+        `Only accounts with the role ${reportAdminRole} may end other people's sessions.`,
+      )
     }
     const account = await index.accountOfUsername(username)
     if (account === undefined) {

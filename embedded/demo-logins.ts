@@ -1,3 +1,4 @@
+import { reportAdminRole } from '@tendon/contracts/roles.ts'
 import { demoPeople } from '@tendon/sources/demo-people.ts'
 
 const { alice, bob } = demoPeople
@@ -12,7 +13,7 @@ export const demoLogins = [
     name: 'Robin of the support desk',
     email: 'staff@example.org',
     customerId: null,
-    roles: ['report-admin'],
+    roles: [reportAdminRole],
   },
 ]
 

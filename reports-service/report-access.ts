@@ -1,8 +1,8 @@
+import { reportAdminRole } from '@tendon/contracts/roles.ts'
 import type { Caller } from '@tendon/platform/access-token.ts'
 import { reportsErrors } from './errors.ts'
 import type { Report } from './report.ts'
 
-const adminRole = 'report-admin'
 const invalidatorRole = 'report-invalidator'
 
 /**
@@ -13,7 +13,7 @@ const invalidatorRole = 'report-invalidator'
  */
 export function reportOwner(caller: Caller, requested: string | undefined): string {
   if (requested !== undefined) {
-    if (requested === caller.customerId || caller.roles.includes(adminRole)) return requested
+    if (requested === caller.customerId || caller.roles.includes(reportAdminRole)) return requested
     throw reportsErrors.otherUsersReport('This token does not allow reading the reports of that user.')
   }
   if (caller.customerId === undefined) {
@@ -30,7 +30,7 @@ export function subjectOf(report: Report): 'customer' | 'everybody' {
 }
 
 export function mayRead(caller: Caller, report: Report): boolean {
-  return caller.roles.includes(adminRole) || report.readers.some((role) => caller.roles.includes(role))
+  return caller.roles.includes(reportAdminRole) || report.readers.some((role) => caller.roles.includes(role))
 }
 
 /** @throws TENDON-REPORTS-006 */

@@ -1,3 +1,4 @@
+import { reportAdminRole } from '@tendon/contracts/roles.ts'
 import { Notice } from './notice.tsx'
 import { CustomerPages } from './report/customer-pages.tsx'
 import { StaffPage } from './report/staff-page.tsx'
@@ -37,7 +38,7 @@ export function App() {
           />
         ) : (
           <StaffPage
-            mayRead={user.roles.includes('report-admin')}
+            mayRead={user.roles.includes(reportAdminRole)}
             address={address}
             onAddress={navigate}
             onSessionEnd={end}

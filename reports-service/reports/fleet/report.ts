@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { fleet, fleetRow } from '@tendon/contracts/fleet.ts'
+import { reportAdminRole } from '@tendon/contracts/roles.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
 import { customerDay, defineFleetReport } from '../../report.ts'
@@ -42,7 +43,7 @@ const weeks = 12
 export const report = defineFleetReport({
   name: 'fleet',
   title: 'The fleet, week by week',
-  readers: ['report-admin'],
+  readers: [reportAdminRole],
   // Devices are joined with the CRM, of which no change makes it anew.
   generationCovers: ['etl'],
   ttlMs: 24 * 3_600_000,
