@@ -1,12 +1,14 @@
 import { defineConfig } from 'vitest/config'
 
-// Four projects, told apart by the file's name: `*.test.ts` needs nothing but npm's packages, `*.stack.test.ts`
+// Projects are told apart by the file's name: `*.test.ts` needs nothing but npm's packages, `*.stack.test.ts`
 // needs real servers from outside (Redis, Chromium, …), which `.ci/run` installs and starts, and
 // `*.torture.test.ts` takes minutes because it kills and starts things again and again.
 export default defineConfig({
   test: {
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // What is awaited may take its time on a machine that others use.
+    expect: { poll: { timeout: 20_000 } },
     maxWorkers: 2,
     projects: [
       {

@@ -53,7 +53,7 @@ test('MinIO killed (-9) and back under load: what nginx has is served all the wh
   const loaded = [1, 2, 3, 4].map(askHad)
   await servers.kill('minio')
   const fetched = others.map(askOther)
-  await Promise.race([isAway.promise, ...loaded])
+  await Promise.race([isAway.promise, Promise.all(fetched), ...loaded])
   await servers.up()
   await Promise.all(fetched)
   isOver = true

@@ -58,7 +58,10 @@ export function windowsOfLate(rows: readonly LateRow[]): Windows {
   }
 }
 
-/** Rows of whom the CRM does not have as the owner then are found by nothing but their owner: as if that had changed. */
+/**
+ * Rows of an owner whom the CRM does not name for that day are measured by no chip's days: they are found by their owner,
+ * as if the ownership had changed.
+ */
 export function withLateOwners(
   changes: OwnershipChanges,
   rows: readonly LateRow[],

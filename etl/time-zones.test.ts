@@ -25,6 +25,9 @@ test('a day begins with its midnight, or where the clock jumps over that', () =>
 test('an unknown zone is undefined', () => {
   expect(zoneOf('Europe/Nowhere')).toBeUndefined()
   expect(zoneOf('')).toBeUndefined()
+  // ICU's own.
+  expect(zoneOf('JST')).toBeUndefined()
+  expect(zoneOf('CET')).toBeDefined()
 })
 
 test('every instant is in the day that the calendar of its zone shows', () => {

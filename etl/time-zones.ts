@@ -67,8 +67,12 @@ function openZone(name: string): TimeZone | undefined {
   }
 }
 
+/** Of three letters, those that are in the IANA database; ICU has more (PST, JST), which ClickHouse and PostgreSQL do not know. */
+const ianaAbbreviations = new Set('CET EET EST GMT HST MET MST PRC ROC ROK UCT UTC WET'.split(' '))
+
 /** How far the zone's wall clock is ahead of UTC, in microseconds; undefined when there is no such zone. */
 function createOffset(name: string): ((instantUs: number) => number) | undefined {
+  if (/^[A-Z]{3}$/.test(name) && !ianaAbbreviations.has(name)) return undefined
   try {
     const format = new Intl.DateTimeFormat('en-US', { timeZone: name, timeZoneName: 'longOffset' })
     return (instantUs) => {

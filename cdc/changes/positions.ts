@@ -95,6 +95,7 @@ const loggedVersions = defineQuery({
   row: z.object({ n: z.int() }),
 })
 
+/** ClickHouse's own limit for a parameter is 128 KiB. */
 const versionsAtOnce = 500
 
 /** Whether all of these changes are in the log. */

@@ -18,6 +18,7 @@ const keep = `
     AND version > (SELECT max(version) FROM cdc.snapshots WHERE table = {table:String})
     AND table IN (SELECT table FROM cdc.snapshots FINAL WHERE membership != '')`
 
+/** ClickHouse's own limit for a parameter is 128 KiB. */
 const versionsAtOnce = 500
 
 /**

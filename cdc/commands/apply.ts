@@ -28,7 +28,7 @@ const applyOptions = defineOptions({
 export const apply = defineCommand({
   name: 'apply',
   summary:
-    'Bring the publication, the replicas, their views and the connector to the registry and the catalog',
+    'Bring publication, replicas, views and connector to the registry and the catalog; a table that left it is dropped here',
   options: applyOptions,
   async act(config, { source, warehouse }) {
     // Standard output carries the answer alone.
@@ -40,17 +40,17 @@ export const apply = defineCommand({
     }
     const [crm, target] = config.dryRun ? [run.source, run.warehouse] : [source, warehouse]
     await applyMigrations(target)
-    const entries = await readKnownTables(target, registry)
     const kafka = kafkaConfigOf(config)
     const { publicationName } = config
     const connector = kafka && connectorOf(kafka)
-    if (connector) await omitFirst({ source: crm, connector, publicationName, entries })
-    const catalog = await readCatalog(crm, publicationName, entries)
-    const undeclared = await undeclaredTables(target, entries)
     const bring = async () => {
+      const entries = await readKnownTables(target, registry)
+      if (connector) await omitFirst({ source: crm, connector, publicationName, entries })
+      const catalog = await readCatalog(crm, publicationName, entries)
+      const undeclared = await undeclaredTables(target, entries)
       for (const table of undeclared) await takeOut(crm, target, publicationName, table)
       await applyReplicas(crm, target, catalog.replicas, log, { runsAhead: kafka !== undefined })
-      if (!kafka || !connector) return
+      if (!kafka || !connector) return { catalog, undeclared }
       const admin = createKafkaClient(kafka.kafkaBrokers, log).admin()
       await admin.connect()
       try {
@@ -68,8 +68,11 @@ export const apply = defineCommand({
       } finally {
         await admin.disconnect()
       }
+      return { catalog, undeclared }
     }
-    await (config.dryRun ? bring() : withApplyLock(source, config.slotName, bring))
+    const { catalog, undeclared } = await (config.dryRun
+      ? bring()
+      : withApplyLock(source, config.slotName, bring))
     const names = catalog.replicas.map(({ source: table }) => table.qualifiedName)
     const problems = catalog.problems.map(({ code, message }) => ({ code, detail: message }))
     const problemLines = problems.map(({ code, detail }) => `${code}: ${detail}\n`).join('')

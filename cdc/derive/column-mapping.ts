@@ -48,7 +48,11 @@ const plain = (type: string, isOfType: Shape['isOfType'], keyJson = asNumber): S
 const text: Shape = plain('String', () => true, asText)
 
 const integer = (bits: 16 | 32 | 64) =>
-  plain(`Int${bits}`, (value) => Number.isInteger(value) && Math.abs(Number(value)) <= 2 ** (bits - 1))
+  plain(
+    `Int${bits}`,
+    (value) =>
+      Number.isInteger(value) && Number(value) >= -(2 ** (bits - 1)) && Number(value) <= 2 ** (bits - 1) - 1,
+  )
 
 const floatWords = new Set<unknown>(['NaN', 'Infinity', '-Infinity'])
 const float = (bits: 32 | 64) =>

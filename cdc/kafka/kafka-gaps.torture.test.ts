@@ -131,7 +131,7 @@ test('a slot that PostgreSQL gave up, for its limit of WAL, is made anew with a 
       return feed
     })
     // Whoever came upon it first: the connector, the feed, or the next one's start.
-    expect(await slotStatus()).toBe('reserved')
+    await expect.poll(slotStatus).toBe('reserved')
   } finally {
     await world.sql.query('ALTER SYSTEM RESET max_slot_wal_keep_size')
     await world.sql.query('SELECT pg_reload_conf()')
