@@ -24,8 +24,8 @@ for (const [network, bits] of [
 const privateName = /^[^.]+$|\.(?:localhost|local|internal|home\.arpa|lan|test)$/
 
 /**
- * The address that browsers use: scheme, host and port, for the product has the whole of it. By http a session's cookie and a password go in the clear, so that is
- * for this machine and for networks of one's own.
+ * The address that browsers use: scheme, host and port, for the product has the whole of it. By http a session's cookie
+ * and a password go in the clear, so that is for this machine and for networks of one's own.
  */
 export const publicUrlOption = z
   .url({ protocol: /^https?$/, error: 'not an http or https address', abort: true })

@@ -24,7 +24,7 @@ const storedDetails = z.object({
   lastUsedAtMs: z.number(),
 })
 
-/** One that cannot be read here, as under a key which is not known: it is there, it can be ended, and no more can be said of it. */
+/** One that cannot be read here, as under a key that is not known: it can be ended, and no more can be said of it. */
 export type UnreadableSession = Line
 
 /** A session as a line of a list: its hash, its end, and what else is known of it. */
@@ -44,7 +44,7 @@ type Owner = Pick<Session, 'subject' | 'providerSessionId' | 'user' | 'handle' |
 /** More than anybody has browsers; when there are more, the oldest sessions end. */
 const maxEntries = 50
 
-/** Longer than the rest of a sign-in takes once the provider has answered: its metadata, the tokens, the keys, the writes. */
+/** Longer than a sign-in takes once the provider has answered: its metadata, the tokens, the keys, the writes. */
 const endedMs = 2 * providerTimeoutMs + keysTimeoutMs + 30_000
 
 export type SessionIndex = ReturnType<typeof createSessionIndex>

@@ -10,7 +10,10 @@ export const sessionUser = z.object({
 })
 export type SessionUser = z.infer<typeof sessionUser>
 
-/** `GET /auth/sessions`: where one is signed in. Of a session that is kept under another key than this instance has, all but its end is null. */
+/**
+ * `GET /auth/sessions`: where one is signed in. Of a session that this instance cannot read, as for want of its key, all but
+ * its end is null.
+ */
 export const ownSessions = z.object({
   sessions: z.array(
     z.object({

@@ -23,7 +23,8 @@ type Question = { recording: Promise<Recording | undefined>; isAwaited: boolean;
 
 /**
  * Requests for the same thing at the same time become few: while one is under way, all that come wait for it to end, or
- * for as long as they have patience, and are then asked as one. The key must hold everything that the answer depends on, who asks above all.
+ * for as long as they have patience, and are then asked as one. The key must hold everything that the answer depends
+ * on, who asks above all.
  *
  * Nobody is given an answer that was asked for before they came: it may have been made before something that they know
  * of, as that a report was invalidated.
