@@ -45,7 +45,16 @@ async function startProvider() {
   const identityProvider = createIdentityProvider({
     issuer,
     dataPath: join(folder, 'provider'),
-    clients: [account('tendon-cdc'), account('tendon-etl')],
+    clients: [
+      account('tendon-cdc'),
+      account('tendon-etl'),
+      {
+        clientId: 'bff',
+        clientSecret: 'secret',
+        redirectUris: ['http://localhost/callback'],
+        postLogoutRedirectUris: [],
+      },
+    ],
     people: [],
     log: createLog({ service: 'provider', level: 'fatal' }),
     demoPasswordsShown: false,
@@ -128,6 +137,23 @@ test('only a real CRM is attached: public passwords open nothing, and a provider
   } finally {
     await tendon.stop()
   }
+})
+
+test('a provider that is none, and secrets that are wrong, end the start, each by its name', async () => {
+  const failureOf = (env: Record<string, string>): Promise<Error> =>
+    startTestTendon({ env: { ...provided(), ...env } }).then(
+      () => expect.unreachable('it started'),
+      (error) => error,
+    )
+  const nowhere = await failureOf({ OIDC_ISSUER: provider.issuer.replace('/real', '/other') })
+  expect(nowhere).toMatchObject({ code: 'TENDON-EMBEDDED-007' })
+  expect(nowhere.message).toMatch(/^OIDC_ISSUER: .*\/other cannot be used: .* answers 404$/)
+
+  const secrets = { OIDC_BFF_SECRET: 'bff', OIDC_CDC_SECRET: 'secret', OIDC_ETL_SECRET: 'etl' }
+  const refused = await failureOf(secrets)
+  expect(refused).toMatchObject({ code: 'TENDON-EMBEDDED-007' })
+  const variables = refused.message.split('\n').map((line) => line.split(':')[0])
+  expect(variables).toEqual(['OIDC_BFF_SECRET', 'OIDC_ETL_SECRET'])
 })
 
 test('a CRM that cannot be followed ends the start, with what the feed says is wrong', async () => {

@@ -32,19 +32,65 @@ test('everything wrong with the options is said at once, and nothing is started'
   expect(existsSync(data)).toBe(false)
 })
 
-test('a taken port is said in a sentence, and nothing is left running', async () => {
-  const taken = createServer().listen(0, '127.0.0.1')
-  await once(taken, 'listening')
-  const address = taken.address()
-  const port = address !== null && typeof address === 'object' ? address.port : 0
-  const data = join(parent, 'port')
-  const { code, stderr } = await startProcess({ env: { TENDON_DATA: data, PORT: String(port) } }).outcome
-  taken.close()
+test.each(['PORT', 'OPERATIONS_PORT'])(
+  'a taken %s is said in a sentence, and nothing is left running',
+  async (variable) => {
+    const taken = createServer().listen(0, '127.0.0.1')
+    await once(taken, 'listening')
+    const address = taken.address()
+    const port = address !== null && typeof address === 'object' ? address.port : 0
+    const data = join(parent, variable)
+    const { code, stderr } = await startProcess({ env: { TENDON_DATA: data, [variable]: String(port) } })
+      .outcome
+    taken.close()
+    expect(code).toBe(1)
+    expect(stderr).toContain(`Port ${port}`)
+    expect(stderr).toContain('TENDON-PLATFORM-004')
+    expect(stderr).toContain(variable)
+    expect(stderr).not.toMatch(/^\s+at /m)
+    expect(await processesOf(data)).toEqual([])
+  },
+)
+
+test('what is attached is asked first: all that cannot be used is said at once, without a password', async () => {
+  const data = join(parent, 'attached')
+  const env = {
+    TENDON_DATA: data,
+    // Nothing listens on these.
+    CRM_DATABASE_URL: 'postgresql://crm:s3cret@127.0.0.1:1/crm?application_name=s3cret',
+    TELEMETRY_DATABASE_URL: 'postgresql://telemetry:s3cret@127.0.0.1:2/telemetry',
+    CLICKHOUSE_URL: 'http://127.0.0.1:3/',
+    CLICKHOUSE_PASSWORD: 's3cret',
+    REDIS_URL: 'redis://:s3cret@127.0.0.1:4',
+    OIDC_ISSUER: 'http://127.0.0.1:5/realms/tendon',
+    OIDC_BFF_SECRET: 's3cret',
+    OIDC_CDC_SECRET: 's3cret',
+    OIDC_ETL_SECRET: 's3cret',
+  }
+  const { code, stdout, stderr } = await startProcess({ env, flags: ['--demo-data'] }).outcome
   expect(code).toBe(1)
-  expect(stderr).toContain(`Port ${port}`)
-  expect(stderr).toContain('TENDON-PLATFORM-004')
-  expect(stderr).not.toMatch(/^\s+at /m)
+  expect(stderr).toContain('TENDON-EMBEDDED-007')
+  for (const wrong of [
+    'CRM_DATABASE_URL: postgresql://127.0.0.1:1/crm ',
+    'TELEMETRY_DATABASE_URL: postgresql://127.0.0.1:2/telemetry ',
+    'CLICKHOUSE_URL: http://127.0.0.1:3/ ',
+    'REDIS_URL: 127.0.0.1:4 ',
+    'OIDC_ISSUER: http://127.0.0.1:5/realms/tendon ',
+  ]) {
+    expect(stderr).toContain(wrong)
+  }
+  expect(stdout + stderr).not.toContain('s3cret')
+  expect(stdout).not.toContain('PostgreSQL')
   expect(await processesOf(data)).toEqual([])
+})
+
+test('a CRM that is not there is named, and not taken for one without the demo data', async () => {
+  const env = { TENDON_DATA: join(parent, 'crm'), CRM_DATABASE_URL: 'postgresql://127.0.0.1:1/crm' }
+  const { code, stderr } = await startProcess({ env }).outcome
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringContaining('CRM_DATABASE_URL: postgresql://127.0.0.1:1/crm'),
+  ])
 })
 
 test('a part that fails when the databases are up already takes them down with it', async () => {

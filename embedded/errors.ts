@@ -37,4 +37,10 @@ export const embeddedErrors = defineErrors('EMBEDDED', {
     title: 'The change feed did not catch up in time',
     help: 'Read tendon.log in the data folder. A large CRM takes longer to read for the first time: raise TENDON_FEED_TIMEOUT_MS.',
   },
+  attachedUnusable: {
+    number: 7,
+    status: 500,
+    title: 'An attached server cannot be used',
+    help: 'Check these variables, and that the servers run and can be reached from here. Without its variable, an embedded part takes the place of a server.',
+  },
 })

@@ -6,6 +6,7 @@ import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'
 import { buildWeb } from '@tendon/web/build.ts'
 import { chooseAddresses } from './addresses.ts'
+import { requireAttachedServers } from './attached-servers.ts'
 import { catchUp } from './catch-up.ts'
 import { keepConnections } from './connections-file.ts'
 import type { DataFolder } from './data-folder.ts'
@@ -45,8 +46,10 @@ export async function startTendon(config: EmbeddedConfig, parts: Parts): Promise
   const log = logFor('tendon')
   // Before anything is started: what cannot go well should not be found after half a minute of loading.
   requireEmbeddedParts(config)
+  await untilAborted(lifecycle.stopping, requireAttachedServers(config, log))
   requireSignIn(config, { hasDemoPeople: wantedDemo(config).crm })
   const port = await freePort(config.host, config.port)
+  if (config.operationsPort) await freePort('127.0.0.1', config.operationsPort)
 
   const databases = await progress.step('PostgreSQL for CRM and telemetry, ClickHouse engine', () =>
     openDatabases(config, { dataPath: folder.path, lifecycle, log }),

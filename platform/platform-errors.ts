@@ -24,7 +24,7 @@ export const platformErrors = defineErrors('PLATFORM', {
     number: 4,
     status: 500,
     title: 'Port taken',
-    help: 'Stop what listens there, or choose another port with --port or PORT.',
+    help: 'Stop what listens there, or choose another port: of the public address with --port or PORT, of metrics and readiness with OPERATIONS_PORT.',
   },
   accessTokenMissing: {
     number: 5,

@@ -1,0 +1,14 @@
+/** The innermost of what went wrong, in a few words: `connect ECONNREFUSED 127.0.0.1:5432`. */
+export function reasonOf(error: unknown): string {
+  // A name with several addresses: they fail alike.
+  if (error instanceof AggregateError) return reasonOf(error.errors[0])
+  if (!(error instanceof Error)) return String(error)
+  const { cause } = error
+  if (isResponse(cause)) return `${cause.url} answers ${cause.status}${cause.ok ? `: ${error.message}` : ''}`
+  return cause instanceof Error ? reasonOf(cause) : error.message.trim()
+}
+
+/** By its looks: `@hono/node-server` puts a `Response` of its own in the place of the one that `fetch` makes. */
+function isResponse(value: unknown): value is Response {
+  return typeof value === 'object' && value !== null && 'status' in value && 'url' in value && 'ok' in value
+}
