@@ -1,4 +1,6 @@
+import { bffOptions } from '@tendon/bff/options.ts'
 import { clientProblem, providerProblem } from '@tendon/platform/check-provider.ts'
+import { defineOptions, readConfig } from '@tendon/platform/config.ts'
 import { createRedisKeyValue } from '@tendon/platform/key-value-redis.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import { reasonOf } from '@tendon/platform/reason-of.ts'
@@ -71,19 +73,26 @@ function redisNodes(url: string): string {
   return nodes.map(({ host, port }) => `${host}:${port}`).join(',')
 }
 
+/** The bff's own, which this process is not asked for but passes on. */
+const providerOptions = defineOptions({
+  internalUrl: bffOptions.oidcInternalUrl,
+  bffClientId: bffOptions.oidcClientId,
+})
+
 /** The provider first; when it is one, the secrets of its three clients. */
 async function providerProblems(config: EmbeddedConfig): Promise<string[]> {
   const { oidcIssuer: issuer, oidcBffSecret, oidcCdcSecret, oidcEtlSecret } = config
   if (!issuer) return []
-  const problem = await providerProblem(issuer)
+  const { internalUrl, bffClientId } = readConfig('Tendon', providerOptions, { env: process.env })
+  const problem = await providerProblem({ issuer, internalUrl })
   if (problem) return [`OIDC_ISSUER: ${shown(issuer)} cannot be used: ${problem}`]
   const clients = [
-    ['OIDC_BFF_SECRET', 'bff', oidcBffSecret, 'authorization_code'],
+    ['OIDC_BFF_SECRET', bffClientId, oidcBffSecret, 'authorization_code'],
     ['OIDC_CDC_SECRET', 'tendon-cdc', oidcCdcSecret, 'client_credentials'],
     ['OIDC_ETL_SECRET', 'tendon-etl', oidcEtlSecret, 'client_credentials'],
   ] as const
   const problems = clients.map(async ([variable, clientId, clientSecret = '', grant]) => {
-    const refusal = await clientProblem({ issuer, clientId, clientSecret, grant })
+    const refusal = await clientProblem({ issuer, internalUrl, clientId, clientSecret, grant })
     return refusal
       ? [`${variable}: ${shown(issuer)} refuses the client ${clientId} with this secret: ${refusal}`]
       : []

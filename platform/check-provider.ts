@@ -2,8 +2,13 @@ import * as oidc from 'openid-client'
 import { discoverClient } from './discover-client.ts'
 import { reasonOf } from './reason-of.ts'
 
-export type CheckedClient = {
+type CheckedProvider = {
   issuer: string
+  /** The origin at which this process reaches the provider, when not at its public one. */
+  internalUrl: string | undefined
+}
+
+type CheckedClient = CheckedProvider & {
   clientId: string
   clientSecret: string
   /** What it gets its tokens for: itself, or people who sign in. */
@@ -13,9 +18,9 @@ export type CheckedClient = {
 const timeoutMs = 5_000
 
 /** @returns why the provider cannot be used by anybody, or undefined */
-export async function providerProblem(issuer: string): Promise<string | undefined> {
+export async function providerProblem(provider: CheckedProvider): Promise<string | undefined> {
   try {
-    await discoverClient({ issuer, internalUrl: undefined, clientId: 'any', clientSecret: 'none', timeoutMs })
+    await discoverClient({ ...provider, clientId: 'any', clientSecret: 'none', timeoutMs })
     return undefined
   } catch (error) {
     return reasonOf(error)
@@ -25,7 +30,7 @@ export async function providerProblem(issuer: string): Promise<string | undefine
 /** @returns why the provider refuses this client, or undefined when nothing is known against it */
 export async function clientProblem({ grant, ...client }: CheckedClient): Promise<string | undefined> {
   try {
-    const known = await discoverClient({ ...client, internalUrl: undefined, timeoutMs })
+    const known = await discoverClient({ ...client, timeoutMs })
     if (grant === 'client_credentials') await oidc.clientCredentialsGrant(known)
     else await oidc.genericGrantRequest(known, grant, codeOfNobody)
     return undefined
