@@ -42,7 +42,8 @@ export type Audit = (c: Context<HttpEnv>, event: AuditEvent) => void
  */
 export function createAudit(options: { log: Log; clientAddress: ClientAddress }): Audit {
   const { clientAddress } = options
-  const log = options.log.child({ stream: 'audit' })
+  // Whatever else the service is told to leave out of its log.
+  const log = options.log.child({ stream: 'audit' }, { level: 'info' })
   return (c, { action, outcome, who, whom, reason, sessions }) => {
     const userAgent = c.req.header('user-agent')?.slice(0, 256)
     log.info({
