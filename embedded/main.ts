@@ -7,7 +7,9 @@ import { demoPeople } from '@tendon/sources/demo-people.ts'
 import { type DataFolder, openDataFolder } from './data-folder.ts'
 import { readEmbeddedConfig } from './embedded-config.ts'
 import { openLogFile } from './log-for.ts'
+import { misspeltVariables } from './misspelt-variables.ts'
 import { type EmbeddedConfig, embeddedOptions } from './options.ts'
+import { knownVariables } from './service-configs.ts'
 import { startTendon } from './start-tendon.ts'
 
 const argv = process.argv.slice(2)
@@ -25,6 +27,8 @@ if (argv.includes('--help')) {
 
 try {
   const config = readEmbeddedConfig({ env: process.env, argv })
+  for (const { name, meant } of misspeltVariables(process.env, knownVariables()))
+    process.stderr.write(`${name} is set, which nothing here reads: is ${meant} meant?\n`)
   const folder = await openDataFolder(config.data, { reset: config.reset })
   await run(config, folder)
 } catch (error) {

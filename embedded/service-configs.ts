@@ -27,6 +27,13 @@ export function readServiceConfigs(env: Environment): ServiceConfigs {
   }
 }
 
+const serviceTables: OptionTable[] = [bffOptions, reportsOptions, cdcOptions, etlOptions]
+
+/** All variables that this process or a service in it reads. */
+export function knownVariables(): string[] {
+  return [embeddedOptions, ...serviceTables].flatMap((table) => Object.values(table).map(({ env }) => env))
+}
+
 /**
  * What is wrong with the services' own variables, before there is anything to connect them to. Those that this
  * process answers for itself are not looked at here.
@@ -35,8 +42,7 @@ export function serviceOptionProblems(env: Environment): string[] {
   const own = new Set<string>(Object.values(embeddedOptions).map((option) => option.env))
   const theirs = Object.fromEntries(Object.entries(env).filter(([name]) => !own.has(name)))
   const asked = { ...theirs, ...placeholders() }
-  const tables: OptionTable[] = [bffOptions, reportsOptions, cdcOptions, etlOptions]
-  return [...new Set(tables.flatMap((table) => problemsOf(table, asked)))]
+  return [...new Set(serviceTables.flatMap((table) => problemsOf(table, asked)))]
 }
 
 /** Valid values of all that is known only later. */
