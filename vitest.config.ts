@@ -1,4 +1,14 @@
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+/** A long file goes first, so that none is left at the end with the other workers idle. Those of suites are short and take longest. */
+class SuitesFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files)
+    const isSuite = ({ moduleId }: TestSpecification) => moduleId.includes('/cdc/suites/')
+    return [...sorted.filter(isSuite), ...sorted.filter((file) => !isSuite(file))]
+  }
+}
 
 // Projects are told apart by the file's name: `*.test.ts` needs nothing but npm's packages, `*.stack.test.ts`
 // needs real servers from outside (Redis, Chromium, …), which `.ci/run` installs and starts, and
@@ -10,6 +20,7 @@ export default defineConfig({
     // What is awaited may take its time on a machine that others use.
     expect: { poll: { timeout: 20_000 } },
     maxWorkers: 2,
+    sequence: { sequencer: SuitesFirst },
     projects: [
       {
         extends: true,

@@ -261,6 +261,23 @@ test('telemetry that is nobody’s is listed by chip and day until the CRM says 
   expect(await story.unowned()).toEqual(await story.expectedUnowned())
 })
 
+test('what stands of a piece of a day stays when somebody else’s piece of it is measured again', async () => {
+  await story.live(alice, 'America/Los_Angeles')
+  await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-03' })
+  const sent = (time: string, more = {}) => ({ chip_id: 'c1', recorded_at: at(time), ...more })
+  // Her 3 January begins at 08:00Z. Before, it is nobody's.
+  await story.send([sent('2026-01-03T01:00:00Z'), sent('2026-01-03T02:00:00Z', { battery_percent: 101 })])
+  await run()
+  const unowned = await story.unowned()
+  const quarantine = await story.quarantine()
+  expect([unowned.length, quarantine.length]).toEqual([1, 1])
+  await story.send([sent('2026-01-03T12:00:00Z')])
+  await run()
+  expect(await story.unowned()).toEqual(unowned)
+  expect(await story.quarantine()).toEqual(quarantine)
+  expect(await story.stats()).toEqual(await story.expectedStats())
+})
+
 test('a check that blocks keeps what stands, until it is accepted', async () => {
   for (let n = 0; n < 12; n++) {
     await story.issue({ chip_id: `c${n}`, customer_id: alice, issued_at: '2026-01-01' })

@@ -1,3 +1,4 @@
+import { dayUs } from './instants.ts'
 import type { Ownership, OwnershipInTime, Segment } from './ownership.ts'
 import { type Scope, scopeOfParts } from './scope.ts'
 import type { OwnershipChanges } from './standing-ownership.ts'
@@ -39,6 +40,7 @@ export function touchedDays(
       addDays(byOwner, segment, { fromUs: touched.fromUs[i]!, toUs: touched.toUs[i]! + 1 }, bounds)
     }
   }
+  for (const [chipId, byOwner] of daysOfChip) completeDays(byOwner, ownership.segmentsOf(chipId), bounds)
   const pairs = daysOfChip
     .values()
     .reduce((sum, byOwner) => sum + byOwner.values().reduce((count, { days }) => count + days.size, 0), 0)
@@ -59,6 +61,27 @@ function addDays(
   const last = Math.min(segment.zone.dayOf(toUs - 1), bounds.toDay)
   const first = Math.max(segment.zone.dayOf(fromUs), bounds.fromDay)
   for (let day = first; day <= last; day++) found.days.add(day)
+}
+
+/**
+ * What stands in quarantine, or is nobody's, is known by chip and day: when somebody's piece of a day is measured again, so
+ * are the pieces that others have of a day of the same date, where they live.
+ */
+function completeDays(
+  byOwner: DaysByOwner,
+  segments: readonly Segment[],
+  bounds: { fromDay: number; toDay: number },
+): void {
+  const all = new Set(byOwner.values().flatMap(({ days }) => days))
+  for (const segment of segments) {
+    for (const day of all) {
+      // Wherever somebody lives, the day lies within these three of UTC.
+      const isFar = segment.toUs <= (day - 1) * dayUs || segment.fromUs >= (day + 2) * dayUs
+      if (isFar || byOwner.get(segment.owner)?.days.has(day)) continue
+      const time = { fromUs: segment.zone.startOf(day), toUs: segment.zone.startOf(day + 1) }
+      addDays(byOwner, segment, time, bounds)
+    }
+  }
 }
 
 /**
