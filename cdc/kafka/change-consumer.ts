@@ -17,6 +17,7 @@ import { tellUsers } from '../telling/tell-users.ts'
 import { truncateReplica } from '../whole-tables/truncate-replica.ts'
 import { type ChangeMessage, parseChangeMessage } from './change-message.ts'
 import { completeMessages } from './complete-messages.ts'
+import { unavailableValue } from './derive-connector.ts'
 import {
   awaitedEnds,
   commitMetadata,
@@ -164,7 +165,10 @@ export function createChangeConsumer(options: {
   async function keepStrangers(messages: ChangeMessage[], heartbeat: () => Promise<void>): Promise<void> {
     const unapplied = messages.flatMap(({ table, op, version, columns }) => {
       const shape = op === 'd' ? undefined : shapes.get(table)
-      const stranger = [...columns].find(([name, value]) => shape?.get(name)?.(value) === false)
+      // A value that was not sent is of no type; the completed change has the one of before.
+      const stranger = [...columns].find(
+        ([name, value]) => value !== unavailableValue && shape?.get(name)?.(value) === false,
+      )
       if (!stranger) return []
       const reason = stranger[1] === null ? unappliedReasons.null : unappliedReasons.type
       return { table, version, reason }

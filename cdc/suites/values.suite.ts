@@ -53,6 +53,22 @@ export function testValues(createWorld: CreateWorld): void {
     await world.close()
   })
 
+  test('bytes out of line that an UPDATE leaves alone are no value of another type', async () => {
+    const world = await createWorld(
+      `CREATE TABLE items (id integer PRIMARY KEY, n integer, body bytea NOT NULL);
+       ALTER TABLE items ALTER body SET STORAGE EXTERNAL;
+       INSERT INTO items VALUES (1, 0, decode(repeat('0f', 5000), 'hex'))`,
+      [{ name: 'public.items', users: nobody }],
+    )
+    const feed = world.newFeed()
+    feed.start()
+    await feed.caughtUp()
+    await world.sql.query('UPDATE items SET n = 1')
+    expect(await world.differences(feed)).toEqual([])
+    expect(await world.rows('SELECT reason FROM cdc.dead_letters')).toEqual([])
+    await world.close()
+  })
+
   test('NULL stays NULL in a column with a default', async () => {
     const columns = `a integer DEFAULT 5, b text DEFAULT 'x', c numeric DEFAULT 1.5, d boolean DEFAULT true, e text[] DEFAULT '{}'`
     const world = await createWorld(
