@@ -2,17 +2,11 @@ import { readFile } from 'node:fs/promises'
 import { serviceHistory, serviceHistoryRow } from '@tendon/contracts/service-history.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
+import { customerZone } from '../../customer-zone.ts'
 import { customerDay, defineCustomerReport, type ReadWarehouse } from '../../report.ts'
 import { changesOf } from './changes-of.ts'
 
 const sql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')
-
-const zoneQuery = defineQuery({
-  name: 'service-history/zone',
-  sql: await sql('zone.sql'),
-  params: customerDay.pick({ user_id: true }),
-  row: z.object({ zone: z.string() }),
-})
 
 const prosthesesQuery = defineQuery({
   name: 'service-history/prostheses',
@@ -84,8 +78,8 @@ export const report = defineCustomerReport({
 })
 
 async function readChanges(read: ReadWarehouse, user_id: string, date: string) {
-  const [found] = await read(zoneQuery, { user_id })
-  const { zone } = found!
+  const [found] = await read(customerZone, { user_id })
+  const zone = found!.time_zone
   const [newestFirst, models, namings] = await Promise.all([
     read(changesQuery, { user_id, date, zone, limit: limit + 1 }),
     read(modelsQuery, {}),

@@ -1,4 +1,5 @@
--- The zone as in prosthesis-daily. Without a row of the customer the aggregate says ''.
+-- Whether or not there is such a customer, there is a row. Their zone is that by which the ETL job cuts their days: the
+-- CRM's, where it has one that is known, or the job's default; before its first run UTC.
 WITH
     (SELECT groupArray(time_zone) FROM system.time_zones) AS zones,
     (
