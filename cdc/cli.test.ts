@@ -203,7 +203,8 @@ test('dead letters are listed and applied again', async () => {
   })
   expect(await cdc('dead-letters', 'retry')).toMatchObject({
     code: 3,
-    stdout: '0 applied, 0 failed again, 1 hold no row that could be applied: resync their tables\n',
+    stdout:
+      '0 applied, 0 superseded by later changes, 0 failed again, 1 hold no row that could be applied: resync their tables\n',
   })
 })
 

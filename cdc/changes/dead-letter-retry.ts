@@ -1,9 +1,14 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
+import type { ReplicaTable } from '../derive/derive-table.ts'
+import { otherShapeSql } from '../derive/derive-view.ts'
 import { unavailableJson } from '../kafka/derive-connector.ts'
+import { changePlacesSql } from '../kafka/message-views.ts'
 import { isValueError } from './change-writer.ts'
 import { reasonOf } from './dead-letters.ts'
+import { keepUnapplied, type UnappliedChange, unappliedReasons } from './unapplied.ts'
+import { versionBatches } from './version-batches.ts'
 
 const letter = z.object({
   table: z.string(),
@@ -120,54 +125,124 @@ const forget = `
   WHERE ${id} IN {ids:Array(String)} AND failed_at < toDateTime64({before:String}, 6, 'UTC')
   SETTINGS mutations_sync = 2`
 
-const triedKey = z.object({ table: z.string(), key: z.string() })
-export type TriedKey = z.infer<typeof triedKey>
+/** The change that each letter holds. A message's table, key and version stand in itself, a row's in the letter. */
+const places = `
+  SELECT ${id} AS id, table, key, version ${chosen} AND encoding = 'json'
+  UNION ALL
+  SELECT id, table, key, version
+  FROM (${changePlacesSql(`(SELECT topic, partition, offset, key, message AS value, '' AS error ${chosen} AND encoding = 'kafka')`)}) AS changes
+  JOIN (SELECT ${id} AS id, topic, partition, offset ${chosen} AND encoding = 'kafka') AS letters
+    USING (topic, partition, offset)`
 
-/** A message's table and key stand in the event that was made of it; a row's in the letter. */
-const triedKeys = defineQuery({
+const triedPlace = z.object({ table: z.string(), key: z.string(), version: z.string().transform(BigInt) })
+
+const triedPlaces = defineQuery({
   name: 'dead-letters-tried',
-  sql: `
-    SELECT table, key ${chosen} AND encoding = 'json'
-    UNION DISTINCT
-    SELECT table, key FROM cdc.events
-    WHERE (topic, partition, offset) IN (SELECT topic, partition, offset ${chosen} AND encoding = 'kafka')`,
+  sql: `SELECT table, key, toString(version) AS version FROM (${places})`,
   params: z.object({ ids: z.array(z.string()) }),
-  row: triedKey,
+  row: triedPlace,
+})
+
+export type TriedKey = { table: string; key: string }
+
+/**
+ * A change that came after a letter's may have left nothing in the replica that would hide it: what was never applied got no
+ * tombstone by a TRUNCATE, nor in a replica that was read whole since.
+ */
+const supersededLetters = defineQuery({
+  name: 'dead-letters-superseded',
+  sql: `
+    WITH places AS (${places}),
+      later_rows AS (
+        SELECT table, key, max(version) AS newest FROM cdc.events
+        WHERE (table, key) IN (SELECT table, key FROM places) GROUP BY table, key
+      ),
+      whole_tables AS (
+        SELECT table, max(version) AS newest FROM (
+          SELECT table, version FROM cdc.snapshots
+          UNION ALL
+          SELECT table, version FROM cdc.events WHERE table IN (SELECT table FROM places) AND key = '' AND op = 't'
+        ) GROUP BY table
+      )
+    SELECT places.id AS id FROM places
+    LEFT JOIN later_rows ON later_rows.table = places.table AND later_rows.key = places.key
+    LEFT JOIN whole_tables ON whole_tables.table = places.table
+    WHERE places.version < greatest(later_rows.newest, whole_tables.newest)`,
+  params: z.object({ ids: z.array(z.string()) }),
+  row: z.object({ id: z.string() }),
 })
 
 const lettersAtOnce = 1000
 
+const otherShape = (replica: ReplicaTable) =>
+  defineQuery({
+    name: 'dead-letters-other-shape',
+    sql: otherShapeSql(replica, ' AND version IN {versions:Array(UInt128)}'),
+    params: z.object({ versions: z.array(z.bigint()) }),
+    row: z.object({ version: z.string().transform(BigInt) }),
+  })
+
+/** The log takes a row whatever its values are, and no view says that the replica did not. */
+async function keepOtherShapes(
+  warehouse: Warehouse,
+  replicas: readonly ReplicaTable[],
+  tried: readonly z.infer<typeof triedPlace>[],
+): Promise<void> {
+  for (const replica of replicas) {
+    const table = replica.source.qualifiedName
+    const versions = tried.filter((one) => one.table === table).map(({ version }) => version)
+    const unapplied: UnappliedChange[] = []
+    for (const some of versionBatches(versions)) {
+      for (const { version } of await warehouse.query(otherShape(replica), { versions: some }))
+        unapplied.push({ table, version, reason: unappliedReasons.shape })
+    }
+    await keepUnapplied(warehouse, unapplied)
+  }
+}
+
+export type RetryOutcome = { applied: number; superseded: number; failed_again: number; not_retried: number }
+
 /**
- * Applies dead letters again. Those that fit now leave the table; those that do not are put there anew, by the views or
- * with ClickHouse's words, which is how the two are told apart.
+ * Applies dead letters again. Those that fit now leave the table, and those that a later change has superseded, which
+ * nobody would see. Those that do not fit are put there anew, by the views, by this or with ClickHouse's words, which is
+ * how they are told apart.
  */
 export async function retryDeadLetters(options: {
   warehouse: Warehouse
-  /** All of them when it is undefined. */
+  /** Of the tables that are carried, as the source has them. */
+  replicas: readonly ReplicaTable[]
+  /** All letters when it is undefined. */
   table?: string | undefined
   onProgress?: (part: number) => void
   /** Called with keys as in the log, of letters that were tried. */
   onTried?: (tried: TriedKey[]) => Promise<void>
-}): Promise<{ applied: number; failed_again: number; not_retried: number }> {
-  const { warehouse, table = '', onProgress, onTried } = options
+}): Promise<RetryOutcome> {
+  const { warehouse, replicas, table = '', onProgress, onTried } = options
   const params = { table, unavailable: unavailableJson }
   const [start] = await warehouse.query(begin, params)
   const { now: before, retried, others } = start!
-  let tried = 0
+  let [tried, superseded] = [0, 0]
   for (;;) {
     const letters = await warehouse.query(nextLetters, { ...params, before, limit: lettersAtOnce })
     if (letters.length === 0) break
+    const all = letters.map((one) => one.id)
+    const former = new Set((await warehouse.query(supersededLetters, { ids: all })).map((one) => one.id))
+    const current = letters.filter((one) => !former.has(one.id))
     for (const encoding of ['json', 'kafka'] as const) {
-      const ids = letters.filter((one) => one.encoding === encoding).map((one) => one.id)
+      const ids = current.filter((one) => one.encoding === encoding).map((one) => one.id)
       if (ids.length > 0) await apply(warehouse, encoding, ids)
     }
-    await onTried?.(await warehouse.query(triedKeys, { ids: letters.map((one) => one.id) }))
-    await warehouse.command(forget, { ids: letters.map((one) => one.id), before })
-    tried += letters.length
+    const places = await warehouse.query(triedPlaces, { ids: current.map((one) => one.id) })
+    await keepOtherShapes(warehouse, replicas, places)
+    await onTried?.(places)
+    await warehouse.command(forget, { ids: all, before })
+    tried += all.length
+    superseded += former.size
     onProgress?.(tried / retried)
   }
   const [end] = await warehouse.query(begin, params)
-  return { applied: tried - end!.retried, failed_again: end!.retried, not_retried: others }
+  const applied = tried - superseded - end!.retried
+  return { applied, superseded, failed_again: end!.retried, not_retried: others }
 }
 
 /** Halves what is refused until single letters are left. */

@@ -1,6 +1,7 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
+import { versionBatches } from './version-batches.ts'
 
 /** How far a feed has come, and in which history of the source. */
 export type Position = {
@@ -95,14 +96,9 @@ const loggedVersions = defineQuery({
   row: z.object({ n: z.int() }),
 })
 
-/** ClickHouse's own limit for a parameter is 128 KiB. */
-const versionsAtOnce = 500
-
 /** Whether all of these changes are in the log. */
 export async function areLogged(warehouse: Warehouse, versions: Iterable<bigint>): Promise<boolean> {
-  const wanted = [...new Set(versions)]
-  for (let from = 0; from < wanted.length; from += versionsAtOnce) {
-    const some = wanted.slice(from, from + versionsAtOnce)
+  for (const some of versionBatches(versions)) {
     const [row] = await warehouse.query(loggedVersions, { versions: some })
     if (row!.n < some.length) return false
   }

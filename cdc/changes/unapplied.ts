@@ -1,4 +1,5 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { versionBatches } from './version-batches.ts'
 
 /** A change with a value that its column does not know, at the source neither: it is in the log, and not in the replica. */
 export type UnappliedChange = { table: string; version: bigint; reason: string }
@@ -6,8 +7,10 @@ export type UnappliedChange = { table: string; version: bigint; reason: string }
 export const unappliedReasons = {
   null: 'NULL in a column that is NOT NULL at the source',
   type: 'a value of another type than its column has at the source',
+  shape: 'a value that its column does not take: of another type, or NULL where it is NOT NULL at the source',
 }
 
+// A key's change is two events with one version, of which the tombstone is applied.
 // Of what was there when the table was read whole, or will be read whole, nothing is missing.
 const keep = `
   INSERT INTO cdc.dead_letters
@@ -15,11 +18,9 @@ const keep = `
   SELECT table, key, version, lsn, op, {reason:String}, 'json', row, committed_at, topic, partition, offset
   FROM cdc.events
   WHERE table = {table:String} AND version IN (SELECT toUInt128(arrayJoin({versions:Array(String)})))
+    AND deleted = 0
     AND version > (SELECT max(version) FROM cdc.snapshots WHERE table = {table:String})
     AND table IN (SELECT table FROM cdc.snapshots FINAL WHERE membership != '')`
-
-/** ClickHouse's own limit for a parameter is 128 KiB. */
-const versionsAtOnce = 500
 
 /**
  * Puts such changes among the dead letters, as the log has them by now. The column was another one for as long as they
@@ -33,9 +34,8 @@ export async function keepUnapplied(
   const groups = Map.groupBy(changes, ({ table, reason }) => `${table} ${reason}`)
   for (const some of groups.values()) {
     const { table, reason } = some[0]!
-    const versions = some.map(({ version }) => version.toString())
-    for (let from = 0; from < versions.length; from += versionsAtOnce) {
-      await warehouse.command(keep, { table, reason, versions: versions.slice(from, from + versionsAtOnce) })
+    for (const versions of versionBatches(some.map(({ version }) => version))) {
+      await warehouse.command(keep, { table, reason, versions: versions.map(String) })
     }
   }
 }

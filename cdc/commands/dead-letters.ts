@@ -9,7 +9,9 @@ import {
   retryDeadLetters,
   type TriedKey,
 } from '../changes/dead-letter-retry.ts'
+import { deriveReplica } from '../derive/derive-table.ts'
 import type { RegistryEntry } from '../registry.ts'
+import { lookUpTables } from '../source/source-catalog.ts'
 import type { TableChanges } from '../telling/concerned-users.ts'
 import { changesOf, wholeLog } from '../telling/tell-users.ts'
 import { commandOptions, defineCommand, entriesOf, exitCodes, print } from './command.ts'
@@ -30,7 +32,7 @@ export const deadLetters = defineCommand({
       help: 'How many are listed, the newest first',
     },
   }),
-  async act(config, { warehouse, operands: [what, name] }) {
+  async act(config, { source, warehouse, operands: [what, name] }) {
     const table = name === undefined ? undefined : (await entriesOf(warehouse, name))[0]!.name
     if (what === 'list') {
       const letters = await listDeadLetters(warehouse, table, config.limit)
@@ -48,18 +50,24 @@ export const deadLetters = defineCommand({
     const text = 'applying dead letters again'
     const telling = createTelling(config, warehouse)
     const entries = await entriesOf(warehouse, undefined)
+    const { tables } = await lookUpTables(source, entries)
     const outcome = await progress.step(text, (update) =>
       retryDeadLetters({
         warehouse,
+        replicas: tables.map(deriveReplica),
         table,
         onProgress: (part) => update(`${text} ${progressBar(part)}`),
         onTried: (keys) => telling.tell(byTable(entries, keys), wholeLog),
       }),
     )
-    const { applied, failed_again, not_retried } = outcome
+    const { applied, superseded, failed_again, not_retried } = outcome
     const left =
       not_retried > 0 ? `, ${not_retried} hold no row that could be applied: resync their tables` : ''
-    print(config, outcome, `${applied} applied, ${failed_again} failed again${left}\n`)
+    print(
+      config,
+      outcome,
+      `${applied} applied, ${superseded} superseded by later changes, ${failed_again} failed again${left}\n`,
+    )
     telling.report()
     return failed_again + not_retried > 0 ? exitCodes.different : exitCodes.done
   },

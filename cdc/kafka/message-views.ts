@@ -41,9 +41,10 @@ const isTruncation = `e.op = 't' AND e.source.table != '' AND m.__op = ''
 /** Jackson writes what lies beyond the Basic Multilingual Plane as two escapes; a row has one key in the log. */
 const normalKey = `if(position(key, '\\\\uD') > 0, JSONExtractRaw(concat('{"k":', key, '}'), 'k'), key)`
 
-const parsed = `
+const parsedOf = (messages: string) => `
 SELECT topic, partition, offset, ${normalKey} AS key, value, error, JSONExtract(value, ${chLiteral(metadata)}) AS m, JSONExtract(value, ${chLiteral(envelope)}) AS e
-FROM cdc.messages`
+FROM ${messages}`
+const parsed = parsedOf('cdc.messages')
 
 /**
  * Where change messages go. Values that an UPDATE did not send (unchanged TOAST) are completed by the worker, which
@@ -83,6 +84,15 @@ FROM (${parsed})
 WHERE error != '' OR NOT (${isChange} OR ${isTruncation})`,
   },
 ] as const
+
+/**
+ * Which row's change a message is, and its version; nothing of those that are none.
+ * @param messages SQL of what has the columns of `cdc.messages`
+ */
+export const changePlacesSql = (messages: string): string => `
+SELECT concat(m.__source_schema, '.', m.__source_table) AS table, key, ${version} AS version, topic, partition, offset
+FROM (${parsedOf(messages)})
+WHERE error = '' AND ${isChange}`
 
 const prefix = 'messages '
 
