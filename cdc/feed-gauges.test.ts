@@ -18,7 +18,7 @@ test('the gauges say when the position moved on, what waits in dead letters, and
   const entries = ['public.items', 'public.keyless'].map((name) => ({ name, users: nobody }))
   const catalog = await readCatalog(source, publicationName, entries)
   const history = { systemIdentifier: '1', timeline: 1, versionOffset: 0n }
-  const position = { lsn: 1n, version: 1n, committedAt: 0n, history }
+  const position = { lsn: 1n, version: 1n, wholeBefore: 0n, committedAt: 0n, history }
   await writePosition(warehouse, slotName, position)
 
   const metrics = createMetrics('cdc')

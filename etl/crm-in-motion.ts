@@ -39,29 +39,19 @@ const newestVersion = defineQuery({
 const feedPosition = defineQuery({
   name: 'etl-feed-position',
   sql: `
-    SELECT toString(position) AS "end", toString(lsn) AS "endLsn"
+    SELECT toString(whole_before) AS "wholeBefore"
     FROM cdc.positions FINAL
     WHERE lsn > 0
     ORDER BY stored_at DESC
     LIMIT 1`,
   params: z.object({}),
-  row: z.object({ end: bigint, endLsn: bigint }),
+  row: z.object({ wholeBefore: bigint }),
 })
 
-/** The first transaction that is not known to be whole: the upper half of its changes' versions. */
-const firstInMotion = defineQuery({
-  name: 'etl-first-in-motion',
-  sql: `
-    SELECT toString(min(bitShiftRight(_version, 64))) AS transaction, toUInt32(count()) AS changes
-    FROM ${versionsSql}
-    WHERE _version >= {whole_end:UInt128} OR toUInt64(_version) >= {end_lsn:UInt64}`,
-  params: z.object({ whole_end: z.string(), end_lsn: z.string() }),
-  row: z.object({ transaction: bigint, changes: z.int() }),
-})
-
+/** Rows of a snapshot, whose versions end in 0 and 1, are none of a transaction. */
 const rowsInMotion = defineQuery({
   name: 'etl-rows-in-motion',
-  sql: `SELECT DISTINCT table, id FROM ${versionsSql} WHERE _version >= {from:UInt128}`,
+  sql: `SELECT DISTINCT table, id FROM ${versionsSql} WHERE _version >= {from:UInt128} AND toUInt64(_version) > 1`,
   params: z.object({ from: z.string() }),
   row: z.object({ table: z.string(), id: z.string() }),
 })
@@ -103,15 +93,6 @@ type RowBefore = z.output<typeof rowsBefore.row>
 
 const waitForLogMs = 5_000
 
-/** Up to where the change feed has come: every transaction that was committed below is whole in the replicas. */
-export type FeedPosition = { end: bigint; endLsn: bigint }
-
-/** The first version that may belong to a transaction at the position: a snapshot's rows stand there with 0 and 1. */
-const wholeEnd = (transaction: bigint) => (transaction << 64n) + 2n
-
-const isWhole = (version: bigint, { end, endLsn }: FeedPosition) =>
-  version < wholeEnd(end) && BigInt.asUintN(64, version) < endLsn
-
 /** The newest version that a replica shows; 0 when there is none. */
 export async function readNewestCrmChange(warehouse: Warehouse): Promise<bigint> {
   const [newest] = await warehouse.query(newestVersion, {})
@@ -119,18 +100,19 @@ export async function readNewestCrmChange(warehouse: Warehouse): Promise<bigint>
 }
 
 /**
- * The feed's position, once it has passed a version, or where it is when that takes too long.
+ * Up to which version transactions are whole in the replicas, once that is above a version, or takes too long.
  * @returns undefined where no feed has come anywhere yet
  */
 export async function waitForFeed(
   warehouse: Warehouse,
   version: bigint,
   timeoutMs: number,
-): Promise<FeedPosition | undefined> {
+): Promise<bigint | undefined> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
     const [position] = await warehouse.query(feedPosition, {})
-    if (!position || isWhole(version, position) || performance.now() >= deadline) return position
+    if (!position || position.wholeBefore > version || performance.now() >= deadline)
+      return position?.wholeBefore
     await delay(50)
   }
 }
@@ -138,18 +120,10 @@ export async function waitForFeed(
 /** Rows of transactions that may not be whole yet: the first of their versions, and what there was before. */
 export type InMotion = { from: bigint; before: RowBefore[] }
 
-/** @returns undefined when everything that is visible is whole */
-export async function findInMotion(
-  warehouse: Warehouse,
-  { end, endLsn }: FeedPosition,
-): Promise<InMotion | undefined> {
-  const [first] = await warehouse.query(firstInMotion, {
-    whole_end: String(wholeEnd(end)),
-    end_lsn: String(endLsn),
-  })
-  if (!first || first.changes === 0) return undefined
-  const from = wholeEnd(first.transaction)
+/** @returns undefined when everything that is visible lies below */
+export async function findInMotion(warehouse: Warehouse, from: bigint): Promise<InMotion | undefined> {
   const rows = await warehouse.query(rowsInMotion, { from: String(from) })
+  if (rows.length === 0) return undefined
   const keys = rows.map(({ table, id }) =>
     JSON.stringify({ id: table === 'public.prosthesis_models' ? Number(id) : id }),
   )

@@ -41,26 +41,18 @@ const models = defineQuery({
 })
 
 /**
- * Reads the replicas, which the change feed keeps, as they were at the feed's position. Neither are the queries one
- * moment of ClickHouse, nor are a transaction's changes of several tables visible at once; but a version says in which
- * transaction a row came to be (its upper half), and transactions that were committed below the position are whole.
- * Rows that may be of others are taken from the log as they were before.
- *
- * With the WAL read in process the upper half is the commit itself, and no transaction is seen by half. Behind Debezium
- * it is the commit before, and nothing says where the transaction's own lies: when PostgreSQL was told of a position
- * between the two, the rows of a transaction that was open then and had written before are taken for whole, and those
- * that are stored a moment later are missed. The next run sees it whole, and measures again what it changes. (To hold
- * back the newest transaction until another one follows it would be exact, and would hide it for as long as the CRM is
- * idle.)
+ * Reads the replicas, which the change feed keeps, as they were after one transaction. Neither are the queries one
+ * moment of ClickHouse, nor are a transaction's changes of several tables visible at once; but the feed says up to
+ * which version all transactions are whole. Rows from there on are taken from the log as they were before.
  *
  * The customer is no condition for a prosthesis, and neither is the model: telemetry must not be lost for that.
- * @param waitForFeedMs how long the position may take to pass what is visible already
+ * @param waitForFeedMs how long the feed may take to say that what is visible already is whole
  */
 export function createWarehouseCrm(warehouse: Warehouse, { waitForFeedMs = 5_000 } = {}): ReadCrm {
   return async () => {
     // First of all: what is stored after it may be seen already, and is never claimed to be.
     const version = await readNewestCrmChange(warehouse)
-    const position = await waitForFeed(warehouse, version, waitForFeedMs)
+    const wholeBefore = await waitForFeed(warehouse, version, waitForFeedMs)
     const [prosthesisRows, customerRows, modelRows] = await Promise.all([
       warehouse.query(prostheses, {}),
       warehouse.query(customers, {}),
@@ -70,7 +62,7 @@ export function createWarehouseCrm(warehouse: Warehouse, { waitForFeedMs = 5_000
     const zoneById = new Map(customerRows.flatMap(({ timeZone, ids }) => ids.map((id) => [id, timeZone])))
     const modelById = new Map(modelRows.map(({ id }) => [id, Number(id)]))
     // Last of all: whatever in motion was seen above is found.
-    const inMotion = position && (await findInMotion(warehouse, position))
+    const inMotion = wholeBefore && (await findInMotion(warehouse, wholeBefore))
     if (inMotion) {
       takeBack(prosthesisById, inMotion, 'public.prostheses', (before) => before)
       takeBack(zoneById, inMotion, 'public.customers', ({ timeZone }) => timeZone)

@@ -221,6 +221,17 @@ test('the position of a feed that was given up says nothing of what another one 
   expect(stateOf(await createWarehouseCrm(world.warehouse, { waitForFeedMs: 0 })())).toEqual(states[0])
 })
 
+test('behind Debezium, what is stored of a transaction that was open at the position is not taken for whole', async () => {
+  await beginHistory()
+  const position = 3n * secondTransaction
+  const whole = String(secondTransaction << 64n)
+  await world.warehouse.insertRows('cdc.positions', [
+    { feed: 'f', position: String(position), lsn: String(position), whole_before: whole },
+  ])
+  for (const insert of insertsOf(states[1], secondTransaction).slice(0, 2)) await insert()
+  expect(stateOf(await createWarehouseCrm(world.warehouse, { waitForFeedMs: 0 })())).toEqual(states[0])
+})
+
 test('a prosthesis that is deleted by what is in motion stands as it was', async () => {
   await beginHistory()
   const version = String((secondTransaction << 64n) + 2n)

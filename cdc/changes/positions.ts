@@ -9,6 +9,8 @@ export type Position = {
   lsn: bigint
   /** Newest change that can be read in `crm.*`; ahead of `lsn` while its users are being invalidated. */
   version: bigint
+  /** A change below it belongs to a transaction that is whole in `crm.*`; no transaction lies on both sides of it. */
+  wholeBefore: bigint
   /** When the source committed it, in microseconds since 1970. */
   committedAt: bigint
   history: SourceHistory
@@ -27,7 +29,7 @@ const bigint = z.string().transform(BigInt)
 const storedPosition = defineQuery({
   name: 'stored-position',
   sql: `
-    SELECT lsn, version, toUnixTimestamp64Micro(committed_at) AS committed_at, system_identifier, timeline,
+    SELECT lsn, version, whole_before, toUnixTimestamp64Micro(committed_at) AS committed_at, system_identifier, timeline,
       version_offset
     FROM cdc.positions FINAL
     WHERE feed = {feed:String}`,
@@ -35,6 +37,7 @@ const storedPosition = defineQuery({
   row: z.object({
     lsn: bigint,
     version: bigint,
+    whole_before: bigint,
     committed_at: bigint,
     system_identifier: z.string(),
     timeline: z.int(),
@@ -56,6 +59,7 @@ export async function readPosition(warehouse: Warehouse, feed: string): Promise<
     row && {
       lsn: row.lsn,
       version: row.version,
+      wholeBefore: row.whole_before,
       committedAt: row.committed_at,
       history: {
         systemIdentifier: row.system_identifier,
@@ -68,13 +72,14 @@ export async function readPosition(warehouse: Warehouse, feed: string): Promise<
 
 /** Of several, the highest counts: a feed that died late cannot set the position back. */
 export async function writePosition(warehouse: Warehouse, feed: string, position: Position): Promise<void> {
-  const { lsn, version, committedAt, history } = position
+  const { lsn, version, wholeBefore, committedAt, history } = position
   await warehouse.insertRows('cdc.positions', [
     {
       feed,
       position: (lsn + history.versionOffset).toString(),
       lsn: lsn.toString(),
       version: version.toString(),
+      whole_before: wholeBefore.toString(),
       committed_at: isoTime(committedAt),
       system_identifier: history.systemIdentifier,
       timeline: history.timeline,

@@ -12,7 +12,7 @@ import {
 import type { Catalog } from '../derive/catalog.ts'
 import { cdcErrors } from '../errors.ts'
 import type { KafkaConfig } from '../options.ts'
-import { versionAt } from '../source/lsn.ts'
+import { firstChangeIndex, snapshotTombstoneIndex, versionAt } from '../source/lsn.ts'
 import { ReplicationConnection } from '../source/replication-connection.ts'
 import { dropSlot, identifySystem, isUndecodable, readSlot } from '../source/replication-slot.ts'
 import { readWalEnd } from '../source/source-position.ts'
@@ -186,9 +186,11 @@ async function beginHistory(options: {
   // Raised in any case, so that this position counts from now on although nothing has been read yet.
   const former = stored ? stored.history.versionOffset + 2n : 0n
   const versionOffset = lsn + former > newest ? former : newest + 1n - lsn
+  const base = lsn + versionOffset + 1n
   return {
     lsn: lsn - 1n,
-    version: versionAt(lsn + versionOffset + 1n, 0),
+    version: versionAt(base, snapshotTombstoneIndex),
+    wholeBefore: versionAt(base, firstChangeIndex),
     committedAt: BigInt(Date.now()) * 1000n,
     history: { systemIdentifier: identity.systemIdentifier, timeline: identity.timeline, versionOffset },
   }

@@ -31,6 +31,12 @@ export function debeziumVersion({ op, sequence, history }: SourceVersion): bigin
   return (upper << 64n) | BigInt(change ?? '0')
 }
 
+/** The lowest version of the next transaction, or of the first one after the initial snapshot. */
+export function nextTransaction(version: bigint): bigint {
+  const [upper, lower] = [version >> 64n, BigInt.asUintN(64, version)]
+  return lower <= snapshotRow ? (upper << 64n) + snapshotRow + 1n : (upper + 1n) << 64n
+}
+
 /**
  * The same in ClickHouse.
  * @param from SQL of each part

@@ -18,6 +18,7 @@ import type { RegistryEntry } from '../registry.ts'
 import { withAdvisoryLock, withApplyLock } from '../source/advisory-lock.ts'
 import { connectSource } from '../source/postgres-connection.ts'
 import { readSlot } from '../source/replication-slot.ts'
+import { readWalEnd } from '../source/source-position.ts'
 import { createSourceRows } from '../source/source-rows.ts'
 import type { Invalidate } from '../telling/invalidate.ts'
 import { readUnread } from '../whole-tables/unread-tables.ts'
@@ -38,6 +39,7 @@ import {
 import { finishInitialSnapshot } from './kafka-snapshot.ts'
 import { stopReading, workerGroup } from './kafka-table.ts'
 import { readBefore, refuseBroken } from './topic-continuity.ts'
+import { createWholeTransactions } from './whole-transactions.ts'
 
 /** A change need not wait for it: it is only how soon the position follows. */
 const progressIntervalMs = 250
@@ -224,8 +226,10 @@ async function follow(
 
   /** Moves the position on, to where everything confirmed by Debezium has been dealt with. */
   async function moveOn(): Promise<never> {
+    const transactions = createWholeTransactions(() => readWalEnd(source))
     let writtenAt = 0
     for (;;) {
+      if (position.version >= position.wholeBefore) await transactions.note(position.version)
       const lsn = await readConfirmed()
       const ends = awaitedEnds(await look())
       for (let lookedAt = performance.now(); !hasReached(dealtWith(), ends); ) {
@@ -234,13 +238,18 @@ async function follow(
         lookedAt = performance.now()
         await look()
       }
-      if (lsn > position.lsn) {
-        const isDue = isAwaited() || isReading || performance.now() - writtenAt > idlePositionIntervalMs
-        if (isDue) {
+      const whole = transactions.wholeBefore(lsn)
+      if (lsn > position.lsn || whole !== undefined) {
+        const isLate = performance.now() - writtenAt > idlePositionIntervalMs
+        if (isAwaited() || isReading || whole !== undefined || isLate) {
           // Another worker may have seen newer changes.
           const stored = await readPosition(warehouse, config.slotName)
           const isNewer = stored !== undefined && stored.version > position.version
-          await store({ lsn, ...(isNewer && { version: stored.version, committedAt: stored.committedAt }) })
+          await store({
+            lsn,
+            wholeBefore: highest(position.wholeBefore, stored?.wholeBefore, whole),
+            ...(isNewer && { version: stored.version, committedAt: stored.committedAt }),
+          })
           writtenAt = performance.now()
           if (!isReading) onPosition(lsn)
         }
@@ -292,4 +301,8 @@ async function follow(
   }
 
   return Promise.race([changes.run(), snapshotFirst()])
+}
+
+function highest(...values: (bigint | undefined)[]): bigint {
+  return values.reduce<bigint>((most, value) => (value !== undefined && value > most ? value : most), 0n)
 }

@@ -91,6 +91,31 @@ export function testInvalidation(createWorld: CreateWorld): void {
     // Once by each row, and perhaps once more for the table that was read whole.
     const distinct = () => seen.filter((name, place) => name !== seen[place - 1])
     expect(distinct()).toEqual(['ann'])
+
+    // However far the position is, a transaction is not taken for whole while it is open.
+    const wholeBefore = async () => {
+      const [stored] = await world.rows(
+        'SELECT toString(whole_before) AS whole, lsn FROM cdc.positions FINAL',
+      )
+      return { whole: BigInt(String(stored?.whole)), lsn: BigInt(String(stored?.lsn)) }
+    }
+    await world.sql.query(`BEGIN; UPDATE customers SET phone = 'open' WHERE id = '${ben}'`)
+    // What is not written out yet is not waited for.
+    await world.sql.query('SELECT pg_switch_wal()')
+    await feed.caughtUp()
+    const whileOpen = await wholeBefore()
+    await world.sql.query('COMMIT')
+    await feed.caughtUp()
+    const [change] = await world.rows(
+      `SELECT toString(version) AS version, lsn FROM cdc.events WHERE JSONExtractString(row, 'phone') = 'open'`,
+    )
+    const version = BigInt(String(change?.version))
+    expect(whileOpen.lsn).toBeGreaterThan(BigInt(String(change?.lsn)))
+    expect(whileOpen.whole).toBeLessThanOrEqual(version)
+    await expect
+      .poll(async () => (await wholeBefore()).whole, { interval: 20, timeout: 20_000 })
+      .toBeGreaterThan(version)
+
     for (const name of ['Ann', 'ANN']) {
       await world.sql.query('UPDATE customers SET full_name = $1 WHERE id = $2', [name, ann])
       await feed.caughtUp()

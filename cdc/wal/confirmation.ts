@@ -5,6 +5,7 @@ import { type Position, type SourceHistory, writePosition } from '../changes/pos
 import type { TableCodec } from '../changes/table-codec.ts'
 import type { RegistryEntry } from '../registry.ts'
 import { retry } from '../retry.ts'
+import { firstChangeIndex, versionAt } from '../source/lsn.ts'
 import { addKey, type TableChanges } from '../telling/concerned-users.ts'
 import type { Invalidate } from '../telling/invalidate.ts'
 import { tellUsers, type Versions } from '../telling/tell-users.ts'
@@ -51,7 +52,7 @@ export function createConfirmation(options: {
   feed: string
   history: SourceHistory
   /** Where the last run has come to. */
-  stored: Pick<Position, 'lsn' | 'version' | 'committedAt'>
+  stored: Omit<Position, 'history'>
   invalidate: Invalidate
   acknowledge: (lsn: bigint) => void
   log: Log
@@ -96,7 +97,7 @@ export function createConfirmation(options: {
       tellUsers({ warehouse, changes: tables.values(), versions, invalidate, signal }),
     )
     if (endLsn === undefined) return
-    await store({ lsn: endLsn })
+    await store({ lsn: endLsn, wholeBefore: versionAt(endLsn + history.versionOffset, firstChangeIndex) })
     acknowledge(endLsn)
   }
 

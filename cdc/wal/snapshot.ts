@@ -7,7 +7,7 @@ import type { Catalog } from '../derive/catalog.ts'
 import type { ReplicaTable } from '../derive/derive-table.ts'
 import { expandTombstonesSql } from '../derive/derive-view.ts'
 import { retry } from '../retry.ts'
-import { snapshotRowIndex, snapshotTombstoneIndex, versionAt } from '../source/lsn.ts'
+import { firstChangeIndex, snapshotRowIndex, snapshotTombstoneIndex, versionAt } from '../source/lsn.ts'
 import type { ReplicationConnection } from '../source/replication-connection.ts'
 import { createSlotWithSnapshot, dropSlot } from '../source/replication-slot.ts'
 import type { SourceIdentity } from '../source/start-plan.ts'
@@ -42,6 +42,7 @@ export async function beginSnapshot(options: {
   return {
     lsn,
     version: versionAt(lsn + versionOffset, snapshotRowIndex),
+    wholeBefore: versionAt(lsn + versionOffset, firstChangeIndex),
     committedAt: BigInt(time?.[0] ?? 0),
     history: { systemIdentifier: identity.systemIdentifier, timeline: identity.timeline, versionOffset },
   }
