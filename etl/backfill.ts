@@ -131,7 +131,8 @@ async function backfillPart(
     const streams = chipIds
       ? await streamChips(session, extraction, chipIds, days)
       : await streamDays(session, extraction, days)
-    await loadStreams(session, streams)
+    const mark = { version: session.record.run_seq, rewrite: session.since.hasFailed }
+    await loadStreams(session, streams, mark)
     await session.step('invalidate', () => deliverKept(session))
   })
   if (run.state === 'skipped') throw new Error('a part of a backfill waits and is not skipped')

@@ -19,60 +19,80 @@ const failedBefore = defineQuery({
   row: z.object({ runSeq: z.int() }),
 })
 
-/** Rows of telemetry that is nobody's, or makes no number, have no owner. */
-const rowsOfRuns = defineQuery({
-  name: 'etl-rows-of-runs',
+/** Telemetry that is nobody's, or makes no number, has no owner. */
+const daysOfRuns = defineQuery({
+  name: 'etl-days-of-runs',
   sql: `
-    SELECT toString(prosthesis_id) AS "prosthesisId", toString(user_id) AS "userId", chip_id AS "chipId", toUInt16(day) AS "day"
-    FROM reports.stats_by_day FINAL
-    WHERE _version IN {run_seqs:Array(UInt64)}
-    UNION ALL
-    SELECT '', '', chip_id, toUInt16(day) FROM reports.etl_unowned FINAL WHERE _version IN {run_seqs:Array(UInt64)}
-    UNION ALL
-    SELECT DISTINCT '', '', chip_id, toUInt16(day) FROM reports.etl_quarantine FINAL WHERE _version IN {run_seqs:Array(UInt64)}`,
+    SELECT "prosthesisId", "userId", "chipId", groupUniqArray(toUInt16(date)) AS days
+    FROM
+    (
+      SELECT toString(prosthesis_id) AS "prosthesisId", toString(user_id) AS "userId", chip_id AS "chipId", day AS date
+      FROM reports.stats_by_day FINAL
+      WHERE _version IN {run_seqs:Array(UInt64)}
+      UNION ALL
+      SELECT '', '', chip_id, day FROM reports.etl_unowned FINAL WHERE _version IN {run_seqs:Array(UInt64)}
+      UNION ALL
+      SELECT '', '', chip_id, day FROM reports.etl_quarantine FINAL WHERE _version IN {run_seqs:Array(UInt64)}
+    )
+    GROUP BY ALL`,
   params: z.object({ run_seqs: z.array(z.int()) }),
-  row: z.object({ prosthesisId: z.string(), userId: z.string(), chipId: z.string(), day: z.int() }),
+  row: z.object({
+    prosthesisId: z.string(),
+    userId: z.string(),
+    chipId: z.string(),
+    days: z.array(z.int()),
+  }),
 })
 
-export type LateRow = z.output<typeof rowsOfRuns.row>
+/** Days of a chip and its owner; day 0 stands for rows that have none. */
+export type LateDays = z.output<typeof daysOfRuns.row>
 
 /**
  * What stands by runs that failed before the last one that succeeded. That one has written over all it could see of
  * them: ClickHouse has done later what such a run had told it to. Or it was a part of a backfill, of days in which the
  * other found nothing new; those are right, and measured again once.
  */
-export async function readLateRows(warehouse: Warehouse, lastSeq: number, now: Date): Promise<LateRow[]> {
+export async function readLateDays(warehouse: Warehouse, lastSeq: number, now: Date): Promise<LateDays[]> {
   const sinceMs = now.getTime() - lateHours * 3_600_000
   const failed = await warehouse.query(failedBefore, { last_seq: lastSeq, since_ms: sinceMs })
   if (failed.length === 0) return []
-  return warehouse.query(rowsOfRuns, { run_seqs: failed.map(({ runSeq }) => runSeq) })
+  return warehouse.query(daysOfRuns, { run_seqs: failed.map(({ runSeq }) => runSeq) })
 }
 
-/** The days of these rows, and those beside them: days of owners begin at other times than UTC's. */
-export function windowsOfLate(rows: readonly LateRow[]): Windows {
-  const measured = rows.filter(({ chipId, day }) => chipId !== '' && day > 0)
-  return {
-    chipId: measured.map(({ chipId }) => chipId),
-    fromUs: measured.map(({ day }) => (day - 1) * dayUs),
-    toUs: measured.map(({ day }) => (day + 2) * dayUs - 1),
+/** These days, and those beside them: days of owners begin at other times than UTC's. */
+export function windowsOfLate(late: readonly LateDays[]): Windows {
+  const windows: Windows = { chipId: [], fromUs: [], toUs: [] }
+  for (const { chipId, days } of late) {
+    for (const day of days) {
+      if (chipId === '' || day === 0) continue
+      windows.chipId.push(chipId)
+      windows.fromUs.push((day - 1) * dayUs)
+      windows.toUs.push((day + 2) * dayUs - 1)
+    }
   }
+  return windows
+}
+
+/** Chips that have rows without a day. */
+export function lateUnmeasurableChips(late: readonly LateDays[]): string[] {
+  return [...new Set(late.flatMap(({ chipId, days }) => (days.includes(0) ? [chipId] : [])))]
 }
 
 /**
- * Rows of an owner whom the CRM does not name for that day are measured by no chip's days: they are found by their owner,
+ * Days of an owner whom the CRM does not name for them are measured by no chip's days: they are found by their owner,
  * as if the ownership had changed.
  */
 export function withLateOwners(
   changes: OwnershipChanges,
-  rows: readonly LateRow[],
+  late: readonly LateDays[],
   current: readonly Ownership[],
 ): OwnershipChanges {
   const byId = new Map(current.map((row) => [row.prosthesisId, row]))
-  const strangers = rows.filter(({ prosthesisId, userId, chipId, day }) => {
+  const strangers = late.filter(({ prosthesisId, userId, chipId, days }) => {
     if (prosthesisId === '') return false
     const owner = byId.get(prosthesisId)
-    const had = owner && owner.issuedDay <= day && (owner.returnedDay ?? day + 1) > day
-    return !had || owner.userId !== userId || owner.chipId !== chipId
+    if (owner?.userId !== userId || owner.chipId !== chipId) return true
+    return days.some((day) => owner.issuedDay > day || (owner.returnedDay ?? day + 1) <= day)
   })
   if (strangers.length === 0) return changes
   const chipIds = new Set(

@@ -2,6 +2,7 @@ import { asProblem, batchChecks, type FailedCheck, failedChecks } from './checks
 import { etlErrors } from './errors.ts'
 import { keepInvalidations } from './invalidations.ts'
 import { loadRemodelled, loadStats } from './load-stats.ts'
+import type { Mark } from './mark.ts'
 import type { Problem } from './ownership.ts'
 import { updateQuarantine } from './quarantine.ts'
 import type { RunSession } from './run-session.ts'
@@ -13,8 +14,13 @@ import { countRows, describeUnowned, updateUnowned } from './unowned.ts'
 const mostProblems = 1_000
 
 /** Compares a batch with what stands and writes what differs; what it finds goes into the run's record. */
-export async function loadBatch(session: RunSession, batch: Batch, users: Set<string>): Promise<void> {
-  const { warehouse, record, step, since } = session
+export async function loadBatch(
+  session: RunSession,
+  batch: Batch,
+  mark: Mark,
+  users: Set<string>,
+): Promise<void> {
+  const { warehouse, record, step } = session
   const { scope, userDays, quarantined, unowned, rowsIn } = batch
   const changes = await step('compare', async () => {
     const standing = await readStandingStats(warehouse, scope)
@@ -24,21 +30,19 @@ export async function loadBatch(session: RunSession, batch: Batch, users: Set<st
   })
   passChecks(session, failedChecks(batchChecks, userDays))
   await step('load', async () => {
-    const mark = { version: record.run_seq, deleted: false }
     await session.assertLock()
     await keepInvalidations(
       warehouse,
-      record.run_seq,
+      mark.version,
       changes.userIds.filter((user) => !users.has(user)),
     )
-    await loadRemodelled(warehouse, changes.remodelled, record.run_seq)
-    await loadStats(warehouse, changes.changed, mark)
-    // Over what such a run may still be writing, with a higher version.
-    if (since.hasFailed) await loadStats(warehouse, changes.unchanged, mark)
-    await loadStats(warehouse, changes.vanished, { ...mark, deleted: true })
-    const rewrite = { version: record.run_seq, rewrite: since.hasFailed }
-    await updateQuarantine(warehouse, quarantined, scope, rewrite)
-    await updateUnowned(warehouse, unowned, scope, rewrite)
+    await loadRemodelled(warehouse, changes.remodelled, mark.version)
+    const stands = { version: mark.version, deleted: false }
+    await loadStats(warehouse, changes.changed, stands)
+    if (mark.rewrite) await loadStats(warehouse, changes.unchanged, stands)
+    await loadStats(warehouse, changes.vanished, { ...stands, deleted: true })
+    await updateQuarantine(warehouse, quarantined, scope, mark)
+    await updateUnowned(warehouse, unowned, scope, mark)
   })
   for (const user of changes.userIds) users.add(user)
   record.users_changed = users.size

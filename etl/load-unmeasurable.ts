@@ -2,9 +2,10 @@ import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
 import type { QuarantinedRow } from './chip-measurer.ts'
 import type { Extraction } from './extraction.ts'
+import type { Mark } from './mark.ts'
 import { keyOf, quarantineColumns, quarantinedRow, writeQuarantine } from './quarantine.ts'
 import type { RunSession } from './run-session.ts'
-import { idsOfSlice, type Since } from './telemetry.ts'
+import { idsOfSlice, type Since, sliceBits } from './telemetry.ts'
 
 const chips = z.object({ any_chip: z.boolean(), chips: z.array(z.string()) })
 
@@ -14,12 +15,12 @@ const standsSql = `toUInt16(day) = 0 AND ({any_chip:Bool} OR chip_id IN {chips:A
 const standingSlices = defineQuery({
   name: 'etl-standing-unmeasurable-slices',
   sql: `
-    SELECT toInt64(intDiv(row_id, {ids_of_slice:Int64})) AS slice, toUInt32(count()) AS rows
+    SELECT bitShiftRight(row_id, {slice_bits:UInt8}) AS slice, toUInt32(count()) AS rows
     FROM reports.etl_quarantine FINAL
     WHERE ${standsSql}
     GROUP BY slice
     ORDER BY slice`,
-  params: chips.extend({ ids_of_slice: z.int() }),
+  params: chips.extend({ slice_bits: z.int() }),
   row: z.object({ slice: z.coerce.number<string>(), rows: z.int() }),
 })
 
@@ -35,7 +36,7 @@ const standingUnmeasurable = defineQuery({
 
 /** How many are held, beside those of the slice that is being read. */
 const rowsAtOnce = 20_000
-const endOfIds = Number.MAX_SAFE_INTEGER
+const [firstId, endOfIds] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
 
 /**
  * Puts rows without a chip, or without a day that counts, into quarantine: no number is made of them, wherever they are.
@@ -45,17 +46,18 @@ export async function loadUnmeasurable(
   session: RunSession,
   { view, bounds, createMeasurer }: Extraction,
   { since, hasNew, lateChips }: { since: Since; hasNew: boolean; lateChips: readonly string[] },
+  mark: Mark,
 ): Promise<void> {
   const { warehouse, record } = session
   const corrected = [...new Set([...(await view.correctedChips(since)), ...lateChips])]
   if (!hasNew && corrected.length === 0) return
   // Whose standing rows are read whole, so that those which do not come have gone.
   const whole = { any_chip: since === undefined, chips: corrected }
-  const slices = await warehouse.query(standingSlices, { ...whole, ids_of_slice: idsOfSlice })
+  const slices = await warehouse.query(standingSlices, { ...whole, slice_bits: sliceBits })
   const measurer = createMeasurer()
   let found: QuarantinedRow[] = []
-  let readingId = 0
-  let settledId = 0
+  let readingId = firstId
+  let settledId = firstId
 
   /** Makes what stands of the ids up to here what was found of them. */
   async function settle(toId: number): Promise<void> {
@@ -67,7 +69,7 @@ export async function loadUnmeasurable(
       warehouse,
       found.filter(({ rowId }) => rowId < toId),
       before,
-      { version: record.run_seq, rewrite: session.since.hasFailed },
+      mark,
     )
     found = found.filter(({ rowId }) => rowId >= toId)
     settledId = toId

@@ -3,6 +3,7 @@ import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
 import type { QuarantinedRow } from './chip-measurer.ts'
 import { dayText } from './instants.ts'
+import type { Mark } from './mark.ts'
 import type { Scope } from './scope.ts'
 import { chipScopeParams, inChipScope, readStandingOfChips } from './standing-of-chips.ts'
 
@@ -80,22 +81,19 @@ export async function updateQuarantine(
   warehouse: Warehouse,
   found: readonly QuarantinedRow[],
   scope: Scope,
-  mark: QuarantineMark,
+  mark: Mark,
 ): Promise<void> {
   if (found.length === 0 && scope.chipIds?.length === 0) return
   const before = await readStandingOfChips(warehouse, standingQuarantine, scope, keyOf)
   await writeQuarantine(warehouse, found, before, mark)
 }
 
-/** @property rewrite whether what stands is written again, over what a run that died may still be writing */
-type QuarantineMark = { version: number; rewrite: boolean }
-
 /** Writes what differs. @param before what stands, by key, of all that might have been found */
 export async function writeQuarantine(
   warehouse: Warehouse,
   found: readonly QuarantinedRow[],
   before: Map<string, QuarantinedRow>,
-  { version, rewrite }: QuarantineMark,
+  { version, rewrite }: Mark,
 ): Promise<void> {
   const fresh = found.filter((row) => {
     const former = before.get(keyOf(row))

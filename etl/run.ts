@@ -2,7 +2,7 @@ import { checkSource } from './check-source.ts'
 import { definitionHash } from './definition.ts'
 import { deliverKept } from './deliver-kept.ts'
 import { type Extraction, openExtraction } from './extraction.ts'
-import { readLateRows, windowsOfLate, withLateOwners } from './late-rows.ts'
+import { lateUnmeasurableChips, readLateDays, windowsOfLate, withLateOwners } from './late-rows.ts'
 import { noteProblems, passChecks } from './load-batch.ts'
 import { loadUnmeasurable } from './load-unmeasurable.ts'
 import { noteWhatCounts } from './note-what-counts.ts'
@@ -38,12 +38,13 @@ export async function advance(session: RunSession): Promise<void> {
   const found =
     record.mode === 'increment' ? await step('find', () => findTouched(session, extraction)) : undefined
   await step('note', () => noteWhatCounts(session, extraction))
+  const mark = { version: record.run_seq, rewrite: session.since.hasFailed || found?.hasLate === true }
   const unmeasurable = {
     since: sinceOf(session),
     ...(found?.unmeasurable ?? { hasNew: true, lateChips: [] }),
   }
-  await step('quarantine', () => loadUnmeasurable(session, extraction, unmeasurable))
-  await loadStreams(session, await openStreams(session, extraction, found))
+  await step('quarantine', () => loadUnmeasurable(session, extraction, unmeasurable, mark))
+  await loadStreams(session, await openStreams(session, extraction, found), mark)
   await step('keep', async () => {
     await session.assertLock()
     await keepOwnership(warehouse, extraction.changes, record.run_seq)
@@ -112,6 +113,8 @@ type Found = {
   touched: TouchedDays
   /** Ownership, as if it had changed also where late rows stand for somebody who has nothing there. */
   changes: OwnershipChanges
+  /** Whether there are late rows. They are written again, so that no later run asks. */
+  hasLate: boolean
   unmeasurable: { hasNew: boolean; lateChips: string[] }
 }
 
@@ -130,18 +133,16 @@ function openStreams(
 /** What is new, what is no longer whose it was, and what a run that died has written since. */
 async function findTouched(session: RunSession, extraction: Extraction): Promise<Found> {
   const { view, bounds, ownership, days, crm } = extraction
-  const late = await readLateRows(session.warehouse, session.last!.run_seq, session.now())
-  // They are written again by this run, so that no later one asks.
-  if (late.length > 0) session.since = { ...session.since, hasFailed: true }
+  const late = await readLateDays(session.warehouse, session.last!.run_seq, session.now())
   const changes = withLateOwners(extraction.changes, late, crm.prostheses)
   const windows = await view.touched(sinceOf(session), [...changes.chipIds], bounds)
   appendWindows(windows, newFirmwareWindows(extraction))
   appendWindows(windows, windowsOfLate(late))
-  const lateChips = new Set(late.flatMap(({ chipId, day }) => (day === 0 ? [chipId] : [])))
   return {
     touched: touchedDays(windows, ownership, days),
     changes,
-    unmeasurable: { hasNew: windows.hasUnmeasurable, lateChips: [...lateChips] },
+    hasLate: late.length > 0,
+    unmeasurable: { hasNew: windows.hasUnmeasurable, lateChips: lateUnmeasurableChips(late) },
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Extraction } from './extraction.ts'
 import { hourUs, lastDay } from './instants.ts'
 import { loadBatch } from './load-batch.ts'
+import type { Mark } from './mark.ts'
 import type { RunSession } from './run-session.ts'
 import { scopeOfDays } from './scope.ts'
 import type { TelemetryView, TimeBounds } from './telemetry.ts'
@@ -52,7 +53,7 @@ export async function streamParts(
  * Loads all batches as they are measured, a stream beside the other. When one fails the others end with the batch that
  * they are at: nothing is written any more when this has thrown.
  */
-export async function loadStreams(session: RunSession, streams: Streams): Promise<void> {
+export async function loadStreams(session: RunSession, streams: Streams, mark: Mark): Promise<void> {
   const users = new Set<string>()
   let hasFailed = false
   const ended = await Promise.allSettled(
@@ -60,7 +61,7 @@ export async function loadStreams(session: RunSession, streams: Streams): Promis
       try {
         for await (const batch of timed(session, batches)) {
           if (hasFailed) return
-          await loadBatch(session, batch, users)
+          await loadBatch(session, batch, mark, users)
         }
       } catch (error) {
         hasFailed = true

@@ -17,7 +17,7 @@ const packedRow: Record<Packing, SqlText> = {
 }
 const touchedWindowsSql = readStatement<'since' | 'corrections' | 'chips'>('touched-windows.sql')
 const unmeasurableRowsSql = readStatement<
-  'packed_row' | 'ids_of_slice' | 'since' | 'corrected' | 'from' | 'to' | 'since_without_chip'
+  'packed_row' | 'slice_bits' | 'since' | 'corrected' | 'from' | 'to' | 'since_without_chip'
 >('unmeasurable-rows.sql')
 const rowsOfTimeSql = readStatement<'packed_row' | 'from' | 'to'>('chip-rows-of-time.sql')
 const rowsOfWindowsSql = readStatement<'packed_row' | 'chips' | 'froms' | 'tos' | 'from' | 'to'>(
@@ -30,8 +30,9 @@ export type Packing = 'slim' | 'whole'
 /** Packed rows of one chip; the bytes are good until the call returns. */
 export type TakeChipRows = (chipId: string, bytes: Buffer) => void
 
-/** Rows of so many ids come in one slice. */
-export const idsOfSlice = 20_000
+/** Rows whose ids differ in so many of the lowest bits alone come in one slice. */
+export const sliceBits = 14
+export const idsOfSlice = 2 ** sliceBits
 
 /** Takes packed rows, slice by slice, those of one chip at a time; what `afterChunk` does is waited for. */
 export type TakeSlices = {
@@ -168,7 +169,7 @@ function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
     async unmeasurableRows(since, corrected, bounds, { take, afterChunk }) {
       const sql = unmeasurableRowsSql({
         packed_row: packedRow.whole,
-        ids_of_slice: { sql: String(idsOfSlice) },
+        slice_bits: { sql: String(sliceBits) },
         since: isNew(since, traits),
         corrected: literal.texts(corrected),
         since_without_chip: corrected.includes('') ? { sql: 'true' } : isNew(since, traits),

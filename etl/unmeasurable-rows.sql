@@ -6,18 +6,18 @@
 COPY (
   SELECT slice::text, chip_id, rows
   FROM (
-    SELECT id / {ids_of_slice} AS slice, chip_id, string_agg({packed_row}, '') AS rows
+    SELECT id >> {slice_bits} AS slice, chip_id, string_agg({packed_row}, '') AS rows
     FROM (
       SELECT * FROM telemetry_events
       WHERE chip_id <> '' AND ({since} OR chip_id = ANY ({corrected}::text[]))
         AND (recorded_at < {from} OR recorded_at >= {to})
     ) AS timeless
-    GROUP BY id / {ids_of_slice}, chip_id
+    GROUP BY id >> {slice_bits}, chip_id
     UNION ALL
-    SELECT id / {ids_of_slice}, '', string_agg({packed_row}, '')
+    SELECT id >> {slice_bits}, '', string_agg({packed_row}, '')
     FROM telemetry_events
     WHERE (chip_id IS NULL OR chip_id = '') AND {since_without_chip}
-    GROUP BY id / {ids_of_slice}
+    GROUP BY id >> {slice_bits}
   ) AS unmeasurable
   ORDER BY unmeasurable.slice
 ) TO STDOUT (FORMAT binary)

@@ -2,6 +2,7 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
 import { dayText } from './instants.ts'
+import type { Mark } from './mark.ts'
 import type { Scope } from './scope.ts'
 import { chipScopeParams, inChipScope, readStandingOfChips } from './standing-of-chips.ts'
 
@@ -67,15 +68,12 @@ export function listUnowned(
   return warehouse.query(unownedChips, { any_chip: chip === undefined, chip: chip ?? '', limit })
 }
 
-/**
- * Makes what is listed of a scope what a run has found there.
- * @param mark.rewrite whether what stands is written again, over what a run that died may still be writing
- */
+/** Makes what is listed of a scope what a run has found there. */
 export async function updateUnowned(
   warehouse: Warehouse,
   found: ReadonlyMap<string, UnownedChip>,
   scope: Scope,
-  { version, rewrite }: { version: number; rewrite: boolean },
+  { version, rewrite }: Mark,
 ): Promise<void> {
   if (found.size === 0 && scope.chipIds?.length === 0) return
   const before = await readStandingOfChips(warehouse, standingUnowned, scope, keyOf)
