@@ -1,7 +1,8 @@
 import { afterAll, expect, test } from 'vitest'
 import { nobody } from '../derive/known-tables.ts'
 import { createWorld, startServers } from '../suites/replica-of-source.fixture.ts'
-import { discardDeadLetters, listDeadLetters, retryDeadLetters } from './dead-letter-retry.ts'
+import { retryDeadLetters } from './dead-letter-retry.ts'
+import { discardDeadLetters, listDeadLetters } from './kept-letters.ts'
 
 const servers = await startServers()
 afterAll(() => servers.remove())

@@ -1,8 +1,10 @@
 import { booleanOption, defineOptions } from '@tendon/platform/config.ts'
-import { createLog } from '@tendon/platform/log.ts'
+import { createLog, type Log } from '@tendon/platform/log.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'
+import type pg from 'pg'
 import { applyReplicas } from '../derive/apply.ts'
-import { readCatalog } from '../derive/catalog.ts'
+import { type Catalog, readCatalog } from '../derive/catalog.ts'
 import { readKnownTables } from '../derive/known-tables.ts'
 import { takeOut, undeclaredTables } from '../derive/take-out.ts'
 import { applyChain, omitFirst } from '../kafka/apply-chain.ts'
@@ -12,7 +14,7 @@ import { type KafkaConfig, kafkaConfigOf } from '../options.ts'
 import { registry } from '../registry.ts'
 import { withApplyLock } from '../source/advisory-lock.ts'
 import { commandOptions, defineCommand, exitCodes, print } from './command.ts'
-import { createDryRun } from './dry-run.ts'
+import { createDryRun, type DryRun } from './dry-run.ts'
 
 const applyOptions = defineOptions({
   ...commandOptions,
@@ -33,63 +35,93 @@ export const apply = defineCommand({
   async act(config, { source, warehouse }) {
     // Standard output carries the answer alone.
     const log = createLog({ service: 'cdc', level: config.dryRun ? 'warn' : 'info' }, process.stderr)
-    const run = createDryRun(source, warehouse)
-    const connectorOf = ({ kafkaConnectUrl, slotName }: KafkaConfig): Connector => {
-      const connector = createConnector(kafkaConnectUrl, slotName)
-      return config.dryRun ? run.connector(connector) : connector
+    const world = {
+      source,
+      warehouse,
+      kafka: kafkaConfigOf(config),
+      publicationName: config.publicationName,
+      log,
     }
-    const [crm, target] = config.dryRun ? [run.source, run.warehouse] : [source, warehouse]
-    await applyMigrations(target)
-    const kafka = kafkaConfigOf(config)
-    const { publicationName } = config
-    const connector = kafka && connectorOf(kafka)
-    const bring = async () => {
-      const entries = await readKnownTables(target, registry)
-      if (connector) await omitFirst({ source: crm, connector, publicationName, entries })
-      const catalog = await readCatalog(crm, publicationName, entries)
-      const undeclared = await undeclaredTables(target, entries)
-      for (const table of undeclared) await takeOut(crm, target, publicationName, table)
-      await applyReplicas(crm, target, catalog.replicas, log, { runsAhead: kafka !== undefined })
-      if (!kafka || !connector) return { catalog, undeclared }
-      const admin = createKafkaClient(kafka.kafkaBrokers, log).admin()
-      await admin.connect()
-      try {
-        await applyChain({
-          source: crm,
-          warehouse: target,
-          admin: config.dryRun ? run.admin(admin) : admin,
-          connector,
-          catalog,
-          config: kafka,
-          log,
-          signal: new AbortController().signal,
-          isDryRun: config.dryRun,
-        })
-      } finally {
-        await admin.disconnect()
-      }
-      return { catalog, undeclared }
-    }
-    const { catalog, undeclared } = await (config.dryRun
-      ? bring()
-      : withApplyLock(source, config.slotName, bring))
-    const names = catalog.replicas.map(({ source: table }) => table.qualifiedName)
-    const problems = catalog.problems.map(({ code, message }) => ({ code, detail: message }))
-    const problemLines = problems.map(({ code, detail }) => `${code}: ${detail}\n`).join('')
     if (config.dryRun) {
-      const text = run.steps.length > 0 ? run.steps.join('\n') : 'Everything is in place.'
-      print(config, { steps: run.steps, problems }, `${text}\n${problemLines}`)
-    } else {
-      print(
-        config,
-        { tables: names, removed: undeclared, problems },
-        [
-          ...names.map((name) => `${name} is in place\n`),
-          ...undeclared.map((name) => `${name} is carried no more\n`),
-          problemLines,
-        ].join(''),
-      )
+      const dryRun = createDryRun(source, warehouse)
+      const { problems } = await applyAll({
+        ...world,
+        source: dryRun.source,
+        warehouse: dryRun.warehouse,
+        dryRun,
+      })
+      const text = dryRun.steps.length > 0 ? dryRun.steps.join('\n') : 'Everything is in place.'
+      print(config, { steps: dryRun.steps, problems }, `${text}\n${lines(problems)}`)
+      return exitCodes.done
     }
+    const { tables, removed, problems } = await withApplyLock(source, config.slotName, () => applyAll(world))
+    const inPlace = tables.map((name) => `${name} is in place\n`).join('')
+    const gone = removed.map((name) => `${name} is carried no more\n`).join('')
+    print(config, { tables, removed, problems }, `${inPlace}${gone}${lines(problems)}`)
     return exitCodes.done
   },
 })
+
+type Problem = { code: string; detail: string }
+
+const lines = (problems: Problem[]) => problems.map(({ code, detail }) => `${code}: ${detail}\n`).join('')
+
+type World = {
+  source: pg.Client
+  warehouse: Warehouse
+  /** undefined when the WAL is read in process */
+  kafka: KafkaConfig | undefined
+  publicationName: string
+  log: Log
+  /** Writes down what is to be changed, instead of changing it. */
+  dryRun?: DryRun
+}
+
+/** In the order in which a change will come: what is left out of its messages first, what reads them last. */
+async function applyAll(world: World): Promise<{ tables: string[]; removed: string[]; problems: Problem[] }> {
+  const { source, warehouse, kafka, publicationName, log } = world
+  await applyMigrations(warehouse)
+  const entries = await readKnownTables(warehouse, registry)
+  const connector = kafka && connectorOf(world, kafka)
+  if (connector) await omitFirst({ source, connector, publicationName, entries })
+  const catalog = await readCatalog(source, publicationName, entries)
+  const removed = await undeclaredTables(warehouse, entries)
+  for (const table of removed) await takeOut(source, warehouse, publicationName, table)
+  await applyReplicas(source, warehouse, catalog.replicas, log, { runsAhead: kafka !== undefined })
+  if (connector) await applyKafka(world, kafka, connector, catalog)
+  return {
+    tables: catalog.replicas.map((replica) => replica.source.qualifiedName),
+    removed,
+    problems: catalog.problems.map(({ code, message }) => ({ code, detail: message })),
+  }
+}
+
+function connectorOf({ dryRun }: World, { kafkaConnectUrl, slotName }: KafkaConfig): Connector {
+  const connector = createConnector(kafkaConnectUrl, slotName)
+  return dryRun ? dryRun.connector(connector) : connector
+}
+
+async function applyKafka(
+  { source, warehouse, log, dryRun }: World,
+  config: KafkaConfig,
+  connector: Connector,
+  catalog: Catalog,
+): Promise<void> {
+  const admin = createKafkaClient(config.kafkaBrokers, log).admin()
+  await admin.connect()
+  try {
+    await applyChain({
+      source,
+      warehouse,
+      admin: dryRun ? dryRun.admin(admin) : admin,
+      connector,
+      catalog,
+      config,
+      log,
+      signal: new AbortController().signal,
+      isDryRun: dryRun !== undefined,
+    })
+  } finally {
+    await admin.disconnect()
+  }
+}

@@ -1,21 +1,19 @@
 import { ConfigError, defineOptions } from '@tendon/platform/config.ts'
 import { createTerminalProgress } from '@tendon/platform/progress.ts'
 import { progressBar } from '@tendon/platform/progress-bar.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import type pg from 'pg'
 import { z } from 'zod'
-import {
-  discardDeadLetters,
-  type KeptLetter,
-  listDeadLetters,
-  retryDeadLetters,
-  type TriedKey,
-} from '../changes/dead-letter-retry.ts'
+import { type RetryOutcome, retryDeadLetters } from '../changes/dead-letter-retry.ts'
+import { discardDeadLetters, type KeptLetter, listDeadLetters } from '../changes/kept-letters.ts'
+import type { LetterPlace } from '../changes/letter-places.ts'
 import { deriveReplica } from '../derive/derive-table.ts'
 import type { RegistryEntry } from '../registry.ts'
 import { lookUpTables } from '../source/source-catalog.ts'
 import type { TableChanges } from '../telling/concerned-users.ts'
 import { changesOf, wholeLog } from '../telling/tell-users.ts'
 import { commandOptions, defineCommand, entriesOf, exitCodes, print } from './command.ts'
-import { createTelling, tellingOptions } from './telling.ts'
+import { createTelling, type Telling, tellingOptions } from './telling.ts'
 
 export const deadLetters = defineCommand({
   name: 'dead-letters',
@@ -34,46 +32,59 @@ export const deadLetters = defineCommand({
   }),
   async act(config, { source, warehouse, operands: [what, name] }) {
     const table = name === undefined ? undefined : (await entriesOf(warehouse, name))[0]!.name
-    if (what === 'list') {
-      const letters = await listDeadLetters(warehouse, table, config.limit)
-      print(config, { dead_letters: letters }, letters.map(describe).join('') || 'no dead letters\n')
-      return exitCodes.done
+    switch (what) {
+      case 'list': {
+        const letters = await listDeadLetters(warehouse, table, config.limit)
+        print(config, { dead_letters: letters }, letters.map(describe).join('') || 'no dead letters\n')
+        return exitCodes.done
+      }
+      case 'discard': {
+        const discarded = await discardDeadLetters(warehouse, table)
+        print(config, { discarded }, `${discarded} discarded\n`)
+        return exitCodes.done
+      }
+      case 'retry': {
+        const telling = createTelling(config, warehouse)
+        const outcome = await retryAll(source, warehouse, table, telling)
+        print(config, outcome, describeOutcome(outcome))
+        telling.report()
+        return outcome.failed_again + outcome.not_retried > 0 ? exitCodes.different : exitCodes.done
+      }
+      default:
+        throw new ConfigError('cdc dead-letters', [`it takes list, retry or discard, and got "${what}"`])
     }
-    if (what === 'discard') {
-      const discarded = await discardDeadLetters(warehouse, table)
-      print(config, { discarded }, `${discarded} discarded\n`)
-      return exitCodes.done
-    }
-    if (what !== 'retry')
-      throw new ConfigError('cdc dead-letters', [`it takes list, retry or discard, and got "${what}"`])
-    const progress = createTerminalProgress(process.stderr, new AbortController().signal)
-    const text = 'applying dead letters again'
-    const telling = createTelling(config, warehouse)
-    const entries = await entriesOf(warehouse, undefined)
-    const { tables } = await lookUpTables(source, entries)
-    const outcome = await progress.step(text, (update) =>
-      retryDeadLetters({
-        warehouse,
-        replicas: tables.map(deriveReplica),
-        table,
-        onProgress: (part) => update(`${text} ${progressBar(part)}`),
-        onTried: (keys) => telling.tell(byTable(entries, keys), wholeLog),
-      }),
-    )
-    const { applied, superseded, failed_again, not_retried } = outcome
-    const left =
-      not_retried > 0 ? `, ${not_retried} hold no row that could be applied: resync their tables` : ''
-    print(
-      config,
-      outcome,
-      `${applied} applied, ${superseded} superseded by later changes, ${failed_again} failed again${left}\n`,
-    )
-    telling.report()
-    return failed_again + not_retried > 0 ? exitCodes.different : exitCodes.done
   },
 })
 
-function byTable(entries: readonly RegistryEntry[], tried: TriedKey[]): TableChanges[] {
+/** Applies letters again, and tells whose reports they concern. */
+async function retryAll(
+  source: pg.Client,
+  warehouse: Warehouse,
+  table: string | undefined,
+  telling: Telling,
+): Promise<RetryOutcome> {
+  const progress = createTerminalProgress(process.stderr, new AbortController().signal)
+  const text = 'applying dead letters again'
+  const entries = await entriesOf(warehouse, undefined)
+  const { tables } = await lookUpTables(source, entries)
+  return progress.step(text, (update) =>
+    retryDeadLetters({
+      warehouse,
+      replicas: tables.map(deriveReplica),
+      table,
+      onProgress: (part) => update(`${text} ${progressBar(part)}`),
+      onTried: (tried) => telling.tell(byTable(entries, tried), wholeLog),
+    }),
+  )
+}
+
+function describeOutcome({ applied, superseded, failed_again, not_retried }: RetryOutcome): string {
+  const left =
+    not_retried > 0 ? `, ${not_retried} hold no row that could be applied: resync their tables` : ''
+  return `${applied} applied, ${superseded} superseded by later changes, ${failed_again} failed again${left}\n`
+}
+
+function byTable(entries: readonly RegistryEntry[], tried: LetterPlace[]): TableChanges[] {
   return entries.flatMap((entry) => {
     const keys = tried.filter(({ table }) => table === entry.name).map(({ key }) => key)
     return keys.length > 0 ? [changesOf(entry, keys)] : []

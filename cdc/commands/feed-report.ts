@@ -13,8 +13,9 @@ import { type KafkaReport, readKafkaReport } from '../kafka/kafka-report.ts'
 import type { KafkaConfig } from '../options.ts'
 import type { RegistryEntry } from '../registry.ts'
 import { readSlot } from '../source/replication-slot.ts'
-import { lookUpTables, rowsOf, type SourceTable } from '../source/source-catalog.ts'
+import { lookUpTables, rowsOf } from '../source/source-catalog.ts'
 import { planStart, type Slot } from '../source/start-plan.ts'
+import { identityAdvice, slotAdvice } from './source-advice.ts'
 
 const slotRow = z.object({
   active: z.boolean(),
@@ -97,8 +98,7 @@ export type FeedReport = {
   advice: string[]
 }
 
-/** How a feed is doing, from outside: its slot at the source, and what it left in the warehouse. */
-export async function readFeedReport(options: {
+type ReportOptions = {
   source: pg.Client
   warehouse: Warehouse
   slotName: string
@@ -107,29 +107,32 @@ export async function readFeedReport(options: {
   /** undefined when the WAL is read in process */
   kafkaConfig?: KafkaConfig | undefined
   log: Log
-}): Promise<FeedReport> {
-  const { source, warehouse, slotName, entries, crmDatabaseUrl, kafkaConfig, log } = options
+}
+
+/** How a feed is doing, from outside: its slot at the source, and what it left in the warehouse. */
+export async function readFeedReport(options: ReportOptions): Promise<FeedReport> {
+  const { source, warehouse, slotName, entries, kafkaConfig, log } = options
   const [slot] = await rowsOf(source, slotRow, slotSql, [slotName])
   const [stored] = await warehouse.query(position, { feed: slotName })
-  const { tables, problems } = await lookUpTables(source, entries)
-  const replicas = tables.map(deriveReplica)
+  const catalog = await lookUpTables(source, entries)
+  const replicas = catalog.tables.map(deriveReplica)
   const dead = new Map((await warehouse.query(letters, {})).map((row) => [row.table, row.dead_letters]))
-  const reports = await readTableReports(warehouse, replicas, dead)
-  const names = reports.map(({ table }) => table)
-  const chain = kafkaConfig && (await readKafkaReport(kafkaConfig, names, log))
-  const hasRead = reports.some(({ snapshot_at }) => snapshot_at !== null)
-  const found = [
-    ...problems,
+  const tables = await readTableReports(warehouse, replicas, dead)
+  const chain =
+    kafkaConfig &&
+    (await readKafkaReport(
+      kafkaConfig,
+      tables.map(({ table }) => table),
+      log,
+    ))
+  const problems = [
+    ...catalog.problems,
     ...replicas.flatMap((replica) => replica.problems),
-    ...(await historyProblems({
-      source,
-      warehouse,
-      slotName,
-      crmDatabaseUrl,
-      hasRead,
-      isByKafka: chain !== undefined,
-    })),
-    ...(stored ? reports.flatMap(unreadProblem) : []),
+    ...(await historyProblems(
+      options,
+      tables.some(({ snapshot_at }) => snapshot_at !== null),
+    )),
+    ...(stored ? tables.flatMap(unreadProblem) : []),
     ...(chain?.problems ?? []),
   ]
   return {
@@ -137,20 +140,20 @@ export async function readFeedReport(options: {
     position: stored
       ? { ...stored, late_at_most_seconds: await secondsSince(source, stored.committed_at) }
       : null,
-    tables: reports,
+    tables,
     dead_letters: {
       total: [...dead.values()].reduce((sum, count) => sum + count, 0),
       of_no_table: dead.get('') ?? 0,
     },
     ...(chain && { kafka: chain.kafka }),
-    problems: found.map(({ code, message, definition }) => ({
+    problems: problems.map(({ code, message, definition }) => ({
       code,
       detail: message,
       help: definition.help,
     })),
     advice: [
-      ...slotAdvice(slot),
-      ...(await identityAdvice(source, tables)),
+      ...(slot ? slotAdvice(slot.spare_bytes) : []),
+      ...(await identityAdvice(source, catalog.tables)),
       ...(await undeclaredTables(warehouse, entries)).map(
         (table) => `${table} is not in the registry any more: \`npm run cdc -- apply\` takes it out.`,
       ),
@@ -208,15 +211,8 @@ function unreadProblem({ table, snapshot_at }: TableReport): TendonError[] {
 }
 
 /** Whether the feed, when it starts next, can go on where it was. */
-async function historyProblems(options: {
-  source: pg.Client
-  warehouse: Warehouse
-  slotName: string
-  crmDatabaseUrl: string
-  hasRead: boolean
-  isByKafka: boolean
-}): Promise<TendonError[]> {
-  const { source, warehouse, slotName, crmDatabaseUrl, hasRead, isByKafka } = options
+async function historyProblems(options: ReportOptions, hasRead: boolean): Promise<TendonError[]> {
+  const { source, warehouse, slotName, crmDatabaseUrl, kafkaConfig } = options
   // In this order, for the feed goes on meanwhile: a slot is never ahead of the position, nor that of the WAL's end.
   const slot = await readSlot(source, slotName)
   const stored = await readPosition(warehouse, slotName)
@@ -225,7 +221,7 @@ async function historyProblems(options: {
     identity,
     stored,
     slotName,
-    slot: standingSlot(slot, { hasRead, isByKafka }),
+    slot: standingSlot(slot, { hasRead, isByKafka: kafkaConfig !== undefined }),
     isOtherPublication: false,
   })
   return plan.kind === 'snapshot' && plan.reason ? [plan.reason] : []
@@ -235,48 +231,4 @@ async function historyProblems(options: {
 function standingSlot(slot: Slot | undefined, state: { hasRead: boolean; isByKafka: boolean }) {
   if (slot) return state.isByKafka ? { ...slot, confirmedLsn: 0n } : slot
   return state.hasRead ? undefined : { confirmedLsn: 0n, isLost: false, isActive: false }
-}
-
-function slotAdvice(slot: z.infer<typeof slotRow> | undefined): string[] {
-  if (!slot || slot.spare_bytes !== null) return []
-  return [
-    'max_slot_wal_keep_size is not set at the source: while the feed is away, WAL is kept until the disk is full.',
-  ]
-}
-
-const tableOutOfLine = z.object({
-  oid: z.coerce.number(),
-  columns: z.array(z.string()),
-  out_of_line_bytes: z.coerce.number(),
-})
-
-// Of a partitioned table the partitions have the values.
-const outOfLineSql = `
-SELECT
-  c.oid,
-  ARRAY(
-    SELECT attname::text FROM pg_attribute
-    WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attstorage <> 'p' ORDER BY attnum
-  ) AS columns,
-  (
-    SELECT sum(pg_relation_size(part.reltoastrelid))
-    FROM pg_class part
-    WHERE part.reltoastrelid <> 0 AND part.oid IN (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid))
-  ) AS out_of_line_bytes
-FROM pg_class c
-WHERE c.oid = ANY ($1::oid[])`
-
-/** Under the default identity, values out of line that an UPDATE leaves alone have to be looked up in the log. */
-async function identityAdvice(source: pg.Client, tables: SourceTable[]): Promise<string[]> {
-  const asked = tables.filter(({ replicaIdentity }) => replicaIdentity !== 'full')
-  const stored = await rowsOf(source, tableOutOfLine, outOfLineSql, [asked.map(({ oid }) => oid)])
-  return asked.flatMap(({ oid, qualifiedName, columns }) => {
-    const found = stored.find((row) => row.oid === oid)
-    const names = columns.map(({ name }) => name).filter((name) => found?.columns.includes(name))
-    if (!found?.out_of_line_bytes || names.length === 0) return []
-    return [
-      `${qualifiedName} keeps ${found.out_of_line_bytes} bytes of large values out of line (of ${names.join(', ')}); ` +
-        'if UPDATEs often leave them alone, ALTER TABLE … REPLICA IDENTITY FULL saves the look-ups, for more WAL.',
-    ]
-  })
 }

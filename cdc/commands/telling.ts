@@ -9,7 +9,7 @@ import { tellUsers, type Versions } from '../telling/tell-users.ts'
 /** For commands that change what reports show. Without reports-service nobody is told, which they say. */
 export const tellingOptions = optionalOptions(reportsOptions)
 
-type Telling = {
+export type Telling = {
   /** @throws TENDON-CDC-026: what was changed stays so, and doing it again would find nothing to change */
   tell(changes: Iterable<TableChanges>, versions: Versions): Promise<void>
   /** Says on standard error how many users were told, or that nobody was. */

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import type { SourceTable } from '../source/source-catalog.ts'
 import { rowsOf } from '../source/source-catalog.ts'
 import { forgetSnapshot } from '../whole-tables/snapshot-record.ts'
+import type { ColumnMapping } from './column-mapping.ts'
 import {
   columnComment,
   columnDefinition,
@@ -72,7 +73,6 @@ async function applyTable(
   log: Log,
   runsAhead: boolean,
 ): Promise<boolean> {
-  const target = replicaTableName(replica)
   const table = replica.source.qualifiedName
   const existing = await warehouse.query(replicaColumns, { table: replica.name })
   if (existing.length === 0) {
@@ -81,7 +81,35 @@ async function applyTable(
     log.info({ table }, 'made the replica')
     return true
   }
+  const { added, widened, isOther } = compareColumns(replica, existing)
+  if (isOther || !(await hasItsKey(warehouse, replica))) {
+    // PostgreSQL rewrites a table without a word in the WAL, so that the old values are worth nothing.
+    await forgetSnapshot(warehouse, table)
+    log.warn(
+      { table },
+      'its key or a column is another one: the replica stays as it was until another takes its place',
+    )
+    return false
+  }
+  // Values that come before the view is another one pass the column by.
+  if (runsAhead ? added.length + widened.length > 0 : await someHaveValues(source, replica.source, added))
+    await forgetSnapshot(warehouse, table)
+  const alter = `ALTER TABLE ${replicaTableName(replica)}`
+  for (const column of widened) {
+    await warehouse.command(`${alter} MODIFY COLUMN ${columnDefinition(replica, column)}`)
+  }
+  for (const column of added) {
+    await warehouse.command(`${alter} ADD COLUMN ${columnDefinition(replica, column)}`)
+    log.info({ table, column: column.name }, 'added a column to the replica')
+  }
+  return true
+}
 
+/** The columns that are to be added, those that are to take NULLs too, and whether one is not as it was made. */
+function compareColumns(
+  replica: ReplicaTable,
+  existing: z.infer<typeof replicaColumns.row>[],
+): { added: ColumnMapping[]; widened: ColumnMapping[]; isOther: boolean } {
   const held = new Map(existing.map((column) => [column.name, column]))
   const known = replica.columns.filter(({ name }) => held.has(name))
   const widened = known.filter(({ name, columnType }) => columnType === `Nullable(${held.get(name)!.type})`)
@@ -91,40 +119,28 @@ async function applyTable(
     const fits = type === column.columnType || type === `Nullable(${column.columnType})`
     return comment !== columnComment(replica, column) || !(fits || widened.includes(column))
   })
+  return { added: replica.columns.filter(({ name }) => !held.has(name)), widened, isOther }
+}
+
+async function hasItsKey(warehouse: Warehouse, replica: ReplicaTable): Promise<boolean> {
   const [key] = await warehouse.query(replicaKey, { table: replica.name })
   const sortingKey = replica.key.map((column) => sortingKeyName(column.name)).join(', ')
   // The engine shows the key of one column in the parentheses it was given in, or without.
-  if (key?.sorting_key.replace(/^\((.*)\)$/, '$1') !== sortingKey || isOther) {
-    // PostgreSQL rewrites a table without a word in the WAL, so that the old values are worth nothing.
-    await forgetSnapshot(warehouse, table)
-    log.warn(
-      { table },
-      'its key or a column is another one: the replica stays as it was until another takes its place',
-    )
-    return false
-  }
-  if (widened.length > 0 && runsAhead) await forgetSnapshot(warehouse, table)
-  for (const column of widened) {
-    await warehouse.command(`ALTER TABLE ${target} MODIFY COLUMN ${columnDefinition(replica, column)}`)
-  }
-  for (const column of replica.columns.filter(({ name }) => !held.has(name))) {
-    // Values that come before the view is another one pass the column by.
-    if (runsAhead || (await hasValues(source, replica.source, column.name))) {
-      await forgetSnapshot(warehouse, table)
-    }
-    await warehouse.command(`ALTER TABLE ${target} ADD COLUMN ${columnDefinition(replica, column)}`)
-    log.info({ table, column: column.name }, 'added a column to the replica')
-  }
-  return true
+  return key?.sorting_key.replace(/^\((.*)\)$/, '$1') === sortingKey
 }
 
 /** Rows that were there before a column was added, and got its default, have no event that says so. */
-async function hasValues(source: ClientBase, table: SourceTable, column: string): Promise<boolean> {
-  const quoted = `"${column.replaceAll('"', '""')}"`
+async function someHaveValues(
+  source: ClientBase,
+  table: SourceTable,
+  columns: ColumnMapping[],
+): Promise<boolean> {
+  if (columns.length === 0) return false
+  const hasValue = columns.map(({ name }) => `"${name.replaceAll('"', '""')}" IS NOT NULL`).join(' OR ')
   const [row] = await rowsOf(
     source,
     z.object({ found: z.boolean() }),
-    `SELECT EXISTS (SELECT FROM ${pgRowsOf(table)} WHERE ${quoted} IS NOT NULL) AS found`,
+    `SELECT EXISTS (SELECT FROM ${pgRowsOf(table)} WHERE ${hasValue}) AS found`,
   )
   return row?.found === true
 }

@@ -31,12 +31,7 @@ export type PreparedConnector = {
   isInitial: boolean
 }
 
-/**
- * Makes the connector, or brings it to the registry. Where nothing it has missed may go unnoticed (its slot is lost, the
- * source is another one or went back, tables were not read whole), it is made anew with a snapshot and a base of its
- * own, above every version stored.
- */
-export async function prepareConnector(options: {
+type Preparation = {
   source: pg.Client
   warehouse: Warehouse
   connector: Connector
@@ -47,54 +42,71 @@ export async function prepareConnector(options: {
   /** Resolves when ClickHouse has read everything that is in the change topics. */
   drained: () => Promise<void>
   log: Log
-}): Promise<PreparedConnector> {
-  const { source, warehouse, connector, catalog, config, commits, log } = options
+}
+
+/**
+ * Makes the connector, or brings it to the registry. Where nothing it has missed may go unnoticed (its slot is lost, the
+ * source is another one or went back, tables were not read whole), it is made anew with a snapshot and a base of its
+ * own, above every version stored.
+ */
+export async function prepareConnector(options: Preparation): Promise<PreparedConnector> {
+  const { warehouse, connector, config, log } = options
   const identity = await readIdentity(config.crmDatabaseUrl)
   const stored = await readPosition(warehouse, config.slotName)
   const existing = await connector.config()
   const history = existing && historyOf(existing)
-  const databaseName = new URL(config.crmDatabaseUrl).pathname.slice(1)
-  const derive = (of: ConnectorHistory) =>
-    deriveConnector(catalog.replicas, { config, databaseName, history: of })
-
-  if (existing && history && stored) {
-    const isStreaming = await connector.isStreaming()
-    const slot = await readSlot(source, config.slotName)
-    const status = await connector.status()
-    const reason =
-      lostChangesOf(status) ??
-      (await lostOffsets(warehouse, isStreaming)) ??
-      (await lostByWarehouse(warehouse, stored, commits)) ??
-      reasonToBeginAnew({
-        identity,
-        stored,
-        slot,
-        config,
-        isStreaming,
-        isOtherPublication: await isOtherPublication(warehouse, catalog),
-      })
-    if (!reason) {
-      const wanted = derive(history)
-      if (!isSame(existing, wanted)) {
-        await connector.change(wanted)
-        log.info({ connector: config.slotName }, 'changed the connector')
-      } else if (status?.state === 'STOPPED' || status?.state === 'PAUSED') {
-        await connector.resume()
-        log.warn({ connector: config.slotName, state: status.state }, 'the connector stood still: resumed it')
-      }
-      return { position: stored, base: history.base, isInitial: !isStreaming }
-    }
+  if (!existing || !history || !stored) return makeAnew(options, identity, stored)
+  const isStreaming = await connector.isStreaming()
+  const status = await connector.status()
+  const reason =
+    lostChangesOf(status) ??
+    (await lostOffsets(warehouse, isStreaming)) ??
+    (await lostByWarehouse(warehouse, stored, options.commits)) ??
+    (await lostBySource(options, { identity, stored, isStreaming }))
+  if (reason) {
     log.warn(
       { error_code: reason.code, reason: reason.message },
       'making the connector anew, with a snapshot',
     )
+    return makeAnew(options, identity, stored)
   }
-  const { drained } = options
-  const position = await beginHistory({ source, warehouse, connector, config, identity, stored, drained })
+  await bringAlong(options, existing, history, status)
+  return { position: stored, base: history.base, isInitial: !isStreaming }
+}
+
+function configOf({ catalog, config }: Preparation, history: ConnectorHistory): ConnectorConfig {
+  const databaseName = new URL(config.crmDatabaseUrl).pathname.slice(1)
+  return deriveConnector(catalog.replicas, { config, databaseName, history })
+}
+
+async function bringAlong(
+  options: Preparation,
+  existing: ConnectorConfig,
+  history: ConnectorHistory,
+  status: ConnectorStatus | undefined,
+): Promise<void> {
+  const { connector, config, log } = options
+  const wanted = configOf(options, history)
+  if (!isSame(existing, wanted)) {
+    await connector.change(wanted)
+    log.info({ connector: config.slotName }, 'changed the connector')
+  } else if (status?.state === 'STOPPED' || status?.state === 'PAUSED') {
+    await connector.resume()
+    log.warn({ connector: config.slotName, state: status.state }, 'the connector stood still: resumed it')
+  }
+}
+
+async function makeAnew(
+  options: Preparation,
+  identity: SourceIdentity,
+  stored: Position | undefined,
+): Promise<PreparedConnector> {
+  const { warehouse, connector, catalog, config, log } = options
+  const position = await beginHistory(options, identity, stored)
   for (const { source: table } of catalog.replicas) await forgetSnapshot(warehouse, table.qualifiedName)
   await writePosition(warehouse, config.slotName, position)
   const base = position.version >> 64n
-  await connector.create(derive({ base, offset: position.history.versionOffset }))
+  await connector.create(configOf(options, { base, offset: position.history.versionOffset }))
   log.info({ connector: config.slotName }, 'made the connector')
   return { position, base, isInitial: true }
 }
@@ -143,15 +155,13 @@ async function lostByWarehouse(
   return cdcErrors.warehouseBehindSlot('The warehouse lacks changes that were visible in it before.')
 }
 
-function reasonToBeginAnew(state: {
-  identity: SourceIdentity
-  stored: Position
-  slot: Awaited<ReturnType<typeof readSlot>>
-  config: KafkaConfig
-  isStreaming: boolean
-  isOtherPublication: boolean
-}): TendonError | undefined {
-  const { identity, stored, slot, config, isStreaming, isOtherPublication: isOther } = state
+/** The slot is gone, the source is another one or went back, or the tables were read under another publication. */
+async function lostBySource(
+  { source, warehouse, catalog, config }: Preparation,
+  state: { identity: SourceIdentity; stored: Position; isStreaming: boolean },
+): Promise<TendonError | undefined> {
+  const { identity, stored, isStreaming } = state
+  const slot = await readSlot(source, config.slotName)
   const plan = planStart({
     identity,
     stored,
@@ -161,21 +171,16 @@ function reasonToBeginAnew(state: {
       slot || isStreaming
         ? slot && { ...slot, confirmedLsn: 0n }
         : { confirmedLsn: 0n, isLost: false, isActive: false },
-    isOtherPublication: isOther,
+    isOtherPublication: await isOtherPublication(warehouse, catalog),
   })
   return plan.kind === 'snapshot' ? plan.reason : undefined
 }
 
-async function beginHistory(options: {
-  source: pg.Client
-  warehouse: Warehouse
-  connector: Connector
-  config: KafkaConfig
-  identity: SourceIdentity
-  stored: Position | undefined
-  drained: () => Promise<void>
-}): Promise<Position> {
-  const { source, warehouse, connector, config, identity, stored, drained } = options
+async function beginHistory(
+  { source, warehouse, connector, config, drained }: Preparation,
+  identity: SourceIdentity,
+  stored: Position | undefined,
+): Promise<Position> {
   await connector.remove()
   // What ClickHouse has not read yet would come after the new history, and may have higher versions.
   await drained()

@@ -1,0 +1,70 @@
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
+import { z } from 'zod'
+
+const letter = z.object({
+  table: z.string(),
+  key: z.string(),
+  version: z.string(),
+  op: z.string(),
+  encoding: z.string(),
+  reason: z.string(),
+  message: z.string(),
+  committed_at: z.iso.datetime(),
+  failed_at: z.iso.datetime(),
+  /** Empty when it was read from the WAL in process. */
+  topic: z.string(),
+  partition: z.int(),
+  offset: z.string(),
+})
+
+export type KeptLetter = z.infer<typeof letter>
+
+// An empty name is every table.
+export const ofTable = `({table:String} = '' OR table = {table:String})`
+
+const keptLetters = defineQuery({
+  name: 'dead-letters',
+  sql: `
+    SELECT table, key, toString(version) AS version, op, encoding, reason, message, committed_at, failed_at,
+      topic, partition, toString(offset) AS offset
+    FROM cdc.dead_letters FINAL WHERE ${ofTable} ORDER BY failed_at DESC, dead_letters.version DESC LIMIT {limit:UInt32}`,
+  params: z.object({ table: z.string(), limit: z.int() }),
+  row: letter,
+})
+
+/** @param table all of them when it is undefined */
+export function listDeadLetters(
+  warehouse: Warehouse,
+  table: string | undefined,
+  limit: number,
+): Promise<KeptLetter[]> {
+  return warehouse.query(keptLetters, { table: table ?? '', limit })
+}
+
+const keptCount = defineQuery({
+  name: 'dead-letters-count',
+  sql: `SELECT toString(now64(6, 'UTC')) AS now, toUInt32(count()) AS n FROM cdc.dead_letters FINAL WHERE ${ofTable}`,
+  params: z.object({ table: z.string() }),
+  row: z.object({ now: z.string(), n: z.int() }),
+})
+
+/**
+ * @param table all of them when it is undefined
+ * @returns how many letters are gone
+ */
+export async function discardDeadLetters(warehouse: Warehouse, table = ''): Promise<number> {
+  const [kept] = await warehouse.query(keptCount, { table })
+  await warehouse.command(
+    `ALTER TABLE cdc.dead_letters DELETE
+     WHERE ${ofTable} AND failed_at <= toDateTime64({before:String}, 6, 'UTC') SETTINGS mutations_sync = 2`,
+    { table, before: kept!.now },
+  )
+  return kept!.n
+}
+
+/** Tells letters apart as the table's sorting key does. */
+export const letterId = 'toString(sipHash64(table, version, key, topic, partition, offset))'
+
+/** Binds: ids. */
+export const chosenLetters = `FROM cdc.dead_letters FINAL WHERE ${letterId} IN {ids:Array(String)}`
