@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest'
-import { createLog, redactedFields } from './log.ts'
+import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { bufferedLines, createLog, redactedFields } from './log.ts'
 
 function capture() {
   const lines: string[] = []
@@ -63,4 +66,20 @@ test('an error keeps its code and its causes', () => {
     level: 'error',
     err: { message: 'no answer', cause: { message: 'connection refused', error_code: 'ECONNREFUSED' } },
   })
+})
+
+test('buffered lines are all written, in their order, however many and in whatever script', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tendon-log-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'lines')
+  const log = createLog({ service: 'test' }, bufferedLines(openSync(path, 'a')))
+  const names = Array.from({ length: 2_000 }, (_, n) => `Zoë ${n} 義手`)
+  for (const name of names) log.info({ name })
+  await vi.waitFor(
+    () => {
+      const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
+      expect(lines.map((line) => JSON.parse(line).name)).toEqual(names)
+    },
+    { timeout: 20_000, interval: 50 },
+  )
 })
