@@ -57,6 +57,9 @@ export async function backfill(
 ): Promise<BackfillResult> {
   const [fromDay, toDay] = [parseDay(request.from), parseDay(request.to)]
   if (toDay < fromDay) throw etlErrors.requestWrong(`${request.to} lies before ${request.from}.`)
+  const { firstDay } = parts.config
+  if (fromDay < parseDay(firstDay))
+    throw etlErrors.requestWrong(`Days before ${firstDay} (ETL_FIRST_DAY) are not measured.`)
   const { backfillId, doneDays } = await resume(parts, request, { fromDay, toDay })
   const result: BackfillResult = {
     backfill_id: backfillId,
@@ -108,11 +111,6 @@ async function backfillPart(
     const extraction = await session.step('open', async () =>
       openExtraction({ ...session, client: await session.connect() }),
     )
-    if (days.fromDay < extraction.days.fromDay) {
-      throw etlErrors.requestWrong(
-        `Days before ${dayText(extraction.days.fromDay)} (ETL_FIRST_DAY) are not measured.`,
-      )
-    }
     Object.assign(session.record, {
       mode: 'full',
       definition: definitionHash(parts.config),

@@ -157,23 +157,9 @@ export function createChipMeasurer(
     const rows = reader.read(wholeRows(bytes))
     return Array.from({ length: rows.count }, (_, row) => {
       const recordedAt = instantText(rows.instantUs[row]!)
-      const isEarly = rows.instantUs[row]! < fromUs
-      const reason =
-        chipId === ''
-          ? 'no_chip'
-          : isEarly
-            ? 'before_first_day'
-            : rows.isAhead[row]
-              ? 'clock_ahead'
-              : 'no_day'
-      return {
-        chipId,
-        rowId: rows.id[row]!,
-        day: noDay,
-        recordedAt,
-        reason,
-        detail: `recorded_at ${recordedAt}`,
-      }
+      const reason = whyUnmeasurable(chipId, rows, row, fromUs)
+      const detail = `recorded_at ${recordedAt}`
+      return { chipId, rowId: rows.id[row]!, day: noDay, recordedAt, reason, detail }
     })
   }
 
@@ -200,6 +186,12 @@ export function createChipMeasurer(
       return taken
     },
   }
+}
+
+function whyUnmeasurable(chipId: string, rows: ChipRows, row: number, fromUs: number): string {
+  if (chipId === '') return 'no_chip'
+  if (rows.instantUs[row]! < fromUs) return 'before_first_day'
+  return rows.isAhead[row] ? 'clock_ahead' : 'no_day'
 }
 
 /** A device sends a message again when it was not confirmed: the first that was stored counts. */

@@ -83,7 +83,7 @@ test('plan, run, runs, explain, quarantine and backfill answer for people and fo
   const ran = await etl('run')
   expect(ran).toMatchObject({ code: 0 })
   expect(ran.stdout).toMatch(
-    /^1 .* succeeded {2}3 days measured of 4 rows, 2 rows written, 0 deleted, 1 users changed/,
+    /^1 .*Z {2}succeeded in \d+\.\d s {2}3 days measured of 4 rows, 2 rows written, 0 deleted, 1 user changed/,
   )
   expect(await story.stats()).toEqual(await story.expectedStats())
 
@@ -115,7 +115,7 @@ test('plan, run, runs, explain, quarantine and backfill answer for people and fo
   })
   expect(unowned).toMatchObject({
     code: 0,
-    stdout: 'stray  1 rows  1 days from 2026-01-02 to 2026-01-02  the CRM does not know the chip\n',
+    stdout: 'stray  1 row  1 day from 2026-01-02 to 2026-01-02  the CRM does not know the chip\n',
   })
   expect(JSON.parse(unownedJson.stdout)).toMatchObject([
     { chip_id: 'stray', is_known: false, days: [{ day: '2026-01-02', rows: 1 }] },
@@ -130,7 +130,9 @@ test('plan, run, runs, explain, quarantine and backfill answer for people and fo
 }, 300_000)
 
 test('what is asked wrong is said', async () => {
-  const [unknown, noUser, noDay, wrongDay, noDays, help, unset] = await Promise.all([
+  const [nothing, noChips, unknown, noUser, noDay, wrongDay, noDays, help, unset] = await Promise.all([
+    etl(),
+    etl('backfill', '--from', '2026-01-01', '--to', '2026-01-02', '--chips', ''),
     etl('walk'),
     etl('explain', 'alice', '2026-01-02'),
     etl('backfill', '--from', '2026-01-01'),
@@ -139,9 +141,14 @@ test('what is asked wrong is said', async () => {
     etl('--help'),
     etl('backfill', '--help'),
   ])
+  expect(nothing).toMatchObject({ code: 64, stderr: expect.stringContaining('no command; there are: run,') })
+  expect(noChips).toMatchObject({ code: 64, stderr: expect.stringContaining('--chips needs a value') })
   expect(unknown).toMatchObject({ code: 64, stderr: expect.stringContaining('unknown command "walk"') })
   expect(noUser).toMatchObject({ code: 64, stderr: expect.stringContaining('not a UUID') })
-  expect(noDay).toMatchObject({ code: 64, stderr: expect.stringContaining('ETL_BACKFILL_TO is not set') })
+  expect(noDay).toMatchObject({
+    code: 64,
+    stderr: expect.stringContaining('--to, ETL_BACKFILL_TO is not set'),
+  })
   expect(wrongDay).toMatchObject({ code: 64, stderr: expect.stringContaining('ETL_BACKFILL_FROM') })
   expect(noDays).toMatchObject({ code: 64, stderr: expect.stringContaining('lies before') })
   expect(help.stdout).toContain('Exit codes: 0 done, 1 failed, 3 not done, ')

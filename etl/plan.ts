@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { dayText } from './instants.ts'
 import { metrics } from './metrics.ts'
-import type { Problem } from './ownership.ts'
 import { advance } from './run.ts'
-import { findLastSuccess, numbered, readRunsSince } from './run-records.ts'
-import { createConnections, type RunParts, type RunSession } from './run-session.ts'
+import { createConnections } from './run-connections.ts'
+import { type EtlRun, findLastSuccess, numbered, readRunsSince } from './run-records.ts'
+import type { RunParts, RunSession } from './run-session.ts'
 import { createStepTimer } from './run-steps.ts'
 import type { StatsChanges } from './stats-changes.ts'
 import type { UserDays } from './user-days.ts'
@@ -20,20 +20,20 @@ export type PlannedChange = {
   after: Record<string, number | string | null>
 }
 
-export type Plan = {
-  mode: string
-  full_reason: string
-  pairs: number
-  rows_in: number
-  rows_quarantined: number
-  rows_unowned: number
-  rows_written: number
-  rows_deleted: number
-  rows_unchanged: number
-  users: number
-  problems: Problem[]
-  sample: PlannedChange[]
-}
+/** What the record of the run would say, and some of the rows. */
+export type Plan = Pick<
+  EtlRun,
+  | 'mode'
+  | 'full_reason'
+  | 'pairs'
+  | 'rows_in'
+  | 'rows_quarantined'
+  | 'rows_unowned'
+  | 'rows_written'
+  | 'rows_deleted'
+  | 'rows_unchanged'
+  | 'problems'
+> & { users: number; sample: PlannedChange[] }
 
 const sampleSize = 10
 
@@ -80,11 +80,19 @@ export async function planRun(parts: RunParts, stop: AbortSignal): Promise<Plan>
   } finally {
     await connections.endAll()
   }
-  const { mode, full_reason, pairs, rows_in, rows_quarantined, rows_unowned, problems } = record
-  const { rows_written, rows_deleted, rows_unchanged, users_changed: users } = record
   return {
-    ...{ mode, full_reason, pairs, rows_in, rows_quarantined, rows_unowned },
-    ...{ rows_written, rows_deleted, rows_unchanged, users, problems, sample },
+    mode: record.mode,
+    full_reason: record.full_reason,
+    pairs: record.pairs,
+    rows_in: record.rows_in,
+    rows_quarantined: record.rows_quarantined,
+    rows_unowned: record.rows_unowned,
+    rows_written: record.rows_written,
+    rows_deleted: record.rows_deleted,
+    rows_unchanged: record.rows_unchanged,
+    users: record.users_changed,
+    problems: record.problems,
+    sample,
   }
 }
 

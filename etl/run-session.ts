@@ -3,11 +3,12 @@ import { hostname } from 'node:os'
 import { TendonError } from '@tendon/platform/errors.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
-import pg from 'pg'
+import type pg from 'pg'
 import type { ReadCrm } from './crm.ts'
 import { etlErrors } from './errors.ts'
 import type { Invalidate } from './invalidations.ts'
 import type { EtlConfig } from './options.ts'
+import { createConnections } from './run-connections.ts'
 import { endHolder, takeRunLock, waitForRunLock } from './run-lock.ts'
 import {
   beginRun,
@@ -95,18 +96,7 @@ export function runUnderLock(
     }, parts.config.runTimeoutMinutes * 60_000)
     const signal = AbortSignal.any([stop, connections.broken])
     const log = parts.log.child({ run_id: runId })
-    const startedAt = parts.now()
-    const entry: NewRun = {
-      run_id: runId,
-      started_at: startedAt.toISOString(),
-      kind: request.kind,
-      holder: `${hostname()}/${process.pid}`,
-      ...(request.kind === 'backfill' && {
-        backfill_id: request.backfillId,
-        from_day: request.fromDay,
-        to_day: request.toDay,
-      }),
-    }
+    const entry = entryOf(runId, request, parts.now())
     try {
       const begun = await begin({ ...parts, log }, request, entry, connections.connect)
       if (begun.state === 'skipped') return begun
@@ -121,6 +111,18 @@ export function runUnderLock(
       await connections.endAll()
     }
   })
+}
+
+function entryOf(runId: string, request: RunRequest, startedAt: Date): NewRun {
+  const entry = {
+    run_id: runId,
+    started_at: startedAt.toISOString(),
+    kind: request.kind,
+    holder: `${hostname()}/${process.pid}`,
+  }
+  if (request.kind === 'run') return entry
+  const { backfillId, fromDay, toDay } = request
+  return { ...entry, backfill_id: backfillId, from_day: fromDay, to_day: toDay }
 }
 
 type Begun = Pick<RunSession, 'record' | 'last' | 'since' | 'client'> & { state: 'begun' }
@@ -197,41 +199,6 @@ async function finish(
   const { step_durations_ms, problems, unknown_chips, ...rest } = record
   log.info({ ...rest, problems: problems.length, step_durations_ms }, 'run succeeded')
   return record
-}
-
-/** The connections of one run: none outlives it, and it does not outlive the first of them that breaks. */
-export function createConnections(url: string) {
-  const open: pg.Client[] = []
-  const broke = new AbortController()
-  return {
-    broken: broke.signal,
-    async connect(): Promise<pg.Client> {
-      const client = new pg.Client({
-        connectionString: url,
-        application_name: 'tendon-etl',
-        connectionTimeoutMillis: 10_000,
-        keepAlive: true,
-        // A machine that is gone says nothing: its lock falls within a minute, and not after two hours.
-        options: '-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3',
-      })
-      client.on('error', (cause) => {
-        broke.abort(etlErrors.lockLost('The telemetry database ended a connection of the run.', { cause }))
-      })
-      await client.connect().catch((cause: unknown) => {
-        throw etlErrors.telemetryUnavailable('The telemetry database did not accept a connection.', { cause })
-      })
-      open.push(client)
-      return client
-    },
-    breakAll(reason: Error) {
-      broke.abort(reason)
-      for (const client of open) client.connection.stream.destroy()
-    },
-    async endAll() {
-      // A connection that broke has nothing left to end.
-      await Promise.all(open.map((client) => client.end().catch(() => {})))
-    },
-  }
 }
 
 /** What a run's record says about its failure. */

@@ -6,11 +6,14 @@ import { lateUnmeasurableChips, readLateDays, windowsOfLate, withLateOwners } fr
 import { noteProblems, passChecks } from './load-batch.ts'
 import { loadUnmeasurable } from './load-unmeasurable.ts'
 import { noteWhatCounts } from './note-what-counts.ts'
+import type { EtlConfig } from './options.ts'
+import type { Problem } from './ownership.ts'
 import { type EtlRun, findWatermarkSince, type RunsSince } from './run-records.ts'
 import { type RunParts, type RunSession, runUnderLock, type SkippedRun } from './run-session.ts'
+import type { SourceTraits } from './source-traits.ts'
 import { keepOwnership, type OwnershipChanges } from './standing-ownership.ts'
 import { loadStreams, type Streams, streamEverything, streamParts } from './streams.ts'
-import type { Since, Windows } from './telemetry.ts'
+import type { Since, TelemetryView, Windows } from './telemetry.ts'
 import { cutIntoParts, type TouchedDays, touchedDays } from './touched-parts.ts'
 
 /**
@@ -54,7 +57,7 @@ export async function advance(session: RunSession): Promise<void> {
 
 /** Notes what the run goes by, and decides whether it measures all telemetry or what is new. */
 async function describeSource(session: RunSession, { crm, view, problems }: Extraction): Promise<void> {
-  const { record, last, config, warehouse, log } = session
+  const { record, last, config, log } = session
   record.cdc_version = crm.version
   record.source = view.traits.source
   record.watermark_kind = view.traits.watermarkKind
@@ -67,21 +70,30 @@ async function describeSource(session: RunSession, { crm, view, problems }: Extr
     log.info({ reason: record.full_reason }, 'measuring all telemetry')
     record.watermark_from = '0'
   }
-  const pinnedSince =
-    view.traits.watermarkKind === 'xid' && view.openTransactions > 0
-      ? await findWatermarkSince(warehouse, view.watermark)
-      : undefined
-  record.watermark_lag_s = pinnedSince ? (session.now().getTime() - pinnedSince.getTime()) / 1000 : 0
-  if (view.traits.watermarkKind === 'timestamp') {
-    const detail = `rows of transactions open for more than ${config.timestampLagMinutes} minutes are missed: add ingest_xid`
-    noteProblems(session, [{ kind: 'timestamp_watermark', subject: 'telemetry_events', detail }])
+  record.watermark_lag_s = await watermarkLag(session, view)
+  noteProblems(session, [...lacksOf(view.traits, config), ...problems])
+}
+
+/** For how many seconds an open transaction has held the watermark back. */
+async function watermarkLag({ warehouse, now }: RunSession, view: TelemetryView): Promise<number> {
+  if (view.traits.watermarkKind !== 'xid' || view.openTransactions === 0) return 0
+  const since = await findWatermarkSince(warehouse, view.watermark)
+  return since ? (now().getTime() - since.getTime()) / 1000 : 0
+}
+
+/** What is missed of a source that lacks a column or a table. */
+function lacksOf(traits: SourceTraits, { timestampLagMinutes }: EtlConfig): Problem[] {
+  const problems: Problem[] = []
+  const note = (kind: string, detail: string) => problems.push({ kind, subject: 'telemetry_events', detail })
+  if (traits.watermarkKind === 'timestamp') {
+    const missed = `rows of transactions open for more than ${timestampLagMinutes} minutes are missed`
+    note('timestamp_watermark', `${missed}: add ingest_xid`)
   }
-  if (!view.traits.hasCorrections) {
-    const detail =
-      'rows that are changed or deleted are missed: add telemetry_corrections and its trigger, or backfill'
-    noteProblems(session, [{ kind: 'no_corrections', subject: 'telemetry_events', detail }])
+  if (!traits.hasCorrections) {
+    const missed = 'rows that are changed or deleted are missed'
+    note('no_corrections', `${missed}: add telemetry_corrections and its trigger, or backfill`)
   }
-  noteProblems(session, problems)
+  return problems
 }
 
 /** Why what stands cannot be gone on from; empty when it can. */

@@ -1,4 +1,5 @@
 import type { ChipMeasurer, Measured } from './chip-measurer.ts'
+import type { DayBounds } from './day-stretches.ts'
 import { dayUs } from './instants.ts'
 import {
   joinRows,
@@ -10,7 +11,7 @@ import {
   wholeRows,
 } from './packed-rows.ts'
 import { type Scope, scopeOfDays } from './scope.ts'
-import type { Packing, TelemetryView, Windows } from './telemetry.ts'
+import type { Packing, TelemetryView, TimeBounds, Windows } from './telemetry.ts'
 import type { TimeZone } from './time-zones.ts'
 import type { TouchedPart } from './touched-parts.ts'
 
@@ -57,32 +58,10 @@ export async function* measureDays(
     // Slices end with UTC days, as partitions do: none is read twice.
     const toUs = Math.min(Math.ceil(fromUs / dayUs + daysOfSlice) * dayUs, endUs)
     const lastDay = toUs === endUs ? toDay : lastDayOver(toUs, zones)
-    const bounds = { firstDay: doneDay + 1, lastDay }
-    const before = waiting
-    const after = new Map<string, PackedRows>()
-    const doubtful = new Map<string, Doubtful>()
-    let rows = 0
-    const add = (chipId: string, packed: PackedRows) => {
-      const { later, doubtfulUs } = measurer.add(chipId, packed, bounds)
-      if (later) after.set(chipId, later)
-      if (doubtfulUs) doubtful.set(chipId, { packed: copyOf(packed), doubtfulUs })
-    }
-    const [rowLength, packed] = packing === 'slim' ? [slimRowLength, slimRows] : [wholeRowLength, wholeRows]
-    await view.rowsOfTime({ fromUs, toUs }, packing, (chipId, bytes) => {
-      rows += bytes.length / rowLength
-      const kept = before.get(chipId)
-      if (kept) before.delete(chipId)
-      add(chipId, kept ? joinRows(kept, packed(bytes)) : packed(bytes))
-    })
-    for (const [chipId, kept] of before) add(chipId, kept)
-    const doubts = doubtful.values().reduce((sum, { doubtfulUs }) => sum + doubtfulUs.length, 0)
-    for (const [chipId, packed] of await readAgain(view, doubtful)) {
-      const { later, doubtfulUs } = measurer.add(chipId, packed, bounds)
-      if (doubtfulUs) throw new Error(`Rows of chip ${chipId} are in doubt that were read whole`)
-      if (later) after.set(chipId, later)
-    }
+    const slice = { time: { fromUs, toUs }, bounds: { firstDay: doneDay + 1, lastDay }, packing, waiting }
+    const { rows, doubts, later } = await measureSlice(view, measurer, slice)
     if (doubts > rows * mostDoubts) packing = 'whole'
-    waiting = after
+    waiting = later
     doneDay = Math.max(doneDay, lastDay)
     if (toUs === endUs || (doneDay >= firstOfBatch && measurer.collected() >= rowsOfBatch)) {
       yield { scope: scopeOfDays(firstOfBatch, doneDay), ...measurer.take() }
@@ -91,6 +70,42 @@ export async function* measureDays(
     fromUs = toUs
     daysOfSlice = nextDays(daysOfSlice, rows)
   }
+}
+
+/**
+ * Measures those days of a slice that are over.
+ * @param slice.waiting rows of earlier slices; taken out as they are measured
+ * @returns how many rows there were, how many of them in doubt, and those of days that are not over
+ */
+async function measureSlice(
+  view: TelemetryView,
+  measurer: ChipMeasurer,
+  slice: { time: TimeBounds; bounds: DayBounds; packing: Packing; waiting: Map<string, PackedRows> },
+): Promise<{ rows: number; doubts: number; later: Map<string, PackedRows> }> {
+  const { time, bounds, packing, waiting } = slice
+  const later = new Map<string, PackedRows>()
+  const doubtful = new Map<string, Doubtful>()
+  let rows = 0
+  const add = (chipId: string, packed: PackedRows) => {
+    const added = measurer.add(chipId, packed, bounds)
+    if (added.later) later.set(chipId, added.later)
+    if (added.doubtfulUs) doubtful.set(chipId, { packed: copyOf(packed), doubtfulUs: added.doubtfulUs })
+  }
+  const [rowLength, packedAs] = packing === 'slim' ? [slimRowLength, slimRows] : [wholeRowLength, wholeRows]
+  await view.rowsOfTime(time, packing, (chipId, bytes) => {
+    rows += bytes.length / rowLength
+    const kept = waiting.get(chipId)
+    if (kept) waiting.delete(chipId)
+    add(chipId, kept ? joinRows(kept, packedAs(bytes)) : packedAs(bytes))
+  })
+  for (const [chipId, kept] of waiting) add(chipId, kept)
+  const doubts = doubtful.values().reduce((sum, { doubtfulUs }) => sum + doubtfulUs.length, 0)
+  const again = await readAgain(view, doubtful)
+  doubtful.clear()
+  for (const [chipId, packed] of again) add(chipId, packed)
+  for (const chipId of doubtful.keys())
+    throw new Error(`Rows of chip ${chipId} are in doubt that were read whole`)
+  return { rows, doubts, later }
 }
 
 function copyOf({ slim, whole }: PackedRows): PackedRows {

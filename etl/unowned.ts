@@ -1,6 +1,7 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
+import { counted } from './counted.ts'
 import { dayText } from './instants.ts'
 import type { Mark } from './mark.ts'
 import type { Scope } from './scope.ts'
@@ -16,7 +17,8 @@ export function countRows({ rowsOfDay }: UnownedChip): number {
 /** What a run says of it. */
 export function describeUnowned(chip: UnownedChip): string {
   const days = [...chip.rowsOfDay.keys()].sort((a, b) => a - b)
-  return `${countRows(chip)} rows on ${days.length} days from ${dayText(days[0]!)} on: ${whyUnowned(chip.isKnown)}`
+  const what = `${counted(countRows(chip), 'row')} on ${counted(days.length, 'day')}`
+  return `${what} from ${dayText(days[0]!)} on: ${whyUnowned(chip.isKnown)}`
 }
 
 export const whyUnowned = (isKnown: boolean): string =>

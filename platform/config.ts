@@ -71,12 +71,13 @@ export function readConfig<const Table extends OptionTable>(
 ): Config<Table> {
   const problems: string[] = []
   const flags = readFlags(table, source.argv ?? [], problems)
+  const nameOf = (option: Option) => (source.argv ? namesOf(option) : option.env)
   const config: Record<string, unknown> = {}
   for (const [name, option] of Object.entries<Option>(table)) {
     const text = (option.flag && flags[option.flag]) ?? source.env[option.env]
     if (text === undefined || text === '') {
       if (option.default === undefined && !option.optional)
-        problems.push(`${option.env} is not set: ${option.help}`)
+        problems.push(`${nameOf(option)} is not set: ${option.help}`)
       config[name] = option.default
       continue
     }
@@ -84,7 +85,7 @@ export function readConfig<const Table extends OptionTable>(
     if (parsed.success) config[name] = parsed.data
     else
       problems.push(
-        `${option.env}: ${parsed.error.issues.map((issue) => issue.message).join(', ')}. ${option.help}`,
+        `${nameOf(option)}: ${parsed.error.issues.map((issue) => issue.message).join(', ')}. ${option.help}`,
       )
   }
   if (problems.length > 0) throw new ConfigError(service, problems)
@@ -155,20 +156,22 @@ function readFlags(table: OptionTable, argv: string[], problems: string[]): Reco
   for (const [flag, option] of declared) {
     const value = values[flag]
     if (value === undefined) continue
-    if (value === true && option.type !== booleanOption)
+    // An empty one mostly is a variable of the shell that is not set.
+    if ((value === true || value === '') && option.type !== booleanOption)
       problems.push(`--${flag} needs a value: ${option.help}`)
     else flags[flag] = String(value)
   }
   return flags
 }
 
+const namesOf = ({ flag, env }: Option) => (flag ? `--${flag}, ${env}` : env)
+
 /** What `--help` prints: a line for each option, with its flag, variable, default and help. */
 export function helpText(usage: string, table: OptionTable): string {
   const rows = Object.values(table).map((option) => {
-    const names = option.flag ? `--${option.flag}, ${option.env}` : option.env
     const fallback =
       option.default === undefined ? (option.optional ? '' : ' (required)') : ` (default ${option.default})`
-    return { names, text: option.help + fallback }
+    return { names: namesOf(option), text: option.help + fallback }
   })
   const width = Math.max(...rows.map((row) => row.names.length))
   return `Usage: ${usage}\n\n${rows.map((row) => `  ${row.names.padEnd(width)}  ${row.text}`).join('\n')}\n`

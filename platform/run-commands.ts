@@ -34,7 +34,8 @@ export function runCommands(options: {
     const command = commands.find((candidate) => candidate.name === name)
     if (command) return command.run(argv)
     const known = commands.map((candidate) => candidate.name).join(', ')
-    throw new ConfigError(program, [`unknown command "${name ?? ''}"; there are: ${known}`])
+    const what = name === undefined ? 'no command' : `unknown command "${name}"`
+    throw new ConfigError(program, [`${what}; there are: ${known}`])
   })
 }
 

@@ -4,6 +4,7 @@ import { explainError, readProcessConfig } from '@tendon/platform/process-config
 import type { Command } from '@tendon/platform/run-commands.ts'
 import { z } from 'zod'
 import type { BackfillProgress, BackfillResult } from '../backfill.ts'
+import { counted } from '../counted.ts'
 import { etlErrors } from '../errors.ts'
 import { exitCodes, jobOptions, print, withEtl } from './command.ts'
 
@@ -61,7 +62,8 @@ function drawBar({ days, daysDone, rowsPerSecond, secondsLeft }: BackfillProgres
 function describe(result: BackfillResult): string {
   const resumed = result.days_resumed > 0 ? ` (${result.days_resumed} of them before)` : ''
   return (
-    `${result.days} days${resumed}, ${result.rows_in} rows, ${result.rows_written} rows written, ` +
-    `${result.rows_deleted} deleted, ${result.users_changed} users changed\n`
+    `${counted(result.days, 'day')}${resumed}, ${counted(result.rows_in, 'row')}, ` +
+    `${counted(result.rows_written, 'row')} written, ${result.rows_deleted} deleted, ` +
+    `${counted(result.users_changed, 'user')} changed\n`
   )
 }

@@ -2,6 +2,7 @@ import { ConfigError, takeOperands } from '@tendon/platform/config.ts'
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
 import { z } from 'zod'
+import { counted } from '../counted.ts'
 import type { ExplainedDay } from '../explain.ts'
 import { exitCodes, jobOptions, print, withEtl } from './command.ts'
 
@@ -36,6 +37,8 @@ const zoneSources: Record<ExplainedDay['time_zone_from'], string> = {
   default: ', the default: where they live is not known',
 }
 
+const shown = (value: number | string | null | undefined) => String(value ?? '') || '-'
+
 function describe({
   prosthesis_id,
   chip_id,
@@ -51,7 +54,7 @@ function describe({
 }: ExplainedDay): string {
   const numbers = Object.keys(computed ?? standing ?? {}).map((name) => {
     const [stands, comes] = [standing?.[name], computed?.[name]]
-    return `  ${name.padEnd(22)} ${stands ?? '-'}${stands === comes ? '' : `   (now ${comes ?? '-'})`}\n`
+    return `  ${name.padEnd(22)} ${shown(stands)}${stands === comes ? '' : `   (now ${shown(comes)})`}\n`
   })
   const lines = rows.map((row) => {
     const values = [
@@ -63,7 +66,7 @@ function describe({
     ].join(', ')
     return `  ${row.use.padEnd(9)}  row ${row.id}  ${row.recorded_at}  ${row.signal}  ${values}\n`
   })
-  const head = `prosthesis ${prosthesis_id}, chip ${chip_id}, ${from} to ${to} (${time_zone}${zoneSources[time_zone_from]}), ${rows.length} rows\n`
+  const head = `prosthesis ${prosthesis_id}, chip ${chip_id}, ${from} to ${to} (${time_zone}${zoneSources[time_zone_from]}), ${counted(rows.length, 'row')}\n`
   const gone = taken_back_by_run ? `run ${taken_back_by_run} took it back` : 'the next run takes it back'
   const why = is_gone ? `  the CRM no longer says that they had it then: ${gone}\n` : ''
   return head + why + numbers.join('') + lines.join('')

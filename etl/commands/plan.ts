@@ -1,5 +1,6 @@
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
+import { counted } from '../counted.ts'
 import type { Plan, PlannedChange } from '../plan.ts'
 import { exitCodes, jobOptions, print, withEtl } from './command.ts'
 
@@ -21,9 +22,9 @@ function describePlan(planned: Plan): string {
   const reason = planned.full_reason ? `: ${planned.full_reason}` : ''
   return [
     `${planned.mode}${reason}`,
-    `${planned.pairs} days to measure, of ${planned.rows_in} rows (${planned.rows_quarantined} to quarantine, ${planned.rows_unowned} of nobody)`,
-    `${planned.rows_written} rows to write, ${planned.rows_deleted} to delete, ${planned.rows_unchanged} stay as they are`,
-    `${planned.users} users to invalidate`,
+    `${counted(planned.pairs, 'day')} to measure, of ${counted(planned.rows_in, 'row')} (${planned.rows_quarantined} to quarantine, ${planned.rows_unowned} of nobody)`,
+    `${counted(planned.rows_written, 'row')} to write, ${planned.rows_deleted} to delete, ${planned.rows_unchanged} to leave as they are`,
+    `${counted(planned.users, 'user')} to invalidate`,
     ...planned.problems.map(({ kind, subject, detail }) => `problem  ${kind}  ${subject}  ${detail}`),
     ...planned.sample.map(describeChange),
     '',

@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts'
 import type { EtlRun } from '../run-records.ts'
 import type { SkippedRun } from '../run-session.ts'
 
@@ -6,14 +7,18 @@ export function describeRun(run: EtlRun | SkippedRun): string {
   if (run.state === 'skipped') return 'skipped: another run is going\n'
   const part = run.kind === 'backfill' ? `backfill ${run.from_day} to ${run.to_day}, ` : ''
   const counts = [
-    `${run.pairs} days measured of ${run.rows_in} rows`,
-    `${run.rows_written} rows written`,
+    `${counted(run.pairs, 'day')} measured of ${counted(run.rows_in, 'row')}`,
+    `${counted(run.rows_written, 'row')} written`,
     `${run.rows_deleted} deleted`,
-    `${run.users_changed} users changed`,
-    ...(run.rows_quarantined > 0 ? [`${run.rows_quarantined} rows in quarantine`] : []),
-    ...(run.unknown_chips.length > 0 ? [`${run.unknown_chips.length} chips without an owner`] : []),
-    ...(run.problems.length > 0 ? [`${run.problems.length} data problems`] : []),
+    `${counted(run.users_changed, 'user')} changed`,
+    ...(run.rows_quarantined > 0 ? [`${counted(run.rows_quarantined, 'row')} in quarantine`] : []),
+    ...(run.unknown_chips.length > 0
+      ? [`${counted(run.unknown_chips.length, 'chip')} without an owner`]
+      : []),
+    ...(run.problems.length > 0 ? [counted(run.problems.length, 'data problem')] : []),
   ].join(', ')
+  const startedAt = Date.parse(run.started_at)
+  const took = run.finished_at ? ` in ${((Date.parse(run.finished_at) - startedAt) / 1000).toFixed(1)} s` : ''
   const error = run.error ? `\n    ${run.error}` : ''
-  return `${run.run_seq}  ${run.started_at}  ${run.state}  ${part}${counts}${error}\n`
+  return `${run.run_seq}  ${new Date(startedAt).toISOString()}  ${run.state}${took}  ${part}${counts}${error}\n`
 }

@@ -1,6 +1,7 @@
 import { defineOptions, textOption } from '@tendon/platform/config.ts'
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
+import { counted } from '../counted.ts'
 import { listUnowned, whyUnowned } from '../unowned.ts'
 import { exitCodes, listOptions, print, withWarehouse } from './command.ts'
 
@@ -25,10 +26,11 @@ export const unowned: Command = {
       const chips = await listUnowned(warehouse, config)
       print(config.json, chips, () => {
         const lines = chips.map(({ chip_id, is_known, row_count, days }) => {
-          const when = `${days.length} days from ${days[0]!.day} to ${days.at(-1)!.day}`
-          return `${chip_id}  ${row_count} rows  ${when}  ${whyUnowned(is_known)}\n`
+          const when = `${counted(days.length, 'day')} from ${days[0]!.day} to ${days.at(-1)!.day}`
+          return `${chip_id}  ${counted(row_count, 'row')}  ${when}  ${whyUnowned(is_known)}\n`
         })
-        return lines.join('') || 'all telemetry is somebody’s\n'
+        const all = config.chip === undefined ? 'all telemetry' : `all telemetry of ${config.chip}`
+        return lines.join('') || `${all} is somebody’s\n`
       })
       return exitCodes.done
     })
