@@ -1,4 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { startNativeStack } from '@tendon/platform/test-native-stack.fixture.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { afterAll, expect, test } from 'vitest'
 import { hammerEntries, hammerTables, startHammer } from '../suites/hammer.fixture.ts'
 import { createKafkaWorld, type KafkaWorld } from './kafka-world.fixture.ts'
@@ -89,5 +91,33 @@ test('two workers share the topics, and one that goes leaves its part to the oth
   expect(told.size).toBe(200)
   expect(early).toEqual([])
   expect(await world.differences(second)).toEqual([])
+  await world.close()
+}, 180_000)
+
+test('a batch that takes longer than the group waits for its worker is dealt with once', async () => {
+  const world = await createKafkaWorld(hammerTables, hammerEntries)
+  let tombstones = 0
+  const slow: Warehouse = {
+    ...world.warehouse,
+    async command(sql, params) {
+      if (sql.includes('INSERT INTO cdc.events')) {
+        tombstones += 1
+        await delay(12_000)
+      }
+      return world.warehouse.command(sql, params)
+    },
+  }
+  const feed = world.newFeed()
+  feed.start()
+  await feed.caughtUp()
+  await feed.stop()
+  const slowed = world.newFeed({ warehouse: slow })
+  slowed.start()
+  await slowed.caughtUp()
+  await world.sql.query('INSERT INTO seats VALUES (1)')
+  await world.sql.query('TRUNCATE seats CASCADE')
+  await slowed.caughtUp()
+  expect(tombstones).toBe(2)
+  expect(await world.differences(slowed)).toEqual([])
   await world.close()
 }, 180_000)

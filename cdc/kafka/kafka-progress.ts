@@ -97,8 +97,11 @@ export type KafkaProgress = {
   isPartitioned(topic: string): boolean
   /** What a consumer group has committed. */
   committed(groupId: string): Promise<Offsets>
-  /** Resolves when ClickHouse has put everything below these offsets through all of its views. */
-  visible(wanted: Offsets, onWait?: () => Promise<void>): Promise<void>
+  /**
+   * Resolves when ClickHouse has put everything below these offsets through all of its views.
+   * @param within instead of the session
+   */
+  visible(wanted: Offsets, within?: AbortSignal): Promise<void>
 }
 
 /**
@@ -173,14 +176,10 @@ export function createKafkaProgress(options: {
       return { begins: new Map(partitions.map(({ id, low }) => [id, BigInt(low)])), ends }
     },
     isPartitioned: (topic) => partitioned.has(topic),
-    async visible(wanted, onWait) {
-      for (;;) {
-        signal.throwIfAborted()
-        if (hasReached(reached, wanted)) return
+    async visible(wanted, within = signal) {
+      while (!hasReached(reached, wanted)) {
         await poll()
-        if (hasReached(reached, wanted)) return
-        await onWait?.()
-        await delay(pollIntervalMs, undefined, { signal })
+        if (!hasReached(reached, wanted)) await delay(pollIntervalMs, undefined, { signal: within })
       }
     },
   }

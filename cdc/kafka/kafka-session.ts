@@ -23,7 +23,8 @@ import { createSourceRows } from '../source/source-rows.ts'
 import type { Invalidate } from '../telling/invalidate.ts'
 import { readUnread } from '../whole-tables/unread-tables.ts'
 import { applyChain, omitFirst } from './apply-chain.ts'
-import { createChangeConsumer, type NewestChange } from './change-consumer.ts'
+import { createBatchHandler } from './batch-handler.ts'
+import { createChangeConsumer } from './change-consumer.ts'
 import { type Connector, createConnector } from './connect-rest.ts'
 import { watchConnector } from './connector-watch.ts'
 import { createKafkaClient } from './kafka-client.ts'
@@ -172,10 +173,10 @@ async function follow(
     return writePosition(warehouse, config.slotName, position)
   }
 
-  const changes = createChangeConsumer({
-    consumer,
-    groupId: workerGroup(config),
-    topics: parts.topics,
+  /** Topics of which ClickHouse or the worker has not read all, or not those that are there now. */
+  const madeAnew = new Set<string>()
+
+  const handle = createBatchHandler({
     progress,
     catalog,
     warehouse,
@@ -183,13 +184,14 @@ async function follow(
     invalidate: session.invalidate,
     inKafka,
     doubtful: parts.doubtful,
-    async stopsReading(topic) {
+    async onPassedOver(topic) {
       const what = `changes of ${topic} that ClickHouse passed over`
-      if (explained.has(what)) return false
+      // It was tried before, and is of no use.
+      if (explained.has(what)) return
       explained.add(what)
       // The next session has it begin with the first message.
       await stopReading(warehouse)
-      return true
+      madeAnew.add(topic)
     },
     onOtherShape: (what) => {
       const difference = `${catalog.fingerprint} ${what}`
@@ -198,12 +200,22 @@ async function follow(
       watch.look()
     },
     confirmCatalog: () => watch.confirm(),
-    onVisible: async (newest: NewestChange) => {
+    onVisible: async (newest) => {
       if (newest.version > position.version) await store(newest)
     },
-    newestVisible: () => position.version,
     log,
     metrics,
+  })
+
+  const changes = createChangeConsumer({
+    consumer,
+    groupId: workerGroup(config),
+    topics: parts.topics,
+    progress,
+    handle,
+    onMadeAnew: (topic) => madeAnew.add(topic),
+    newestVisible: () => position.version,
+    log,
     signal,
   })
 
@@ -213,7 +225,7 @@ async function follow(
 
   /** @throws TENDON-CDC-023 when messages have gone that nobody has dealt with */
   async function look(): Promise<Bounds> {
-    const parts = { catalog, warehouse, config, dealtWith: dealtWith(), madeAnew: changes.madeAnew() }
+    const parts = { catalog, warehouse, config, dealtWith: dealtWith(), madeAnew }
     const [bounds, committed] = await Promise.all([
       progress.bounds(),
       progress.committed(workerGroup(config)),

@@ -1,0 +1,195 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Log } from '@tendon/platform/log.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import type { SourceRows } from '../changes/complete-changes.ts'
+import { areLogged } from '../changes/positions.ts'
+import { keepUnapplied, unappliedReasons } from '../changes/unapplied.ts'
+import type { Catalog } from '../derive/catalog.ts'
+import type { ColumnMapping } from '../derive/column-mapping.ts'
+import type { ReplicaTable } from '../derive/derive-table.ts'
+import type { FeedMetrics } from '../feed-metrics.ts'
+import { retry } from '../retry.ts'
+import { addKey, type TableChanges } from '../telling/concerned-users.ts'
+import type { Invalidate } from '../telling/invalidate.ts'
+import { tellUsers } from '../telling/tell-users.ts'
+import { truncateReplica } from '../whole-tables/truncate-replica.ts'
+import type { ChangeMessage } from './change-message.ts'
+import { completeMessages } from './complete-messages.ts'
+import { unavailableValue } from './derive-connector.ts'
+import { awaitedEnds, type KafkaProgress, type Offsets } from './kafka-progress.ts'
+
+/** ClickHouse looks for topics every second, and knows long before this which it reads. */
+const doubtfulMs = 60_000
+const loggedTimeoutMs = 10_000
+const loggedPollMs = 50
+
+export type NewestChange = { version: bigint; committedAt: bigint }
+
+/** Messages of one partition, in their order. */
+export type ChangeBatch = {
+  topic: string
+  messages: ChangeMessage[]
+  /** Where its partition stands after them. */
+  end: Offsets
+}
+
+/**
+ * What the worker does with the changes of a batch: waits until ClickHouse shows them, completes what it could not apply
+ * by itself (unchanged TOAST, TRUNCATE), and invalidates the users concerned. Doing so again changes nothing.
+ */
+export function createBatchHandler(options: {
+  progress: KafkaProgress
+  catalog: Catalog
+  warehouse: Warehouse
+  readSource: SourceRows
+  invalidate: Invalidate
+  /** Resolves when everything committed at the source up to an LSN is in Kafka. */
+  inKafka: (lsn: bigint) => Promise<void>
+  /** Topics whose tables are being read whole: where ClickHouse is in them is not certain at first. */
+  doubtful: ReadonlySet<string>
+  /** ClickHouse has passed over changes of a topic. */
+  onPassedOver: (topic: string) => Promise<void>
+  /** A message that does not go with the catalog, which must have changed. */
+  onOtherShape: (what: string) => void
+  /** Resolves when the catalog is read again and is the same. */
+  confirmCatalog: () => Promise<void>
+  /** Called before anybody is told to look again: the reports they get say which changes they have seen. */
+  onVisible: (newest: NewestChange) => Promise<void>
+  log: Log
+  metrics: FeedMetrics
+}): (batch: ChangeBatch, signal: AbortSignal) => Promise<void> {
+  const { progress, catalog, warehouse, readSource, invalidate, log, metrics } = options
+  const { onPassedOver, inKafka, onOtherShape, confirmCatalog, onVisible } = options
+  const replicas = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, replica]))
+  const shapes = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, shapeOf(replica)]))
+  const doubtful = new Set(options.doubtful)
+  const doubtfulUntil = performance.now() + doubtfulMs
+
+  async function handle({ topic, messages, end }: ChangeBatch, signal: AbortSignal): Promise<void> {
+    await progress.visible(end, signal)
+    if (doubtful.has(topic) && performance.now() < doubtfulUntil) await expectLogged(topic, messages, signal)
+    await complete(messages, progress.isPartitioned(topic), signal)
+    await keepStrangers(messages, signal)
+    await truncate(messages, signal)
+    metrics.received(messages)
+    const newest = newestOf(messages)
+    if (!newest) return
+    await onVisible(newest)
+    await tell(messages, signal)
+  }
+
+  /**
+   * ClickHouse may go on in a topic that was made anew where it was in the former one, or have committed that there:
+   * what it passes over is not in the log.
+   */
+  async function expectLogged(topic: string, messages: ChangeMessage[], signal: AbortSignal): Promise<void> {
+    // The worker itself puts those into the log that have to be completed, further on.
+    const versions = messages.filter(({ isIncomplete }) => !isIncomplete).map(({ version }) => version)
+    for (const deadline = performance.now() + loggedTimeoutMs; performance.now() < deadline; ) {
+      if (await areLogged(warehouse, versions)) return
+      await delay(loggedPollMs, undefined, { signal })
+    }
+    log.error({ topic, versions: versions.slice(0, 10).map(String) }, 'changes are not in the log')
+    doubtful.delete(topic)
+    await onPassedOver(topic)
+  }
+
+  async function complete(
+    messages: ChangeMessage[],
+    isPartitioned: boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (const [table, some] of Map.groupBy(messages, (message) => message.table)) {
+      const replica = replicas.get(table)
+      if (!replica) continue
+      for (const message of some) compareShape(message)
+      await retry('completing changes', { signal, log }, () =>
+        completeMessages({ warehouse, replica, messages: some, readSource, isPartitioned }),
+      )
+    }
+  }
+
+  function compareShape({ table, columns }: ChangeMessage): void {
+    const shape = shapes.get(table)!
+    for (const name of columns.keys()) if (!shape.has(name)) onOtherShape(`${table}.${name} is new`)
+  }
+
+  /** ClickHouse has not applied a value that its column does not know: the column is another by now, or the change is kept. */
+  async function keepStrangers(messages: ChangeMessage[], signal: AbortSignal): Promise<void> {
+    const unapplied = messages.flatMap(({ table, op, version, columns }) => {
+      const shape = op === 'd' ? undefined : shapes.get(table)
+      // A value that was not sent is of no type; the completed change has the one of before.
+      const stranger = [...columns].find(
+        ([name, value]) => value !== unavailableValue && shape?.get(name)?.(value) === false,
+      )
+      if (!stranger) return []
+      const reason = stranger[1] === null ? unappliedReasons.null : unappliedReasons.type
+      return { table, version, reason }
+    })
+    if (unapplied.length === 0) return
+    await confirmCatalog()
+    const tables = [...new Set(unapplied.map(({ table }) => table))]
+    log.error(
+      { tables, count: unapplied.length },
+      'changes that could not be applied are in cdc.dead_letters, unless their table is read whole',
+    )
+    await retry('storing dead letters', { signal, log }, () => keepUnapplied(warehouse, unapplied))
+  }
+
+  /**
+   * Every row older than a TRUNCATE gets a tombstone. Rows that were there before may still be on their way through
+   * other partitions; they are waited for, since what is not there yet cannot be told to be gone: once for a batch.
+   */
+  async function truncate(messages: ChangeMessage[], signal: AbortSignal): Promise<void> {
+    const truncates = messages.filter(({ op, table }) => op === 't' && replicas.has(table))
+    if (truncates.length === 0) return
+    const lsns = truncates.map(({ lsn }) => BigInt(lsn))
+    await inKafka(lsns.reduce((newest, lsn) => (lsn > newest ? lsn : newest)))
+    await progress.visible(awaitedEnds(await progress.bounds()), signal)
+    for (const { table, version, lsn, txId, committedAt } of truncates) {
+      await retry('truncating a replica', { signal, log }, () =>
+        truncateReplica(warehouse, replicas.get(table)!, {
+          version: version.toString(),
+          lsn,
+          tx_id: txId,
+          committed_at: committedAt.toString(),
+        }),
+      )
+    }
+  }
+
+  async function tell(messages: ChangeMessage[], signal: AbortSignal): Promise<void> {
+    const tables = new Map<string, TableChanges>()
+    let [from, to] = [messages[0]!.version, messages[0]!.version]
+    for (const { table, key, op, version } of messages) {
+      const entry = replicas.get(table)?.source.entry
+      if (!entry) continue
+      const changes = tables.get(table) ?? { entry, keys: new Set<string>(), hasMoreInLog: false }
+      tables.set(table, changes)
+      if (op === 't') changes.hasMoreInLog = true
+      else addKey(changes, key)
+      if (version < from) from = version
+      if (version > to) to = version
+    }
+    await retry('telling whose reports have changed', { signal, log }, () =>
+      tellUsers({ warehouse, changes: tables.values(), versions: { from, to }, invalidate, signal }),
+    )
+  }
+
+  return handle
+}
+
+/** For each column, whether the replica knows a value as one of it. */
+function shapeOf({ source, columns }: ReplicaTable): Map<string, ColumnMapping['knows']> {
+  const names = [...source.columns.map(({ name }) => name), ...source.omitted]
+  const known = new Map(columns.map(({ name, knows }) => [name, knows]))
+  return new Map(names.map((name) => [name, known.get(name) ?? (() => true)]))
+}
+
+function newestOf(messages: ChangeMessage[]): NewestChange | undefined {
+  let newest: NewestChange | undefined
+  for (const { version, committedAt } of messages) {
+    if (!newest || version > newest.version) newest = { version, committedAt }
+  }
+  return newest
+}
