@@ -5,7 +5,7 @@ export const etlErrors = defineErrors('ETL', {
     number: 1,
     status: 500,
     title: 'An ETL run failed',
-    help: 'The log has the cause. Nothing is lost: the next run takes up what this one has not done.',
+    help: 'Its record says why. Nothing is lost: the next run takes up what this one has not done.',
   },
   telemetryUnavailable: {
     number: 2,

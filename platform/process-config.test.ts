@@ -24,10 +24,13 @@ function runAsProgram(
 }
 
 test('a program ends with the exit code it gives, and with none of an error as a stack', async () => {
-  const [done, chosen, failed, taken] = await Promise.all([
+  const [done, chosen, failed, caused, taken] = await Promise.all([
     runAsProgram(''),
     runAsProgram('return 3'),
     runAsProgram("throw new Error('the disk is full')"),
+    runAsProgram(`
+      const { platformErrors: errors } = await import('${folder}platform-errors.ts')
+      throw errors.unexpected('It failed.', { cause: errors.portTaken('Port 1 is taken.') })`),
     runAsProgram(`
       const log = createLog({ service: 'demo', level: 'fatal' })
       const { port } = await listen({ fetch: () => new Response() }, { port: 0, log })
@@ -36,6 +39,9 @@ test('a program ends with the exit code it gives, and with none of an error as a
   expect(done).toEqual({ code: 0, stdout: '', stderr: '' })
   expect(chosen.code).toBe(3)
   expect(failed).toEqual({ code: 1, stdout: '', stderr: 'the disk is full\n' })
+  expect(caused.stderr).toMatch(
+    /^It failed\.\n.* \(TENDON-PLATFORM-\d+\)\nStop what listens there, .* \(TENDON-PLATFORM-004\)\n$/,
+  )
   expect(taken.code).toBe(1)
   expect(taken.stderr).toMatch(
     /^Port \d+ on 127\.0\.0\.1 is taken\.\nStop what listens there, .* \(TENDON-PLATFORM-004\)\n$/,

@@ -46,8 +46,11 @@ export function endWith(error: unknown): never {
   process.exit(error instanceof ConfigError ? exitCodes.usage : exitCodes.failed)
 }
 
-/** An error for a terminal: what happened, what to do, and its code. */
+/** An error for a terminal: what happened, what to do, also about its cause, and the codes. */
 export function explainError(error: unknown): string {
-  if (error instanceof TendonError) return `${error.message}\n${error.definition.help} (${error.code})`
-  return error instanceof Error ? error.message : String(error)
+  if (!(error instanceof TendonError)) return error instanceof Error ? error.message : String(error)
+  const help = [error, error.cause].flatMap((one) =>
+    one instanceof TendonError ? [`${one.definition.help} (${one.code})`] : [],
+  )
+  return [error.message, ...help].join('\n')
 }
