@@ -82,8 +82,11 @@ test('a leader killed (-9) in its SELECT is replaced: 1,000 who wait at two othe
   const computing = Promise.withResolvers<void>()
   const killed = Promise.withResolvers<void>()
   let selects = 0
+  let replacedAtMs = 0
   proxy.intercept(({ name, when }) => {
-    if (name !== select || when !== 'after' || selects++ > 0) return Promise.resolve()
+    if (name !== select) return Promise.resolve()
+    if (when === 'before') replacedAtMs = performance.now()
+    if (when === 'before' || selects++ > 0) return Promise.resolve()
     computing.resolve()
     return killed.promise
   })
@@ -101,8 +104,9 @@ test('a leader killed (-9) in its SELECT is replaced: 1,000 who wait at two othe
   const killedAt = performance.now()
   killed.resolve()
   const links = await Promise.all(waiting)
-  const tookMs = Math.round(performance.now() - killedAt)
-  process.stdout.write(`1,000 who waited were answered ${tookMs} ms after their leader was killed\n`)
+  const sinceKilled = (atMs: number) => `${Math.round(atMs - killedAt)} ms`
+  const [replaced, answered] = [replacedAtMs, performance.now()].map(sinceKilled)
+  process.stdout.write(`a killed leader was replaced after ${replaced}, 1,000 answered after ${answered}\n`)
 
   // Cut off by its death: none was refused, or answered with something else, before.
   const reset = { status: 'rejected', reason: expect.objectContaining({ code: 'ECONNRESET' }) }

@@ -21,7 +21,7 @@ export type SingleFlight<Value> = {
 }
 
 const firstPollMs = 10
-const maxPollMs = 160
+const maxPollMs = 40
 
 /**
  * One computation a name: within this process by sharing its promise, across instances by a lease.
@@ -37,7 +37,7 @@ export function createSingleFlight<Value>(options: {
   waitLimitMs: number
   leaseTtlMs?: number
 }): SingleFlight<Value> {
-  const { keyValue, waitLimitMs, leaseTtlMs = 1_000 } = options
+  const { keyValue, waitLimitMs, leaseTtlMs = 750 } = options
   const flights = new Map<string, Promise<Value>>()
 
   async function acrossInstances<Draft>(name: string, work: FlightWork<Value, Draft>): Promise<Value> {
