@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { daily, startTestInstances, type TestInstances } from './test-instances.fixture.ts'
 
-const select = 'prosthesis-daily/customer'
+const select = 'prosthesis-daily/statistics'
+const eventually = { timeout: 20_000 }
 
 let shared: TestInstances
 beforeAll(async () => {
@@ -20,12 +21,12 @@ test('who looked lately finds the new report ready after an invalidation, whiche
   await shared.putCustomer(seen, 'Changed')
   const before = shared.proxy.count(select)
   await shared.invalidate(other, { user_ids: [seen, unseen] })
-  await vi.waitFor(() => expect(shared.proxy.count(select)).toBe(before + 1))
+  await vi.waitFor(() => expect(shared.proxy.count(select)).toBe(before + 1), eventually)
   const link = await vi.waitFor(async () => {
     const found = await shared.link(other, daily, token)
     expect(found.cache).toBe('hit')
     return found
-  })
+  }, eventually)
   expect((await shared.object(link)).data.customer.full_name).toBe('Changed')
   expect(shared.proxy.count(select)).toBe(before + 1)
 })
@@ -54,7 +55,7 @@ test('one after the other, those seen last only, each once however often invalid
   for (let times = 0; times < 3; times += 1) await shared.invalidate(warm, { user_ids: users.slice(2) })
   resumed.resolve()
   // The first of them, and the two others once each: the one not remembered is not computed.
-  await vi.waitFor(() => expect(asked).toBe(3))
+  await vi.waitFor(() => expect(asked).toBe(3), eventually)
   const stopping = await shared.instance({ prewarmUsers: 3 })
   const paused = Promise.withResolvers<void>()
   const reached = Promise.withResolvers<void>()

@@ -17,7 +17,7 @@ import { daily, objectName } from './test-instances.fixture.ts'
 import { type ServiceProcess, startServiceProcess } from './test-process.ts'
 import { startTestWarehouse, type TestWarehouse } from './test-warehouse.fixture.ts'
 
-const select = 'prosthesis-daily/customer'
+const select = 'prosthesis-daily/statistics'
 const users: string[] = []
 
 let warehouse: TestWarehouse

@@ -28,7 +28,7 @@ describe('GET /reports/:report/:date', () => {
   test('computes a report once, then finds it; the same URL for all who ask within a window', async () => {
     const user = await shared.addCustomer('Ada Lovelace')
     const token = await shared.identity.patient(user)
-    const selects = () => shared.proxy.count('prosthesis-daily/customer')
+    const selects = () => shared.proxy.count('prosthesis-daily/statistics')
     const before = selects()
 
     const first = await shared.link(service, daily, token)
@@ -140,7 +140,7 @@ describe('GET /reports/:report/:date', () => {
     await shared.warehouse.insertRows('cdc.positions', [position])
     // What comes in while the report's own query runs may be in the data, and must not be in the claim.
     shared.proxy.intercept(async ({ name, when }) => {
-      if (name !== 'prosthesis-daily/customer' || when !== 'before') return
+      if (name !== 'prosthesis-daily/statistics' || when !== 'before') return
       const version = '340282366920938463463374607431768211001'
       await shared.warehouse.insertRows('cdc.positions', [{ ...position, position: '8', version }])
     })

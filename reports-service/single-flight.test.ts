@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { leaseKey } from './single-flight.ts'
 import { daily, objectName, startTestInstances, type TestInstances } from './test-instances.fixture.ts'
 
-const select = 'prosthesis-daily/customer'
+const select = 'prosthesis-daily/statistics'
 
 let shared: TestInstances
 beforeAll(async () => {

@@ -2,16 +2,10 @@ import { readFile } from 'node:fs/promises'
 import { prosthesisDaily, prosthesisDailyRow } from '@tendon/contracts/prosthesis-daily.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
+import { customerQuery } from '../../customer.ts'
 import { customerDay, defineCustomerReport } from '../../report.ts'
 
 const sql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')
-
-const customerQuery = defineQuery({
-  name: 'prosthesis-daily/customer',
-  sql: await sql('customer.sql'),
-  params: customerDay.pick({ user_id: true }),
-  row: prosthesisDaily.shape.customer,
-})
 
 const prosthesesQuery = defineQuery({
   name: 'prosthesis-daily/prostheses',
@@ -65,10 +59,11 @@ export const report = defineCustomerReport({
       read(prosthesesQuery, { user_id, date }),
       read(statisticsQuery, { user_id, date }),
     ])
-    if (!customer) return undefined
+    const { full_name, time_zone } = customer!
+    if (full_name === null) return undefined
     const had = new Set(prostheses.map(({ prosthesis_id }) => prosthesis_id))
     return {
-      data: { customer, prostheses },
+      data: { customer: { full_name, time_zone }, prostheses },
       rows: rows.filter(({ prosthesis_id }) => had.has(prosthesis_id)),
     }
   },

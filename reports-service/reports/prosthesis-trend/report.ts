@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { prosthesisTrend, prosthesisTrendRow, trendDays } from '@tendon/contracts/prosthesis-trend.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { customerZone } from '../../customer-zone.ts'
+import { customerQuery } from '../../customer.ts'
 import { customerDay, defineCustomerReport } from '../../report.ts'
 
 const sql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')
@@ -58,7 +58,7 @@ export const report = defineCustomerReport({
   async compute(read, { user_id, date, chosen }) {
     const days = Number(chosen.days)
     const [[customer], prostheses, rows] = await Promise.all([
-      read(customerZone, { user_id }),
+      read(customerQuery, { user_id }),
       read(prosthesesQuery, { user_id, date }),
       read(trendQuery, { user_id, date, days }),
     ])

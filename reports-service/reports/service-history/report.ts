@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { serviceHistory, serviceHistoryRow } from '@tendon/contracts/service-history.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { customerZone } from '../../customer-zone.ts'
+import { customerQuery } from '../../customer.ts'
 import { customerDay, defineCustomerReport, type ReadWarehouse } from '../../report.ts'
 import { changesOf } from './changes-of.ts'
 
@@ -78,7 +78,7 @@ export const report = defineCustomerReport({
 })
 
 async function readChanges(read: ReadWarehouse, user_id: string, date: string) {
-  const [found] = await read(customerZone, { user_id })
+  const [found] = await read(customerQuery, { user_id })
   const zone = found!.time_zone
   const [newestFirst, models, namings] = await Promise.all([
     read(changesQuery, { user_id, date, zone, limit: limit + 1 }),

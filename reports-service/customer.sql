@@ -1,5 +1,5 @@
--- Whether or not there is such a customer, there is a row. Their zone is that by which the ETL job cuts their days: the
--- CRM's, where it has one that is known, or the job's default; before its first run UTC.
+-- Whether or not there is such a customer, there is a row, without one nameless. Their zone is that by which the ETL job
+-- cuts their days: the CRM's, where it has one that is known, or the job's default; before its first run UTC.
 WITH
     (SELECT groupArray(time_zone) FROM system.time_zones) AS zones,
     (
@@ -8,6 +8,7 @@ WITH
         WHERE state = 'succeeded' AND kind = 'run'
     ) AS default_zone
 SELECT
+    anyOrNull(customers.full_name) AS full_name,
     coalesce(
         nullIf(arrayFirst(zone -> lower(zone) = lower(any(customers.time_zone)), zones), ''),
         nullIf(default_zone, ''),
