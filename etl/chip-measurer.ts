@@ -51,7 +51,7 @@ export type ChipMeasurer = {
 }
 
 /** The day of what has none. */
-const noDay = 0
+export const noDay = 0
 
 /** A prosthesis' day while its rows are collected; used again for another one. */
 type Group = {

@@ -111,7 +111,7 @@ test('plan, run, runs, explain, quarantine and backfill answer for people and fo
   expect(nobody).toMatchObject({ code: 4, stdout: 'no prosthesis on that day\n' })
   expect(JSON.parse(quarantined.stdout)).toMatchObject({
     counts: [{ reason: 'duplicate', rows: 1 }],
-    rows: [{ chipId: 'c1', day: 20455, reason: 'duplicate' }],
+    rows: [{ chip_id: 'c1', day: '2026-01-02', reason: 'duplicate' }],
   })
   expect(unowned).toMatchObject({
     code: 0,

@@ -33,7 +33,11 @@ export const rowRules: readonly RowRule[] = [
     what: 'response time or active time below 0',
     breaks: (rows, row) =>
       rows.responseTimeMs[row]! < 0 || (rows.activeMs[row]! < 0 && rows.activeMs[row] !== nullInt32),
-    detail: (rows, row) => `response_time_ms ${rows.responseTimeMs[row]}, active_ms ${rows.activeMs[row]}`,
+    detail: (rows, row) =>
+      Object.entries({ response_time_ms: rows.responseTimeMs[row]!, active_ms: rows.activeMs[row]! })
+        .filter(([, value]) => value < 0 && value !== nullInt32)
+        .map(([name, value]) => `${name} ${value}`)
+        .join(', '),
   },
   {
     name: 'absurd_response_time',

@@ -53,8 +53,9 @@ function describe({
   rows,
 }: ExplainedDay): string {
   const numbers = Object.keys(computed ?? standing ?? {}).map((name) => {
-    const [stands, comes] = [standing?.[name], computed?.[name]]
-    return `  ${name.padEnd(22)} ${shown(stands)}${stands === comes ? '' : `   (now ${shown(comes)})`}\n`
+    const [stands, comes] = [shown(standing?.[name]), shown(computed?.[name])]
+    const differs = stands === comes ? '' : `   (${is_gone ? 'its rows come to' : 'now'} ${comes})`
+    return `  ${name.padEnd(22)} ${stands}${differs}\n`
   })
   const lines = rows.map((row) => {
     const values = [

@@ -1,7 +1,11 @@
 import { defineOptions, textOption } from '@tendon/platform/config.ts'
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
+import { z } from 'zod'
+import { noDay } from '../chip-measurer.ts'
+import { dayText } from '../instants.ts'
 import { countQuarantine, listQuarantine } from '../quarantine.ts'
+import { quarantineReasons } from '../row-rules.ts'
 import { exitCodes, listOptions, print, withWarehouse } from './command.ts'
 
 const options = defineOptions({
@@ -9,7 +13,7 @@ const options = defineOptions({
   reason: {
     env: 'ETL_QUARANTINE_REASON',
     flag: 'reason',
-    type: textOption,
+    type: z.enum(quarantineReasons),
     optional: true,
     help: 'Only rows that are there for this reason',
   },
@@ -33,7 +37,15 @@ export const quarantine: Command = {
         countQuarantine(warehouse),
         listQuarantine(warehouse, config),
       ])
-      print(config.json, { counts, rows }, () => {
+      const listed = rows.map(({ chipId, rowId, day, recordedAt, reason, detail }) => ({
+        chip_id: chipId,
+        row_id: rowId,
+        day: day === noDay ? null : dayText(day),
+        recorded_at: recordedAt,
+        reason,
+        detail,
+      }))
+      print(config.json, { counts, rows: listed }, () => {
         const total = counts.map(({ reason, rows: count }) => `${reason}: ${count}`).join(', ') || 'nothing'
         const lines = rows.map((row) =>
           [row.chipId || '(no chip)', `row ${row.rowId}`, row.recordedAt, row.reason, row.detail].join('  '),
