@@ -52,6 +52,9 @@ async function cdcWith(more: Record<string, string>, ...argv: string[]): Promise
 }
 
 test('apply and status, as people and as scripts read them', async () => {
+  await world.warehouse.command('DROP DATABASE cdc SYNC')
+  expect(await cdc('status')).toMatchObject({ code: 1, stderr: expect.stringContaining('TENDON-CDC-027') })
+  await world.warehouse.command('DROP DATABASE warehouse SYNC')
   expect(await cdc('apply')).toMatchObject({
     code: 0,
     stdout: expect.stringContaining('public.customers is in place'),
@@ -64,7 +67,11 @@ test('apply and status, as people and as scripts read them', async () => {
   await feed.caughtUp()
   await expect.poll(() => feed.status().state, { timeout: 20_000 }).toBe('streaming')
   const status = JSON.parse((await cdc('status', '--json')).stdout)
-  expect(status).toMatchObject({ slot: { active: true }, tables: [{ dead_letters: 0 }, {}, {}] })
+  expect(status).toMatchObject({
+    source: { timeline: 1 },
+    slot: { active: true },
+    tables: [{ dead_letters: 0 }, {}, {}],
+  })
 })
 
 test('verify proves equality, names what differs, and heals it', async () => {
@@ -87,7 +94,7 @@ test('verify proves equality, names what differs, and heals it', async () => {
     stdout: expect.stringMatching(/^public.prosthesis_models: 1 rows at .*, all equal .*, 1 repaired/),
     stderr: expect.stringContaining('comparing public.prosthesis_models again'),
   })
-})
+}, 180_000)
 
 test('that nobody could be told of a repair is said, and how they are', async () => {
   await world.sql.query(`
@@ -215,7 +222,8 @@ test('--help, and wrong usage', async () => {
     stdout: expect.stringContaining('CRM_DATABASE_URL'),
   })
   expect(await cdc('verify', 'no_such_table')).toMatchObject({ code: 64 })
+  expect(await cdc()).toMatchObject({ code: 64, stderr: expect.stringContaining('verify') })
   expect(await cdc('mend')).toMatchObject({ code: 64 })
   expect(await cdc('status', '--no-such-option')).toMatchObject({ code: 64 })
   expect(await cdc('status', 'customers')).toMatchObject({ code: 64 })
-})
+}, 180_000)

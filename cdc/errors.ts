@@ -53,7 +53,7 @@ export const cdcErrors = defineErrors('CDC', {
     number: 9,
     status: 503,
     title: 'A column cannot be replicated as the registry says',
-    help: 'Change its entry in cdc/registry.ts, or rename the column.',
+    help: 'Ask for another type or leave the column out, in cdc/registry.ts or with `npm run cdc -- add`; or rename it at the source.',
   },
   publicationReplaced: {
     number: 10,
@@ -156,5 +156,11 @@ export const cdcErrors = defineErrors('CDC', {
     status: 503,
     title: 'What reports show has changed, and nobody was told',
     help: 'Once reports-service answers again: `npm run cdc -- resync <table>` tells everybody whom its rows concern.',
+  },
+  notMadeYet: {
+    number: 27,
+    status: 503,
+    title: 'ClickHouse has not what the feed makes in it',
+    help: '`npm run cdc -- apply` makes it, and so does the feed when it starts.',
   },
 })

@@ -9,11 +9,12 @@ import {
 } from '@tendon/platform/config.ts'
 import { exitCodes as programExitCodes, readProcessConfig } from '@tendon/platform/process-config.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
-import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
+import { clickHouseErrorCode, createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import type pg from 'pg'
 import { deriveReplica, type ReplicaTable } from '../derive/derive-table.ts'
 import { readKnownTables } from '../derive/known-tables.ts'
+import { cdcErrors } from '../errors.ts'
 import { cdcOptions } from '../options.ts'
 import { type RegistryEntry, registry } from '../registry.ts'
 import { connectSource } from '../source/postgres-connection.ts'
@@ -67,12 +68,17 @@ export function defineCommand<const Table extends typeof commandOptions & Option
       })
       try {
         return await act(config, { source, warehouse, operands })
+      } catch (error) {
+        throw isMissing(error) ? cdcErrors.notMadeYet('A table is missing there.', { cause: error }) : error
       } finally {
         await Promise.all([source.end(), warehouse.close()])
       }
     },
   }
 }
+
+/** What the first start of the feed makes, and `apply`: UNKNOWN_TABLE, UNKNOWN_DATABASE. */
+export const isMissing = (error: unknown): boolean => [60, 81].includes(clickHouseErrorCode(error) ?? 0)
 
 /** `<a>` must be there, `[a]` may be. */
 function refuseOtherThan(shape: string, name: string, operands: string[]): void {

@@ -3,8 +3,9 @@ import type { FeedReport } from './feed-report.ts'
 
 /** A report for people. */
 export function describeFeedReport(report: FeedReport): string {
-  const { slot, position, tables, dead_letters: letters, kafka, problems, advice } = report
+  const { source, slot, position, tables, dead_letters: letters, kafka, problems, advice } = report
   const lines = [
+    `source    system ${source.system_identifier}, timeline ${source.timeline}`,
     slot
       ? `slot      ${slot.active ? 'streaming' : 'nobody reads it'}, WAL ${slot.wal_status ?? 'unknown'}, ${bytes(slot.behind_bytes ?? 0)} behind`
       : `slot      there is none${position ? '' : ': the feed has never run'}`,
@@ -27,12 +28,18 @@ export function describeFeedReport(report: FeedReport): string {
   return `${lines.join('\n')}\n`
 }
 
-function describeKafka({ connector, lag }: KafkaReport): string[] {
+function describeKafka({ connector, lag, workers }: KafkaReport): string[] {
   const lagLines = lag?.map(
     ({ topic, clickhouse_messages, worker_messages }) =>
       `topic     ${topic}, ClickHouse ${clickhouse_messages} and the worker ${worker_messages} messages behind`,
   )
-  return [...describeConnector(connector), ...(lagLines ?? ['topic     unknown: Kafka could not be asked'])]
+  return [
+    ...describeConnector(connector),
+    ...(lagLines ?? ['topic     unknown: Kafka could not be asked']),
+    ...(workers === undefined
+      ? []
+      : [`workers   ${workers || 'none runs: start one with node cdc/main.ts'}`]),
+  ]
 }
 
 function describeConnector(connector: KafkaReport['connector']): string[] {

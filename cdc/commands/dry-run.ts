@@ -1,9 +1,10 @@
-import { clickHouseErrorCode, type Warehouse } from '@tendon/warehouse/client.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import type { Admin } from 'kafkajs'
 import type pg from 'pg'
 import { z } from 'zod'
 import type { Connector, ConnectorConfig } from '../kafka/connect-rest.ts'
+import { isMissing } from './command.ts'
 
 /** Databases and a connector that read as ever, and write down what they were told to change. */
 export type DryRun = {
@@ -44,8 +45,7 @@ export function createDryRun(source: pg.Client, warehouse: Warehouse): DryRun {
         try {
           return await warehouse.query(query, params)
         } catch (error) {
-          // What would be made first is not there yet: UNKNOWN_TABLE, UNKNOWN_DATABASE.
-          if ([60, 81].includes(clickHouseErrorCode(error) ?? 0)) return []
+          if (isMissing(error)) return []
           throw error
         }
       },

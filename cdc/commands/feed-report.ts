@@ -14,7 +14,7 @@ import type { KafkaConfig } from '../options.ts'
 import type { RegistryEntry } from '../registry.ts'
 import { readSlot } from '../source/replication-slot.ts'
 import { lookUpTables, rowsOf } from '../source/source-catalog.ts'
-import { planStart, type Slot } from '../source/start-plan.ts'
+import { planStart, type Slot, type SourceIdentity } from '../source/start-plan.ts'
 import { identityAdvice, slotAdvice } from './source-advice.ts'
 
 const slotRow = z.object({
@@ -62,9 +62,9 @@ const letters = defineQuery({
 
 const lastChange = defineQuery({
   name: 'cdc-status-last-change',
-  sql: `SELECT toString(max(committed_at)) AS committed_at, count() > 0 AS found FROM cdc.events WHERE table = {table:String}`,
+  sql: 'SELECT max(committed_at) AS committed_at, count() > 0 AS found FROM cdc.events WHERE table = {table:String}',
   params: z.object({ table: z.string() }),
-  row: z.object({ committed_at: z.string(), found: z.coerce.boolean() }),
+  row: z.object({ committed_at: z.iso.datetime(), found: z.coerce.boolean() }),
 })
 
 export type TableReport = {
@@ -77,6 +77,8 @@ export type TableReport = {
 }
 
 export type FeedReport = {
+  /** Which cluster the CRM is, and its history; another one than the feed has read is a problem. */
+  source: { system_identifier: string; timeline: number }
   slot: z.infer<typeof slotRow> | null
   position:
     | (z.infer<typeof position.row> & {
@@ -125,17 +127,20 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
       tables.map(({ table }) => table),
       log,
     ))
+  const history = await readHistory(
+    options,
+    tables.some(({ snapshot_at }) => snapshot_at !== null),
+  )
   const problems = [
     ...catalog.problems,
     ...replicas.flatMap((replica) => replica.problems),
-    ...(await historyProblems(
-      options,
-      tables.some(({ snapshot_at }) => snapshot_at !== null),
-    )),
+    ...history.problems,
     ...(stored ? tables.flatMap(unreadProblem) : []),
     ...(chain?.problems ?? []),
   ]
+  const { systemIdentifier, timeline } = history.identity
   return {
+    source: { system_identifier: systemIdentifier, timeline },
     slot: slot ?? null,
     position: stored
       ? { ...stored, late_at_most_seconds: await secondsSince(source, stored.committed_at) }
@@ -211,7 +216,10 @@ function unreadProblem({ table, snapshot_at }: TableReport): TendonError[] {
 }
 
 /** Whether the feed, when it starts next, can go on where it was. */
-async function historyProblems(options: ReportOptions, hasRead: boolean): Promise<TendonError[]> {
+async function readHistory(
+  options: ReportOptions,
+  hasRead: boolean,
+): Promise<{ identity: SourceIdentity; problems: TendonError[] }> {
   const { source, warehouse, slotName, crmDatabaseUrl, kafkaConfig } = options
   // In this order, for the feed goes on meanwhile: a slot is never ahead of the position, nor that of the WAL's end.
   const slot = await readSlot(source, slotName)
@@ -224,7 +232,7 @@ async function historyProblems(options: ReportOptions, hasRead: boolean): Promis
     slot: standingSlot(slot, { hasRead, isByKafka: kafkaConfig !== undefined }),
     isOtherPublication: false,
   })
-  return plan.kind === 'snapshot' && plan.reason ? [plan.reason] : []
+  return { identity, problems: plan.kind === 'snapshot' && plan.reason ? [plan.reason] : [] }
 }
 
 /** A connector that was just made has no slot yet; and what one confirms is kept by Kafka, however far the warehouse is. */

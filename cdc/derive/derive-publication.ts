@@ -65,13 +65,11 @@ async function bringPublication(
 ): Promise<void> {
   const quoted = pg.escapeIdentifier(publicationName)
   const [publication] = await rowsOf(client, publicationRow, publicationSql, [publicationName])
-  if (!publication) {
-    await client.query(createPublicationSql(publicationName, tables))
-  } else if (!publication.complete) {
-    // Made anew, and not altered, so that its identity tells of the gap.
-    await client.query(
-      `BEGIN; DROP PUBLICATION ${quoted}; ${createPublicationSql(publicationName, tables)}; COMMIT`,
-    )
+  const create = createPublicationSql(publicationName, tables)
+  // Made anew, and not altered, so that its identity tells of the gap.
+  if (!publication?.complete) {
+    await client.query(publication ? `BEGIN; DROP PUBLICATION ${quoted}; ${create}; COMMIT` : create)
+    return
   }
   const members = await readMemberships(client, publicationName, tables)
   for (const table of tables.filter(({ qualifiedName }) => !members.has(qualifiedName))) {

@@ -68,7 +68,7 @@ test('a table is added by its name while the stream goes on, and its history com
   const report = JSON.parse((await cdc(world, 'status', '--json')).stdout)
   expect(report).toMatchObject({
     slot: { active: true },
-    kafka: { connector: { state: 'RUNNING', task: 'RUNNING' } },
+    kafka: { connector: { state: 'RUNNING', task: 'RUNNING' }, workers: 1 },
     tables: [{ table: 'public.parts', dead_letters: 0, rows: expect.any(Number) }],
   })
   expect(report.kafka.lag).toHaveLength(1)
@@ -185,6 +185,7 @@ test('apply says beforehand what it will do, does it, and has nothing to do then
     CREATE TABLE prosthesis_models (id integer PRIMARY KEY, weight_grams numeric, list_price numeric, features text[] NOT NULL);
     CREATE TABLE prostheses (id integer PRIMARY KEY, customer_id uuid, model_id integer)`)
   const planned = JSON.parse((await cdc(world, 'apply', '--dry-run', '--json')).stdout)
+  expect(planned.steps.join('\n')).not.toContain('ALTER PUBLICATION')
   expect(planned.steps.join('\n')).toMatch(
     /CREATE PUBLICATION[\s\S]*CREATE TABLE[\s\S]*ENGINE = Kafka[\s\S]*connector with/,
   )
@@ -195,6 +196,7 @@ test('apply says beforehand what it will do, does it, and has nothing to do then
     code: 0,
     stdout: expect.stringContaining('public.customers is in place'),
   })
+  expect(await cdc(world, 'status')).toMatchObject({ stdout: expect.stringContaining('none runs') })
   const feed = world.newFeed({ entries: [...registry] })
   feed.start()
   await feed.caughtUp()

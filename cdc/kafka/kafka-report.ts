@@ -18,6 +18,8 @@ export type KafkaReport = {
   connector?: ConnectorReport | null
   /** Absent when Kafka could not be asked. */
   lag?: TopicLag[]
+  /** Members of the worker's group; absent when Kafka could not be asked. */
+  workers?: number
 }
 
 /** How the parts between Debezium and ClickHouse are doing. A part that does not answer is a problem beside what the others say. */
@@ -36,7 +38,7 @@ export async function readKafkaReport(
     problems.push(codedAs(cdcErrors.connectUnavailable, 'Kafka Connect could not be asked.', err))
   }
   try {
-    kafka.lag = await readLag(config, tables, log)
+    Object.assign(kafka, await readLag(config, tables, log))
   } catch (err) {
     problems.push(codedAs(cdcErrors.kafkaUnavailable, 'Kafka could not be asked.', err))
   }
@@ -46,7 +48,11 @@ export async function readKafkaReport(
 const codedAs = (factory: (typeof cdcErrors)['kafkaUnavailable'], detail: string, err: unknown) =>
   err instanceof TendonError ? err : factory(detail, { cause: err })
 
-async function readLag(config: KafkaConfig, tables: string[], log: Log): Promise<TopicLag[]> {
+async function readLag(
+  config: KafkaConfig,
+  tables: string[],
+  log: Log,
+): Promise<Pick<KafkaReport, 'lag' | 'workers'>> {
   const admin = createKafkaClient(config.kafkaBrokers, log).admin()
   try {
     await admin.connect()
@@ -61,11 +67,13 @@ async function readLag(config: KafkaConfig, tables: string[], log: Log): Promise
     const { ends } = await progress.bounds()
     const shown = await progress.committed(clickHouseGroup(config))
     const told = await progress.committed(workerGroup(config))
-    return topics.map((topic) => ({
+    const [group] = (await admin.describeGroups([workerGroup(config)])).groups
+    const lag = topics.map((topic) => ({
       topic,
       clickhouse_messages: missing(topic, ends, shown),
       worker_messages: missing(topic, ends, told),
     }))
+    return { lag, workers: group?.members.length ?? 0 }
   } finally {
     await admin.disconnect()
   }
