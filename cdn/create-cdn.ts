@@ -32,9 +32,12 @@ export function createCdn(options: {
 
   app.use(async (c, next) => {
     await next()
-    c.header('x-content-type-options', 'nosniff')
-    c.header('vary', 'origin', { append: true })
-    if (webOrigin && c.req.header('origin') === webOrigin) c.header('access-control-allow-origin', webOrigin)
+    // Not by `c.header`, which by now makes the whole answer anew, its body a stream.
+    const { headers } = c.res
+    headers.set('x-content-type-options', 'nosniff')
+    headers.append('vary', 'origin')
+    if (webOrigin && c.req.header('origin') === webOrigin)
+      headers.set('access-control-allow-origin', webOrigin)
   })
 
   app.all('/:object{.*}', async (c) => {

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { reportLink } from '@tendon/contracts/reports-api.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { startTestIdentity } from './test-identity.fixture.ts'
-import { startServiceProcess } from './test-process.ts'
+import { startServiceProcess } from './test-process.fixture.ts'
 import { startTestWarehouse } from './test-warehouse.fixture.ts'
 
 test('a process of its own: wired by its environment, ends with SIGTERM', async () => {

@@ -14,7 +14,7 @@ import { generationKey } from './generations.ts'
 import { startClickHouseProxy } from './test-clickhouse-proxy.fixture.ts'
 import { startTestIdentity } from './test-identity.fixture.ts'
 import { daily, objectName } from './test-instances.fixture.ts'
-import { type ServiceProcess, startServiceProcess } from './test-process.ts'
+import { type ServiceProcess, startServiceProcess } from './test-process.fixture.ts'
 import { startTestWarehouse, type TestWarehouse } from './test-warehouse.fixture.ts'
 
 const select = 'prosthesis-daily/statistics'

@@ -8,11 +8,7 @@ export type ReportGeneration = { generation: string; age: number }
 export type ReportGenerations = {
   current(report: LoadedReport, parameters: Pick<ReportParameters, 'user_id'>): Promise<ReportGeneration>
   /** Goes on to another generation, for an object that cannot be read has this one. */
-  leave(
-    report: LoadedReport,
-    parameters: Pick<ReportParameters, 'user_id'>,
-    left: ReportGeneration,
-  ): Promise<void>
+  leave(parameters: Pick<ReportParameters, 'user_id'>, left: ReportGeneration): Promise<void>
 }
 
 /**
@@ -46,7 +42,7 @@ export function createReportGenerations(options: {
       const age = Math.floor((now() - generationTimeMs(generation)) / Math.min(report.ttlMs, maxAgeMs))
       return { generation, age: Math.max(age, 0) }
     },
-    async leave(_, { user_id }, { generation }) {
+    async leave({ user_id }, { generation }) {
       if (user_id !== null) return generations.leave(user_id, generation)
       const [run = generation, times = '0'] = generation.split('~')
       spoiled.set(run, Number(times) + 1)

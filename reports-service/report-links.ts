@@ -2,12 +2,13 @@ import type { ReportFormat } from '@tendon/contracts/report-envelope.ts'
 import type { ReportLink } from '@tendon/contracts/reports-api.ts'
 import { type SigningKeys, signPath } from '@tendon/platform/url-signature.ts'
 import { LRUCache } from 'lru-cache'
+import type { EnsureReport } from './ensure-report.ts'
 import { reportsErrors } from './errors.ts'
 import type { CurrentFreshness } from './freshness/current-freshness.ts'
 import { newerFreshness } from './freshness/freshness.ts'
 import type { LoadedReport, ReportParameters } from './report.ts'
 import type { ReportGenerations } from './report-generations.ts'
-import { type ReportObjects, reportObjectName, type StoredReport } from './report-objects.ts'
+import { type ReportObjects, reportObjectName } from './report-objects.ts'
 import type { ReportTables } from './report-tables.ts'
 
 export type ReportLinks = (
@@ -15,13 +16,6 @@ export type ReportLinks = (
   parameters: ReportParameters,
   format: ReportFormat,
 ) => Promise<ReportLink>
-
-/** Makes sure that the report of this name exists, and says what is in it. */
-export type EnsureReport = (
-  name: string,
-  report: LoadedReport,
-  parameters: ReportParameters,
-) => Promise<StoredReport>
 
 const maxAttempts = 5
 const linkWindowS = 300
@@ -66,7 +60,7 @@ export function createReportLinks(options: {
       const found = await objects.find(name)
       if (found === 'unreadable') {
         options.onUnreadable(name)
-        await generations.leave(report, parameters, generation)
+        await generations.leave(parameters, generation)
         continue
       }
       const { generated_at, freshness } = found ?? (await ensureReport(name, report, parameters))

@@ -7,7 +7,7 @@ import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import type { ObjectStore } from '@tendon/platform/object-store.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
-import { computeReport } from './compute-report.ts'
+import { createEnsureReport } from './ensure-report.ts'
 import { createCurrentFreshness } from './freshness/current-freshness.ts'
 import { createGenerations } from './generations.ts'
 import { loadReports } from './load-reports.ts'
@@ -18,7 +18,7 @@ import { createReadWarehouse } from './read-warehouse.ts'
 import type { LoadedReport } from './report.ts'
 import { createReportGenerations } from './report-generations.ts'
 import { createReportLinks } from './report-links.ts'
-import { createReportObjects, type ReportObjects, type StoredReport } from './report-objects.ts'
+import { createReportObjects, type StoredReport } from './report-objects.ts'
 import { createReportTables } from './report-tables.ts'
 import { addRoutes } from './routes.ts'
 import { createSingleFlight } from './single-flight.ts'
@@ -69,18 +69,13 @@ export function createReportsService(options: {
     generations: createReportGenerations({ generations, read, maxAgeMs: objectMaxAgeMs / 2, now }),
     objects,
     tables,
-    ensureReport: (name, report, parameters) =>
-      flights.run(name, {
-        find: () => storedReport(objects, name),
-        async compute() {
-          const stopTimer = count.computation.startTimer({ report: report.name })
-          const envelope = await computeReport(report, parameters, { read, now })
-          stopTimer()
-          return envelope
-        },
-        publish: async (envelope) =>
-          (await objects.put(name, envelope)) ? envelope : storedReport(objects, name),
-      }),
+    ensureReport: createEnsureReport({
+      objects,
+      flights,
+      read,
+      now,
+      onComputed: (report, seconds) => count.computation.observe({ report }, seconds),
+    }),
     currentFreshness: createCurrentFreshness({ read, waitLimitMs: queryTimeoutMs / 10 }),
     cdnBaseUrl,
     signingKeys,
@@ -146,11 +141,6 @@ function invalidationMessages(renewed: Invalidation): string[] {
     messages.push(JSON.stringify(renewed.slice(start, start + usersPerMessage) satisfies Invalidation))
   }
   return messages
-}
-
-async function storedReport(objects: ReportObjects, name: string): Promise<StoredReport | undefined> {
-  const found = await objects.find(name)
-  return found === 'unreadable' ? undefined : found
 }
 
 function createCounts(metrics: Metrics) {

@@ -6,8 +6,10 @@ import type { TableColumn } from './table-columns.ts'
  * The rows as CSV (RFC 4180), UTF-8 with a header line.
  *
  * CSV has no place for what holds for the whole table, so each row carries it in columns of its own that begin with
- * an underscore: what it is, and how old. A table without rows is one line that has these alone. Text that a spreadsheet would take for a formula gets an apostrophe in front
- * (OWASP, CSV Injection): names and settings are what somebody typed into the CRM.
+ * an underscore: what it is, and how old. A table without rows is one line that has these alone.
+ *
+ * Text that a spreadsheet would take for a formula gets an apostrophe in front (OWASP, CSV Injection): names and
+ * settings are what somebody typed into the CRM.
  */
 export function toCsv(envelope: ReportEnvelope, columns: readonly TableColumn[]): Uint8Array {
   const { schema_version, report, user_id, date, parameters, generated_at, freshness, units } = envelope
