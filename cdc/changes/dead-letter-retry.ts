@@ -2,7 +2,7 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
 import type { ReplicaTable } from '../derive/derive-table.ts'
-import { otherShapeSql } from '../derive/derive-view.ts'
+import { otherTypeSql } from '../derive/derive-view.ts'
 import { unavailableJson } from '../kafka/derive-connector.ts'
 import { isValueError } from './change-writer.ts'
 import { reasonOf } from './dead-letters.ts'
@@ -98,7 +98,7 @@ export async function retryDeadLetters(options: {
       warehouse,
       current.map(({ id }) => id),
     )
-    await keepOtherShapes(warehouse, replicas, places)
+    await keepOfOtherType(warehouse, replicas, places)
     await onTried?.(places)
     await warehouse.command(forget, { ids: all, before })
     tried += all.length
@@ -123,16 +123,16 @@ async function apply(warehouse: Warehouse, encoding: 'json' | 'kafka', ids: stri
   }
 }
 
-const otherShape = (replica: ReplicaTable) =>
+const ofOtherType = (replica: ReplicaTable) =>
   defineQuery({
-    name: 'dead-letters-other-shape',
-    sql: otherShapeSql(replica, ' AND version IN {versions:Array(UInt128)}'),
+    name: 'dead-letters-of-other-type',
+    sql: otherTypeSql(replica, ' AND version IN {versions:Array(UInt128)}'),
     params: z.object({ versions: z.array(z.bigint()) }),
     row: z.object({ version: z.string().transform(BigInt) }),
   })
 
 /** The log takes a row whatever its values are, and no view says that the replica did not. */
-async function keepOtherShapes(
+async function keepOfOtherType(
   warehouse: Warehouse,
   replicas: readonly ReplicaTable[],
   tried: readonly LetterPlace[],
@@ -142,8 +142,8 @@ async function keepOtherShapes(
     const versions = tried.filter((one) => one.table === table).map(({ version }) => version)
     const unapplied: UnappliedChange[] = []
     for (const some of versionBatches(versions)) {
-      for (const { version } of await warehouse.query(otherShape(replica), { versions: some }))
-        unapplied.push({ table, version, reason: unappliedReasons.shape })
+      for (const { version } of await warehouse.query(ofOtherType(replica), { versions: some }))
+        unapplied.push({ table, version, reason: unappliedReasons.either })
     }
     await keepUnapplied(warehouse, unapplied)
   }

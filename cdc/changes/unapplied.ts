@@ -7,7 +7,8 @@ export type UnappliedChange = { table: string; version: bigint; reason: string }
 export const unappliedReasons = {
   null: 'NULL in a column that is NOT NULL at the source',
   type: 'a value of another type than its column has at the source',
-  shape: 'a value that its column does not take: of another type, or NULL where it is NOT NULL at the source',
+  either:
+    'a value that its column does not take: of another type, or NULL where it is NOT NULL at the source',
 }
 
 // A key's change is two events with one version, of which the tombstone is applied.

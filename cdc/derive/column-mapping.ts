@@ -15,14 +15,14 @@ export type ColumnMapping = {
   /** SQL that is true where the value can be held without loss; absent where it always can. */
   fits?: (extracted: string) => string
   /**
-   * SQL that is true where the column is as the replica knows it; absent where it always is. A row is not applied in
-   * which it is NULL and takes none, or is of another type: the source has changed its shape. The feed notices, and
+   * SQL that is true where the value is of the column's type, which NULL is where the column takes it; absent where it
+   * always is. A row is not applied in which it is not: the source has changed its shape. The feed notices, and
    * reads the row again once the replica has that shape too. If the column has the former shape again by then, the
    * change is kept as a dead letter.
    */
-  isKnown?: (extracted: string) => string
+  isOfTypeSql?: (extracted: string) => string
   /** The same of a value in the row's JSON. */
-  knows: (value: unknown) => boolean
+  isOfType: (value: unknown) => boolean
   /** SQL of the value as it stands in the JSON of a key, from the column of `crm.<table>`. */
   keyJson: (column: string) => string
 }
@@ -206,8 +206,8 @@ function mappingOf(table: SourceTable, { name, notNull }: SourceColumn, shape: S
       extractType,
       value: (extracted) => neverNull(shape)(assumed(extracted)),
       ...(shape.fits && { fits: (extracted: string) => shape.fits!(assumed(extracted)) }),
-      isKnown: (extracted) => [`isNotNull(${extracted})`, ...matches(extracted)].join(' AND '),
-      knows: (value) => value !== null && isOfType(value),
+      isOfTypeSql: (extracted) => [`isNotNull(${extracted})`, ...matches(extracted)].join(' AND '),
+      isOfType: (value) => value !== null && isOfType(value),
     }
   }
   return {
@@ -217,12 +217,12 @@ function mappingOf(table: SourceTable, { name, notNull }: SourceColumn, shape: S
     extractType,
     ...(shape.fits && { fits: orNull(shape.fits) }),
     ...((pattern !== undefined || shape.extractType !== 'String') && {
-      isKnown: (extracted: string) =>
+      isOfTypeSql: (extracted: string) =>
         pattern === undefined
           ? `(isNotNull(${extracted}) OR JSONType(__row, ${chLiteral(name)}) = 'Null')`
           : `(isNull(${extracted}) OR ${matches(extracted)[0]})`,
     }),
-    knows: (value) => value === null || isOfType(value),
+    isOfType: (value) => value === null || isOfType(value),
   }
 }
 

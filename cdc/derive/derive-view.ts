@@ -72,30 +72,30 @@ export function valuesSql(replica: ReplicaTable, columns = replica.columns): str
 
 /** Whether an event with `__fields` and `__deleted` can be applied. */
 export function appliesSql(replica: ReplicaTable): string {
-  return isOfShapeSql(replica, fitsSql(replica))
+  return areOfTypeSql(replica, fitsSql(replica))
 }
 
 /** Whether all of its values are of their columns' types. @param also what else must hold of a row that is there */
-function isOfShapeSql(replica: ReplicaTable, also: string[] = []): string {
+function areOfTypeSql(replica: ReplicaTable, also: string[] = []): string {
   const isKey = (column: ColumnMapping) => replica.key.includes(column)
-  const key = isKnownSql(replica, isKey)
-  const others = [...isKnownSql(replica, (column) => !isKey(column)), ...also]
+  const key = ofTypeSql(replica, isKey)
+  const others = [...ofTypeSql(replica, (column) => !isKey(column)), ...also]
   const ifThere = others.length > 0 ? [`(__deleted = 1 OR (${others.join(' AND ')}))`] : []
   return [`${extracted(1)} != ''`, ...key, ...ifThere].join(' AND ')
 }
 
 /** Versions of events that are in the log and not in the replica, since a value is not of its column's type. */
-export function otherShapeSql(replica: ReplicaTable, where: string): string {
+export function otherTypeSql(replica: ReplicaTable, where: string): string {
   return `
 SELECT toString(__version) AS version
 FROM (${parsedEvents(replica)}${where}
 )
-WHERE NOT (${isOfShapeSql(replica)})`
+WHERE NOT (${areOfTypeSql(replica)})`
 }
 
-function isKnownSql(replica: ReplicaTable, isAsked: (column: ColumnMapping) => boolean): string[] {
+function ofTypeSql(replica: ReplicaTable, isAsked: (column: ColumnMapping) => boolean): string[] {
   return replica.columns.flatMap((column, index) =>
-    isAsked(column) ? (column.isKnown?.(extracted(index + 2)) ?? []) : [],
+    isAsked(column) ? (column.isOfTypeSql?.(extracted(index + 2)) ?? []) : [],
   )
 }
 

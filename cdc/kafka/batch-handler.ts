@@ -61,7 +61,7 @@ export function createBatchHandler(options: {
   const { progress, catalog, warehouse, readSource, invalidate, log, metrics } = options
   const { onPassedOver, inKafka, onOtherShape, confirmCatalog, onVisible } = options
   const replicas = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, replica]))
-  const shapes = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, shapeOf(replica)]))
+  const types = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, typesOf(replica)]))
   const doubtful = new Set(options.doubtful)
   const doubtfulUntil = performance.now() + doubtfulMs
 
@@ -69,7 +69,7 @@ export function createBatchHandler(options: {
     await progress.visible(end, signal)
     if (doubtful.has(topic) && performance.now() < doubtfulUntil) await expectLogged(topic, messages, signal)
     await complete(messages, progress.isPartitioned(topic), signal)
-    await keepStrangers(messages, signal)
+    await keepOfOtherType(messages, signal)
     await truncate(messages, signal)
     metrics.received(messages)
     const newest = newestOf(messages)
@@ -110,20 +110,20 @@ export function createBatchHandler(options: {
   }
 
   function compareShape({ table, columns }: ChangeMessage): void {
-    const shape = shapes.get(table)!
-    for (const name of columns.keys()) if (!shape.has(name)) onOtherShape(`${table}.${name} is new`)
+    const known = types.get(table)!
+    for (const name of columns.keys()) if (!known.has(name)) onOtherShape(`${table}.${name} is new`)
   }
 
-  /** ClickHouse has not applied a value that its column does not know: the column is another by now, or the change is kept. */
-  async function keepStrangers(messages: ChangeMessage[], signal: AbortSignal): Promise<void> {
+  /** ClickHouse has not applied a value that is not of its column's type: the column is another by now, or the change is kept. */
+  async function keepOfOtherType(messages: ChangeMessage[], signal: AbortSignal): Promise<void> {
     const unapplied = messages.flatMap(({ table, op, version, columns }) => {
-      const shape = op === 'd' ? undefined : shapes.get(table)
+      const isOfType = op === 'd' ? undefined : types.get(table)
       // A value that was not sent is of no type; the completed change has the one of before.
-      const stranger = [...columns].find(
-        ([name, value]) => value !== unavailableValue && shape?.get(name)?.(value) === false,
+      const ofOtherType = [...columns].find(
+        ([name, value]) => value !== unavailableValue && isOfType?.get(name)?.(value) === false,
       )
-      if (!stranger) return []
-      const reason = stranger[1] === null ? unappliedReasons.null : unappliedReasons.type
+      if (!ofOtherType) return []
+      const reason = ofOtherType[1] === null ? unappliedReasons.null : unappliedReasons.type
       return { table, version, reason }
     })
     if (unapplied.length === 0) return
@@ -179,11 +179,11 @@ export function createBatchHandler(options: {
   return handle
 }
 
-/** For each column, whether the replica knows a value as one of it. */
-function shapeOf({ source, columns }: ReplicaTable): Map<string, ColumnMapping['knows']> {
+/** For each column of the source, whether a value is of its type; one that the replica does not have takes all. */
+function typesOf({ source, columns }: ReplicaTable): Map<string, ColumnMapping['isOfType']> {
   const names = [...source.columns.map(({ name }) => name), ...source.omitted]
-  const known = new Map(columns.map(({ name, knows }) => [name, knows]))
-  return new Map(names.map((name) => [name, known.get(name) ?? (() => true)]))
+  const mapped = new Map(columns.map(({ name, isOfType }) => [name, isOfType]))
+  return new Map(names.map((name) => [name, mapped.get(name) ?? (() => true)]))
 }
 
 function newestOf(messages: ChangeMessage[]): NewestChange | undefined {
