@@ -1,10 +1,10 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type pg from 'pg'
-import { createChipMeasurer } from './chip-measurer.ts'
+import { createChipMeasurer, type Measured } from './chip-measurer.ts'
 import { type Extraction, openExtraction } from './extraction.ts'
 import { readFormerOwners } from './former-owners.ts'
 import { instantText, parseDay } from './instants.ts'
-import { indexOwnership, type Ownership } from './ownership.ts'
+import { indexOwnership, type Ownership, type OwnershipInTime } from './ownership.ts'
 import { wholeRows } from './packed-rows.ts'
 import { valuesOf } from './plan.ts'
 import { createConnections } from './run-connections.ts'
@@ -12,6 +12,8 @@ import { findLastSuccess } from './run-records.ts'
 import type { RunParts } from './run-session.ts'
 import { scopeOfParts } from './scope.ts'
 import { readStandingStats } from './standing-stats.ts'
+import type { TimeBounds } from './telemetry.ts'
+import type { UserDays } from './user-days.ts'
 
 /** A telemetry row, and whether the number is made of it. */
 export type ExplainedRow = {
@@ -104,35 +106,19 @@ export async function explainDay(
 async function explainOwner(
   warehouse: Warehouse,
   client: pg.Client,
-  { crm, view, zoneOf, defaultZone, firmware }: Extraction,
+  extraction: Extraction,
   owner: Owner,
   day: number,
 ): Promise<ExplainedDay> {
-  const { prosthesisId, userId, chipId, isGone, takenBackBy } = owner
+  const { crm, zoneOf, defaultZone } = extraction
+  const { prosthesisId, chipId, isGone, takenBackBy } = owner
   const known = owner.timeZone === '' ? undefined : zoneOf(owner.timeZone)
   const zone = known ?? defaultZone
   const [fromUs, toUs] = [zone.startOf(day), zone.startOf(day + 1)]
   // Who is gone is asked for as if nobody else had it.
   const ownership = indexOwnership(isGone ? [owner] : crm.prostheses, zoneOf, defaultZone)
-  const isTheirs = (of: Ownership | undefined) => of?.prosthesisId === prosthesisId
-  const measurer = createChipMeasurer(ownership, firmware.on)
-  const bounds = {
-    firstDay: Number.NEGATIVE_INFINITY,
-    lastDay: Number.POSITIVE_INFINITY,
-    wants: (_: string, of: Ownership | undefined, on: number) => isTheirs(of) && on === day,
-  }
-  const windows = { chipId: [chipId], fromUs: [fromUs], toUs: [toUs] }
-  await view.rowsOfWindows(windows, (chip, bytes) => void measurer.add(chip, wholeRows(bytes), bounds))
-  const { userDays, quarantined } = measurer.take()
-  const scope = scopeOfParts(
-    {
-      userIds: new Set([userId]),
-      daysOfProsthesis: new Map([[prosthesisId, new Set([day])]]),
-      daysOfChip: new Map(),
-    },
-    { fromDay: day, toDay: day },
-  )
-  const standing = await readStandingStats(warehouse, scope)
+  const { userDays, quarantined } = await measureDay(extraction, ownership, owner, day, { fromUs, toUs })
+  const standing = await readStandingDay(warehouse, owner, day)
   const reasons = new Map(quarantined.map(({ rowId, reason }) => [String(rowId), reason]))
   const segments = ownership.segmentsOf(chipId)
   const { rows } = await client.query<Omit<ExplainedRow, 'use'>>(rowsSql, [chipId, fromUs / 1e6, toUs / 1e6])
@@ -150,8 +136,42 @@ async function explainOwner(
     rows: rows.map((row) => {
       const instantUs = Date.parse(row.recorded_at) * 1000
       const segment = segments.find((one) => instantUs >= one.fromUs && instantUs < one.toUs)
-      const use = isTheirs(segment?.owner) ? (reasons.get(row.id) ?? 'counted') : 'somebody else had it'
+      const isTheirs = segment?.owner?.prosthesisId === prosthesisId
+      const use = isTheirs ? (reasons.get(row.id) ?? 'counted') : 'somebody else had it'
       return { ...row, use }
     }),
   }
+}
+
+/** What the rows of a day come to now, and which of them do not count. */
+async function measureDay(
+  { view, firmware }: Extraction,
+  ownership: OwnershipInTime,
+  { prosthesisId, chipId }: Owner,
+  day: number,
+  { fromUs, toUs }: TimeBounds,
+): Promise<Measured> {
+  const measurer = createChipMeasurer(ownership, firmware.on)
+  const bounds = {
+    firstDay: Number.NEGATIVE_INFINITY,
+    lastDay: Number.POSITIVE_INFINITY,
+    wants: (_: string, of: Ownership | undefined, on: number) =>
+      of?.prosthesisId === prosthesisId && on === day,
+  }
+  const windows = { chipId: [chipId], fromUs: [fromUs], toUs: [toUs] }
+  await view.rowsOfWindows(windows, (chip, bytes) => void measurer.add(chip, wholeRows(bytes), bounds))
+  return measurer.take()
+}
+
+function readStandingDay(
+  warehouse: Warehouse,
+  { userId, prosthesisId }: Owner,
+  day: number,
+): Promise<UserDays> {
+  const parts = {
+    userIds: new Set([userId]),
+    daysOfProsthesis: new Map([[prosthesisId, new Set([day])]]),
+    daysOfChip: new Map(),
+  }
+  return readStandingStats(warehouse, scopeOfParts(parts, { fromDay: day, toDay: day }))
 }
