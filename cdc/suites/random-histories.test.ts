@@ -4,7 +4,7 @@ import { createWorld, startServers } from './replica-of-source.fixture.ts'
 
 /** More of them, a million perhaps, find what is rarer. */
 const operations = Number(process.env.CDC_TEST_OPERATIONS ?? 10_000)
-const longestMs = 30 * operations
+const longestMs = 120 * operations
 
 const servers = await startServers()
 afterAll(() => servers.remove())
