@@ -4,11 +4,13 @@ import { readEmbeddedConfig } from './embedded-config.ts'
 const read = (env: Record<string, string>) => readEmbeddedConfig({ env, argv: [] })
 
 test('everything wrong is said at once, in the variables of the services too', () => {
-  const env = { PORT: 'many', S3_ENDPOINT: 'http://127.0.0.1:9', ETL_SCHEDULE: 'nonsense', SESSION_MS: '-1' }
+  const s3 = { S3_ENDPOINT: 'http://127.0.0.1:9', S3_FORCE_PATH_STYLE: 'perhaps' }
+  const env = { PORT: 'many', ...s3, ETL_SCHEDULE: 'nonsense', SESSION_MS: '-1' }
   expect(() => read(env)).toThrow(
     expect.objectContaining({
       problems: [
         expect.stringContaining('PORT'),
+        expect.stringContaining('S3_FORCE_PATH_STYLE'),
         expect.stringContaining('S3_ACCESS_KEY_ID'),
         expect.stringContaining('S3_SECRET_ACCESS_KEY'),
         expect.stringContaining('SESSION_MS'),

@@ -13,7 +13,7 @@ export async function openStores(
 ): Promise<{ objectStore: ObjectStore; keyValue: KeyValue }> {
   const { dataPath, lifecycle, log } = parts
   const objectsPath = join(dataPath, 'objects')
-  const { store, keyValue } = openServiceStores({ ...config, objectsPath, s3ForcePathStyle: true }, log)
+  const { store, keyValue } = openServiceStores({ ...config, objectsPath }, log)
   await lifecycle.start('object store', { start: () => store.check() })
   await lifecycle.start('key-value store', { start: () => keyValue.check(), stop: () => keyValue.close() })
   return { objectStore: store, keyValue }

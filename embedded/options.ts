@@ -104,6 +104,12 @@ export const embeddedOptions = defineOptions({
   s3Endpoint: { env: 'S3_ENDPOINT', type: urlOption, optional: true, help: 'S3 for the report objects.' },
   s3Region: { env: 'S3_REGION', type: textOption, default: 'us-east-1', help: 'Region of the bucket.' },
   s3Bucket: { env: 'S3_BUCKET', type: textOption, default: 'tendon', help: 'Bucket of the report objects.' },
+  s3ForcePathStyle: {
+    env: 'S3_FORCE_PATH_STYLE',
+    type: booleanOption,
+    default: true,
+    help: 'Whether the bucket stands in the path and not in the host name.',
+  },
   s3AccessKeyId: {
     env: 'S3_ACCESS_KEY_ID',
     type: textOption,
