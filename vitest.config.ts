@@ -34,13 +34,13 @@ export default defineConfig({
         extends: true,
         test: { name: 'stack', include: ['**/*.stack.test.ts'], exclude: ['**/node_modules/**'] },
       },
-      // Each kills servers of its own and measures how long they take to be back, so that one goes after the other. Those
-      // without Kafka may go beside.
+      // Each has servers of its own and kills them, so that one goes after the other. There are two lanes of about the same
+      // length, which may go beside each other: what says how long servers take to be back, and the rest.
       {
         extends: true,
         test: {
-          name: 'torture-kafka',
-          include: ['cdc/kafka/**/*.torture.test.ts'],
+          name: 'torture-recovery',
+          include: ['cdc/kafka/kafka-{faults,gaps}.torture.test.ts'],
           exclude: ['**/node_modules/**'],
           fileParallelism: false,
         },
@@ -50,7 +50,7 @@ export default defineConfig({
         test: {
           name: 'torture-others',
           include: ['**/*.torture.test.ts'],
-          exclude: ['**/node_modules/**', 'cdc/kafka/**'],
+          exclude: ['**/node_modules/**', 'cdc/kafka/kafka-{faults,gaps}.torture.test.ts'],
           fileParallelism: false,
         },
       },

@@ -1,8 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type { SourceRows } from '../changes/complete-changes.ts'
-import { areLogged } from '../changes/positions.ts'
 import { keepUnapplied, unappliedReasons } from '../changes/unapplied.ts'
 import type { Catalog } from '../derive/catalog.ts'
 import type { ColumnMapping } from '../derive/column-mapping.ts'
@@ -17,11 +15,6 @@ import type { ChangeMessage } from './change-message.ts'
 import { completeMessages } from './complete-messages.ts'
 import { unavailableValue } from './derive-connector.ts'
 import { awaitedEnds, type KafkaProgress, type Offsets } from './kafka-progress.ts'
-
-/** ClickHouse looks for topics every second, and knows long before this which it reads. */
-const doubtfulMs = 60_000
-const loggedTimeoutMs = 10_000
-const loggedPollMs = 50
 
 export type NewestChange = { version: bigint; committedAt: bigint }
 
@@ -45,10 +38,6 @@ export function createBatchHandler(options: {
   invalidate: Invalidate
   /** Resolves when everything committed at the source up to an LSN is in Kafka. */
   inKafka: (lsn: bigint) => Promise<void>
-  /** Topics whose tables are being read whole: where ClickHouse is in them is not certain at first. */
-  doubtful: ReadonlySet<string>
-  /** ClickHouse has passed over changes of a topic. */
-  onPassedOver: (topic: string) => Promise<void>
   /** A message that does not go with the catalog, which must have changed. */
   onOtherShape: (what: string) => void
   /** Resolves when the catalog is read again and is the same. */
@@ -59,15 +48,12 @@ export function createBatchHandler(options: {
   metrics: FeedMetrics
 }): (batch: ChangeBatch, signal: AbortSignal) => Promise<void> {
   const { progress, catalog, warehouse, readSource, invalidate, log, metrics } = options
-  const { onPassedOver, inKafka, onOtherShape, confirmCatalog, onVisible } = options
+  const { inKafka, onOtherShape, confirmCatalog, onVisible } = options
   const replicas = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, replica]))
   const types = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, typesOf(replica)]))
-  const doubtful = new Set(options.doubtful)
-  const doubtfulUntil = performance.now() + doubtfulMs
 
   async function handle({ topic, messages, end }: ChangeBatch, signal: AbortSignal): Promise<void> {
     await progress.visible(end, signal)
-    if (doubtful.has(topic) && performance.now() < doubtfulUntil) await expectLogged(topic, messages, signal)
     await complete(messages, progress.isPartitioned(topic), signal)
     await keepOfOtherType(messages, signal)
     await truncate(messages, signal)
@@ -76,22 +62,6 @@ export function createBatchHandler(options: {
     if (!newest) return
     await onVisible(newest)
     await tell(messages, signal)
-  }
-
-  /**
-   * ClickHouse may go on in a topic that was made anew where it was in the former one, or have committed that there:
-   * what it passes over is not in the log.
-   */
-  async function expectLogged(topic: string, messages: ChangeMessage[], signal: AbortSignal): Promise<void> {
-    // The worker itself puts those into the log that have to be completed, further on.
-    const versions = messages.filter(({ isIncomplete }) => !isIncomplete).map(({ version }) => version)
-    for (const deadline = performance.now() + loggedTimeoutMs; performance.now() < deadline; ) {
-      if (await areLogged(warehouse, versions)) return
-      await delay(loggedPollMs, undefined, { signal })
-    }
-    log.error({ topic, versions: versions.slice(0, 10).map(String) }, 'changes are not in the log')
-    doubtful.delete(topic)
-    await onPassedOver(topic)
   }
 
   async function complete(

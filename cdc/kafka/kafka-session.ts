@@ -38,7 +38,7 @@ import {
   withinBounds,
 } from './kafka-progress.ts'
 import { finishInitialSnapshot } from './kafka-snapshot.ts'
-import { stopReading, workerGroup } from './kafka-table.ts'
+import { workerGroup } from './kafka-table.ts'
 import { readBefore, refuseBroken } from './topic-continuity.ts'
 import { createWholeTransactions } from './whole-transactions.ts'
 
@@ -92,7 +92,7 @@ export async function runKafkaSession(options: KafkaSessionOptions): Promise<nev
       const inShape = await applyReplicas(source, warehouse, catalog.replicas, log, { runsAhead: true })
       const chain = await applyChain({ source, warehouse, admin, connector, catalog, config, log, signal })
       const before = await readBefore({ catalog, warehouse, config, ...chain })
-      return { ...chain, ...before, catalog, inShape }
+      return { ...chain, before, catalog, inShape }
     }
     const made = await withApplyLock(source, config.slotName, make, signal)
     const { catalog } = made
@@ -138,7 +138,6 @@ async function follow(
     isInitial: boolean
     topics: string[]
     before: Offsets
-    doubtful: ReadonlySet<string>
     inShape: ReplicaTable[]
     watch: Pick<CatalogWatch, 'look' | 'confirm'>
   },
@@ -173,7 +172,7 @@ async function follow(
     return writePosition(warehouse, config.slotName, position)
   }
 
-  /** Topics of which ClickHouse or the worker has not read all, or not those that are there now. */
+  /** Topics that are not those any more of which messages were read. */
   const madeAnew = new Set<string>()
 
   const handle = createBatchHandler({
@@ -183,16 +182,6 @@ async function follow(
     readSource: createSourceRows(() => connectSource(config.crmDatabaseUrl)),
     invalidate: session.invalidate,
     inKafka,
-    doubtful: parts.doubtful,
-    async onPassedOver(topic) {
-      const what = `changes of ${topic} that ClickHouse passed over`
-      // It was tried before, and is of no use.
-      if (explained.has(what)) return
-      explained.add(what)
-      // The next session has it begin with the first message.
-      await stopReading(warehouse)
-      madeAnew.add(topic)
-    },
     onOtherShape: (what) => {
       const difference = `${catalog.fingerprint} ${what}`
       if (explained.has(difference)) return

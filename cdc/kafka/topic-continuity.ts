@@ -13,7 +13,7 @@ import {
   topicOf,
   withinBounds,
 } from './kafka-progress.ts'
-import { changeTopic, workerGroup } from './kafka-table.ts'
+import { changeTopic, stopReading, workerGroup } from './kafka-table.ts'
 
 /** A broker that was killed shows for a moment less than a topic holds. */
 const settlingMs = 5_000
@@ -21,32 +21,25 @@ const pollMs = 100
 
 type Parts = { catalog: Catalog; warehouse: Warehouse; config: KafkaConfig }
 
-export type Before = {
-  /** What workers have dealt with. */
-  before: Offsets
-  /** Topics of tables that are to be read whole: where ClickHouse is in them is not certain. */
-  doubtful: ReadonlySet<string>
-}
-
 /**
- * What was before this session.
+ * What workers have dealt with before this session.
  * @throws TENDON-CDC-023 when the topic of a table that was read misses messages
  */
 export async function readBefore(
   parts: Parts & { progress: KafkaProgress; isInitial: boolean },
-): Promise<Before> {
+): Promise<Offsets> {
   const { catalog, warehouse, config, progress, isInitial } = parts
   const committed = await progress.committed(workerGroup(config))
   const bounds = await settledBounds(progress, committed)
   const before = withinBounds(committed, bounds)
-  if (isInitial) return { before, doubtful: new Set() }
+  if (isInitial) return before
   const unread = new Set(await unreadTables(warehouse, catalog))
   const known = tableNames(catalog).filter((table) => !unread.has(table))
   const whole = new Set([...before.keys()].map(topicOf))
   const outside = [...committed.keys()].filter((id) => !before.has(id)).map(topicOf)
   const missing = known.map((table) => changeTopic(config, table)).filter((topic) => !whole.has(topic))
   await refuseTopics(parts, known, new Set([...outside, ...missing]))
-  return { before, doubtful: new Set([...unread].map((table) => changeTopic(config, table))) }
+  return before
 }
 
 /** @throws TENDON-CDC-023 when topics miss messages: their tables are read again by the next session */
@@ -58,6 +51,10 @@ export async function refuseBroken(
   await refuseTopics(parts, tableNames(catalog), new Set([...broken, ...madeAnew]))
 }
 
+/**
+ * ClickHouse may not notice that a topic is another one: it waits at the offset where it was until the new one has as many
+ * messages, and passes over what lies before. It is made to begin again, at the first message of topics that are to be read.
+ */
 async function refuseTopics(
   { warehouse, config }: Parts,
   candidates: string[],
@@ -66,6 +63,7 @@ async function refuseTopics(
   const tables = candidates.filter((table) => topics.has(changeTopic(config, table)))
   if (tables.length === 0) return
   for (const table of tables) await forgetSnapshot(warehouse, table)
+  await stopReading(warehouse)
   throw cdcErrors.topicBroken(`The topic of ${tables.join(', ')} misses messages.`)
 }
 
