@@ -34,8 +34,8 @@ export default defineConfig({
         extends: true,
         test: { name: 'stack', include: ['**/*.stack.test.ts'], exclude: ['**/node_modules/**'] },
       },
-      // Each has servers of its own and kills them, so that one goes after the other. There are two lanes of about the same
-      // length, which may go beside each other: what says how long servers take to be back, and the rest.
+      // Each has servers of its own and kills them, so that one goes after the other, in two lanes of about the same length
+      // that may go beside each other: kafka-faults and kafka-gaps, and everything else.
       {
         extends: true,
         test: {

@@ -37,7 +37,7 @@ export function createBatchHandler(options: {
   readSource: SourceRows
   invalidate: Invalidate
   /** Resolves when everything committed at the source up to an LSN is in Kafka. */
-  inKafka: (lsn: bigint) => Promise<void>
+  inKafka: (lsn: bigint, signal: AbortSignal) => Promise<void>
   /** A message that does not go with the catalog, which must have changed. */
   onOtherShape: (what: string) => void
   /** Resolves when the catalog is read again and is the same. */
@@ -114,7 +114,10 @@ export function createBatchHandler(options: {
     const truncates = messages.filter(({ op, table }) => op === 't' && replicas.has(table))
     if (truncates.length === 0) return
     const lsns = truncates.map(({ lsn }) => BigInt(lsn))
-    await inKafka(lsns.reduce((newest, lsn) => (lsn > newest ? lsn : newest)))
+    await inKafka(
+      lsns.reduce((newest, lsn) => (lsn > newest ? lsn : newest)),
+      signal,
+    )
     await progress.visible(awaitedEnds(await progress.bounds()), signal)
     for (const { table, version, lsn, txId, committedAt } of truncates) {
       await retry('truncating a replica', { signal, log }, () =>

@@ -3,7 +3,7 @@ import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type { Admin, Consumer } from 'kafkajs'
 import type pg from 'pg'
-import { type Position, readPosition, writePosition } from '../changes/positions.ts'
+import type { Position } from '../changes/positions.ts'
 import { applyReplicas } from '../derive/apply.ts'
 import { type Catalog, readCatalog } from '../derive/catalog.ts'
 import { type CatalogWatch, createCatalogWatch } from '../derive/catalog-watch.ts'
@@ -17,8 +17,6 @@ import type { KafkaConfig } from '../options.ts'
 import type { RegistryEntry } from '../registry.ts'
 import { withAdvisoryLock, withApplyLock } from '../source/advisory-lock.ts'
 import { connectSource } from '../source/postgres-connection.ts'
-import { readSlot } from '../source/replication-slot.ts'
-import { readWalEnd } from '../source/source-position.ts'
 import { createSourceRows } from '../source/source-rows.ts'
 import type { Invalidate } from '../telling/invalidate.ts'
 import { readUnread } from '../whole-tables/unread-tables.ts'
@@ -27,6 +25,7 @@ import { createBatchHandler } from './batch-handler.ts'
 import { createChangeConsumer } from './change-consumer.ts'
 import { type Connector, createConnector } from './connect-rest.ts'
 import { watchConnector } from './connector-watch.ts'
+import { createFeedPosition } from './feed-position.ts'
 import { createKafkaClient } from './kafka-client.ts'
 import {
   awaitedEnds,
@@ -40,7 +39,6 @@ import {
 import { finishInitialSnapshot } from './kafka-snapshot.ts'
 import { workerGroup } from './kafka-table.ts'
 import { readBefore, refuseBroken } from './topic-continuity.ts'
-import { createWholeTransactions } from './whole-transactions.ts'
 
 /** A change need not wait for it: it is only how soon the position follows. */
 const progressIntervalMs = 250
@@ -59,7 +57,7 @@ export type KafkaSessionOptions = FeedHooks & {
 
 /**
  * One life of the feed by Debezium and Kafka: brings the replicas, ClickHouse's Kafka table and the connector to the
- * registry and the catalog, and then does what these do not: see `change-consumer.ts`, and the position.
+ * registry and the catalog, and then does what these do not: see `batch-handler.ts` and `feed-position.ts`.
  * @throws always, what ended it
  */
 export async function runKafkaSession(options: KafkaSessionOptions): Promise<never> {
@@ -144,34 +142,17 @@ async function follow(
 ): Promise<never> {
   const { config, warehouse, explained, log, metrics, signal, onState, onPosition, isAwaited } = session
   const { source, catalog, connector, consumer, progress, isInitial, watch } = parts
-  let position = parts.position
-  let confirmed = 0n
   // Nobody has caught up who has not read a table.
   let isReading = true
   let urged = Promise.withResolvers<void>()
   session.onUrge(() => urged.resolve())
 
-  async function readConfirmed(): Promise<bigint> {
-    const slot = await readSlot(source, config.slotName)
-    if (slot?.isLost) throw cdcErrors.slotLost(`The replication slot ${config.slotName} has lost its WAL.`)
-    // The connector makes it when it begins. It would make another one in its place, and say nothing of the gap.
-    if (!slot && confirmed > 0n) throw cdcErrors.slotLost(`The replication slot ${config.slotName} is gone.`)
-    confirmed = slot?.confirmedLsn ?? 0n
-    return confirmed
-  }
-
-  async function inKafka(lsn: bigint): Promise<void> {
-    while (confirmed < lsn) {
-      await readConfirmed()
-      if (confirmed < lsn) await delay(progressIntervalMs, undefined, { signal })
-    }
-  }
-
-  const store = (change: Partial<Position>): Promise<void> => {
-    position = { ...position, ...change }
-    return writePosition(warehouse, config.slotName, position)
-  }
-
+  const position = createFeedPosition({
+    source,
+    warehouse,
+    slotName: config.slotName,
+    stored: parts.position,
+  })
   /** Topics that are not those any more of which messages were read. */
   const madeAnew = new Set<string>()
 
@@ -181,7 +162,7 @@ async function follow(
     warehouse,
     readSource: createSourceRows(() => connectSource(config.crmDatabaseUrl)),
     invalidate: session.invalidate,
-    inKafka,
+    inKafka: position.inKafka,
     onOtherShape: (what) => {
       const difference = `${catalog.fingerprint} ${what}`
       if (explained.has(difference)) return
@@ -189,9 +170,7 @@ async function follow(
       watch.look()
     },
     confirmCatalog: () => watch.confirm(),
-    onVisible: async (newest) => {
-      if (newest.version > position.version) await store(newest)
-    },
+    onVisible: position.onVisible,
     log,
     metrics,
   })
@@ -203,7 +182,7 @@ async function follow(
     progress,
     handle,
     onMadeAnew: (topic) => madeAnew.add(topic),
-    newestVisible: () => position.version,
+    newestVisible: () => position.current().version,
     log,
     signal,
   })
@@ -214,12 +193,12 @@ async function follow(
 
   /** @throws TENDON-CDC-023 when messages have gone that nobody has dealt with */
   async function look(): Promise<Bounds> {
-    const parts = { catalog, warehouse, config, dealtWith: dealtWith(), madeAnew }
+    const known = { dealtWith: dealtWith(), madeAnew }
     const [bounds, committed] = await Promise.all([
       progress.bounds(),
       progress.committed(workerGroup(config)),
     ])
-    await refuseBroken({ ...parts, bounds, committed })
+    await refuseBroken({ source, catalog, warehouse, config, log, signal, ...known, bounds, committed })
     // Another worker may have some of the partitions.
     before = withinBounds(committed, bounds)
     return bounds
@@ -227,11 +206,10 @@ async function follow(
 
   /** Moves the position on, to where everything confirmed by Debezium has been dealt with. */
   async function moveOn(): Promise<never> {
-    const transactions = createWholeTransactions(() => readWalEnd(source))
     let writtenAt = 0
     for (;;) {
-      if (position.version >= position.wholeBefore) await transactions.note(position.version)
-      const lsn = await readConfirmed()
+      await position.noteSource()
+      const lsn = await position.readConfirmed()
       const ends = awaitedEnds(await look())
       for (let lookedAt = performance.now(); !hasReached(dealtWith(), ends); ) {
         await delay(10, undefined, { signal })
@@ -239,21 +217,10 @@ async function follow(
         lookedAt = performance.now()
         await look()
       }
-      const whole = transactions.wholeBefore(lsn)
-      if (lsn > position.lsn || whole !== undefined) {
-        const isLate = performance.now() - writtenAt > idlePositionIntervalMs
-        if (isAwaited() || isReading || whole !== undefined || isLate) {
-          // Another worker may have seen newer changes.
-          const stored = await readPosition(warehouse, config.slotName)
-          const isNewer = stored !== undefined && stored.version > position.version
-          await store({
-            lsn,
-            wholeBefore: highest(position.wholeBefore, stored?.wholeBefore, whole),
-            ...(isNewer && { version: stored.version, committedAt: stored.committedAt }),
-          })
-          writtenAt = performance.now()
-          if (!isReading) onPosition(lsn)
-        }
+      const isLate = performance.now() - writtenAt > idlePositionIntervalMs
+      if (await position.dealtWith(lsn, isAwaited() || isReading || isLate)) {
+        writtenAt = performance.now()
+        if (!isReading) onPosition(lsn)
       }
       await Promise.race([urged.promise, delay(progressIntervalMs, undefined, { signal })])
       urged = Promise.withResolvers()
@@ -291,19 +258,15 @@ async function follow(
         warehouse,
         crmDatabaseUrl,
         feed,
-        reached: () => position.lsn,
+        reached: () => position.current().lsn,
         invalidate: session.invalidate,
         log,
         signal,
       }),
     )
     isReading = false
-    onPosition(position.lsn)
+    onPosition(position.current().lsn)
   }
 
   return Promise.race([changes.run(), snapshotFirst()])
-}
-
-function highest(...values: (bigint | undefined)[]): bigint {
-  return values.reduce<bigint>((most, value) => (value !== undefined && value > most ? value : most), 0n)
 }

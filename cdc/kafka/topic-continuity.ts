@@ -1,8 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
+import type pg from 'pg'
 import type { Catalog } from '../derive/catalog.ts'
 import { cdcErrors } from '../errors.ts'
 import type { KafkaConfig } from '../options.ts'
+import { retry } from '../retry.ts'
+import { withApplyLock } from '../source/advisory-lock.ts'
 import { forgetSnapshot } from '../whole-tables/snapshot-record.ts'
 import { unreadTables } from '../whole-tables/unread-tables.ts'
 import {
@@ -38,34 +42,51 @@ export async function readBefore(
   const whole = new Set([...before.keys()].map(topicOf))
   const outside = [...committed.keys()].filter((id) => !before.has(id)).map(topicOf)
   const missing = known.map((table) => changeTopic(config, table)).filter((topic) => !whole.has(topic))
-  await refuseTopics(parts, known, new Set([...outside, ...missing]))
-  return before
+  const broken = tablesOf(parts, known, new Set([...outside, ...missing]))
+  if (broken.length === 0) return before
+  await haveReadAgain(warehouse, broken)
+  throw misses(broken)
 }
 
 /** @throws TENDON-CDC-023 when topics miss messages: their tables are read again by the next session */
 export async function refuseBroken(
-  parts: Parts & { dealtWith: Offsets; committed: Offsets; bounds: Bounds; madeAnew: ReadonlySet<string> },
+  parts: Parts & {
+    source: pg.Client
+    log: Log
+    signal: AbortSignal
+    dealtWith: Offsets
+    committed: Offsets
+    bounds: Bounds
+    madeAnew: ReadonlySet<string>
+  },
 ): Promise<void> {
-  const { catalog, dealtWith, committed, bounds, madeAnew } = parts
-  const broken = brokenTopics(dealtWith, committed, bounds)
-  await refuseTopics(parts, tableNames(catalog), new Set([...broken, ...madeAnew]))
+  const { source, catalog, warehouse, config, log, signal, dealtWith, committed, bounds, madeAnew } = parts
+  const topics = new Set([...brokenTopics(dealtWith, committed, bounds), ...madeAnew])
+  const broken = tablesOf(parts, tableNames(catalog), topics)
+  if (broken.length === 0) return
+  // Other workers notice it at the same time, and make ClickHouse's Kafka table again.
+  // Whoever has seen messages with offsets of before is the only one who knows it: to begin anew would be to forget it.
+  const readAgain = () =>
+    retry('having a topic read again', { signal, log }, () => haveReadAgain(warehouse, broken))
+  await withApplyLock(source, config.slotName, readAgain, signal)
+  throw misses(broken)
 }
 
 /**
  * ClickHouse may not notice that a topic is another one: it waits at the offset where it was until the new one has as many
  * messages, and passes over what lies before. It is made to begin again, at the first message of topics that are to be read.
+ * It stops first: while it reads, a table that is to be read again does not make it begin again.
  */
-async function refuseTopics(
-  { warehouse, config }: Parts,
-  candidates: string[],
-  topics: Set<string>,
-): Promise<void> {
-  const tables = candidates.filter((table) => topics.has(changeTopic(config, table)))
-  if (tables.length === 0) return
-  for (const table of tables) await forgetSnapshot(warehouse, table)
+async function haveReadAgain(warehouse: Warehouse, tables: string[]): Promise<void> {
   await stopReading(warehouse)
-  throw cdcErrors.topicBroken(`The topic of ${tables.join(', ')} misses messages.`)
+  for (const table of tables) await forgetSnapshot(warehouse, table)
 }
+
+const tablesOf = ({ config }: Parts, candidates: string[], topics: Set<string>) =>
+  candidates.filter((table) => topics.has(changeTopic(config, table)))
+
+const misses = (tables: string[]) =>
+  cdcErrors.topicBroken(`The topic of ${tables.join(', ')} misses messages.`)
 
 async function settledBounds(progress: KafkaProgress, committed: Offsets): Promise<Bounds> {
   const deadline = performance.now() + settlingMs
