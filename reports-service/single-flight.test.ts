@@ -1,7 +1,7 @@
 import type { KeyValue } from '@tendon/platform/key-value.ts'
 import type { ObjectStore } from '@tendon/platform/object-store.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { leaseKey } from './single-flight.ts'
+import { leaseKey, leaseTtlMs } from './single-flight.ts'
 import { daily, objectName, startTestInstances, type TestInstances } from './test-instances.fixture.ts'
 
 const select = 'prosthesis-daily/statistics'
@@ -32,11 +32,14 @@ test('a leader that died is replaced when its lease ends', async () => {
   const name = objectName(await shared.link(instance, daily, token))
   await shared.store.delete(name)
   const next = await shared.instance()
-  await shared.keyValue.acquireLease(leaseKey(name.replace(/\.json$/, '')), 1_000)
-  const startedAt = performance.now()
+  const key = leaseKey(name.replace(/\.json$/, ''))
+  const diedAt = performance.now()
+  const orphaned = await shared.keyValue.acquireLease(key, leaseTtlMs)
+  const before = shared.proxy.count(select)
   expect(await shared.link(next, daily, token)).toMatchObject({ cache: 'miss' })
-  expect(performance.now() - startedAt).toBeGreaterThan(900)
-  expect(performance.now() - startedAt).toBeLessThan(2_500)
+  expect(performance.now() - diedAt).toBeGreaterThan(0.9 * leaseTtlMs)
+  expect(shared.proxy.count(select) - before).toBe(1)
+  expect(await orphaned!.renew()).toBe(false)
 })
 
 test('a leader that was paused drops its result and takes that of its successor', async () => {

@@ -23,6 +23,9 @@ export type SingleFlight<Value> = {
 const firstPollMs = 10
 const maxPollMs = 40
 
+/** A leader is renewed three times in it: two thirds of it may be lost to a stall before a second one computes too. */
+export const leaseTtlMs = 1_000
+
 /**
  * One computation a name: within this process by sharing its promise, across instances by a lease.
  *
@@ -35,9 +38,8 @@ export function createSingleFlight<Value>(options: {
   keyValue: KeyValue
   /** How long to wait for another instance. */
   waitLimitMs: number
-  leaseTtlMs?: number
 }): SingleFlight<Value> {
-  const { keyValue, waitLimitMs, leaseTtlMs = 750 } = options
+  const { keyValue, waitLimitMs } = options
   const flights = new Map<string, Promise<Value>>()
 
   async function acrossInstances<Draft>(name: string, work: FlightWork<Value, Draft>): Promise<Value> {
