@@ -48,10 +48,14 @@ const feedPosition = defineQuery({
   row: z.object({ wholeBefore: bigint }),
 })
 
-/** Rows of a snapshot, whose versions end in 0 and 1, are none of a transaction. */
+/**
+ * Rows of a whole read are no exception. Those of another snapshot of the embedded feed lie above until all of it is
+ * stored: one table is of then and the next one of before. Those of cdc's resync lie right above the newest change of
+ * their table that they have seen, and are held back with it; right after a snapshot, until the feed goes on.
+ */
 const rowsInMotion = defineQuery({
   name: 'etl-rows-in-motion',
-  sql: `SELECT DISTINCT table, id FROM ${versionsSql} WHERE _version >= {from:UInt128} AND toUInt64(_version) > 1`,
+  sql: `SELECT DISTINCT table, id FROM ${versionsSql} WHERE _version >= {from:UInt128}`,
   params: z.object({ from: z.string() }),
   row: z.object({ table: z.string(), id: z.string() }),
 })
@@ -93,6 +97,9 @@ type RowBefore = z.output<typeof rowsBefore.row>
 
 const waitForLogMs = 5_000
 
+/** ClickHouse's own limit for a parameter is 128 KiB; a key has about 50 bytes. */
+const keysAtOnce = 1_000
+
 /** The newest version that a replica shows; 0 when there is none. */
 export async function readNewestCrmChange(warehouse: Warehouse): Promise<bigint> {
   const [newest] = await warehouse.query(newestVersion, {})
@@ -130,13 +137,25 @@ export async function findInMotion(warehouse: Warehouse, from: bigint): Promise<
   // A view may have stored what the log does not show yet.
   const deadline = performance.now() + waitForLogMs
   for (;;) {
-    const before = await warehouse.query(rowsBefore, { from: String(from), keys })
+    const before = await readBefore(warehouse, from, keys)
     if (before.length >= rows.length || performance.now() >= deadline) return { from, before }
     await delay(50)
   }
 }
 
-/** Of a row that has not changed for so long that the log has dropped its past, what stands is all there is. */
+async function readBefore(warehouse: Warehouse, from: bigint, keys: string[]): Promise<RowBefore[]> {
+  const batches: RowBefore[][] = []
+  for (let i = 0; i < keys.length; i += keysAtOnce) {
+    const some = keys.slice(i, i + keysAtOnce)
+    batches.push(await warehouse.query(rowsBefore, { from: String(from), keys: some }))
+  }
+  return batches.flat()
+}
+
+/**
+ * Of a row without a past in the log, what stands is all there is, unless the log says that it was created: it has not
+ * changed for so long that its past was dropped, or a whole read has found it first, which cannot be told apart.
+ */
 export function takeBack<Value>(
   rows: Map<string, Value>,
   { before }: InMotion,

@@ -132,8 +132,12 @@ function insertsOf({ zone, chip, modelIds }: State, transaction: bigint): (() =>
 const firstTransaction = 1_000n
 const secondTransaction = 2_000n
 const replicas = ['crm.customers', 'crm.prostheses', 'crm.prosthesis_models']
+/** As the embedded feed says it. */
+const wholeBefore = (lsn: bigint) => (lsn << 64n) + 2n
 const moveFeed = (lsn: bigint) =>
-  world.warehouse.insertRows('cdc.positions', [{ feed: 'f', position: String(lsn), lsn: String(lsn) }])
+  world.warehouse.insertRows('cdc.positions', [
+    { feed: 'f', position: String(lsn), lsn: String(lsn), whole_before: String(wholeBefore(lsn)) },
+  ])
 
 async function beginHistory(): Promise<void> {
   for (const table of ['cdc.events', 'cdc.positions', ...replicas])
@@ -230,6 +234,77 @@ test('behind Debezium, what is stored of a transaction that was open at the posi
   ])
   for (const insert of insertsOf(states[1], secondTransaction).slice(0, 2)) await insert()
   expect(stateOf(await createWarehouseCrm(world.warehouse, { waitForFeedMs: 0 })())).toEqual(states[0])
+})
+
+test.each([
+  ['has come after it', (1_500n << 64n) + 2n],
+  ['has its newest change', (secondTransaction << 64n) + 2n],
+])(
+  'where a position of before the upgrade does not say what is whole, no transaction is that %s',
+  async (_, newest) => {
+    await beginHistory()
+    const position = String(3n * secondTransaction)
+    await world.warehouse.insertRows('cdc.positions', [
+      { feed: 'f', position, lsn: position, version: String(newest) },
+    ])
+    for (const insert of insertsOf(states[1], secondTransaction).slice(0, 2)) await insert()
+    expect(stateOf(await createWarehouseCrm(world.warehouse, { waitForFeedMs: 0 })())).toEqual(states[0])
+  },
+)
+
+test('a snapshot that the feed is taking is not mixed with what there was before', async () => {
+  await beginHistory()
+  const version = String((secondTransaction << 64n) + 1n)
+  const prosthesis = { ...rows[1], chip_id: 'c2' }
+  await world.warehouse.insertRows('cdc.events', [
+    {
+      table: 'public.prostheses',
+      key: JSON.stringify({ id: ids[1] }),
+      version,
+      op: 'r',
+      deleted: 0,
+      row: JSON.stringify(prosthesis),
+      committed_at: '2026-01-01T00:00:00Z',
+    },
+  ])
+  await world.warehouse.insertRows('crm.prostheses', [{ ...prosthesis, _version: version, _deleted: 0 }])
+  const read = createWarehouseCrm(world.warehouse, { waitForFeedMs: 0 })
+  const view = await read()
+  expect(stateOf(view)).toEqual(states[0])
+  expect(BigInt(view.version)).toBeLessThan(wholeBefore(firstTransaction + 1n))
+})
+
+test('more rows may be in motion than a parameter of a query has room for', async () => {
+  await beginHistory()
+  const version = String((secondTransaction << 64n) + 2n)
+  const ofMany = (row: (id: string) => Record<string, unknown>) =>
+    Array.from({ length: 4_000 }, (_, n) => row(`10000000-0000-4000-8000-${String(n).padStart(12, '0')}`))
+  await world.warehouse.insertRows(
+    'cdc.events',
+    ofMany((id) => ({
+      table: 'public.prostheses',
+      key: JSON.stringify({ id }),
+      version,
+      op: 'c',
+      deleted: 0,
+      row: '{}',
+      committed_at: '2026-01-01T00:00:00Z',
+    })),
+  )
+  await world.warehouse.insertRows(
+    'crm.prostheses',
+    ofMany((id) => ({ ...rows[1], id, _version: version, _deleted: 0 })),
+  )
+  // ClickHouse refuses longer ones, chDB takes any.
+  const warehouse: Warehouse = {
+    ...world.warehouse,
+    query(query, params) {
+      expect(JSON.stringify(params).length, query.name).toBeLessThan(128 * 1024)
+      return world.warehouse.query(query, params)
+    },
+  }
+  const view = await createWarehouseCrm(warehouse, { waitForFeedMs: 0 })()
+  expect(view.prostheses.map(({ prosthesisId }) => prosthesisId)).toEqual([ids[1]])
 })
 
 test('a prosthesis that is deleted by what is in motion stands as it was', async () => {
