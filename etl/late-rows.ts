@@ -88,17 +88,17 @@ export function withLateOwners(
   current: readonly Ownership[],
 ): OwnershipChanges {
   const byId = new Map(current.map((row) => [row.prosthesisId, row]))
-  const strangers = late.filter(({ prosthesisId, userId, chipId, days }) => {
+  const ofOtherOwners = late.filter(({ prosthesisId, userId, chipId, days }) => {
     if (prosthesisId === '') return false
     const owner = byId.get(prosthesisId)
     if (owner?.userId !== userId || owner.chipId !== chipId) return true
     return days.some((day) => owner.issuedDay > day || (owner.returnedDay ?? day + 1) <= day)
   })
-  if (strangers.length === 0) return changes
+  if (ofOtherOwners.length === 0) return changes
   const chipIds = new Set(
-    strangers.flatMap(({ chipId, prosthesisId }) => [chipId, byId.get(prosthesisId)?.chipId ?? chipId]),
+    ofOtherOwners.flatMap(({ chipId, prosthesisId }) => [chipId, byId.get(prosthesisId)?.chipId ?? chipId]),
   )
-  const concerned = [...strangers, ...current.filter((row) => chipIds.has(row.chipId))]
+  const concerned = [...ofOtherOwners, ...current.filter((row) => chipIds.has(row.chipId))]
   return {
     ...changes,
     chipIds: new Set([...changes.chipIds, ...chipIds]),

@@ -1,5 +1,6 @@
--- Whether or not there is such a customer, there is a row, without one nameless. Their zone is that by which the ETL job
--- cuts their days: the CRM's, where it has one that is known, or the job's default; before its first run UTC.
+-- One row always; full_name is NULL when there is no such customer.
+-- Their zone is that by which the ETL job cuts their days: the CRM's, where it has one that is known, or the job's default;
+-- before its first run UTC.
 WITH
     (SELECT groupArray(time_zone) FROM system.time_zones) AS zones,
     (

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { prosthesisTrend, prosthesisTrendRow, trendDays } from '@tendon/contracts/prosthesis-trend.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { customerQuery } from '../../customer.ts'
+import { customerQuery } from '../../customer-query.ts'
 import { customerDay, defineCustomerReport } from '../../report.ts'
 
 const sql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')

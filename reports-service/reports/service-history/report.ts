@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { serviceHistory, serviceHistoryRow } from '@tendon/contracts/service-history.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { customerQuery } from '../../customer.ts'
+import { customerQuery } from '../../customer-query.ts'
 import { customerDay, defineCustomerReport, type ReadWarehouse } from '../../report.ts'
 import { changesOf } from './changes-of.ts'
 
