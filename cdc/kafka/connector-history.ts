@@ -12,7 +12,7 @@ import {
 import type { Catalog } from '../derive/catalog.ts'
 import { cdcErrors } from '../errors.ts'
 import type { KafkaConfig } from '../options.ts'
-import { firstChangeIndex, snapshotTombstoneIndex, versionAt } from '../source/lsn.ts'
+import { snapshotTombstoneIndex, versionAt } from '../source/lsn.ts'
 import { ReplicationConnection } from '../source/replication-connection.ts'
 import { dropSlot, identifySystem, isUndecodable, readSlot } from '../source/replication-slot.ts'
 import { readWalEnd } from '../source/source-position.ts'
@@ -195,7 +195,8 @@ async function beginHistory(
   return {
     lsn: lsn - 1n,
     version: versionAt(base, snapshotTombstoneIndex),
-    wholeBefore: versionAt(base, firstChangeIndex),
+    // Raised when the snapshot is there.
+    wholeBefore: versionAt(base, snapshotTombstoneIndex),
     committedAt: BigInt(Date.now()) * 1000n,
     history: { systemIdentifier: identity.systemIdentifier, timeline: identity.timeline, versionOffset },
   }
