@@ -83,13 +83,13 @@ export async function retryDeadLetters(options: {
   const params = { table, unavailable: unavailableJson }
   const [start] = await warehouse.query(begin, params)
   const { now: before, retried, others } = start!
-  let [tried, superseded] = [0, 0]
+  let [tried, supersededCount] = [0, 0]
   for (;;) {
     const letters = await warehouse.query(nextLetters, { ...params, before, limit: lettersAtOnce })
     if (letters.length === 0) break
     const all = letters.map(({ id }) => id)
-    const former = await readSuperseded(warehouse, all)
-    const current = letters.filter(({ id }) => !former.has(id))
+    const superseded = await readSuperseded(warehouse, all)
+    const current = letters.filter(({ id }) => !superseded.has(id))
     for (const encoding of ['json', 'kafka'] as const) {
       const ids = current.filter((one) => one.encoding === encoding).map(({ id }) => id)
       if (ids.length > 0) await apply(warehouse, encoding, ids)
@@ -98,16 +98,16 @@ export async function retryDeadLetters(options: {
       warehouse,
       current.map(({ id }) => id),
     )
-    await keepOfOtherType(warehouse, replicas, places)
+    await keepWhatReplicasDoNotTake(warehouse, replicas, places)
     await onTried?.(places)
     await warehouse.command(forget, { ids: all, before })
     tried += all.length
-    superseded += former.size
+    supersededCount += superseded.size
     onProgress?.(tried / retried)
   }
   const [end] = await warehouse.query(begin, params)
-  const applied = tried - superseded - end!.retried
-  return { applied, superseded, failed_again: end!.retried, not_retried: others }
+  const applied = tried - supersededCount - end!.retried
+  return { applied, superseded: supersededCount, failed_again: end!.retried, not_retried: others }
 }
 
 /** Halves what is refused until single letters are left. */
@@ -132,7 +132,7 @@ const ofOtherType = (replica: ReplicaTable) =>
   })
 
 /** The log takes a row whatever its values are, and no view says that the replica did not. */
-async function keepOfOtherType(
+async function keepWhatReplicasDoNotTake(
   warehouse: Warehouse,
   replicas: readonly ReplicaTable[],
   tried: readonly LetterPlace[],

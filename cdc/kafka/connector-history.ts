@@ -70,7 +70,7 @@ export async function prepareConnector(options: Preparation): Promise<PreparedCo
     )
     return makeAnew(options, identity, stored)
   }
-  await bringAlong(options, existing, history, status)
+  await changeOrResume(options, existing, history, status)
   return { position: stored, base: history.base, isInitial: !isStreaming }
 }
 
@@ -79,7 +79,7 @@ function configOf({ catalog, config }: Preparation, history: ConnectorHistory): 
   return deriveConnector(catalog.replicas, { config, databaseName, history })
 }
 
-async function bringAlong(
+async function changeOrResume(
   options: Preparation,
   existing: ConnectorConfig,
   history: ConnectorHistory,

@@ -38,7 +38,7 @@ export async function readKafkaReport(
     problems.push(codedAs(cdcErrors.connectUnavailable, 'Kafka Connect could not be asked.', err))
   }
   try {
-    Object.assign(kafka, await readLag(config, tables, log))
+    Object.assign(kafka, await readGroups(config, tables, log))
   } catch (err) {
     problems.push(codedAs(cdcErrors.kafkaUnavailable, 'Kafka could not be asked.', err))
   }
@@ -48,7 +48,7 @@ export async function readKafkaReport(
 const codedAs = (factory: (typeof cdcErrors)['kafkaUnavailable'], detail: string, err: unknown) =>
   err instanceof TendonError ? err : factory(detail, { cause: err })
 
-async function readLag(
+async function readGroups(
   config: KafkaConfig,
   tables: string[],
   log: Log,
