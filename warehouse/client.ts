@@ -175,3 +175,13 @@ export function clickHouseErrorCode(error: unknown): number | undefined {
   const cause = error instanceof Error ? error.cause : undefined
   return cause instanceof ClickHouseError ? Number(cause.code) : undefined
 }
+
+/**
+ * The table or database that ClickHouse says it does not know (UNKNOWN_TABLE, UNKNOWN_DATABASE), as it names it.
+ * @returns undefined for any other error
+ */
+export function unknownTable(error: unknown): string | undefined {
+  if (![60, 81].includes(clickHouseErrorCode(error) ?? 0)) return undefined
+  const message = String((error as Error & { cause: Error }).cause.message)
+  return /(?:identifier|Table|Database) [`']?([^\s`']+)/.exec(message)?.[1] ?? ''
+}

@@ -9,7 +9,7 @@ import {
 } from '@tendon/platform/config.ts'
 import { exitCodes as programExitCodes, readProcessConfig } from '@tendon/platform/process-config.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
-import { clickHouseErrorCode, createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
+import { createWarehouse, unknownTable, type Warehouse } from '@tendon/warehouse/client.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import type pg from 'pg'
 import { deriveReplica, type ReplicaTable } from '../derive/derive-table.ts'
@@ -69,16 +69,15 @@ export function defineCommand<const Table extends typeof commandOptions & Option
       try {
         return await act(config, { source, warehouse, operands })
       } catch (error) {
-        throw isMissing(error) ? cdcErrors.notMadeYet('A table is missing there.', { cause: error }) : error
+        const unknown = unknownTable(error)
+        if (!unknown?.startsWith('cdc')) throw error
+        throw cdcErrors.notMadeYet(`ClickHouse has no ${unknown}.`, { cause: error })
       } finally {
         await Promise.all([source.end(), warehouse.close()])
       }
     },
   }
 }
-
-/** What the first start of the feed makes, and `apply`: UNKNOWN_TABLE, UNKNOWN_DATABASE. */
-export const isMissing = (error: unknown): boolean => [60, 81].includes(clickHouseErrorCode(error) ?? 0)
 
 /** `<a>` must be there, `[a]` may be. */
 function refuseOtherThan(shape: string, name: string, operands: string[]): void {

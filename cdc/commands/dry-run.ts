@@ -1,10 +1,9 @@
-import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { unknownTable, type Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import type { Admin } from 'kafkajs'
 import type pg from 'pg'
 import { z } from 'zod'
 import type { Connector, ConnectorConfig } from '../kafka/connect-rest.ts'
-import { isMissing } from './command.ts'
 
 /** Databases and a connector that read as ever, and write down what they were told to change. */
 export type DryRun = {
@@ -45,7 +44,7 @@ export function createDryRun(source: pg.Client, warehouse: Warehouse): DryRun {
         try {
           return await warehouse.query(query, params)
         } catch (error) {
-          if (isMissing(error)) return []
+          if (unknownTable(error) !== undefined) return []
           throw error
         }
       },
