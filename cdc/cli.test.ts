@@ -231,4 +231,10 @@ test('--help, and wrong usage', async () => {
   expect(await cdc('mend')).toMatchObject({ code: 64 })
   expect(await cdc('status', '--no-such-option')).toMatchObject({ code: 64 })
   expect(await cdc('status', 'customers')).toMatchObject({ code: 64 })
+  await world.sql.query('CREATE TABLE secrets (id integer PRIMARY KEY, phone text)')
+  expect(await cdc('add', 'secrets', '--omit', 'phnoe')).toMatchObject({
+    code: 64,
+    stderr: expect.stringContaining('has no column phnoe'),
+  })
+  expect(await cdc('add', 'customers', '--omit', 'phone')).toMatchObject({ code: 64 })
 }, 180_000)

@@ -15,7 +15,8 @@ if (!sql || !connectionString) {
 const client = new pg.Client({ connectionString })
 try {
   await client.connect()
-  const result = await client.query(sql)
+  // The extended protocol takes one statement, and refuses several before any is done.
+  const result = await client.query({ text: sql, queryMode: 'extended' } as pg.QueryConfig)
   // Standard output carries the rows alone.
   process.stderr.write(`${result.command} ${result.rowCount ?? ''}\n`)
   for (const row of result.rows) process.stdout.write(`${JSON.stringify(row)}\n`)

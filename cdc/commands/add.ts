@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
-import { defineOptions, millisecondsOption } from '@tendon/platform/config.ts'
+import { ConfigError, defineOptions, millisecondsOption } from '@tendon/platform/config.ts'
 import { createTerminalProgress } from '@tendon/platform/progress.ts'
 import { progressBar } from '@tendon/platform/progress-bar.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'
@@ -10,7 +10,7 @@ import { addKnownTable, nobody, readKnownTables } from '../derive/known-tables.t
 import { cdcErrors } from '../errors.ts'
 import { registry } from '../registry.ts'
 import { withApplyLock } from '../source/advisory-lock.ts'
-import { estimateRows, readSourceTables } from '../source/source-catalog.ts'
+import { estimateRows, readSourceTables, type SourceTable } from '../source/source-catalog.ts'
 import { refuseBadUsers } from '../telling/refuse-bad-users.ts'
 import { rowsInShadow } from '../whole-tables/shadow.ts'
 import { forgetSnapshot, readFinishedSnapshots } from '../whole-tables/snapshot-record.ts'
@@ -71,6 +71,11 @@ export const add = defineCommand({
   async act(config, { source, warehouse, operands }) {
     const name = operands[0]!.includes('.') ? operands[0]! : `public.${operands[0]}`
     if (registry.some((declared) => declared.name === name)) {
+      if (config.omit ?? config.types ?? config.users) {
+        throw new ConfigError('cdc add', [
+          `${name} is declared in cdc/registry.ts, which says how it is carried`,
+        ])
+      }
       print(config, { table: name, added: false }, `${name} is declared in cdc/registry.ts\n`)
       return exitCodes.done
     }
@@ -84,6 +89,7 @@ export const add = defineCommand({
     }
     // What cannot be carried as asked is refused before it is written down.
     const [table] = await readSourceTables(source, [entry])
+    refuseUnknownColumns(table!, [...entry.omitColumns, ...Object.keys(entry.types)])
     const replica = deriveReplica(table!)
     const [problem] = replica.problems
     if (problem) throw problem
@@ -117,3 +123,13 @@ export const add = defineCommand({
     return exitCodes.done
   },
 })
+
+/** A misspelt column would be carried, and the log keeps what it has. */
+function refuseUnknownColumns({ qualifiedName, columns, omitted }: SourceTable, named: string[]): void {
+  const known = new Set([...columns.map(({ name }) => name), ...omitted])
+  const unknown = named.filter((name) => !known.has(name))
+  if (unknown.length === 0) return
+  throw new ConfigError('cdc add', [
+    `${qualifiedName} has no column ${unknown.join(', ')}; it has: ${[...known].join(', ')}`,
+  ])
+}
