@@ -113,6 +113,8 @@ test('plan, run, runs, explain, quarantine and backfill answer for people and fo
     counts: [{ reason: 'duplicate', rows: 1 }],
     rows: [{ chip_id: 'c1', day: '2026-01-02', reason: 'duplicate' }],
   })
+  const ofNobody = await etl('quarantine', '--json', '--chip', 'nope')
+  expect(JSON.parse(ofNobody.stdout)).toEqual({ counts: [], rows: [] })
   expect(unowned).toMatchObject({
     code: 0,
     stdout: 'stray  1 row  1 day from 2026-01-02 to 2026-01-02  the CRM does not know the chip\n',

@@ -29,48 +29,62 @@ const standingQuarantine = defineQuery({
   row: quarantinedRow,
 })
 
+/** Which rows are asked for; all of them when nothing is said. */
+type Choice = { reason?: string | undefined; chip?: string | undefined }
+
+const isChosen =
+  '({any_reason:Bool} OR reason = {reason:String}) AND ({any_chip:Bool} OR chip_id = {chip:String})'
+
+const choiceParams = z.object({
+  any_reason: z.boolean(),
+  reason: z.string(),
+  any_chip: z.boolean(),
+  chip: z.string(),
+})
+
+const paramsOf = ({ reason, chip }: Choice): z.input<typeof choiceParams> => ({
+  any_reason: reason === undefined,
+  reason: reason ?? '',
+  any_chip: chip === undefined,
+  chip: chip ?? '',
+})
+
 const newestQuarantine = defineQuery({
   name: 'etl-newest-quarantine',
   sql: `
     SELECT ${quarantineColumns}
     FROM reports.etl_quarantine FINAL
-    WHERE ({any_reason:Bool} OR reason = {reason:String}) AND ({any_chip:Bool} OR chip_id = {chip:String})
+    WHERE ${isChosen}
     ORDER BY seen_at DESC, chip_id, row_id
     LIMIT {limit:UInt32}`,
-  params: z.object({
-    any_reason: z.boolean(),
-    reason: z.string(),
-    any_chip: z.boolean(),
-    chip: z.string(),
-    limit: z.int(),
-  }),
+  params: choiceParams.extend({ limit: z.int() }),
   row: quarantinedRow,
 })
 
 const quarantineCounts = defineQuery({
   name: 'etl-quarantine-counts',
-  sql: `SELECT reason, count() AS rows FROM reports.etl_quarantine FINAL GROUP BY reason ORDER BY reason`,
-  params: z.object({}),
+  sql: `
+    SELECT reason, count() AS rows FROM reports.etl_quarantine FINAL
+    WHERE ${isChosen}
+    GROUP BY reason ORDER BY reason`,
+  params: choiceParams,
   row: z.object({ reason: z.string(), rows: z.coerce.number<string>() }),
 })
 
 /** How many rows are in quarantine, by reason. */
-export function countQuarantine(warehouse: Warehouse): Promise<{ reason: string; rows: number }[]> {
-  return warehouse.query(quarantineCounts, {})
+export function countQuarantine(
+  warehouse: Warehouse,
+  choice: Choice = {},
+): Promise<{ reason: string; rows: number }[]> {
+  return warehouse.query(quarantineCounts, paramsOf(choice))
 }
 
 /** Newest first. */
 export function listQuarantine(
   warehouse: Warehouse,
-  { reason, chip, limit }: { reason?: string | undefined; chip?: string | undefined; limit: number },
+  { limit, ...choice }: Choice & { limit: number },
 ): Promise<QuarantinedRow[]> {
-  return warehouse.query(newestQuarantine, {
-    any_reason: reason === undefined,
-    reason: reason ?? '',
-    any_chip: chip === undefined,
-    chip: chip ?? '',
-    limit,
-  })
+  return warehouse.query(newestQuarantine, { ...paramsOf(choice), limit })
 }
 
 /**

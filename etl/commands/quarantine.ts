@@ -34,7 +34,7 @@ export const quarantine: Command = {
     const config = readProcessConfig('etl quarantine', 'npm run etl -- quarantine [options]', options, argv)
     return withWarehouse(config, async (warehouse) => {
       const [counts, rows] = await Promise.all([
-        countQuarantine(warehouse),
+        countQuarantine(warehouse, config),
         listQuarantine(warehouse, config),
       ])
       const listed = rows.map(({ chipId, rowId, day, recordedAt, reason, detail }) => ({
