@@ -1,5 +1,5 @@
 import { ConfigError } from './config.ts'
-import { exitCodes, runProgram } from './process-config.ts'
+import { endWith, exitCodes, runProgram } from './process-config.ts'
 
 /** One command of `npm run <program> -- …`. */
 export type Command = {
@@ -26,6 +26,10 @@ export function runCommands(options: {
 }): Promise<void> {
   const { program, commands, notes } = options
   const [name, ...argv] = options.argv
+  // Whoever reads what is printed may have seen enough (`| head`): the command goes on to its end.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') endWith(error)
+  })
   return runProgram(async () => {
     if (name === '--help') {
       process.stdout.write(usage(program, commands) + notes)
