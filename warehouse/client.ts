@@ -96,9 +96,14 @@ export function createWarehouse(options: WarehouseOptions): Warehouse {
       })
       const parsed = z.array(query.row).safeParse(rows)
       if (!parsed.success) {
-        throw warehouseErrors.unexpectedRow(`The rows of query ${query.name} are not as declared.`, {
-          cause: parsed.error,
-        })
+        const [issue] = parsed.error.issues
+        const what = `${issue!.path.slice(1).join('.')}: ${issue!.message}`
+        throw warehouseErrors.unexpectedRow(
+          `The rows of query ${query.name} are not as declared (${what}).`,
+          {
+            cause: parsed.error,
+          },
+        )
       }
       return parsed.data
     },

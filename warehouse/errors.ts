@@ -18,7 +18,7 @@ export const warehouseErrors = defineErrors('WAREHOUSE', {
     number: 3,
     status: 500,
     title: 'ClickHouse answered with a row of another shape',
-    help: 'Apply the migrations (`npm run warehouse -- migrate`), and run one version of all services.',
+    help: 'Of a query that is new, declare each column as it comes (integers of 64 bits are strings). Else apply the migrations (`npm run warehouse -- migrate`), and run one version of all services.',
   },
   migrationChanged: {
     number: 4,
