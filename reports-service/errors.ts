@@ -41,7 +41,7 @@ export const reportsErrors = defineErrors('REPORTS', {
     number: 7,
     status: 503,
     title: 'Warehouse not available',
-    help: 'Try again; if it lasts, check that ClickHouse runs, can be reached, and answers within its limits.',
+    help: 'Try again; if it lasts, the log says whether ClickHouse could not be reached, took too long, or refused the query.',
     retryAfterSeconds: 2,
   },
   reportSuperseded: {

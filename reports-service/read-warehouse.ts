@@ -28,7 +28,7 @@ export function createReadWarehouse(options: {
         return await warehouse.query(query, parameters, { timeoutMs })
       } catch (cause) {
         if (!isWarehouseFailure(cause)) throw cause
-        throw reportsErrors.warehouseUnavailable('ClickHouse could not be asked for the report.', { cause })
+        throw reportsErrors.warehouseUnavailable('ClickHouse gave no answer for the report.', { cause })
       }
     })
   }
