@@ -89,7 +89,8 @@ export const add = defineCommand({
     }
     // What cannot be carried as asked is refused before it is written down.
     const [table] = await readSourceTables(source, [entry])
-    refuseUnknownColumns(table!, [...entry.omitColumns, ...Object.keys(entry.types)])
+    // What was said before may name a column that the source has dropped since.
+    refuseUnknownColumns(table!, [...(config.omit ?? []), ...Object.keys(config.types ?? {})])
     const replica = deriveReplica(table!)
     const [problem] = replica.problems
     if (problem) throw problem
