@@ -10,6 +10,9 @@ const files = [
   'whole-row.sql',
 ]
 
+// As this process has them: whatever the files become while it runs, it measures by these.
+const sources = files.map((file) => readFileSync(new URL(file, import.meta.url)))
+
 /**
  * A hash of what makes the numbers: the files of metrics and rules with all that these are computed by, and options. When
  * it is another one than the last run's, what stands may have been made by other rules, and all of it is measured again:
@@ -17,6 +20,6 @@ const files = [
  */
 export function definitionHash(options: { timeZone: string; firstDay: string }): string {
   const hash = createHash('sha256')
-  for (const file of files) hash.update(readFileSync(new URL(file, import.meta.url)))
+  for (const source of sources) hash.update(source)
   return hash.update(`${options.timeZone}\n${options.firstDay}`).digest('hex').slice(0, 16)
 }

@@ -1,6 +1,7 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
+import { noDay } from './chip-measurer.ts'
 import { dayUs } from './instants.ts'
 import type { Ownership } from './ownership.ts'
 import type { OwnershipChanges } from './standing-ownership.ts'
@@ -64,7 +65,7 @@ export function windowsOfLate(late: readonly LateDays[]): Windows {
   const windows: Windows = { chipId: [], fromUs: [], toUs: [] }
   for (const { chipId, days } of late) {
     for (const day of days) {
-      if (chipId === '' || day === 0) continue
+      if (chipId === '' || day === noDay) continue
       windows.chipId.push(chipId)
       windows.fromUs.push((day - 1) * dayUs)
       windows.toUs.push((day + 2) * dayUs - 1)
@@ -75,7 +76,7 @@ export function windowsOfLate(late: readonly LateDays[]): Windows {
 
 /** Chips that have rows without a day. */
 export function lateUnmeasurableChips(late: readonly LateDays[]): string[] {
-  return [...new Set(late.flatMap(({ chipId, days }) => (days.includes(0) ? [chipId] : [])))]
+  return [...new Set(late.flatMap(({ chipId, days }) => (days.includes(noDay) ? [chipId] : [])))]
 }
 
 /**
