@@ -1,7 +1,6 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { versionBatches } from './version-batches.ts'
 
 /** How far a feed has come, and in which history of the source. */
 export type Position = {
@@ -94,20 +93,16 @@ export async function readNewestVersion(warehouse: Warehouse): Promise<bigint> {
   return row?.version ?? 0n
 }
 
-const loggedVersions = defineQuery({
-  name: 'logged-versions',
-  sql: 'SELECT toUInt32(uniqExact(version)) AS n FROM cdc.events WHERE version IN {versions:Array(UInt128)}',
-  params: z.object({ versions: z.array(z.bigint()) }),
-  row: z.object({ n: z.int() }),
+const loggedVersion = defineQuery({
+  name: 'logged-version',
+  sql: 'SELECT 1 AS one FROM cdc.events WHERE version = {version:UInt128} LIMIT 1',
+  params: z.object({ version: z.bigint() }),
+  row: z.object({ one: z.int() }),
 })
 
-/** Whether all of these changes are in the log. */
-export async function areLogged(warehouse: Warehouse, versions: Iterable<bigint>): Promise<boolean> {
-  for (const some of versionBatches(versions)) {
-    const [row] = await warehouse.query(loggedVersions, { versions: some })
-    if (row!.n < some.length) return false
-  }
-  return true
+/** Whether a change is in the log. */
+export async function isLogged(warehouse: Warehouse, version: bigint): Promise<boolean> {
+  return (await warehouse.query(loggedVersion, { version })).length > 0
 }
 
 /** `2026-01-02T03:04:05.678901Z` from microseconds since 1970. */

@@ -3,7 +3,7 @@ import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type pg from 'pg'
 import {
-  areLogged,
+  isLogged,
   type Position,
   readNewestVersion,
   readPosition,
@@ -151,7 +151,7 @@ async function lostByWarehouse(
   stored: Position,
   { newestVersion }: Commits,
 ): Promise<TendonError | undefined> {
-  if (newestVersion <= stored.version || (await areLogged(warehouse, [newestVersion]))) return undefined
+  if (newestVersion <= stored.version || (await isLogged(warehouse, newestVersion))) return undefined
   return cdcErrors.warehouseBehindSlot('The warehouse lacks changes that were visible in it before.')
 }
 
