@@ -5,8 +5,11 @@ import { z } from 'zod'
 import { attacksSuite } from './gateway/attacks.suite.ts'
 import { rateLimitsSuite } from './rate-limits.suite.ts'
 import { refreshTokensSuite } from './refresh-tokens.suite.ts'
+import { sessionListSuite } from './session-list.suite.ts'
 import { sessionsSuite } from './sessions.suite.ts'
 import { signInSuite } from './sign-in.suite.ts'
+import { signOutSuite } from './sign-out.suite.ts'
+import { storedSessionsSuite } from './stored-sessions.suite.ts'
 import { TestBrowser } from './test-browser.fixture.ts'
 import { openKeycloakTestProvider } from './test-provider-keycloak.fixture.ts'
 import { startSuiteStack } from './test-stack.fixture.ts'
@@ -22,6 +25,9 @@ const options = {
 signInSuite(name, options)
 attacksSuite(name, options)
 sessionsSuite(name, options)
+signOutSuite(name, options)
+sessionListSuite(name, options)
+storedSessionsSuite(name, options)
 refreshTokensSuite(name, options)
 // Counted by address, and all tests have one: Redis has them in its own suite.
 rateLimitsSuite(name, { ...options, isShared: false })
