@@ -272,6 +272,17 @@ describe('logout tokens', () => {
     expect(await send(token)).toBe(400)
   })
 
+  // Keycloak sends one once: refused for a clock that an ID token may come from, it would leave the session as it is.
+  test.each<[string, () => Said]>([
+    ['for several clients', () => ({ claims: { ...good(), aud: ['another', 'bff'] } })],
+    ['of a provider whose clock is ahead', () => ({ claims: { ...good(), iat: seconds() + 20 } })],
+    ['of a provider whose clock is behind', () => ({ claims: { ...good(), exp: seconds() - 20 } })],
+  ])('one %s ends the sessions of its subject', async (_what, said) => {
+    const { cookie } = await signIn()
+    expect(await send(await provider.sign(said()))).toBe(200)
+    expect((await request('/auth/me', { headers: { cookie: cookie! } })).status).toBe(401)
+  })
+
   test('one that could not end them is good when it is sent again', async () => {
     const { cookie } = await signIn()
     const token = await provider.sign({ claims: good() })

@@ -1,7 +1,7 @@
 import { jwtVerify } from 'jose'
 import { z } from 'zod'
 import { bffErrors } from './errors.ts'
-import { type ProviderConnection, tokenAlgorithms } from './provider-connection.ts'
+import { clockToleranceSeconds, type ProviderConnection, tokenAlgorithms } from './provider-connection.ts'
 import { isUnavailable, withoutPayload } from './provider-failure.ts'
 import { accountOf, type SessionOwner } from './session-index.ts'
 
@@ -38,7 +38,8 @@ export async function verifyLogoutToken(connection: ProviderConnection, token: s
       algorithms: tokenAlgorithms,
       requiredClaims: ['iat', 'exp', 'jti'],
       maxTokenAge: '2m',
-      clockTolerance: 5,
+      // The provider tells of a sign-out once: whom it could sign in, by its clock, it can sign out too.
+      clockTolerance: clockToleranceSeconds,
     })
     // §2.4 recommends the type; another one means another kind of token (RFC 8725 §3.11).
     if (!logoutTokenType.test(protectedHeader.typ ?? 'JWT')) throw new Error('typ')
