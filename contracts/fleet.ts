@@ -1,5 +1,8 @@
 import { z } from 'zod'
 
+/** UTC-12, where a day ends last: until it is over there, the numbers of everybody's day are those so far. */
+export const lastZone = 'Etc/GMT+12'
+
 /** `data` of the report `fleet`. */
 export const fleet = z.object({
   /** First day of the twelve weeks; the last is the report's. */

@@ -11,7 +11,10 @@ export const reportList = z.object({
       /** Of one customer, or of everybody. */
       subject: z.enum(['customer', 'everybody']),
       formats: z.array(reportFormat),
-      /** Newest day with data; null when there is none yet. */
+      /**
+       * The day to open on: the newest with data, and of everybody the newest that was over wherever they live. Null when there
+       * are no data yet.
+       */
       latest_date: z.iso.date().nullable(),
       from: z.iso.date().nullable(),
       to: z.iso.date().nullable(),

@@ -124,6 +124,13 @@ test('staff see the fleet, and from a device the reports of who has it', async (
   const device = page.getByTestId('worst-device').first()
   await device.waitFor()
   expect(await page.getByTestId('fleet').getByRole('table').count()).toBe(2)
+  // It opens on a day that is over everywhere; the next one goes on for somebody.
+  expect(await page.getByTestId('unfinished-day').count()).toBe(0)
+  await page.getByRole('button', { name: 'Next day' }).click()
+  await page.getByTestId('unfinished-day').waitFor()
+  expect(await page.getByRole('columnheader', { name: /so far$/ }).count()).toBe(1)
+  await page.goBack()
+  await page.getByTestId('unfinished-day').waitFor({ state: 'detached' })
   const serial = await device.getByRole('link').textContent()
   await device.getByRole('link').click()
   await page.getByTestId('trend-card').filter({ hasText: serial! }).waitFor()

@@ -18,8 +18,8 @@ export type ReportParameters = {
 /** Runs a declared query within the service's limits of time and concurrency. */
 export type ReadWarehouse = Warehouse['query']
 
-/** The first and last day for which there are data. */
-type ReportDays = { from: string; to: string }
+/** The first and last day for which there are data, and which to open on, where that is not the last. */
+type ReportDays = { from: string; to: string; latest?: string }
 
 /** A report as its folder declares it: a table, and what stands beside it. */
 export type Report<

@@ -51,9 +51,10 @@ export function addRoutes(app: HttpApp, options: RouteOptions): void {
       shown.map(async (report) => {
         const subject = subjectOf(report)
         const user_id = subject === 'customer' ? reportOwner(caller, requested) : null
-        const { from = null, to = null } = (await report.days(read, { user_id })) ?? {}
+        const days = await report.days(read, { user_id })
+        const { from = null, to = null, latest: latest_date = to } = days ?? {}
         const { name, title } = report
-        return { name, title, subject, formats: reportFormat.options, latest_date: to, from, to }
+        return { name, title, subject, formats: reportFormat.options, latest_date, from, to }
       }),
     )
     return privateJson(c, { reports: list } satisfies ReportList)

@@ -78,5 +78,27 @@ test('a day before all data is empty, and the days are those of the data', async
     data: { from: '2025-03-10', prostheses: 0, events: 0, errors: 0, error_rate: null, worst_devices: [] },
     rows: [],
   })
-  expect(await report.days(read, { user_id: null })).toEqual({ from: '2025-12-21', to: '2026-03-15' })
+  expect(await report.days(read, { user_id: null })).toMatchObject({ from: '2025-12-21', to: '2026-03-15' })
+})
+
+test('it opens on the last day that was over everywhere when the device data were read', async () => {
+  let run = 0
+  const latestAfterRunAt = async (started_at: string, rest: Record<string, unknown> = {}) => {
+    run += 1
+    await tested.warehouse.insertRows('reports.etl_runs', [
+      { run_seq: String(run), kind: 'run', state: 'succeeded', started_at, _version: '1', ...rest },
+    ])
+    return (await report.days(read, { user_id: null }))?.latest
+  }
+  // Before the first run nothing is known of when.
+  expect(await latestAfterRunAt('2026-03-16T12:00:00Z', { state: 'failed' })).toBe('2026-03-15')
+  // In Tokyo it is the 15th since 15:00 UTC of the 14th; on Baker Island the 13th ends at 12:00 UTC.
+  expect(await latestAfterRunAt('2026-03-14T11:59:59Z')).toBe('2026-03-12')
+  expect(await latestAfterRunAt('2026-03-14T16:00:00Z')).toBe('2026-03-13')
+  // A backfill reads days of before.
+  expect(await latestAfterRunAt('2026-03-15T16:00:00Z', { kind: 'backfill' })).toBe('2026-03-13')
+  // No further than there are data.
+  expect(await latestAfterRunAt('2026-04-01T12:00:00Z')).toBe('2026-03-15')
+  // A fleet whose first day goes on.
+  expect(await latestAfterRunAt('2025-12-21T12:00:00Z')).toBe('2026-03-15')
 })

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { fleet, fleetRow } from '@tendon/contracts/fleet.ts'
+import { fleet, fleetRow, lastZone } from '@tendon/contracts/fleet.ts'
 import { reportAdminRole } from '@tendon/contracts/roles.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
@@ -32,8 +32,8 @@ const totalsQuery = defineQuery({
 const daysQuery = defineQuery({
   name: 'fleet/days',
   sql: await sql('days.sql'),
-  params: z.object({}),
-  row: z.object({ from: z.iso.date(), to: z.iso.date() }),
+  params: z.object({ last_zone: z.string() }),
+  row: z.object({ from: z.iso.date(), to: z.iso.date(), latest: z.iso.date() }),
 })
 
 const dayMs = 86_400_000
@@ -53,7 +53,7 @@ export const report = defineFleetReport({
   row: fleetRow,
 
   async days(read) {
-    const [days] = await read(daysQuery, {})
+    const [days] = await read(daysQuery, { last_zone: lastZone })
     return days
   },
 

@@ -57,9 +57,13 @@ export function isOver(day: string, { etl_at }: Pick<Freshness, 'etl_at'>, timeZ
 
 const longFormat = new Intl.DateTimeFormat('en-GB', { dateStyle: 'full', timeZone: 'UTC' })
 const shortFormat = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' })
+const yearFormat = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeZone: 'UTC' })
 
 /** `Saturday, 21 November 2026` */
 export const longDay = (day: string) => longFormat.format(Date.parse(day))
+
+/** `21 November 2026` */
+export const dayOfYear = (day: string) => yearFormat.format(Date.parse(day))
 
 /** `21 Nov` */
 export const shortDay = (day: string) => shortFormat.format(Date.parse(day))

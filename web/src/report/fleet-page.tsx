@@ -1,5 +1,7 @@
+import { lastZone } from '@tendon/contracts/fleet.ts'
 import { useEffect } from 'react'
 import type { Address } from '../use-address.ts'
+import { isOver } from './day.ts'
 import { FleetView } from './fleet-view.tsx'
 import { fleetKind } from './report-kind.ts'
 import { ReportPage } from './report-page.tsx'
@@ -24,7 +26,13 @@ export function FleetPage(props: {
       onDate={(date) => onAddress({ ...address, date })}
       onSessionEnd={onSessionEnd}
     >
-      {({ report, isStale }) => <FleetView report={report} isStale={isStale} />}
+      {({ report, freshness, isStale }) => (
+        <FleetView
+          report={report}
+          isStale={isStale}
+          isOver={isOver(report.date, freshness ?? report.freshness, lastZone)}
+        />
+      )}
     </ReportPage>
   )
 }

@@ -1,78 +1,39 @@
 import { hrefOf } from '../use-address.ts'
-import { shortDay } from './day.ts'
+import { dayOfYear } from './day.ts'
+import { FleetTable } from './fleet-table.tsx'
 import { numberText, quantityOf, quantityText } from './quantity.ts'
 import type { FleetReport } from './report-kind.ts'
 
 const count = quantityOf('count')
-const steps = 5
 
-export function FleetView({ report, isStale }: { report: FleetReport; isStale: boolean }) {
-  const { data, rows, units } = report
+type FleetViewProps = {
+  report: FleetReport
+  isStale: boolean
+  /** Whether its day was over wherever customers live when the device data were processed last. */
+  isOver: boolean
+}
+
+export function FleetView({ report, isStale, isOver }: FleetViewProps) {
+  const { date, data, units } = report
   const rate = quantityOf(units.error_rate)
-  const weeks = [...new Set(rows.map(({ week }) => week))].sort().reverse()
-  const groups = Map.groupBy(rows, ({ model, firmware_version }) => `${model} ${firmware_version}`)
-  // Where it is worst now comes first; groups that sent nothing this week come last.
-  const [now] = weeks
-  const rateNow = (group: FleetReport['rows']) => group.find(({ week }) => week === now)?.error_rate ?? -1
-  const worstFirst = [...groups].sort(([, one], [, other]) => rateNow(other) - rateNow(one))
-  const highest = Math.max(...rows.map((row) => row.error_rate), 0)
   return (
     <div className={isStale ? 'report stale' : 'report'} aria-busy={isStale} data-testid="fleet">
       <hgroup className="greeting">
         <h1>The fleet</h1>
         <p>
-          Seven days up to {shortDay(report.date)}: {numberText(data.prostheses, count, 0)} prostheses,{' '}
+          Seven days up to {dayOfYear(date)}: {numberText(data.prostheses, count, 0)} prostheses,{' '}
           {numberText(data.events, count, 0)} events, error rate{' '}
           {data.error_rate === null ? 'unknown' : quantityText(data.error_rate, rate, 2)}
         </p>
+        {!isOver && (
+          <p data-testid="unfinished-day">
+            The last of these days has not ended everywhere yet, or its device data are not complete: these
+            are the numbers so far.
+          </p>
+        )}
       </hgroup>
       <WorstDevices report={report} />
-      <article className="card">
-        <header className="card-head">
-          <h2 id="fleet-weeks">Error rate by model, firmware and week</h2>
-          <p className="fine-print">
-            Weeks begin on the day shown, newest first; sorted by the newest, worst first; “–”: no events
-          </p>
-        </header>
-        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard (WCAG 2.1.1) */}
-        <section className="scroller flat tall" tabIndex={0} aria-labelledby="fleet-weeks">
-          <table className="fleet-table">
-            <thead>
-              <tr>
-                <th scope="col">Model</th>
-                <th scope="col">Firmware</th>
-                {weeks.map((week) => (
-                  <th scope="col" key={week}>
-                    {shortDay(week)}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {worstFirst.map(([key, group]) => (
-                <tr key={key}>
-                  <th scope="row">{group[0]!.model}</th>
-                  <td className="code">{group[0]!.firmware_version}</td>
-                  {weeks.map((week) => {
-                    const cell = group.find((row) => row.week === week)
-                    if (!cell) return <td key={week}>–</td>
-                    const step = highest > 0 ? Math.ceil((cell.error_rate / highest) * steps) : 0
-                    return (
-                      <td
-                        key={week}
-                        className={`heat heat-${step}`}
-                        title={`${numberText(cell.prostheses, count, 0)} prostheses, ${numberText(cell.errors, count, 0)} errors in ${numberText(cell.events, count, 0)} events`}
-                      >
-                        {quantityText(cell.error_rate, rate, 1)}
-                      </td>
-                    )
-                  })}
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </section>
-      </article>
+      <FleetTable report={report} isOver={isOver} />
     </div>
   )
 }

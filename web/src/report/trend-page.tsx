@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'react'
 import type { CustomerPageProps } from './customer-pages.tsx'
-import { isOver, shortDay } from './day.ts'
+import { dayOfYear, isOver } from './day.ts'
 import { trendKind } from './report-kind.ts'
 import { ReportPage } from './report-page.tsx'
 import { TrendCard } from './trend-card.tsx'
@@ -21,7 +21,7 @@ export function TrendPage(props: CustomerPageProps) {
             <hgroup className="greeting">
               <h1>Over time</h1>
               <p>
-                {shortDay(report.data.from)} to {shortDay(report.date)}, beside the median of all prostheses
+                {dayOfYear(report.data.from)} to {dayOfYear(report.date)}, beside the median of all prostheses
                 of the same model
               </p>
             </hgroup>

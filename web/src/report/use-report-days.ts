@@ -4,7 +4,7 @@ import { getReportList, problemOf } from '../api.ts'
 import { usePolling } from '../use-polling.ts'
 import type { DayBounds } from './day.ts'
 
-/** `latest` is the newest day with data. `problem`: the days are not known, and why. */
+/** `latest` is the day to open on. `problem`: the days are not known, and why. */
 export type ReportDays = DayBounds & { latest: string | null; isKnown: boolean; problem: Problem | null }
 
 /** A new day begins once a day, but nobody should have to reload for it. */
