@@ -1,4 +1,4 @@
--- All rows of a stretch of time that have a chip, packed, a row for each chip: reads a partition from beginning to end.
+-- All rows of a stretch of time that have a chip, packed, a row for each chip: reads partitions from beginning to end.
 COPY (
   SELECT chip_id, string_agg({packed_row}, '')
   FROM telemetry_events

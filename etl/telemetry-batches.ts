@@ -1,4 +1,5 @@
 import type { ChipMeasurer, Measured } from './chip-measurer.ts'
+import { daysOfFirstSlice, endOfSlice, nextDaysOfSlice } from './day-slices.ts'
 import type { DayBounds } from './day-stretches.ts'
 import { dayUs } from './instants.ts'
 import {
@@ -17,10 +18,6 @@ import type { TouchedPart } from './touched-parts.ts'
 
 /** Measured telemetry, and what of the whole it is. */
 export type Batch = Measured & { scope: Scope }
-
-/** Rows of one slice: PostgreSQL holds them while it packs them by chip, at 20 bytes each, or 36 when they are whole. */
-const targetRows = 400_000
-const mostDaysOfSlice = 64
 
 /**
  * Rows that are loaded together. ClickHouse writes, and merges, a part for each insert and table: in 30 inserts 290,000
@@ -51,12 +48,11 @@ export async function* measureDays(
   let firstOfBatch = fromDay
   let doneDay = fromDay - 1
   let fromUs = Math.min(...zones.map((zone) => zone.startOf(fromDay)))
-  let daysOfSlice = 2
+  let daysOfSlice = daysOfFirstSlice
   let packing: Packing = 'slim'
   let waiting = new Map<string, PackedRows>()
   while (fromUs < endUs) {
-    // Slices end with UTC days, as partitions do: none is read twice.
-    const toUs = Math.min(Math.ceil(fromUs / dayUs + daysOfSlice) * dayUs, endUs)
+    const toUs = Math.min(endOfSlice(fromUs, daysOfSlice), endUs)
     const lastDay = toUs === endUs ? toDay : lastDayOver(toUs, zones)
     const slice = { time: { fromUs, toUs }, bounds: { firstDay: doneDay + 1, lastDay }, packing, waiting }
     const { rows, doubts, later } = await measureSlice(view, measurer, slice)
@@ -67,8 +63,8 @@ export async function* measureDays(
       yield { scope: scopeOfDays(firstOfBatch, doneDay), ...measurer.take() }
       firstOfBatch = doneDay + 1
     }
+    daysOfSlice = nextDaysOfSlice(daysOfSlice, rows / ((toUs - fromUs) / dayUs))
     fromUs = toUs
-    daysOfSlice = nextDays(daysOfSlice, rows)
   }
 }
 
@@ -148,11 +144,6 @@ function lastDayOver(instantUs: number, zones: readonly TimeZone[]): number {
   let day = Math.floor(instantUs / dayUs)
   while (latestEnd(day, zones) > instantUs) day -= 1
   return day
-}
-
-function nextDays(days: number, rows: number): number {
-  const fitting = Math.floor((days * targetRows) / Math.max(rows, 1))
-  return Math.max(1, Math.min(fitting, days * 2, mostDaysOfSlice))
 }
 
 /** Measures the days that a run found touched, a part after the other. */

@@ -53,37 +53,71 @@ describe('the schemas', () => {
     )
   })
 
-  test('partition telemetry by UTC day, taking rows back from the default partition', async () => {
-    // A session far from UTC must make the same partitions.
-    await client.query(`SET TIME ZONE 'Pacific/Auckland'`)
+  test('partition telemetry by UTC week, taking rows back from the default partition', async () => {
+    // A session far from UTC, whose dates are written otherwise, must make the same partitions.
+    await client.query(`SET TIME ZONE 'Pacific/Auckland'; SET datestyle = 'SQL, DMY'`)
     const insert = `
       INSERT INTO telemetry_events (chip_id, signal, recorded_at) VALUES
-        ('A', 'status', '2024-05-01T00:00:00Z'), ('A', 'status', '2024-05-01T23:59:59.999Z'),
-        ('A', 'status', '2024-05-02T00:00:00Z'), ('A', 'status', '1970-01-01T00:00:00Z')
+        ('A', 'status', '2024-04-29T00:00:00Z'), ('A', 'status', '2024-05-05T23:59:59.999Z'),
+        ('A', 'status', '2024-05-06T00:00:00Z'), ('A', 'status', '1970-01-01T00:00:00Z')
       RETURNING id, ingest_xid`
     const before = await client.query(insert)
-    const ensure = `SELECT ensure_telemetry_partitions('2024-05-01', '2024-05-02') AS created`
+    const ensure = `SELECT ensure_telemetry_partitions('2024-05-05', '2024-05-06') AS created`
     expect((await client.query(ensure)).rows).toEqual([{ created: 2 }])
     expect((await client.query(ensure)).rows).toEqual([{ created: 0 }])
     const after = await client.query('SELECT id, ingest_xid FROM telemetry_events ORDER BY id')
     expect(after.rows).toEqual(before.rows)
 
     await client.query(insert)
+    expect(await countByPartition(client)).toEqual({
+      telemetry_events_20240429_20240505: 4,
+      telemetry_events_20240506_20240512: 2,
+      telemetry_events_default: 2,
+    })
     const { rows } = await client.query(
-      `SELECT tableoid::regclass::text AS partition, count(*)::int FROM telemetry_events GROUP BY 1 ORDER BY 1`,
+      `SELECT count(*)::int, count(*) FILTER (WHERE indexdef LIKE '%(ingest_xid)%')::int AS by_xid
+       FROM pg_indexes WHERE tablename = 'telemetry_events_20240429_20240505'`,
     )
-    expect(rows).toEqual([
-      { partition: 'telemetry_events_20240501', count: 4 },
-      { partition: 'telemetry_events_20240502', count: 2 },
-      { partition: 'telemetry_events_default', count: 2 },
-    ])
-    const indexes = await client.query(
-      `SELECT count(*)::int FROM pg_indexes WHERE tablename = 'telemetry_events_20240501'`,
+    expect(rows).toEqual([{ count: 2, by_xid: 1 }])
+  })
+
+  test('leave the days that have a partition of their own where they are', async () => {
+    const daily = new pg.Client({ connectionString: await server.freshDatabase() })
+    await daily.connect()
+    await applyTelemetrySchema(daily)
+    await daily.query(`SET TIME ZONE 'America/New_York'`)
+    const at = (day: number) => `2024-05-${String(day).padStart(2, '0')}`
+    for (const day of [8, 9, 11, 13]) {
+      await daily.query(
+        `CREATE TABLE telemetry_events_202405${String(day).padStart(2, '0')} PARTITION OF telemetry_events
+         FOR VALUES FROM ('${at(day)}T00:00Z') TO ('${at(day + 1)}T00:00Z')`,
+      )
+    }
+    await daily.query(
+      `INSERT INTO telemetry_events (chip_id, signal, recorded_at)
+       SELECT 'A', 'status', '2024-05-06T12:00Z'::timestamptz + n * interval '1 day' FROM generate_series(0, 14) AS n`,
     )
-    expect(indexes.rows).toEqual([{ count: 2 }])
-    const found = await client.query(
-      `SELECT indexdef FROM pg_indexes WHERE tablename = 'telemetry_events_20240501' AND indexdef LIKE '%(ingest_xid)%'`,
-    )
-    expect(found.rowCount).toBe(1)
+    const ensure = `SELECT ensure_telemetry_partitions('2024-05-12', '2024-05-13') AS created`
+    expect((await daily.query(ensure)).rows).toEqual([{ created: 4 }])
+    expect((await daily.query(ensure)).rows).toEqual([{ created: 0 }])
+    expect(await countByPartition(daily)).toEqual({
+      telemetry_events_20240506_20240507: 2,
+      telemetry_events_20240508: 1,
+      telemetry_events_20240509: 1,
+      telemetry_events_20240510_20240510: 1,
+      telemetry_events_20240511: 1,
+      telemetry_events_20240512_20240512: 1,
+      telemetry_events_20240513: 1,
+      telemetry_events_20240514_20240519: 6,
+      telemetry_events_default: 1,
+    })
+    await daily.end()
   })
 })
+
+async function countByPartition(database: pg.Client): Promise<Record<string, number>> {
+  const { rows } = await database.query<{ partition: string; count: number }>(
+    `SELECT tableoid::regclass::text AS partition, count(*)::int FROM telemetry_events GROUP BY 1 ORDER BY 1`,
+  )
+  return Object.fromEntries(rows.map(({ partition, count }) => [partition, count]))
+}

@@ -45,7 +45,7 @@ async function one<Row extends pg.QueryResultRow>(client: pg.Client, sql: string
 }
 
 describe('loadDemoData', () => {
-  test('loads telemetry into partitions by day, up to the instant, with ids and ingest_xid by default', async () => {
+  test('loads telemetry into partitions by week, up to the instant, with ids and ingest_xid by default', async () => {
     const figures = await one(
       telemetry,
       `SELECT count(*) > 100000 AS many, count(DISTINCT tableoid)::int AS partitions,
@@ -58,7 +58,7 @@ describe('loadDemoData', () => {
     )
     expect(figures).toEqual({
       many: true,
-      partitions: 60,
+      partitions: 9,
       in_default: 0,
       from_first_day: true,
       until_today: true,
@@ -67,7 +67,7 @@ describe('loadDemoData', () => {
       transactions: 1,
     })
     const indexes = await telemetry.query(
-      `SELECT 1 FROM pg_indexes WHERE tablename = 'telemetry_events_20260301'`,
+      `SELECT 1 FROM pg_indexes WHERE tablename = 'telemetry_events_20260223_20260301'`,
     )
     expect(indexes.rowCount).toBe(2)
   })

@@ -157,9 +157,9 @@ describe('createSimulator', () => {
       .toBe(true)
     const [tomorrow] = await rows(
       telemetryUrl,
-      `SELECT to_regclass('telemetry_events_20260302')::text AS name`,
+      `SELECT to_regclass('telemetry_events_20260302_20260308')::text AS name`,
     )
-    expect(tomorrow).toEqual({ name: 'telemetry_events_20260302' })
+    expect(tomorrow).toEqual({ name: 'telemetry_events_20260302_20260308' })
     const strays = await rows(telemetryUrl, 'SELECT FROM telemetry_events_default')
     expect(strays).toEqual([])
   })

@@ -27,7 +27,7 @@ ALTER TABLE telemetry_events
 CREATE INDEX IF NOT EXISTS telemetry_events_ingest_xid ON telemetry_events (ingest_xid);
 CREATE INDEX IF NOT EXISTS telemetry_events_chip_id_recorded_at ON telemetry_events (chip_id, recorded_at);
 
-COMMENT ON TABLE telemetry_events IS 'Messages of the devices as they came, a partition a UTC day of recorded_at. What is changed or deleted all the same is noted in telemetry_corrections.';
+COMMENT ON TABLE telemetry_events IS 'Messages of the devices as they came, a partition a week of recorded_at, from Monday 00:00 UTC. What is changed or deleted all the same is noted in telemetry_corrections.';
 COMMENT ON COLUMN telemetry_events.id IS 'Order of arrival, with gaps. No key: a partition is read whole or by its indexes.';
 COMMENT ON COLUMN telemetry_events.chip_id IS 'Which device: prostheses.chip_id of the CRM; absent when the message does not say.';
 COMMENT ON COLUMN telemetry_events.signal IS 'What the message is: movement, status or error.';
@@ -40,44 +40,66 @@ COMMENT ON COLUMN telemetry_events.movement_count IS 'Movements since the messag
 COMMENT ON COLUMN telemetry_events.active_ms IS 'How long motors ran since the message before, in milliseconds.';
 COMMENT ON COLUMN telemetry_events.ingest_xid IS 'Transaction that stored the row. All rows below a snapshot''s xmin are committed or gone for ever, so a reader that takes those misses none.';
 
--- Takes what no day's partition covers, so that no message is refused.
+-- Takes what no other partition covers, so that no message is refused.
 CREATE TABLE IF NOT EXISTS telemetry_events_default PARTITION OF telemetry_events DEFAULT;
 
-COMMENT ON TABLE telemetry_events_default IS 'Messages of days without a partition of their own: clocks gone wrong, or partitions not made in time.';
+COMMENT ON TABLE telemetry_events_default IS 'Messages of weeks without a partition of their own: clocks gone wrong, or partitions not made in time.';
 
+-- A week, because who looks for new rows looks into every partition: of days there are 1,826 in five years.
+-- What another partition covers of a week stays there, a day of earlier versions, say; the gaps get one each.
 CREATE OR REPLACE FUNCTION ensure_telemetry_partitions(from_day date, to_day date) RETURNS integer
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET TimeZone TO 'UTC' SET DateStyle TO 'ISO' AS $$
 DECLARE
-  day date;
+  gap tstzrange;
   created integer := 0;
   partition_name text;
-  day_start timestamptz;
-  day_end timestamptz;
 BEGIN
   -- One at a time: two callers would both find the partition missing.
   PERFORM pg_advisory_xact_lock(hashtext('ensure_telemetry_partitions'));
-  FOR day IN SELECT generate_series(from_day, to_day, interval '1 day')::date LOOP
-    partition_name := 'telemetry_events_' || to_char(day, 'YYYYMMDD');
+  FOR gap IN
+    WITH weeks AS (
+      SELECT tstzrange(monday, monday + interval '7 days') AS week
+      FROM generate_series(date_trunc('week', from_day::timestamptz), to_day::timestamptz, interval '7 days') AS monday
+    ), bounds AS (
+      SELECT regexp_match(pg_get_expr(relpartbound, oid), 'FROM \((.+)\) TO \((.+)\)') AS bound
+      FROM pg_class
+      WHERE oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'telemetry_events'::regclass)
+    ), covered AS (
+      SELECT coalesce(
+        range_agg(tstzrange(
+          CASE bound[1] WHEN 'MINVALUE' THEN NULL ELSE trim('''' FROM bound[1])::timestamptz END,
+          CASE bound[2] WHEN 'MAXVALUE' THEN NULL ELSE trim('''' FROM bound[2])::timestamptz END
+        )),
+        '{}'
+      ) AS times
+      FROM bounds WHERE bound IS NOT NULL
+    )
+    SELECT unnest(tstzmultirange(week) - times) FROM weeks, covered ORDER BY 1
+  LOOP
+    partition_name := format(
+      'telemetry_events_%s_%s',
+      to_char(lower(gap), 'YYYYMMDD'),
+      to_char(upper(gap) - interval '1 microsecond', 'YYYYMMDD')
+    );
+    -- One that was detached keeps its name and its rows.
     CONTINUE WHEN to_regclass(partition_name) IS NOT NULL;
-    day_start := day::timestamp AT TIME ZONE 'UTC';
-    day_end := (day + 1)::timestamp AT TIME ZONE 'UTC';
     -- Made aside and then attached: CREATE TABLE … PARTITION OF fails while the default partition holds rows of
-    -- that day, so they are moved first, with ids and ingest_xid as they are. The lock keeps new ones out.
+    -- that time, so they are moved first, with ids and ingest_xid as they are. The lock keeps new ones out.
     LOCK TABLE telemetry_events_default IN ACCESS EXCLUSIVE MODE;
     EXECUTE format('CREATE TABLE %I (LIKE telemetry_events INCLUDING ALL EXCLUDING INDEXES EXCLUDING IDENTITY)',
                    partition_name);
     EXECUTE format(
       'WITH moved AS (DELETE FROM telemetry_events_default WHERE recorded_at >= $1 AND recorded_at < $2 RETURNING *)
-       INSERT INTO %I SELECT * FROM moved', partition_name) USING day_start, day_end;
+       INSERT INTO %I SELECT * FROM moved', partition_name) USING lower(gap), upper(gap);
     EXECUTE format('ALTER TABLE telemetry_events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
-                   partition_name, day_start, day_end);
+                   partition_name, lower(gap), upper(gap));
     created := created + 1;
   END LOOP;
   RETURN created;
 END
 $$;
 
-COMMENT ON FUNCTION ensure_telemetry_partitions(date, date) IS 'Makes the partitions of these UTC days, both included, that are missing; returns how many it made.';
+COMMENT ON FUNCTION ensure_telemetry_partitions(date, date) IS 'Makes the partitions that are missing of the weeks of these UTC days, both included; returns how many it made.';
 
 -- A reader that goes by ingest_xid sees what is added. This is how it sees the rest.
 CREATE TABLE IF NOT EXISTS telemetry_corrections (
