@@ -151,9 +151,10 @@ async function openAdmin(origin: string, env: z.infer<typeof environment>) {
   return {
     /** Like `bff`, with addresses of its own. */
     async createClient(clientId: string, url: string, backchannelUrl: string): Promise<void> {
-      const { id, attributes, protocolMappers, ...template } = z
+      const { id, baseUrl, attributes, protocolMappers, ...template } = z
         .looseObject({
           id: z.string(),
+          baseUrl: z.string().optional(),
           attributes: z.record(z.string(), z.string()),
           protocolMappers: z.array(z.looseObject({ id: z.string() })),
         })
@@ -163,6 +164,7 @@ async function openAdmin(origin: string, env: z.infer<typeof environment>) {
         ...template,
         clientId,
         secret: env.OIDC_BFF_SECRET,
+        ...(baseUrl && { baseUrl: `${url}${new URL(baseUrl).pathname}` }),
         redirectUris: [`${url}/callback`],
         attributes: {
           ...attributes,

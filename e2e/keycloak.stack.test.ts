@@ -95,6 +95,20 @@ test('back from the report leads by Keycloak, and to the report again', async ()
   await page.context().close()
 })
 
+test('whose sign-in Keycloak has lost is told so, and led back', async () => {
+  const page = await (await browser.newContext()).newPage()
+  await page.goto(tendon.url)
+  await page.getByRole('link', { name: /sign in/i }).click()
+  await page.locator('#password').waitFor()
+  await page.context().clearCookies()
+  await fillForm(page, 'alice', 'alice')
+  await page.getByText(/cookie not found/i).waitFor()
+  await page.getByRole('link', { name: /back to application/i }).click({ timeout: 5_000 })
+  await page.getByRole('link', { name: /sign in/i }).waitFor()
+  expect(page.url()).toBe(`${tendon.url}/`)
+  await page.context().close()
+})
+
 test('the token that Keycloak gives for a person reads their reports, and may not invalidate', async () => {
   const { REPORTS_SERVICE_URL: service } = tendon.settings
   const authorization = await userToken(tendon, 'alice', provider.clientId)
