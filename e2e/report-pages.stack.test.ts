@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { reportLink } from '@tendon/contracts/reports-api.ts'
 import { demoPeople } from '@tendon/sources/demo-people.ts'
 import pg from 'pg'
-import { type Browser, chromium, type Request } from 'playwright-core'
+import { type Browser, chromium, type Page, type Request, type Route } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { signInPage } from './signed-in-page.fixture.ts'
 import { startTestTendon, type TestTendon } from './test-tendon.fixture.ts'
@@ -29,6 +29,13 @@ async function inCrm(sql: string): Promise<void> {
   } finally {
     await client.end()
   }
+}
+
+/** The first two statuses that the page sees of such an address from now on. */
+function answersTo(page: Page, path: string): () => number[] {
+  const statuses: number[] = []
+  page.on('response', (response) => response.url().includes(path) && statuses.push(response.status()))
+  return () => statuses.slice(0, 2)
 }
 
 test('a patient reads trend and service history, and takes the numbers along', async () => {
@@ -143,6 +150,30 @@ test('staff who ask for somebody who is no customer are told so', async () => {
   const { page } = await signInPage(browser, tendon.url, 'staff')
   await page.goto(`${tendon.url}/?user_id=00000000-0000-4000-8000-00000000dead`)
   await page.getByRole('heading', { name: 'No such customer' }).waitFor()
+})
+
+test('a page whose question is overtaken by a sign-in in another tab goes on', async () => {
+  const { page, problems } = await signInPage(browser, tendon.url, 'alice')
+  const context = page.context()
+  const [session] = (await context.cookies()).filter(({ name }) => name === 'session_id')
+  const other = await context.newPage()
+  await other.goto(`${tendon.url}/auth/login`)
+  await other.getByTestId('freshness').waitFor()
+
+  // What was asked with the former session, and is answered after its end.
+  const overtaken = async (route: Route) => {
+    const headers = { ...route.request().headers(), cookie: `session_id=${session!.value}` }
+    const response = await route.fetch({ headers })
+    expect(response.status()).toBe(401)
+    await route.fulfill({ response })
+  }
+  await page.route('**/api/reports/cdn/**', overtaken, { times: 1 })
+  const answers = answersTo(page, '/api/reports/cdn/')
+  await page.getByRole('button', { name: 'Previous day' }).click()
+  await expect.poll(answers).toEqual([401, 200])
+  await page.getByTestId('customer-name').waitFor()
+  expect(await page.getByRole('link', { name: /sign in/i }).count()).toBe(0)
+  expect(problems()).toEqual([])
 })
 
 test('a person sees where they are signed in, ends a session there, and then all', async () => {

@@ -42,7 +42,7 @@ export function getSession(asking: Asking): Promise<SessionUser> {
 
 /** Where whoever is signed in is signed in. */
 export function getOwnSessions(): Promise<OwnSessions> {
-  return getJson('/auth/sessions', ownSessions, {})
+  return getOfSession('/auth/sessions', ownSessions, {})
 }
 
 /** Ends one of one's own sessions; one that has ended meanwhile is as good. */
@@ -61,7 +61,7 @@ export async function endAllSessions(): Promise<void> {
 
 /** The reports that can be read, and the days that have data. */
 export function getReportList(userId: string | null, asking: Asking): Promise<ReportList> {
-  return getJson(`/api/reports${userQuery(userId)}`, reportList, toBff(asking))
+  return getOfSession(`/api/reports${userQuery(userId)}`, reportList, toBff(asking))
 }
 
 /** What a report is asked by. */
@@ -86,7 +86,7 @@ export function getReportLink(
     ...chosen,
     ...(format !== 'json' && { format }),
   })
-  return getJson(
+  return getOfSession(
     `/api/reports/${path}/${date}${query.size > 0 ? `?${query}` : ''}`,
     reportLink,
     toBff(asking),
@@ -122,6 +122,19 @@ export async function signOut(): Promise<string> {
 export function problemOf(error: unknown): Problem {
   if (error instanceof ApiError) return error.problem
   return asApiError(webErrors.unreadableAnswer('Something unexpected happened in this page.')).problem
+}
+
+/**
+ * Asks once more when nobody is signed in: another tab may have signed in meanwhile, which ends the session that the
+ * question was sent with and gives the browser a new one.
+ */
+async function getOfSession<T>(url: string, schema: z.ZodType<T>, init: RequestInit): Promise<T> {
+  try {
+    return await getJson(url, schema, init)
+  } catch (error) {
+    if (problemOf(error).status !== 401) throw error
+    return getJson(url, schema, init)
+  }
 }
 
 async function getJson<T>(url: string, schema: z.ZodType<T>, init: RequestInit): Promise<T> {
