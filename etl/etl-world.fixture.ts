@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startChdbServer } from '@tendon/chdb-server/start-chdb-server.ts'
 import { readConfig } from '@tendon/platform/config.ts'
-import { createLog } from '@tendon/platform/log.ts'
+import { createLog, type Log } from '@tendon/platform/log.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'
 import { applyTelemetrySchema } from '@tendon/sources/apply-schema.ts'
 import { startTestPostgres } from '@tendon/sources/test-database.fixture.ts'
@@ -228,6 +228,7 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
         telemetry?: string
         readCrm?: ReadCrm
         config?: Partial<EtlConfig>
+        log?: Log
       } = {},
     ): Etl {
       return createEtl({
@@ -238,7 +239,7 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
         warehouse: parts.warehouse ?? warehouse,
         telemetry: parts.telemetry ?? telemetryUrl,
         invalidate: parts.invalidate ?? this.invalidate,
-        log: createLog({ service: 'etl', level: 'fatal' }),
+        log: parts.log ?? createLog({ service: 'etl', level: 'fatal' }),
         metrics: createMetrics('etl'),
         ...(parts.now && { now: parts.now }),
         ...(parts.readCrm && { readCrm: parts.readCrm }),

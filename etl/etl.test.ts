@@ -1,8 +1,10 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { createLog } from '@tendon/platform/log.ts'
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
 import { type Story, startEtlWorld } from './etl-world.fixture.ts'
 import { createInvalidate } from './invalidate.ts'
+import { listRuns } from './run-records.ts'
 
 const world = await startEtlWorld()
 afterAll(() => world.stop())
@@ -50,6 +52,36 @@ test('a first run that fails does not keep the job from starting', async () => {
   await story.client.query('ALTER TABLE away RENAME TO telemetry_events')
   expect(await etl.runOnce()).toMatchObject({ state: 'succeeded', rows_written: 1 })
   await etl.stop()
+})
+
+test('whatever becomes of a run, each of its log lines has its run_id, and one that fails says so once', async () => {
+  const lines: string[] = []
+  const log = createLog({ service: 'etl' }, { write: (line) => void lines.push(line) })
+  const etl = story.createEtl({ config: { firstRun: 'await' }, log })
+  const written = () => lines.splice(0).map((line) => JSON.parse(line))
+  await etl.start()
+  expect(written().at(-1)).toMatchObject({ run_id: expect.any(String), msg: 'run succeeded' })
+  await etl.stop()
+
+  const failing = async (why: Parameters<typeof story.createEtl>[0]) => {
+    const one = story.createEtl({ config: { firstRun: 'await' }, log, ...why })
+    await one.start()
+    await one.stop()
+    return written()
+  }
+  await story.client.query('ALTER TABLE telemetry_events RENAME TO away')
+  expect(await failing({})).toMatchObject([
+    { level: 'error', run_id: expect.any(String), err: { error_code: 'TENDON-ETL-001' }, msg: 'run failed' },
+  ])
+  const [last] = await listRuns(world.warehouse, 1)
+  const again = await failing({})
+  expect(again).toMatchObject([{ msg: 'run failed' }])
+  expect(again[0].run_id).toBe((await listRuns(world.warehouse, 1))[0]!.run_id)
+  expect(again[0].run_id).not.toBe(last!.run_id)
+  // One that could not begin.
+  expect(await failing({ telemetry: 'postgresql://127.0.0.1:1/nothing' })).toMatchObject([
+    { level: 'error', run_id: expect.any(String), err: { error_code: 'TENDON-ETL-002' }, msg: 'run failed' },
+  ])
 })
 
 test('users are invalidated over HTTP with the service token', async () => {

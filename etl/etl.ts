@@ -100,15 +100,15 @@ export function createEtl(options: {
     }
   }
 
-  /** For runs that nobody waits for. */
-  async function runAndLog(reason: string): Promise<void> {
+  /** For runs that nobody waits for: one that fails has said so in the log. */
+  async function runUnattended(reason: string): Promise<void> {
     log.debug({ reason }, 'run begins')
-    await runOnce().catch((err: unknown) => log.error({ err }, 'run failed'))
+    await runOnce().catch(() => {})
   }
 
   const schedule = createSchedule(
     config.schedule,
-    ({ missed }) => void runAndLog(missed ? 'missed slot' : 'slot'),
+    ({ missed }) => void runUnattended(missed ? 'missed slot' : 'slot'),
     {
       info: (message) => log.debug(message),
       warn: (message) => log.warn(message),
@@ -126,7 +126,7 @@ export function createEtl(options: {
     async start() {
       schedule.start()
       await showLatest()
-      const firstRun = runAndLog('start')
+      const firstRun = runUnattended('start')
       if (config.firstRun === 'await') await firstRun
     },
     async stop() {

@@ -105,6 +105,9 @@ export function runUnderLock(
         { ...parts, ...begun, log, connect: connections.connect, signal, acceptChecks },
         work,
       )
+    } catch (err) {
+      log.error({ err }, 'run failed')
+      throw err
     } finally {
       clearTimeout(timeLimit)
       // Ends the snapshots and frees the lock.

@@ -18,11 +18,11 @@ export const jsonOption = {
   help: 'Print JSON',
 } as const
 
-/** For commands that read telemetry. A person reads the answer; what else goes on is for who asks. */
+/** For commands that read telemetry. A person reads the answer, or why there is none; what else goes on is for who asks. */
 export const jobOptions = defineOptions({
   ...attachedOptions,
   json: jsonOption,
-  logLevel: { ...attachedOptions.logLevel, default: 'error' },
+  logLevel: { ...attachedOptions.logLevel, default: 'fatal' },
 })
 
 /** For commands that list what earlier runs have written. */
