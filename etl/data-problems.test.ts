@@ -231,6 +231,32 @@ test('what is wrong with ownership is said and measured all the same', async () 
   expect(await story.stats()).toEqual(await story.expectedStats())
 })
 
+test('an overlap is said of whoever still has it, over those who had it meanwhile or for no day', async () => {
+  const chip_id = 'c1'
+  const had = async (customer_id: string, issued_at: string, returned_at: string | null = null) =>
+    (await story.issue({ chip_id, customer_id, issued_at, returned_at })).id
+  const overlaps = async () =>
+    (await run()).problems
+      .filter(({ kind }) => kind === 'overlapping_ownership')
+      .map(({ detail }) => detail.match(/[0-9a-f-]{36}/g))
+  const a = await had(alice, '2026-01-01', '2026-04-10')
+  const b = await had(bob, '2026-01-10', '2026-01-20')
+  const c = await had(alice, '2026-01-30', '2026-02-10')
+  const d = await had(bob, '2026-04-10')
+  expect(await overlaps()).toEqual([
+    [a, b],
+    [a, c],
+  ])
+  await had(alice, '2026-05-05', '2026-05-05')
+  await had(alice, '2026-05-06', '2026-05-05')
+  const f = await had(alice, '2026-05-06')
+  expect(await overlaps()).toEqual([
+    [a, b],
+    [a, c],
+    [d, f],
+  ])
+})
+
 test('telemetry that is nobody’s is listed by chip and day until the CRM says whose it is', async () => {
   await story.issue({ chip_id: 'known', customer_id: alice, issued_at: '2026-01-08' })
   const send = (chip_id: string, day: string, rows = 1) =>

@@ -93,17 +93,24 @@ function earliestIssueFirst(a: Ownership, b: Ownership): number {
   return a.issuedDay - b.issuedDay || (a.prosthesisId < b.prosthesisId ? -1 : 1)
 }
 
+/** Each is compared with the one of those before it that ends last: it may reach over several that came back meanwhile. */
 function overlaps(byChip: Map<string, Ownership[]>): Problem[] {
-  return [...byChip].flatMap(([chip, owners]) =>
-    owners.toSorted(earliestIssueFirst).flatMap((owner, i, sorted) => {
-      const next = sorted[i + 1]
-      const overlap = next && (owner.returnedDay === null || owner.returnedDay > next.issuedDay)
-      if (!overlap) return []
-      const detail = `prosthesis ${owner.prosthesisId} has not come back when ${next.prosthesisId} is issued`
-      return [{ kind: 'overlapping_ownership', subject: chip, detail }]
-    }),
-  )
+  const problems: Problem[] = []
+  for (const [chip, owners] of byChip) {
+    let latest: Ownership | undefined
+    // Who has it for no day, or returned it before the issue, overlaps with nobody.
+    for (const owner of owners.filter((row) => endOf(row) > row.issuedDay).sort(earliestIssueFirst)) {
+      if (latest && endOf(latest) > owner.issuedDay) {
+        const detail = `prosthesis ${latest.prosthesisId} has not come back when ${owner.prosthesisId} is issued`
+        problems.push({ kind: 'overlapping_ownership', subject: chip, detail })
+      }
+      if (!latest || endOf(owner) >= endOf(latest)) latest = owner
+    }
+  }
+  return problems
 }
+
+const endOf = ({ returnedDay }: Ownership): number => returnedDay ?? Number.POSITIVE_INFINITY
 
 function backwards(rows: readonly Ownership[]): Problem[] {
   return rows.flatMap((row) =>
