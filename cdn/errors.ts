@@ -20,4 +20,12 @@ export const cdnErrors = defineErrors('CDN', {
     help: 'Use GET or HEAD.',
     headers: { allow: 'GET, HEAD' },
   },
+  /** nginx's alone: it keeps apart what it may not read from what is away. */
+  storeRefused: {
+    number: 4,
+    status: 503,
+    title: 'Object store refuses the CDN',
+    help: 'Try again later; if it lasts, read `store` in the log of the CDN, which is the code of the object store, and check the key, its policy, the bucket, the region and the clock.',
+    retryAfterSeconds: 30,
+  },
 })

@@ -11,6 +11,7 @@ import { createS3Store } from '@tendon/platform/object-store-s3.ts'
 import { signPath } from '@tendon/platform/url-signature.ts'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { askRaw, cdnConformanceSuite } from './cdn-conformance.suite.ts'
+import { cdnErrors } from './errors.ts'
 import { makeCertificate } from './test-certificate.fixture.ts'
 import { fromEnvironment, signingKeysText, startTestNginx } from './test-nginx.fixture.ts'
 
@@ -67,7 +68,7 @@ test('keys change without a restart: both are good meanwhile, and the old one fo
 const json = { contentType: 'application/json' }
 
 /**
- * nginx with MinIO behind a door: what goes through is counted, and the door can be shut.
+ * nginx with MinIO behind a door: what goes through is counted, answers can get more headers, and the door can be shut.
  * @param tls files of the door's certificate; it speaks plain HTTP without
  */
 async function behindDoor(
@@ -77,7 +78,7 @@ async function behindDoor(
 ) {
   const target = new URL(fromEnvironment('S3_ENDPOINT'))
   const passed: { path: string; headers: Record<string, unknown>; address: string | undefined }[] = []
-  const door = { isShut: false }
+  const door = { isShut: false, headers: {} as Record<string, string> }
   const listener: RequestListener = (incoming, outgoing) => {
     const { localAddress: address } = incoming.socket
     passed.push({ path: incoming.url ?? '', headers: incoming.headers, address })
@@ -93,7 +94,8 @@ async function behindDoor(
         method: incoming.method,
         headers: incoming.headers,
       },
-      (answer) => answer.pipe(outgoing.writeHead(answer.statusCode ?? 502, answer.headers)),
+      (answer) =>
+        answer.pipe(outgoing.writeHead(answer.statusCode ?? 502, { ...answer.headers, ...door.headers })),
     )
     incoming.pipe(forwarded.on('error', () => outgoing.destroy()))
   }
@@ -156,6 +158,48 @@ test.each([
   expect(await ask('partly.json', method, headers)).toMatchObject({ status })
   expect((await ask('partly.json')).body).toHaveLength(5_000)
   expect(passed).toHaveLength(1)
+})
+
+test('the first answer, from the store, has no other headers than those from the file later', async () => {
+  const { put, ask, door, nginx } = await behindDoor()
+  // As reports-service does at each start; MinIO then says of each object when it will go.
+  expect(await nginx.store.expireAfter('reports/', 7)).toBe(true)
+  await put('bare.json', Buffer.from('{}'))
+  door.headers = { 'x-amz-server-side-encryption': 'AES256', 'x-amz-meta-of': 'somebody', expires: '0' }
+  const headers = async () => {
+    const { status, headers } = await ask('bare.json')
+    const { date, 'cache-control': cacheControl, ...rest } = headers
+    expect([status, cacheControl]).toEqual([200, expect.stringMatching(/^private, max-age=/)])
+    return rest
+  }
+  const first = await headers()
+  expect(await headers()).toEqual(first)
+})
+
+const mayMakeBuckets = {
+  CDN_S3_ACCESS_KEY_ID: process.env.S3_ACCESS_KEY_ID ?? '',
+  CDN_S3_SECRET_ACCESS_KEY: process.env.S3_SECRET_ACCESS_KEY ?? '',
+}
+test.each([
+  ['a wrong secret', { CDN_S3_SECRET_ACCESS_KEY: 'not-the-secret' }, '403 SignatureDoesNotMatch'],
+  ['a key that is not known', { CDN_S3_ACCESS_KEY_ID: 'nobody' }, '403 InvalidAccessKeyId'],
+  ['a bucket that the key may not read', { S3_BUCKET: 'another' }, '403 AccessDenied'],
+  ['a bucket that is not there', { S3_BUCKET: 'no-such', ...mayMakeBuckets }, '404 NoSuchBucket'],
+  ['another region', { S3_REGION: 'us-east-1' }, '400 AuthorizationHeaderMalformed'],
+])('%s is no missing object: it says that the store refuses, and logs how', async (_, env, store) => {
+  const { put, ask, nginx } = await behindDoor(env)
+  await put('refused.json', Buffer.from('{}'))
+  const { code, definition } = cdnErrors.storeRefused
+  const { status, headers, body } = await ask('refused.json')
+  expect({ status, ...headers, ...JSON.parse(body.toString()) }).toMatchObject({
+    status: 503,
+    'retry-after': String(definition.retryAfterSeconds),
+    'cache-control': 'no-store',
+    code,
+    help: definition.help,
+  })
+  expect(headers).not.toHaveProperty('x-store-answer')
+  expect((await nginx.log()).map((line) => JSON.parse(line))).toMatchObject([{ status: 503, store }])
 })
 
 test('while the object store is away it serves what it has, says so of the rest, and goes on by itself', async () => {
@@ -267,7 +311,11 @@ async function startNameServer() {
 }
 
 test("the CDN's key reads reports, and does nothing else", async () => {
-  const place = { endpoint: fromEnvironment('S3_ENDPOINT'), region: 'us-east-1', forcePathStyle: true }
+  const place = {
+    endpoint: fromEnvironment('S3_ENDPOINT'),
+    region: fromEnvironment('S3_REGION'),
+    forcePathStyle: true,
+  }
   const credentials = {
     accessKeyId: fromEnvironment('CDN_S3_ACCESS_KEY_ID'),
     secretAccessKey: fromEnvironment('CDN_S3_SECRET_ACCESS_KEY'),

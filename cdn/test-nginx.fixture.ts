@@ -76,7 +76,7 @@ async function healthy(child: ChildProcess, socketPath: string): Promise<void> {
 function openStore(): ObjectStore {
   return createS3Store({
     endpoint: fromEnvironment('S3_ENDPOINT'),
-    region: 'us-east-1',
+    region: fromEnvironment('S3_REGION'),
     bucket: 'tendon',
     accessKeyId: fromEnvironment('S3_ACCESS_KEY_ID'),
     secretAccessKey: fromEnvironment('S3_SECRET_ACCESS_KEY'),

@@ -13,7 +13,7 @@ objectStoreSuite('S3 store', async () => {
   const endpoint = fromEnvironment('S3_ENDPOINT')
   const accessKeyId = fromEnvironment('S3_ACCESS_KEY_ID')
   const secretAccessKey = fromEnvironment('S3_SECRET_ACCESS_KEY')
-  const region = 'us-east-1'
+  const region = fromEnvironment('S3_REGION')
   const bucket = `tendon-test-${randomUUID()}`
   const store = createS3Store({
     endpoint,
@@ -45,7 +45,11 @@ test('sets its rule of expiry beside those of others, and sets it anew', async (
     secretAccessKey: fromEnvironment('S3_SECRET_ACCESS_KEY'),
   }
   const Bucket = `tendon-test-${randomUUID()}`
-  const place = { endpoint: fromEnvironment('S3_ENDPOINT'), region: 'us-east-1', forcePathStyle: true }
+  const place = {
+    endpoint: fromEnvironment('S3_ENDPOINT'),
+    region: fromEnvironment('S3_REGION'),
+    forcePathStyle: true,
+  }
   const store = createS3Store({ ...place, bucket: Bucket, ...credentials })
   const client = new S3Client({ ...place, credentials })
   onTestFinished(async () => {

@@ -24,6 +24,7 @@ const servers = await startNativeStack(6_000, ['redis', 'minio'])
 const environment = z.object({
   REDIS_URL: z.string(),
   S3_ENDPOINT: z.string(),
+  S3_REGION: z.string(),
   S3_ACCESS_KEY_ID: z.string(),
   S3_SECRET_ACCESS_KEY: z.string(),
 })
@@ -44,7 +45,7 @@ beforeAll(async () => {
     minio: await startDoor(new URL(env.S3_ENDPOINT)),
   }
   const s3 = {
-    region: 'us-east-1',
+    region: env.S3_REGION,
     bucket: 'tendon',
     accessKeyId: env.S3_ACCESS_KEY_ID,
     secretAccessKey: env.S3_SECRET_ACCESS_KEY,
@@ -202,9 +203,9 @@ test('ClickHouse killed and back under load', async () => {
 }, 120_000)
 
 test('the bucket itself drops old generations, by a rule that a service sets when it starts', async () => {
-  const { S3_ENDPOINT: endpoint, ...keys } = environment.parse(process.env)
+  const { S3_ENDPOINT: endpoint, S3_REGION: region, ...keys } = environment.parse(process.env)
   const credentials = { accessKeyId: keys.S3_ACCESS_KEY_ID, secretAccessKey: keys.S3_SECRET_ACCESS_KEY }
-  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials })
+  const client = new S3Client({ endpoint, region, forcePathStyle: true, credentials })
   onTestFinished(() => client.destroy())
   await vi.waitFor(async () => {
     const set = await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket: 'tendon' }))

@@ -35,7 +35,12 @@ export const cdnCase: BenchCase = {
 }
 
 const environment = z.object(
-  { S3_ENDPOINT: z.url(), S3_ACCESS_KEY_ID: z.string(), S3_SECRET_ACCESS_KEY: z.string() },
+  {
+    S3_ENDPOINT: z.url(),
+    S3_REGION: z.string(),
+    S3_ACCESS_KEY_ID: z.string(),
+    S3_SECRET_ACCESS_KEY: z.string(),
+  },
   'the stack\'s MinIO is needed: npm run stack -- up minio; eval "$(npm run -s stack -- env)"',
 )
 
@@ -71,7 +76,7 @@ async function putObjects(scope: Scope): Promise<Record<string, BenchObject>> {
   const env = environment.parse(process.env)
   const store = createS3Store({
     endpoint: env.S3_ENDPOINT,
-    region: 'us-east-1',
+    region: env.S3_REGION,
     bucket: 'tendon',
     accessKeyId: env.S3_ACCESS_KEY_ID,
     secretAccessKey: env.S3_SECRET_ACCESS_KEY,

@@ -16,7 +16,7 @@ function authorization(r) {
   const time = r.variables.s3_date
   const day = time.slice(0, 8)
   const scope = `${day}/${settings.region}/s3/aws4_request`
-  const path = `${settings.prefix}${r.uri}`
+  const path = `${settings.prefix}${r.variables.object}`
   const headers = `host:${settings.host}\nx-amz-content-sha256:${emptyHash}\nx-amz-date:${time}\n`
   const request = `GET\n${path}\n\n${headers}\n${signedHeaders}\n${emptyHash}`
   const text = `AWS4-HMAC-SHA256\n${time}\n${scope}\n${crypto.createHash('sha256').update(request).digest('hex')}`
@@ -31,15 +31,33 @@ function hmac(key, text, encoding) {
   return crypto.createHmac('sha256', key).update(text).digest(encoding)
 }
 
+// What an object is, and nothing of the store's own: the first answer says no more than those from the file later.
+const kept = ['content-type', 'content-length', 'content-encoding', 'last-modified']
+
 /**
- * The validator that nginx gives to the file once it is stored (ngx_http_set_etag: time and size in hexadecimal), so that
- * the answer that stored it and all later ones have the same.
+ * With the validator that nginx gives to the file once it is stored (ngx_http_set_etag: time and size in hexadecimal), so
+ * that the answer that stored it and all later ones have the same.
  */
-function etag(r) {
+function objectHeaders(r) {
+  for (const name in r.headersOut) if (!kept.includes(name.toLowerCase())) delete r.headersOut[name]
   const size = Number(r.headersOut['Content-Length'])
   const time = Date.parse(r.headersOut['Last-Modified']) / 1000
   if (r.status === 200 && size >= 0 && time >= 0)
     r.headersOut.ETag = `"${time.toString(16)}-${size.toString(16)}"`
 }
 
-export default { date, authorization, etag }
+/**
+ * Why there is no object. The status alone does not tell: 404 is also a bucket that is not there. It is asked once more,
+ * for nginx has dropped the body.
+ */
+async function refusal(r) {
+  const answer = await r.subrequest('/why')
+  const status = answer.status
+  const code = /<Code>([A-Za-z]{1,64})<\/Code>/.exec(answer.responseText || '')
+  r.headersOut['X-Store-Answer'] = code ? `${status} ${code[1]}` : `${status}`
+  // There in the meantime, or gone away: the next attempt will tell.
+  if (status < 300 || status >= 500) r.return(503)
+  else r.return(status === 404 && !(code && code[1] === 'NoSuchBucket') ? 404 : 403)
+}
+
+export default { date, authorization, objectHeaders, refusal }

@@ -45,7 +45,7 @@ configure() {
   case $host in *:*) server=$host ;; *) server=$host:$([ "$scheme" = https ] && echo 443 || echo 80) ;; esac
   upstream=s3
   if [ -n "${CDN_RESOLVER:-}" ]; then upstream='$s3_server'; fi
-  for file in nginx.conf check.conf headers.conf object-headers.conf hidden-headers.conf s3.js; do
+  for file in nginx.conf check.conf headers.conf object-headers.conf s3-request.conf s3.js; do
     sed -e "s|@RUN@|$CDN_RUN|g" -e "s|@S3_HOST@|$host|g" -e "s|@S3_NAME@|${server%:*}|g" \
       -e "s|@S3_SCHEME@|$scheme|g" -e "s|@S3_UPSTREAM@|$upstream|g" -e "s|@S3_PREFIX@|$prefix|g" \
       -e "s|@ACCESS_LOG@|${CDN_ACCESS_LOG:-$CDN_RUN/access.log}|g" \

@@ -10,6 +10,9 @@ const credentials = { user: 'tendon', password: 'tendon-on-loopback' }
 /** Of the CDN, which may read reports and nothing else. */
 export const readOnly = { CDN_S3_ACCESS_KEY_ID: 'cdn-reader', CDN_S3_SECRET_ACCESS_KEY: 'read-on-loopback' }
 
+/** Not the default one, so that what does not say its region is refused, as by S3. */
+const region = 'eu-central-1'
+
 export const minio: Part = {
   name: 'minio',
   port,
@@ -28,6 +31,7 @@ export const minio: Part = {
       MINIO_ROOT_USER: credentials.user,
       MINIO_ROOT_PASSWORD: credentials.password,
       MINIO_BROWSER: 'off',
+      MINIO_SITE_REGION: region,
       // As S3 does, it takes the bucket in the host's name too: <bucket>.store.test.
       MINIO_DOMAIN: 'store.test',
       MINIO_UPDATE: 'off',
@@ -41,6 +45,7 @@ export const minio: Part = {
       env: {
         ...process.env,
         ...readOnly,
+        S3_REGION: region,
         MC: await goProgram('mc', 'github.com/minio/mc', 'v0.0.0-20250313080218-cf909e1063a9'),
         MC_CONFIG: join(runFolder, 'mc'),
         MC_HOST_store: `http://${user}:${password}@127.0.0.1:${port}`,
@@ -49,6 +54,7 @@ export const minio: Part = {
   },
   exports: () => ({
     S3_ENDPOINT: `http://127.0.0.1:${port}`,
+    S3_REGION: region,
     S3_ACCESS_KEY_ID: credentials.user,
     S3_SECRET_ACCESS_KEY: credentials.password,
     ...readOnly,
