@@ -1,7 +1,7 @@
-import type { Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
-import type { HttpApp } from './http-app.ts'
+import type { HttpApp, HttpEnv } from './http-app.ts'
 import type { Log } from './log.ts'
 import { platformErrors } from './platform-errors.ts'
 
@@ -28,7 +28,7 @@ export async function listen(
 ): Promise<HttpServer> {
   const { host = '127.0.0.1', log } = options
   const server = await new Promise<Server>((resolve, reject) => {
-    const starting = serve({ fetch: refusingTrace(app.fetch), hostname: host, port: options.port }, () =>
+    const starting = serve({ fetch: refusing(app.fetch), hostname: host, port: options.port }, () =>
       resolve(starting),
     ) as Server
     starting.once('error', (err: NodeJS.ErrnoException) => {
@@ -57,10 +57,24 @@ export async function listen(
   }
 }
 
-/** TRACE would answer a browser with its own cookies (RFC 9110 §9.3.8), and the Fetch API has no requests of it. */
-function refusingTrace(answer: HttpApp['fetch']): HttpApp['fetch'] {
-  return (request, ...rest) =>
-    request.method === 'TRACE'
-      ? new Response(null, { status: 405, headers: { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE' } })
-      : answer(request, ...rest)
+/** What no service has a use for, and Node's parser lets through. */
+function refusing(answer: HttpApp['fetch']): HttpApp['fetch'] {
+  return (request, ...rest) => {
+    // It would answer a browser with its own cookies (RFC 9110 §9.3.8), and the Fetch API has no requests of it.
+    if (request.method === 'TRACE') {
+      return new Response(null, { status: 405, headers: { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE' } })
+    }
+    const [bindings] = rest as [HttpEnv['Bindings']]
+    if (!hasSeveralHosts(bindings.incoming)) return answer(request, ...rest)
+    return new Response(null, { status: 400, headers: { connection: 'close' } })
+  }
+}
+
+/** Whoever is in front may have gone by the other one (RFC 9112 §3.2). */
+function hasSeveralHosts({ rawHeaders }: IncomingMessage): boolean {
+  let hosts = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]!.length === 4 && rawHeaders[at]!.toLowerCase() === 'host') hosts += 1
+  }
+  return hosts > 1
 }

@@ -127,6 +127,7 @@ export function attacksSuite(
       ['length and chunks', 'content-length: 5\r\ntransfer-encoding: chunked'],
       ['an obscured encoding', 'transfer-encoding: xchunked'],
       ['a space before the colon', 'content-length : 5'],
+      ['two hosts', 'host: y\r\ntransfer-encoding: chunked'],
       ['a folded header', 'x-a: 1\r\n b'],
       ['a bare newline in a header', 'x-a: 1\n\nGET /invalidate HTTP/1.1'],
       ['headers beyond all measure', `x-a: ${'a'.repeat(20_000)}`],
