@@ -145,7 +145,7 @@ async function streamChips(
   days: Days,
 ): Promise<Streams> {
   const { view, crm, ownership, changes } = extraction
-  const { parallel } = session.config
+  const { sizes, config } = session
   const bounds = { fromUs: (days.fromDay - 1) * dayUs, toUs: (days.toDay + 2) * dayUs }
   const touched = touchedDays(await view.windowsOf(chipIds, bounds), ownership, days)
   const owners = crm.prostheses.filter((row) => chipIds.includes(row.chipId))
@@ -155,7 +155,12 @@ async function streamChips(
     prosthesisIds: new Set(owners.map((row) => row.prosthesisId)),
     userIds: new Set(owners.map((row) => row.userId)),
   }
-  return streamParts(session, extraction, cutIntoParts(touched, whole, crm.prostheses, days), parallel)
+  return streamParts(
+    session,
+    extraction,
+    cutIntoParts(touched, whole, crm.prostheses, days, sizes.windowsOfPart),
+    config.parallel,
+  )
 }
 
 /** The newest backfill with these arguments and by the same definition, if it is not complete; a new one otherwise. */

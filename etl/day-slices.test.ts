@@ -20,12 +20,14 @@ test('where a week is too much for one they are days, of one week', () => {
   expect(endOf('2026-11-24T10:00Z', 1)).toBe('2026-11-25T00:00')
 })
 
+const nextDays = (days: number, rowsOfDay: number) => nextDaysOfSlice(days, rowsOfDay, 500_000)
+
 test('the next slice is as long as what came allows, and at most twice the last', () => {
-  expect(nextDaysOfSlice(daysOfFirstSlice, 55_000)).toBe(9)
-  expect(nextDaysOfSlice(daysOfFirstSlice, 100_000)).toBe(5)
-  expect(nextDaysOfSlice(5, 3_000_000)).toBe(1)
-  expect(nextDaysOfSlice(1, 3_000_000)).toBe(1)
-  expect(nextDaysOfSlice(daysOfFirstSlice, 1)).toBe(14)
-  expect(nextDaysOfSlice(daysOfFirstSlice, 0)).toBe(14)
-  expect(nextDaysOfSlice(56, 1)).toBe(63)
+  expect(nextDays(daysOfFirstSlice, 55_000)).toBe(9)
+  expect(nextDays(daysOfFirstSlice, 100_000)).toBe(5)
+  expect(nextDays(5, 3_000_000)).toBe(1)
+  expect(nextDays(1, 3_000_000)).toBe(1)
+  expect(nextDays(daysOfFirstSlice, 1)).toBe(14)
+  expect(nextDays(daysOfFirstSlice, 0)).toBe(14)
+  expect(nextDays(56, 1)).toBe(63)
 })

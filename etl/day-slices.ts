@@ -1,7 +1,5 @@
 import { dayUs } from './instants.ts'
 
-/** Rows of one slice: PostgreSQL holds them while it packs them by chip, at 20 bytes each, or 36 when they are whole. */
-const targetRows = 500_000
 const mostDays = 63
 
 const daysOfWeek = 7
@@ -23,7 +21,7 @@ export function endOfSlice(fromUs: number, days: number): number {
   return toDay * dayUs
 }
 
-/** Of how many days the next slice is. @param rowsOfDay in the last one */
-export function nextDaysOfSlice(days: number, rowsOfDay: number): number {
-  return Math.max(1, Math.min(Math.floor(targetRows / rowsOfDay), days * 2, mostDays))
+/** Of how many days the next slice is. @param rowsOfDay in the last one @param rowsOfSlice how many it is to have */
+export function nextDaysOfSlice(days: number, rowsOfDay: number, rowsOfSlice: number): number {
+  return Math.max(1, Math.min(Math.floor(rowsOfSlice / rowsOfDay), days * 2, mostDays))
 }

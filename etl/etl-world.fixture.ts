@@ -14,6 +14,7 @@ import { applyMigrations } from '@tendon/warehouse/migrate.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import pg from 'pg'
 import { z } from 'zod'
+import type { BatchSizes } from './batch-sizes.ts'
 import type { ReadCrm } from './crm.ts'
 import { createEtl, type Etl } from './etl.ts'
 import type { Invalidate } from './invalidations.ts'
@@ -86,6 +87,9 @@ const standingModelDays = defineQuery({
 
 type StandingRow = z.output<typeof standing.row>
 
+/** Of each prosthesis, from which day on it has which firmware; before the first it is not known. */
+type FirmwareSeen = Map<string, { since: string; version: string }[]>
+
 const dayMs = 86_400_000
 const dayOf = (date: Date): string => date.toISOString().slice(0, 10)
 /** The date that a calendar in the zone shows. */
@@ -147,6 +151,7 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
   let lastVersion = 0
   const takeVersion = () => ++lastVersion
   const timeZones = new Map<string, string>()
+  const firmwareSeen: FirmwareSeen = new Map()
 
   async function writeChange(prosthesis: Prosthesis, deleted: 0 | 1 = 0): Promise<void> {
     await warehouse.insertRows('crm.prostheses', [
@@ -193,12 +198,24 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
       ])
     },
 
+    /** A run has looked at the CRM on this day: from it on each prosthesis has the firmware that it has there. */
+    noteFirmware(day: string): void {
+      for (const { id, firmware_version } of prostheses.values()) {
+        const before = firmwareSeen.get(id) ?? []
+        if (before.at(-1)?.version === firmware_version) continue
+        firmwareSeen.set(id, [
+          ...before.filter(({ since }) => since < day),
+          { since: day, version: firmware_version },
+        ])
+      }
+    },
+
     /** Connections that are made from now on see this time, and it stands still. */
     async stopClock(time: Date): Promise<void> {
       const { database } = client
       await client.query(`
-        CREATE SCHEMA stopped_clock;
-        CREATE FUNCTION stopped_clock.now() RETURNS timestamptz IMMUTABLE
+        CREATE SCHEMA IF NOT EXISTS stopped_clock;
+        CREATE OR REPLACE FUNCTION stopped_clock.now() RETURNS timestamptz IMMUTABLE
           RETURN timestamptz '${time.toISOString()}';
         ALTER DATABASE ${pg.escapeIdentifier(database!)} SET search_path = stopped_clock, pg_catalog, public`)
     },
@@ -229,6 +246,7 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
         readCrm?: ReadCrm
         config?: Partial<EtlConfig>
         log?: Log
+        sizes?: BatchSizes
       } = {},
     ): Etl {
       return createEtl({
@@ -243,6 +261,7 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
         metrics: createMetrics('etl'),
         ...(parts.now && { now: parts.now }),
         ...(parts.readCrm && { readCrm: parts.readCrm }),
+        ...(parts.sizes && { sizes: parts.sizes }),
       })
     },
 
@@ -253,7 +272,7 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
     /** What should stand, computed slowly from every row of the telemetry that is committed. */
     async expectedStats(through = client): Promise<Map<string, StandingRow>> {
       const { rows } = await through.query<StoredRow>('SELECT * FROM telemetry_events')
-      return byKey(computeStats(accepted(rows), [...prostheses.values()], timeZones))
+      return byKey(computeStats(accepted(rows), [...prostheses.values()], timeZones, firmwareSeen))
     },
     /** The rows in quarantine. */
     async quarantine(): Promise<string[]> {
@@ -343,6 +362,7 @@ function computeStats(
   telemetry: StoredRow[],
   prostheses: Prosthesis[],
   timeZones: Map<string, string>,
+  firmwareSeen: FirmwareSeen,
 ): StandingRow[] {
   const owned = telemetry.flatMap((row) => {
     const owner = ownerOf(row, prostheses, timeZones)
@@ -364,8 +384,8 @@ function computeStats(
       day: owner.day,
       chip_id: owner.chip_id,
       model_id: owner.model_id,
-      // The days that are told lie before any run has looked.
-      firmware_version: '',
+      firmware_version:
+        firmwareSeen.get(owner.id)?.findLast(({ since }) => since <= owner.day)?.version ?? '',
       events: rows.length,
       errors,
       error_rate: errors / rows.length,
@@ -401,8 +421,14 @@ export function dayAfter(day: string, days: number): string {
   return dayOf(new Date(Date.parse(day) + days * dayMs))
 }
 
-/** A warehouse that is gone for good after some calls: to the run it is as if its process had been killed. */
-export function mortal(warehouse: Warehouse, death: { afterCalls: number; isLastDone: boolean }): Warehouse {
+/**
+ * A warehouse that is gone for good after some calls: to the run it is as if its process had been killed. Says how many it
+ * has had.
+ */
+export function mortal(
+  warehouse: Warehouse,
+  death: { afterCalls: number; isLastDone: boolean },
+): Warehouse & { calls(): number } {
   let calls = 0
   const call = async <Result>(work: () => Promise<Result>): Promise<Result> => {
     calls += 1
@@ -414,6 +440,7 @@ export function mortal(warehouse: Warehouse, death: { afterCalls: number; isLast
   }
   return {
     ...warehouse,
+    calls: () => calls,
     query: (query, params) => call(() => warehouse.query(query, params)),
     insertRows: (table, rows) => call(() => warehouse.insertRows(table, rows)),
     insertLines: (table, data, format) => call(() => warehouse.insertLines(table, data, format)),

@@ -4,6 +4,7 @@ import type { Metrics } from '@tendon/platform/metrics.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import pg from 'pg'
 import { type BackfillProgress, type BackfillRequest, type BackfillResult, backfill } from './backfill.ts'
+import { type BatchSizes, batchSizes } from './batch-sizes.ts'
 import type { ReadCrm } from './crm.ts'
 import { createWarehouseCrm } from './crm-warehouse.ts'
 import { etlErrors } from './errors.ts'
@@ -59,10 +60,20 @@ export function createEtl(options: {
   log: Log
   metrics: Metrics
   now?: () => Date
+  sizes?: BatchSizes
 }): Etl {
-  const { config, warehouse, telemetry, invalidate, log, metrics, now = () => new Date() } = options
+  const {
+    config,
+    warehouse,
+    telemetry,
+    invalidate,
+    log,
+    metrics,
+    now = () => new Date(),
+    sizes = batchSizes,
+  } = options
   const { readCrm = createWarehouseCrm(warehouse) } = options
-  const parts: RunParts = { config, warehouse, telemetry, readCrm, invalidate, log, now }
+  const parts: RunParts = { config, warehouse, telemetry, readCrm, invalidate, log, now, sizes }
   const stopping = new AbortController()
   const underWay = new Set<Promise<unknown>>()
   const runMetrics = createRunMetrics(metrics)

@@ -10,6 +10,7 @@ import { readStandingStats } from './standing-stats.ts'
 import { compareStats } from './stats-changes.ts'
 import type { Batch } from './telemetry-batches.ts'
 import { countRows, describeUnowned, updateUnowned } from './unowned.ts'
+import type { UserDays } from './user-days.ts'
 
 const mostProblems = 1_000
 
@@ -20,7 +21,7 @@ export async function loadBatch(
   mark: Mark,
   users: Set<string>,
 ): Promise<void> {
-  const { warehouse, record, step } = session
+  const { warehouse, record, step, sizes } = session
   const { scope, userDays, quarantined, unowned, rowsIn } = batch
   const changes = await step('compare', async () => {
     const standing = await readStandingStats(warehouse, scope)
@@ -36,11 +37,12 @@ export async function loadBatch(
       mark.version,
       changes.userIds.filter((user) => !users.has(user)),
     )
-    await loadRemodelled(warehouse, changes.remodelled, mark.version)
-    const stands = { version: mark.version, deleted: false }
-    await loadStats(warehouse, changes.changed, stands)
-    if (mark.rewrite) await loadStats(warehouse, changes.unchanged, stands)
-    await loadStats(warehouse, changes.vanished, { ...stands, deleted: true })
+    await loadRemodelled(warehouse, changes.remodelled, sizes.rowsOfInsert, mark.version)
+    const load = (rows: UserDays, deleted: boolean) =>
+      loadStats(warehouse, rows, sizes.rowsOfInsert, { version: mark.version, deleted })
+    await load(changes.changed, false)
+    if (mark.rewrite) await load(changes.unchanged, false)
+    await load(changes.vanished, true)
     await updateQuarantine(warehouse, quarantined, scope, mark)
     await updateUnowned(warehouse, unowned, scope, mark)
   })

@@ -6,40 +6,47 @@ import { takeUserDays, type UserDays } from './user-days.ts'
 /** The key of `reports.model_days` and what says that it is gone. */
 const modelDayColumns = ['day', 'model_id', 'user_id', 'prosthesis_id', '_version', '_deleted'] as const
 
-const rowsPerInsert = 100_000
-
 /**
  * Writes rows into `reports.user_prosthesis_stats` in the format ArrowStream. What is written twice changes nothing,
  * since the version decides which row stands.
+ * @param rowsOfInsert how many are sent at once
  * @param mark.version the run's sequence number
  * @param mark.deleted whether these rows no longer stand
  */
 export async function loadStats(
   warehouse: Warehouse,
   rows: UserDays,
+  rowsOfInsert: number,
   mark: { version: number; deleted: boolean },
 ): Promise<void> {
-  await insertInPieces(warehouse, 'reports.user_prosthesis_stats', rows, (piece) => statsTable(piece, mark))
+  const tableOf = (piece: UserDays) => statsTable(piece, mark)
+  await insertInPieces(warehouse, 'reports.user_prosthesis_stats', rows, rowsOfInsert, tableOf)
 }
 
 /**
  * Takes rows out of `reports.model_days` under the model they had: there the model is part of the key, and the row that
  * follows under another one would leave them standing.
  */
-export async function loadRemodelled(warehouse: Warehouse, rows: UserDays, version: number): Promise<void> {
-  await insertInPieces(warehouse, 'reports.model_days', rows, (piece) =>
-    statsTable(piece, { version, deleted: true }).select([...modelDayColumns]),
-  )
+export async function loadRemodelled(
+  warehouse: Warehouse,
+  rows: UserDays,
+  rowsOfInsert: number,
+  version: number,
+): Promise<void> {
+  const tableOf = (piece: UserDays) =>
+    statsTable(piece, { version, deleted: true }).select([...modelDayColumns])
+  await insertInPieces(warehouse, 'reports.model_days', rows, rowsOfInsert, tableOf)
 }
 
 async function insertInPieces(
   warehouse: Warehouse,
   into: string,
   rows: UserDays,
+  rowsOfInsert: number,
   tableOf: (piece: UserDays) => Table,
 ): Promise<void> {
-  for (let start = 0; start < rows.length; start += rowsPerInsert) {
-    const end = Math.min(start + rowsPerInsert, rows.length)
+  for (let start = 0; start < rows.length; start += rowsOfInsert) {
+    const end = Math.min(start + rowsOfInsert, rows.length)
     const whole = start === 0 && end === rows.length
     const piece = whole
       ? rows

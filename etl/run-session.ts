@@ -4,6 +4,7 @@ import { TendonError } from '@tendon/platform/errors.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type pg from 'pg'
+import type { BatchSizes } from './batch-sizes.ts'
 import type { ReadCrm } from './crm.ts'
 import { etlErrors } from './errors.ts'
 import type { Invalidate } from './invalidations.ts'
@@ -33,6 +34,7 @@ export type RunParts = {
   invalidate: Invalidate
   log: Log
   now: () => Date
+  sizes: BatchSizes
 }
 
 /** A run that did not take place, because another one was going. */

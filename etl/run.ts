@@ -40,6 +40,7 @@ export async function advance(session: RunSession): Promise<void> {
   passChecks(session, await step('check', () => checkSource(session, extraction)))
   const found =
     record.mode === 'increment' ? await step('find', () => findTouched(session, extraction)) : undefined
+  if (!found) measureAll(session)
   await step('note', () => noteWhatCounts(session, extraction))
   const mark = { version: record.run_seq, rewrite: session.since.hasFailed || found?.hasLate === true }
   const unmeasurable = {
@@ -57,7 +58,7 @@ export async function advance(session: RunSession): Promise<void> {
 
 /** Notes what the run goes by, and decides whether it measures all telemetry or what is new. */
 async function describeSource(session: RunSession, { crm, view, problems }: Extraction): Promise<void> {
-  const { record, last, config, log } = session
+  const { record, last, config } = session
   record.cdc_version = crm.version
   record.source = view.traits.source
   record.watermark_kind = view.traits.watermarkKind
@@ -66,12 +67,15 @@ async function describeSource(session: RunSession, { crm, view, problems }: Extr
   record.default_time_zone = config.timeZone
   record.full_reason = fullReason(last, session.since, record)
   record.mode = record.full_reason === '' ? 'increment' : 'full'
-  if (record.mode === 'full') {
-    log.info({ reason: record.full_reason }, 'measuring all telemetry')
-    record.watermark_from = '0'
-  }
   record.watermark_lag_s = await watermarkLag(session, view)
   noteProblems(session, [...lacksOf(view.traits, config), ...problems])
+}
+
+/** It is as if there had been no run before. */
+function measureAll({ record, log }: RunSession): void {
+  record.mode = 'full'
+  record.watermark_from = '0'
+  log.info({ reason: record.full_reason }, 'measuring all telemetry')
 }
 
 /** For how many seconds an open transaction has held the watermark back. */
@@ -137,17 +141,25 @@ function openStreams(
 ): Promise<Streams> {
   if (!found) return streamEverything(session, extraction)
   const { crm, days } = extraction
-  const parts = cutIntoParts(found.touched, found.changes, crm.prostheses, days)
+  const parts = cutIntoParts(found.touched, found.changes, crm.prostheses, days, session.sizes.windowsOfPart)
   const streams = found.touched.pairs < smallRunPairs ? 1 : session.config.parallel
   return streamParts(session, extraction, parts, streams)
 }
 
-/** What is new, what is no longer whose it was, and what a run that died has written since. */
-async function findTouched(session: RunSession, extraction: Extraction): Promise<Found> {
+/**
+ * What is new, what is no longer whose it was, and what a run that died has written since. Undefined when it is too much to
+ * be held: after somebody changed all rows, say, or the owners of all chips.
+ */
+async function findTouched(session: RunSession, extraction: Extraction): Promise<Found | undefined> {
   const { view, bounds, ownership, days, crm } = extraction
+  const { mostWindows } = session.sizes
   const late = await readLateDays(session.warehouse, session.last!.run_seq, session.now())
   const changes = withLateOwners(extraction.changes, late, crm.prostheses)
-  const windows = await view.touched(sinceOf(session), [...changes.chipIds], bounds)
+  const windows = await view.touched(sinceOf(session), [...changes.chipIds], bounds, mostWindows)
+  if (!windows) {
+    session.record.full_reason = `there is something new on more than ${mostWindows} days of chips`
+    return undefined
+  }
   appendWindows(windows, newFirmwareWindows(extraction))
   appendWindows(windows, windowsOfLate(late))
   return {

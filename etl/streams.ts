@@ -33,7 +33,7 @@ export async function streamDays(
   const spans = cutDays(days, scope, session.config.parallel)
   const views = await viewsBeside(session, view, spans.length)
   return spans.map((span, i) =>
-    widened(measureDays(views[i]!, createMeasurer(), span.read, zones), span.scope),
+    widened(measureDays(views[i]!, createMeasurer(), span.read, zones, session.sizes), span.scope),
   )
 }
 

@@ -1,3 +1,4 @@
+import type { BatchSizes } from './batch-sizes.ts'
 import type { ChipMeasurer, Measured } from './chip-measurer.ts'
 import { daysOfFirstSlice, endOfSlice, nextDaysOfSlice } from './day-slices.ts'
 import type { DayBounds } from './day-stretches.ts'
@@ -20,12 +21,6 @@ import type { TouchedPart } from './touched-parts.ts'
 export type Batch = Measured & { scope: Scope }
 
 /**
- * Rows that are loaded together. ClickHouse writes, and merges, a part for each insert and table: in 30 inserts 290,000
- * rows took it 3.3 CPU seconds, in five 0.7.
- */
-const rowsOfBatch = 50_000
-
-/**
  * How many rows may be in doubt before rows are read whole at once: each costs as much to read again as 25 others do to
  * be read whole.
  */
@@ -43,6 +38,7 @@ export async function* measureDays(
   measurer: ChipMeasurer,
   { fromDay, toDay }: { fromDay: number; toDay: number },
   zones: readonly TimeZone[],
+  { rowsOfBatch, rowsOfSlice }: Pick<BatchSizes, 'rowsOfBatch' | 'rowsOfSlice'>,
 ): AsyncGenerator<Batch> {
   const endUs = latestEnd(toDay, zones)
   let firstOfBatch = fromDay
@@ -63,7 +59,7 @@ export async function* measureDays(
       yield { scope: scopeOfDays(firstOfBatch, doneDay), ...measurer.take() }
       firstOfBatch = doneDay + 1
     }
-    daysOfSlice = nextDaysOfSlice(daysOfSlice, rows / ((toUs - fromUs) / dayUs))
+    daysOfSlice = nextDaysOfSlice(daysOfSlice, rows / ((toUs - fromUs) / dayUs), rowsOfSlice)
     fromUs = toUs
   }
 }

@@ -15,7 +15,7 @@ const packedRow: Record<Packing, SqlText> = {
   slim: { sql: readStatement('slim-row.sql')({}) },
   whole: { sql: readStatement('whole-row.sql')({}) },
 }
-const touchedWindowsSql = readStatement<'since' | 'corrections' | 'chips'>('touched-windows.sql')
+const touchedWindowsSql = readStatement<'since' | 'corrections' | 'chips' | 'most'>('touched-windows.sql')
 const unmeasurableRowsSql = readStatement<
   'packed_row' | 'slice_bits' | 'since' | 'corrected' | 'from' | 'to' | 'since_without_chip'
 >('unmeasurable-rows.sql')
@@ -57,13 +57,14 @@ export type TelemetryView = {
   takenAtUs: number
   /**
    * First and last time of new rows, by chip and UTC day, within the bounds, and of all rows of some chips; and whether
-   * there are new rows that are not measured.
+   * there are new rows that are not measured. Undefined when there are more than `most`, which are not held.
    */
   touched(
     since: Since,
     chipIds: readonly string[],
     bounds: TimeBounds,
-  ): Promise<Windows & { hasUnmeasurable: boolean }>
+    most: number,
+  ): Promise<(Windows & { hasUnmeasurable: boolean }) | undefined>
   /** First and last time of these chips' rows, by chip and UTC day, within the bounds. */
   windowsOf(chipIds: readonly string[], bounds: TimeBounds): Promise<Windows>
   /** A stretch of time that holds every row within the bounds; undefined when there is none. */
@@ -138,12 +139,14 @@ function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
   }
   return {
     ...facts,
-    async touched(since, chipIds, bounds) {
+    async touched(since, chipIds, bounds, most) {
       const found = await windows({
         since: isNew(since, traits),
         corrections: corrections(since, traits, bounds),
         chips: allOf(chipIds, bounds),
+        most: { sql: String(most + 1) },
       })
+      if (found.chipId.length > most) return undefined
       // Bounds are those of UTC days, as the windows are.
       const isMeasured = (_: string, i: number) =>
         found.chipId[i] !== '' && found.fromUs[i]! >= bounds.fromUs && found.toUs[i]! < bounds.toUs
@@ -155,7 +158,12 @@ function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
       }
     },
     windowsOf: (chipIds, bounds) =>
-      windows({ since: { sql: 'false' }, corrections: { sql: '' }, chips: allOf(chipIds, bounds) }),
+      windows({
+        since: { sql: 'false' },
+        corrections: { sql: '' },
+        chips: allOf(chipIds, bounds),
+        most: { sql: 'ALL' },
+      }),
     extent: (bounds) => readExtent(client, traits, bounds),
     async hasRows({ fromUs, toUs }) {
       const { rows } = await client.query<{ found: boolean }>(

@@ -22,9 +22,6 @@ export type TouchedDays = {
   pairs: number
 }
 
-/** A part costs some seven statements at ClickHouse, 12 ms each, and a part written in each of five tables. */
-const windowsOfPart = 4_000
-
 /** Which days within the bounds, where their owners live, hold the touched times. */
 export function touchedDays(
   touched: Windows,
@@ -88,12 +85,14 @@ function completeDays(
  * Cuts the touched days into parts of about the same, bounded size. Each prosthesis is in one part alone, that of the
  * chip it has now: no row of the statistics is written twice by one run, once as gone and once as there, under the same
  * version.
+ * @param windowsOfPart how many days a part has, about
  */
 export function* cutIntoParts(
   touched: TouchedDays,
   changes: OwnershipChanges,
   current: readonly Ownership[],
   bounds: { fromDay: number; toDay: number },
+  windowsOfPart: number,
 ): Generator<TouchedPart> {
   const currentIds = new Set(current.map((row) => row.prosthesisId))
   const chipsWithoutDays = [...changes.chipIds].filter((chipId) => !touched.daysOfChip.has(chipId))

@@ -8,6 +8,7 @@
 -- Rows without a chip, under an empty one, and of times that are not measured are among them: that there are any is
 -- found by the same look at all partitions, whose number is what this costs.
 -- {corrections} adds the days on which rows were changed or deleted; {chips} those of which every day is measured.
+-- Who asks measures everything when there are {most}: no more are sent.
 COPY (
   SELECT coalesce(chip_id, ''), min(recorded_at), max(recorded_at)
   FROM telemetry_events
@@ -15,4 +16,5 @@ COPY (
   GROUP BY chip_id, date_bin('1 day', recorded_at, '2000-01-01 00:00Z')
   {corrections}
   {chips}
+  LIMIT {most}
 ) TO STDOUT (FORMAT binary)
