@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import type pg from 'pg'
 import { afterAll, expect, test } from 'vitest'
+import type { BatchSizes } from './batch-sizes.ts'
+import type { Etl } from './etl.ts'
 import {
   dayAfter,
   differingUsers,
@@ -15,11 +17,20 @@ const world = await startEtlWorld()
 afterAll(() => world.stop())
 
 const firstDay = '2026-03-01'
-const days = 5
+const days = 6
 const users = [1, 2, 3].map((n) => `00000000-0000-4000-8000-00000000000${n}`)
 
-/** A story as it is told: its open transactions, and users whose numbers changed and who are not invalidated yet. */
-type Telling = { story: Story; open: pg.Client[]; owed: Set<string> }
+/** A story as it is told. */
+type Telling = {
+  story: Story
+  sizes: BatchSizes
+  open: pg.Client[]
+  /** Users whose numbers changed and who are not invalidated yet. */
+  owed: Set<string>
+  /** What a run asked of ClickHouse, of the one that asked most. */
+  mostCalls: number
+  today: string
+}
 type Chapter = (telling: Telling) => Promise<void>
 
 const chips = ['c1', 'c2', 'c3']
@@ -86,7 +97,7 @@ const correction: fc.Arbitrary<Chapter> = fc
   .tuple(
     fc.constantFrom(
       "UPDATE telemetry_events SET error_code = 'E9' WHERE id % 7 = $1 % 7",
-      "UPDATE telemetry_events SET recorded_at = recorded_at + interval '13 hours' WHERE id % 11 = $1 % 11",
+      "UPDATE telemetry_events SET recorded_at = recorded_at + interval '13 hours' WHERE id % 11 = $1 % 11 AND recorded_at < '2026-03-06Z'",
       "UPDATE telemetry_events SET chip_id = 'c2' WHERE id % 13 = $1 % 13",
       'DELETE FROM telemetry_events WHERE id % 7 = $1 % 7',
       "DELETE FROM telemetry_events WHERE chip_id = 'c' || $1 % 3",
@@ -130,7 +141,7 @@ const ownershipChange = fc.oneof(
   fc.record({ model_id: fc.constantFrom(1, 2) }),
   fc.record({ issued_at: day }),
   fc.record({ returned_at: fc.option(day) }),
-  fc.record({ firmware_version: fc.constantFrom('1.0.0', '1.0.1') }),
+  fc.record({ firmware_version: fc.constantFrom('1.0.0', '1.0.1', '1.0.2') }),
 )
 
 const issue = fc.tuple(chip, fc.constantFrom(...users), day).map(
@@ -160,11 +171,44 @@ const crmChapter: fc.Arbitrary<Chapter> = fc.oneof(
   { weight: 1, arbitrary: move },
 )
 
+/** What is called noon here is nine o'clock in UTC: it is the same day then from Los Angeles to Kiritimati. */
+const noon = (date: string) => new Date(`${date}T09:00:00Z`)
+/** So that all that is told lies in days that are measured. */
+const firstToday = '2026-03-05'
+
+/** Firmware counts from the day on which a run sees it. */
+const dayPasses: Chapter = async (telling) => {
+  telling.today = dayAfter(telling.today, 1)
+  await telling.story.stopClock(noon(telling.today))
+}
+
+/** Each is now little and now more than there is, so that a run comes in one piece or in many, or measures everything. */
+const batchSizes: fc.Arbitrary<BatchSizes> = fc.record({
+  rowsOfSlice: fc.constantFrom(1, 1_000),
+  rowsOfBatch: fc.constantFrom(1, 5, 1_000),
+  windowsOfPart: fc.constantFrom(1, 4, 1_000),
+  rowsOfInsert: fc.constantFrom(2, 1_000),
+  mostWindows: fc.constantFrom(6, 1_000),
+})
+
+/** A job, of which is known afterwards what it asked of ClickHouse. */
+function createEtl(telling: Telling, parts: Parameters<Story['createEtl']>[0] = {}): Etl {
+  const warehouse = mortal(world.warehouse, { afterCalls: Number.POSITIVE_INFINITY, isLastDone: true })
+  const etl = telling.story.createEtl({ warehouse, sizes: telling.sizes, ...parts })
+  const counting = async <Result>(work: Promise<Result>): Promise<Result> => {
+    const result = await work
+    telling.mostCalls = Math.max(telling.mostCalls, warehouse.calls())
+    return result
+  }
+  return { ...etl, runOnce: (options) => counting(etl.runOnce(options)) }
+}
+
 /** Tells a chapter of runs, and returns whose numbers it changed. Afterwards all numbers must be right. */
-async function changedUsers({ story }: Telling, runs: () => Promise<unknown>): Promise<string[]> {
+async function changedUsers({ story, today }: Telling, runs: () => Promise<unknown>): Promise<string[]> {
   story.invalidated.length = 0
   const before = await story.stats()
   await runs()
+  story.noteFirmware(today)
   const after = await story.stats()
   expect(after).toEqual(await story.expectedStats())
   expect(await story.quarantine()).toEqual(await story.expectedQuarantine())
@@ -175,20 +219,28 @@ async function changedUsers({ story }: Telling, runs: () => Promise<unknown>): P
 
 /** Those are invalidated whose numbers changed, and nobody else. */
 const undisturbedRun: Chapter = async (telling) => {
-  const changed = await changedUsers(telling, () => telling.story.createEtl().runOnce())
+  const changed = await changedUsers(telling, () => createEtl(telling).runOnce())
   expect(new Set(telling.story.invalidated)).toEqual(new Set([...changed, ...telling.owed]))
   telling.owed.clear()
 }
 
 const unheardRun: Chapter = async (telling) => {
-  const etl = telling.story.createEtl({
+  const etl = createEtl(telling, {
     invalidate: () => Promise.reject(new Error('reports-service is away')),
   })
   for (const user of await changedUsers(telling, () => etl.runOnce())) telling.owed.add(user)
 }
 
-/** Before or after ClickHouse has done what it was asked. */
-const death = fc.record({ afterCalls: fc.nat({ max: 26 }), isLastDone: fc.boolean() })
+/** When in a run, of all that it asks of ClickHouse, and whether before or after that has done what it was asked. */
+const death = fc.record({ share: fc.double({ min: 0, max: 1, noNaN: true }), isLastDone: fc.boolean() })
+
+function createDyingEtl(
+  telling: Telling,
+  { share, isLastDone }: { share: number; isLastDone: boolean },
+): Etl {
+  const afterCalls = Math.floor(share * telling.mostCalls)
+  return createEtl(telling, { warehouse: mortal(world.warehouse, { afterCalls, isLastDone }) })
+}
 
 /** What somebody changes in the CRM, or changes back, before the next run. */
 const between = fc.option(crmChapter, { nil: undefined })
@@ -199,10 +251,11 @@ const dyingRun: fc.Arbitrary<Chapter> = fc.tuple(death, between).map(
     async (telling) => {
       const { story, owed } = telling
       const changed = await changedUsers(telling, async () => {
-        const dying = story.createEtl({ warehouse: mortal(world.warehouse, how) })
-        await dying.runOnce().catch(() => {})
+        await createDyingEtl(telling, how)
+          .runOnce()
+          .catch(() => {})
         await meanwhile?.(telling)
-        await story.createEtl().runOnce()
+        await createEtl(telling).runOnce()
       })
       expect(story.invalidated).toEqual(expect.arrayContaining([...changed, ...owed]))
       owed.clear()
@@ -224,11 +277,11 @@ const backfill: fc.Arbitrary<Chapter> = fc
         const [from, to] = days.toSorted() as [string, string]
         const changed = await changedUsers(telling, async () => {
           if (how) {
-            const dying = story.createEtl({ warehouse: mortal(world.warehouse, how) })
+            const dying = createDyingEtl(telling, how)
             await dying.backfill({ from, to, chipIds }).catch(() => {})
-          } else await story.createEtl().backfill({ from, to, chipIds })
+          } else await createEtl(telling).backfill({ from, to, chipIds })
           await meanwhile?.(telling)
-          await story.createEtl().runOnce()
+          await createEtl(telling).runOnce()
         })
         if (how || meanwhile) expect(story.invalidated).toEqual(expect.arrayContaining([...changed, ...owed]))
         else expect(new Set(story.invalidated)).toEqual(new Set([...changed, ...owed]))
@@ -246,26 +299,29 @@ const chapters = fc.array(
     { weight: 2, arbitrary: dyingRun },
     { weight: 2, arbitrary: backfill },
     { weight: 1, arbitrary: fc.constant(unheardRun) },
+    { weight: 1, arbitrary: fc.constant(dayPasses) },
   ),
   { minLength: 22, maxLength: 22 },
 )
 
 test('after any history the statistics are what the rows say, and no change goes unheard', async () => {
   await fc.assert(
-    fc.asyncProperty(chapters, async (history) => {
-      const telling: Telling = { story: await world.freshStory(), open: [], owed: new Set() }
+    fc.asyncProperty(batchSizes, chapters, async (sizes, history) => {
+      const story = await world.freshStory()
+      const telling: Telling = { story, sizes, open: [], owed: new Set(), mostCalls: 40, today: firstToday }
       try {
+        await story.stopClock(noon(firstToday))
         for (const [i, chip_id] of chips.entries()) {
-          await telling.story.issue({ chip_id, customer_id: users[i]!, issued_at: firstDay })
+          await story.issue({ chip_id, customer_id: users[i]!, issued_at: firstDay })
         }
         for (const chapter of history) await chapter(telling)
         for (const client of telling.open) await client.query('COMMIT')
         await undisturbedRun(telling)
         const nothing = { rows_written: 0, rows_deleted: 0, users_invalidated: 0 }
-        expect(await telling.story.createEtl().runOnce()).toMatchObject(nothing)
+        expect(await createEtl(telling).runOnce()).toMatchObject(nothing)
       } finally {
         for (const client of telling.open) await client.end()
-        await telling.story.end()
+        await story.end()
       }
     }),
     { numRuns: 5, endOnFailure: true },
