@@ -41,7 +41,7 @@ export const cdcErrors = defineErrors('CDC', {
     number: 7,
     status: 503,
     title: 'A table of the registry is not in the CRM database',
-    help: 'Create the table, or take it out: of cdc/registry.ts, or with `npm run cdc -- remove`.',
+    help: 'Create the table, or take it out: of cdc/registry.ts, or with `npm run cdc -- remove <table>`.',
   },
   tableWithoutKey: {
     number: 8,
@@ -162,5 +162,11 @@ export const cdcErrors = defineErrors('CDC', {
     status: 503,
     title: 'ClickHouse has not what the feed makes in it',
     help: '`npm run cdc -- apply` makes it, and so does the feed when it starts.',
+  },
+  identityNotPublished: {
+    number: 28,
+    status: 503,
+    title: 'What tells the rows of a table apart has a generated column that is not published',
+    help: 'Make the column STORED and publish it (PostgreSQL 18), or ALTER TABLE … REPLICA IDENTITY DEFAULT or USING INDEX without it: PostgreSQL refuses UPDATE and DELETE of such a table once it is published.',
   },
 })

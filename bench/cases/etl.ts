@@ -129,7 +129,7 @@ function emptySamples(): Samples {
 
 /** What the job reads of the CRM, put into the warehouse without a change feed. */
 async function copyProstheses(crm: pg.Client, warehouse: Warehouse): Promise<void> {
-  for (const source of await readSourceTables(crm, [...registry])) {
+  for (const source of await readSourceTables(crm, 'tendon_cdc', [...registry])) {
     await warehouse.command(createReplicaSql(deriveReplica(source)))
   }
   const { rows } = await crm.query<{ row: Record<string, unknown> }>(

@@ -15,6 +15,7 @@ import { refuseBadUsers } from '../telling/refuse-bad-users.ts'
 import { rowsInShadow } from '../whole-tables/shadow.ts'
 import { forgetSnapshot, readFinishedSnapshots } from '../whole-tables/snapshot-record.ts'
 import { commandOptions, defineCommand, exitCodes, print } from './command.ts'
+import { describeAdvice } from './problem.ts'
 
 const pollIntervalMs = 200
 
@@ -88,7 +89,7 @@ export const add = defineCommand({
       users: config.users ?? known?.users ?? nobody,
     }
     // What cannot be carried as asked is refused before it is written down.
-    const [table] = await readSourceTables(source, [entry])
+    const [table] = await readSourceTables(source, config.publicationName, [entry])
     // What was said before may name a column that the source has dropped since.
     refuseUnknownColumns(table!, [...(config.omit ?? []), ...Object.keys(config.types ?? {})])
     const replica = deriveReplica(table!)
@@ -120,7 +121,12 @@ export const add = defineCommand({
         await delay(pollIntervalMs)
       }
     })
-    print(config, { table: name, added: true }, `${name} is carried\n`)
+    const { leftOut } = replica.source
+    print(
+      config,
+      { table: name, added: true, left_out: leftOut },
+      `${name} is carried\n${leftOut.map(describeAdvice).join('')}`,
+    )
     return exitCodes.done
   },
 })

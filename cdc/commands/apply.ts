@@ -15,6 +15,7 @@ import { registry } from '../registry.ts'
 import { withApplyLock } from '../source/advisory-lock.ts'
 import { commandOptions, defineCommand, exitCodes, print } from './command.ts'
 import { createDryRun, type DryRun } from './dry-run.ts'
+import { describeAdvice, describeProblem, type Problem, problemOf } from './problem.ts'
 
 const applyOptions = defineOptions({
   ...commandOptions,
@@ -44,27 +45,31 @@ export const apply = defineCommand({
     }
     if (config.dryRun) {
       const dryRun = createDryRun(source, warehouse)
-      const { problems } = await applyAll({
+      const said = await applyAll({
         ...world,
         source: dryRun.source,
         warehouse: dryRun.warehouse,
         dryRun,
       })
       const text = dryRun.steps.length > 0 ? dryRun.steps.join('\n') : 'Everything is in place.'
-      print(config, { steps: dryRun.steps, problems }, `${text}\n${lines(problems)}`)
+      print(config, { steps: dryRun.steps, ...saidOf(said) }, `${text}\n${describeSaid(said)}`)
       return exitCodes.done
     }
-    const { tables, removed, problems } = await withApplyLock(source, config.slotName, () => applyAll(world))
+    const applied = await withApplyLock(source, config.slotName, () => applyAll(world))
+    const { tables, removed } = applied
     const inPlace = tables.map((name) => `${name} is in place\n`).join('')
     const gone = removed.map((name) => `${name} is carried no more\n`).join('')
-    print(config, { tables, removed, problems }, `${inPlace}${gone}${lines(problems)}`)
+    print(config, { tables, removed, ...saidOf(applied) }, `${inPlace}${gone}${describeSaid(applied)}`)
     return exitCodes.done
   },
 })
 
-type Problem = { code: string; detail: string }
+/** What is not carried, or not as it was asked for. */
+type Said = { problems: Problem[]; leftOut: string[] }
 
-const lines = (problems: Problem[]) => problems.map(({ code, detail }) => `${code}: ${detail}\n`).join('')
+const saidOf = ({ problems, leftOut }: Said) => ({ problems, left_out: leftOut })
+const describeSaid = ({ problems, leftOut }: Said) =>
+  [...problems.map(describeProblem), ...leftOut.map(describeAdvice)].join('')
 
 type World = {
   source: pg.Client
@@ -78,7 +83,7 @@ type World = {
 }
 
 /** In the order in which a change will come: what is left out of its messages first, what reads them last. */
-async function applyAll(world: World): Promise<{ tables: string[]; removed: string[]; problems: Problem[] }> {
+async function applyAll(world: World): Promise<Said & { tables: string[]; removed: string[] }> {
   const { source, warehouse, kafka, publicationName, log } = world
   await applyMigrations(warehouse)
   const entries = await readKnownTables(warehouse, registry)
@@ -87,12 +92,13 @@ async function applyAll(world: World): Promise<{ tables: string[]; removed: stri
   const catalog = await readCatalog(source, publicationName, entries)
   const removed = await undeclaredTables(warehouse, entries)
   for (const table of removed) await takeOut(source, warehouse, publicationName, table)
-  await applyReplicas(source, warehouse, catalog.replicas, log, { runsAhead: kafka !== undefined })
+  await applyReplicas(source, warehouse, catalog, log, { runsAhead: kafka !== undefined })
   if (connector) await applyKafka(world, kafka, connector, catalog)
   return {
     tables: catalog.replicas.map((replica) => replica.source.qualifiedName),
     removed,
-    problems: catalog.problems.map(({ code, message }) => ({ code, detail: message })),
+    problems: catalog.problems.map(problemOf),
+    leftOut: catalog.leftOut,
   }
 }
 

@@ -20,7 +20,11 @@ import { type RegistryEntry, registry } from '../registry.ts'
 import { connectSource } from '../source/postgres-connection.ts'
 import { readSourceTables } from '../source/source-catalog.ts'
 
+/** `different`: replicas differ or cannot be compared, or dead letters could not be applied. */
 export const exitCodes = { ...programExitCodes, different: 3 } as const
+
+const exitCodesHelp = `Ends with 0 when it is done (problems that it prints are none of its own), 1 when it failed and standard error
+says why, 3 when replicas differ or cannot be compared or dead letters are left, 64 when it was called wrongly.`
 
 /** Options that every command has. */
 export const commandOptions = defineOptions({
@@ -56,7 +60,7 @@ export function defineCommand<const Table extends typeof commandOptions & Option
     summary,
     async run(argv) {
       const { operands, flags } = takeOperands(options, argv)
-      const usage = `npm run cdc -- ${[name, shape, '[options]'].filter(Boolean).join(' ')}\n\n${summary}`
+      const usage = `npm run cdc -- ${[name, shape, '[options]'].filter(Boolean).join(' ')}\n\n${summary}\n${exitCodesHelp}`
       const config = readProcessConfig(`cdc ${name}`, usage, options, flags)
       refuseOtherThan(shape, name, operands)
       const common: Config<typeof commandOptions> = config
@@ -105,8 +109,12 @@ export async function entriesOf(
 }
 
 /** The replica of one table, as the source has it now. */
-export async function replicaOf({ source, warehouse, operands }: Parts): Promise<ReplicaTable> {
-  const [table] = await readSourceTables(source, await entriesOf(warehouse, operands[0]))
+export async function replicaOf(
+  { publicationName }: { publicationName: string },
+  { source, warehouse, operands }: Parts,
+): Promise<ReplicaTable> {
+  const entries = await entriesOf(warehouse, operands[0])
+  const [table] = await readSourceTables(source, publicationName, entries)
   return deriveReplica(table!)
 }
 

@@ -9,6 +9,7 @@ import { discardDeadLetters, type KeptLetter, listDeadLetters } from '../changes
 import type { LetterPlace } from '../changes/letter-places.ts'
 import { deriveReplica } from '../derive/derive-table.ts'
 import type { RegistryEntry } from '../registry.ts'
+import { readPublishedGenerated } from '../source/generated-columns.ts'
 import { lookUpTables } from '../source/source-catalog.ts'
 import type { TableChanges } from '../telling/concerned-users.ts'
 import { changesOf, wholeLog } from '../telling/tell-users.ts'
@@ -45,7 +46,7 @@ export const deadLetters = defineCommand({
       }
       case 'retry': {
         const telling = createTelling(config, warehouse)
-        const outcome = await retryAll(source, warehouse, table, telling)
+        const outcome = await retryAll(config, source, warehouse, table, telling)
         print(config, outcome, describeOutcome(outcome))
         telling.report()
         return outcome.failed_again + outcome.not_retried > 0 ? exitCodes.different : exitCodes.done
@@ -58,6 +59,7 @@ export const deadLetters = defineCommand({
 
 /** Applies letters again, and tells whose reports they concern. */
 async function retryAll(
+  { publicationName }: { publicationName: string },
   source: pg.Client,
   warehouse: Warehouse,
   table: string | undefined,
@@ -66,7 +68,8 @@ async function retryAll(
   const progress = createTerminalProgress(process.stderr, new AbortController().signal)
   const text = 'applying dead letters again'
   const entries = await entriesOf(warehouse, undefined)
-  const { tables } = await lookUpTables(source, entries)
+  const published = await readPublishedGenerated(source, publicationName)
+  const { tables } = await lookUpTables(source, published, entries)
   return progress.step(text, (update) =>
     retryDeadLetters({
       warehouse,

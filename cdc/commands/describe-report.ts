@@ -1,5 +1,6 @@
 import type { KafkaReport } from '../kafka/kafka-report.ts'
 import type { FeedReport } from './feed-report.ts'
+import { describeAdvice, describeProblem } from './problem.ts'
 
 /** A report for people. */
 export function describeFeedReport(report: FeedReport): string {
@@ -19,13 +20,9 @@ export function describeFeedReport(report: FeedReport): string {
         : `table     ${table}, not read whole yet`,
     ),
     `letters   ${letters.total} dead letters, ${letters.of_no_table} of them of no table`,
-    ...problems.flatMap(({ code, detail, help }) => [
-      `problem   ${code}: ${detail}`,
-      `          what to do: ${help}`,
-    ]),
-    ...advice.map((text) => `advice    ${text}`),
   ]
-  return `${lines.join('\n')}\n`
+  const said = [...problems.map(describeProblem), ...advice.map(describeAdvice)]
+  return `${lines.join('\n')}\n${said.join('')}`
 }
 
 function describeKafka({ connector, lag, workers }: KafkaReport): string[] {

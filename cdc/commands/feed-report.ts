@@ -12,9 +12,11 @@ import { readIdentity } from '../kafka/connector-history.ts'
 import { type KafkaReport, readKafkaReport } from '../kafka/kafka-report.ts'
 import type { KafkaConfig } from '../options.ts'
 import type { RegistryEntry } from '../registry.ts'
+import { readPublishedGenerated } from '../source/generated-columns.ts'
 import { readSlot } from '../source/replication-slot.ts'
 import { lookUpTables, rowsOf } from '../source/source-catalog.ts'
 import { planStart, type Slot, type SourceIdentity } from '../source/start-plan.ts'
+import { type Problem, problemOf } from './problem.ts'
 import { identityAdvice, slotAdvice } from './source-advice.ts'
 
 const slotRow = z.object({
@@ -94,8 +96,7 @@ export type FeedReport = {
   dead_letters: { total: number; of_no_table: number }
   /** Absent when the WAL is read in process. */
   kafka?: KafkaReport
-  /** `help` says what to do. */
-  problems: { code: string; detail: string; help: string }[]
+  problems: Problem[]
   /** What would make things better, though nothing is wrong. */
   advice: string[]
 }
@@ -104,6 +105,7 @@ type ReportOptions = {
   source: pg.Client
   warehouse: Warehouse
   slotName: string
+  publicationName: string
   entries: readonly RegistryEntry[]
   crmDatabaseUrl: string
   /** undefined when the WAL is read in process */
@@ -116,7 +118,8 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
   const { source, warehouse, slotName, entries, kafkaConfig, log } = options
   const [slot] = await rowsOf(source, slotRow, slotSql, [slotName])
   const [stored] = await warehouse.query(position, { feed: slotName })
-  const catalog = await lookUpTables(source, entries)
+  const published = await readPublishedGenerated(source, options.publicationName)
+  const catalog = await lookUpTables(source, published, entries)
   const replicas = catalog.tables.map(deriveReplica)
   const dead = new Map((await warehouse.query(letters, {})).map((row) => [row.table, row.dead_letters]))
   const tables = await readTableReports(warehouse, replicas, dead)
@@ -132,7 +135,7 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
     tables.some(({ snapshot_at }) => snapshot_at !== null),
   )
   const problems = [
-    ...catalog.problems,
+    ...catalog.refused.values(),
     ...replicas.flatMap((replica) => replica.problems),
     ...history.problems,
     ...(stored ? tables.flatMap(unreadProblem) : []),
@@ -151,14 +154,11 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
       of_no_table: dead.get('') ?? 0,
     },
     ...(chain && { kafka: chain.kafka }),
-    problems: problems.map(({ code, message, definition }) => ({
-      code,
-      detail: message,
-      help: definition.help,
-    })),
+    problems: problems.map(problemOf),
     advice: [
       ...(slot ? slotAdvice(slot.spare_bytes) : []),
       ...(await identityAdvice(source, catalog.tables)),
+      ...catalog.tables.flatMap(({ leftOut }) => leftOut),
       ...(await undeclaredTables(warehouse, entries)).map(
         (table) => `${table} is not in the registry any more: \`npm run cdc -- apply\` takes it out.`,
       ),

@@ -28,7 +28,7 @@ export const replay = defineCommand({
   async act(config, parts) {
     const { slotName, timeoutMs, force } = config
     const { source, warehouse } = parts
-    const replica = await replicaOf(parts)
+    const replica = await replicaOf(config, parts)
     const { qualifiedName } = replica.source
     const progress = createTerminalProgress(process.stderr, new AbortController().signal)
     const text = `replaying ${qualifiedName}`

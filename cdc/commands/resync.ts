@@ -17,7 +17,7 @@ export const resync = defineCommand({
   options: defineOptions({ ...commandOptions, ...tellingOptions, timeoutMs: timeoutOption }),
   async act(config, parts) {
     const { source, warehouse } = parts
-    const replica = await replicaOf(parts)
+    const replica = await replicaOf(config, parts)
     const { oid, qualifiedName } = replica.source
     const progress = createTerminalProgress(process.stderr, new AbortController().signal)
     const text = `reading ${qualifiedName}`

@@ -34,7 +34,7 @@ WHERE c.oid = ANY ($1::oid[])`
 
 /** Under the default identity, values out of line that an UPDATE leaves alone have to be looked up in the log. */
 export async function identityAdvice(source: pg.Client, tables: SourceTable[]): Promise<string[]> {
-  const asked = tables.filter(({ replicaIdentity }) => replicaIdentity !== 'full')
+  const asked = tables.filter(({ replicaIdentity, canBeFull }) => replicaIdentity !== 'full' && canBeFull)
   const stored = await rowsOf(source, tableOutOfLine, outOfLineSql, [asked.map(({ oid }) => oid)])
   return asked.flatMap(({ oid, qualifiedName, columns }) => {
     const found = stored.find((row) => row.oid === oid)

@@ -210,6 +210,7 @@ test('values out of line, of whatever type, are what REPLICA IDENTITY FULL is ad
     source: world.sql,
     warehouse: world.warehouse,
     slotName: world.slotName,
+    publicationName: world.publicationName,
     crmDatabaseUrl: world.url,
     entries: world.entries,
     log: createLog({ service: 'cdc', level: 'fatal' }),

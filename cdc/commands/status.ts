@@ -15,6 +15,7 @@ export const status = defineCommand({
       source,
       warehouse,
       slotName: config.slotName,
+      publicationName: config.publicationName,
       entries: await readKnownTables(warehouse, registry),
       crmDatabaseUrl: config.crmDatabaseUrl,
       kafkaConfig: kafkaConfigOf(config),

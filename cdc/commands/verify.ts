@@ -3,12 +3,14 @@ import { createTerminalProgress } from '@tendon/platform/progress.ts'
 import { progressBar } from '@tendon/platform/progress-bar.ts'
 import { z } from 'zod'
 import { deriveReplica } from '../derive/derive-table.ts'
+import { readPublishedGenerated } from '../source/generated-columns.ts'
 import { connectSource } from '../source/postgres-connection.ts'
-import { readSourceTables } from '../source/source-catalog.ts'
+import { lookUpTables } from '../source/source-catalog.ts'
 import { waitForPosition } from '../source/source-position.ts'
 import { changesInLog, wholeLog } from '../telling/tell-users.ts'
 import { isEqual, type TableVerdict, type VerifyOptions, verifyTable } from '../verify/verify.ts'
 import { commandOptions, defineCommand, entriesOf, exitCodes, print, timeoutOption } from './command.ts'
+import { describeProblem, problemOf } from './problem.ts'
 import { createTelling, tellingOptions } from './telling.ts'
 
 const verifyOptions = defineOptions({
@@ -41,7 +43,10 @@ export const verify = defineCommand({
     const telling = createTelling(config, warehouse)
     const verdicts: TableVerdict[] = []
     const known = config.repair ? await entriesOf(warehouse, undefined) : []
-    for (const table of await readSourceTables(source, await entriesOf(warehouse, operands[0]))) {
+    const published = await readPublishedGenerated(source, config.publicationName)
+    const asked = await entriesOf(warehouse, operands[0])
+    const { tables, refused } = await lookUpTables(source, published, asked)
+    for (const table of tables) {
       const options: VerifyOptions = {
         warehouse,
         connect: () => connectSource(config.crmDatabaseUrl),
@@ -64,9 +69,12 @@ export const verify = defineCommand({
       )
       verdicts.splice(-1, 1, { ...again, repaired_keys: found.repaired_keys })
     }
-    print(config, { tables: verdicts }, verdicts.map(describeVerdict).join(''))
+    // A table that the source does not let be carried differs from whatever its replica holds.
+    const problems = [...refused.values()].map(problemOf)
+    const said = [...verdicts.map(describeVerdict), ...problems.map(describeProblem)]
+    print(config, { tables: verdicts, problems }, said.join(''))
     if (verdicts.some((verdict) => verdict.repaired_keys > 0)) telling.report()
-    return isEqual(verdicts) ? exitCodes.done : exitCodes.different
+    return isEqual(verdicts) && problems.length === 0 ? exitCodes.done : exitCodes.different
   },
 })
 

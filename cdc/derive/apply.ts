@@ -5,7 +5,8 @@ import type { ClientBase } from 'pg'
 import { z } from 'zod'
 import type { SourceTable } from '../source/source-catalog.ts'
 import { rowsOf } from '../source/source-catalog.ts'
-import { forgetSnapshot } from '../whole-tables/snapshot-record.ts'
+import { forgetSnapshot, readFinishedSnapshots } from '../whole-tables/snapshot-record.ts'
+import type { Catalog } from './catalog.ts'
 import type { ColumnMapping } from './column-mapping.ts'
 import {
   columnComment,
@@ -44,17 +45,19 @@ const existingViews = defineQuery({
  * even if it dies in between.
  *
  * A replica that cannot be altered into its new shape is left to its readers as it was, and no event reaches it any
- * more, until `resyncTable` puts another one in its place.
+ * more, until `resyncTable` puts another one in its place. A table that cannot be carried is read whole once it can be again.
  * @param options.runsAhead changes are applied meanwhile, by the views of before
  * @returns those that are in shape
  */
 export async function applyReplicas(
   source: ClientBase,
   warehouse: Warehouse,
-  replicas: readonly ReplicaTable[],
+  { replicas, refused }: Pick<Catalog, 'replicas' | 'refused'>,
   log: Log,
   options: { runsAhead?: boolean } = {},
 ): Promise<ReplicaTable[]> {
+  const read = await readFinishedSnapshots(warehouse)
+  for (const table of refused.filter((name) => read.get(name))) await forgetSnapshot(warehouse, table)
   const inShape: ReplicaTable[] = []
   for (const replica of replicas) {
     if (await applyTable(source, warehouse, replica, log, options.runsAhead ?? false)) {

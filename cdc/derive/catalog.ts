@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import type { TendonError } from '@tendon/platform/errors.ts'
 import type { ClientBase } from 'pg'
 import type { RegistryEntry } from '../registry.ts'
+import { readPublishedGenerated } from '../source/generated-columns.ts'
 import { lookUpTables, type SourceTable } from '../source/source-catalog.ts'
-import { applyPublication, readMemberships } from './derive-publication.ts'
+import { applyPublication, publishGenerated, readMemberships } from './derive-publication.ts'
 import { deriveReplica, type ReplicaTable } from './derive-table.ts'
 
 /** The registry's tables as the source has them. */
@@ -11,8 +12,12 @@ export type Catalog = {
   replicas: ReplicaTable[]
   /** Each table's place in the publication, by its qualified name. */
   memberships: Map<string, string>
-  /** Tables and columns that are not carried, or not as the registry asks. */
+  /** Names of the registry's tables that cannot be carried as they are. */
+  refused: string[]
+  /** Why, and columns that are not carried as the registry asks. */
   problems: TendonError[]
+  /** Columns that nobody left out and that are not published: why, and what to do. */
+  leftOut: string[]
   /** Another one when anything in it is. */
   fingerprint: string
 }
@@ -26,13 +31,17 @@ export async function readCatalog(
   publicationName: string,
   entries: readonly RegistryEntry[],
 ): Promise<Catalog> {
-  const { tables, problems } = await lookUpTables(client, entries)
+  const published = await publishGenerated(client, publicationName)
+  const { tables, refused } = await lookUpTables(client, published, entries)
+  const problems = [...refused.values()]
   if (tables.length === 0 && problems[0]) throw problems[0]
-  const memberships = await applyPublication(client, publicationName, tables)
+  const memberships = await applyPublication(client, published, tables)
   const replicas = tables.map(deriveReplica)
   return {
     replicas,
     memberships,
+    refused: [...refused.keys()],
+    leftOut: tables.flatMap(({ leftOut }) => leftOut),
     problems: [...problems, ...replicas.flatMap((replica) => replica.problems)],
     fingerprint: fingerprintOf(tables, memberships),
   }
@@ -44,7 +53,8 @@ export async function readFingerprint(
   publicationName: string,
   entries: readonly RegistryEntry[],
 ): Promise<string> {
-  const { tables } = await lookUpTables(client, entries)
+  const published = await readPublishedGenerated(client, publicationName)
+  const { tables } = await lookUpTables(client, published, entries)
   return fingerprintOf(tables, await readMemberships(client, publicationName, tables))
 }
 

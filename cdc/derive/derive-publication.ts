@@ -2,6 +2,11 @@ import type { ClientBase } from 'pg'
 import pg from 'pg'
 import { z } from 'zod'
 import { cdcErrors } from '../errors.ts'
+import {
+  type PublishedGenerated,
+  publishGeneratedSql,
+  readPublishedGenerated,
+} from '../source/generated-columns.ts'
 import { rowsOf, type SourceTable } from '../source/source-catalog.ts'
 import { pgTableName } from './sql-names.ts'
 
@@ -16,6 +21,8 @@ SELECT oid::text AS oid, pubinsert AND pubupdate AND pubdelete AND pubtruncate A
   puballtables AS for_all_tables
 FROM pg_publication WHERE pubname = $1`
 
+const tableName = z.object({ schema: z.string(), name: z.string() })
+
 const membershipRow = z.object({ qualified_name: z.string(), membership: z.string() })
 
 // A filtered or partial membership is as good as none; one that was taken away and given back has another oid.
@@ -28,6 +35,42 @@ JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE p.pubname = $1 AND r.prqual IS NULL AND r.prattrs IS NULL`
 
 const whatIsPublished = `publish = 'insert, update, delete, truncate', publish_via_partition_root = true`
+const insufficientPrivilege = '42501'
+
+const isForbidden = (error: unknown) =>
+  error instanceof pg.DatabaseError && error.code === insufficientPrivilege
+
+/** Members with generated columns. */
+const withGeneratedSql = `
+SELECT n.nspname AS schema, c.relname AS name
+FROM pg_publication p
+JOIN pg_publication_rel r ON r.prpubid = p.oid
+JOIN pg_class c ON c.oid = r.prrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE p.pubname = $1 AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attgenerated = 's')`
+
+/**
+ * Has the publication hold generated columns, where that can be had: PostgreSQL offers it, and the user may. It stays the
+ * same publication, but tables with such columns get another place in it, which tells of the gap.
+ */
+export async function publishGenerated(
+  client: ClientBase,
+  publicationName: string,
+): Promise<PublishedGenerated> {
+  const published = await readPublishedGenerated(client, publicationName)
+  if (published.areStored || !published.isOffered) return published
+  const tables = (await rowsOf(client, tableName, withGeneratedSql, [publicationName])).map(pgTableName)
+  const quoted = pg.escapeIdentifier(publicationName)
+  const anew = `ALTER PUBLICATION ${quoted} DROP TABLE ${tables.join(', ')}; ALTER PUBLICATION ${quoted} ADD TABLE ${tables.join(', ')}`
+  try {
+    // Statements that are sent at once are one transaction.
+    await client.query(`${publishGeneratedSql(publicationName)}${tables.length > 0 ? `; ${anew}` : ''}`)
+  } catch (error) {
+    if (!isForbidden(error)) throw error
+    return published
+  }
+  return { ...published, areStored: true }
+}
 
 /**
  * Makes the publication carry every change of these tables.
@@ -37,15 +80,15 @@ const whatIsPublished = `publish = 'insert, update, delete, truncate', publish_v
  */
 export async function applyPublication(
   client: ClientBase,
-  publicationName: string,
+  published: PublishedGenerated,
   tables: readonly SourceTable[],
 ): Promise<Map<string, string>> {
+  const { publicationName } = published
+  const statement = createPublicationSql(published, tables)
   try {
-    await bringPublication(client, publicationName, tables)
+    await bringPublication(client, publicationName, statement, tables)
   } catch (cause) {
-    const insufficientPrivilege = '42501'
-    if (!(cause instanceof pg.DatabaseError && cause.code === insufficientPrivilege)) throw cause
-    const statement = createPublicationSql(publicationName, tables)
+    if (!isForbidden(cause)) throw cause
     throw cdcErrors.publicationRefused(`The user may not make the publication. Its owner can: ${statement}`, {
       cause,
     })
@@ -53,19 +96,22 @@ export async function applyPublication(
   return readMemberships(client, publicationName, tables)
 }
 
-function createPublicationSql(publicationName: string, tables: readonly SourceTable[]): string {
+function createPublicationSql(published: PublishedGenerated, tables: readonly SourceTable[]): string {
   const list = tables.map(pgTableName).join(', ')
-  return `CREATE PUBLICATION ${pg.escapeIdentifier(publicationName)} FOR TABLE ${list} WITH (${whatIsPublished})`
+  const options = published.areStored
+    ? `${whatIsPublished}, publish_generated_columns = stored`
+    : whatIsPublished
+  return `CREATE PUBLICATION ${pg.escapeIdentifier(published.publicationName)} FOR TABLE ${list} WITH (${options})`
 }
 
 async function bringPublication(
   client: ClientBase,
   publicationName: string,
+  create: string,
   tables: readonly SourceTable[],
 ): Promise<void> {
   const quoted = pg.escapeIdentifier(publicationName)
   const [publication] = await rowsOf(client, publicationRow, publicationSql, [publicationName])
-  const create = createPublicationSql(publicationName, tables)
   // Made anew, and not altered, so that its identity tells of the gap.
   if (!publication?.complete) {
     await client.query(publication ? `BEGIN; DROP PUBLICATION ${quoted}; ${create}; COMMIT` : create)
@@ -104,7 +150,7 @@ export async function removeFromPublication(
     await client.query(statement)
   } catch (cause) {
     const code = cause instanceof pg.DatabaseError ? cause.code : undefined
-    const [undefinedTable, insufficientPrivilege] = ['42P01', '42501']
+    const undefinedTable = '42P01'
     if (code === insufficientPrivilege)
       throw cdcErrors.publicationRefused(`The user may not. The publication's owner can: ${statement}`, {
         cause,

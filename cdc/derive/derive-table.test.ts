@@ -18,7 +18,7 @@ test("the CRM's replicas are what the tests of their readers are made with", asy
   const source = await connectSource(await postgres.freshDatabase())
   try {
     await applyCrmSchema(source)
-    const tables = await readSourceTables(source, registry)
+    const tables = await readSourceTables(source, 'tendon_cdc', registry)
     expect(tables.map((table) => createReplicaSql(deriveReplica(table)).trim())).toEqual(crmReplicas)
   } finally {
     await source.end()

@@ -1,10 +1,20 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
 import type { ClientBase } from 'pg'
+import { z } from 'zod'
 import type { RegistryEntry } from '../registry.ts'
+import { splitTableName } from '../source/source-catalog.ts'
 import { forgetSnapshot, readFinishedSnapshots } from '../whole-tables/snapshot-record.ts'
 import { dropReplica } from './apply.ts'
 import { removeFromPublication } from './derive-publication.ts'
 import { replicaName } from './derive-table.ts'
+
+const heldReplicas = defineQuery({
+  name: 'held-replicas',
+  sql: `SELECT name FROM system.tables WHERE database = 'crm'`,
+  params: z.object({}),
+  row: z.object({ name: z.string() }),
+})
 
 /** Tables that are carried and that no entry names any more: they were declared in code, and taken out of it. */
 export async function undeclaredTables(
@@ -13,9 +23,9 @@ export async function undeclaredTables(
 ): Promise<string[]> {
   const names = new Set(entries.map(({ name }) => name))
   const read = await readFinishedSnapshots(warehouse)
-  return [...read]
-    .filter(([table, membership]) => membership !== '' && !names.has(table))
-    .map(([table]) => table)
+  const held = new Set((await warehouse.query(heldReplicas, {})).map(({ name }) => name))
+  // One that could not be carried in the end has its replica still.
+  return [...read.keys()].filter((table) => !names.has(table) && held.has(replicaName(splitTableName(table))))
 }
 
 /**
@@ -28,8 +38,7 @@ export async function takeOut(
   publicationName: string,
   table: string,
 ): Promise<void> {
-  const dot = table.indexOf('.')
-  const name = { schema: table.slice(0, dot), name: table.slice(dot + 1) }
+  const name = splitTableName(table)
   await removeFromPublication(source, publicationName, name)
   await forgetSnapshot(warehouse, table)
   await dropReplica(warehouse, { name: replicaName(name) })

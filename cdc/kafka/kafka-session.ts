@@ -86,8 +86,9 @@ export async function runKafkaSession(options: KafkaSessionOptions): Promise<nev
       await omitFirst({ source, connector, publicationName, entries })
       const catalog = await readCatalog(source, publicationName, entries)
       for (const { code, message } of catalog.problems) log.error({ error_code: code }, message)
+      for (const text of catalog.leftOut) log.warn(text)
       // ClickHouse goes on reading while its tables are brought along.
-      const inShape = await applyReplicas(source, warehouse, catalog.replicas, log, { runsAhead: true })
+      const inShape = await applyReplicas(source, warehouse, catalog, log, { runsAhead: true })
       const chain = await applyChain({ source, warehouse, admin, connector, catalog, config, log, signal })
       const before = await readBefore({ catalog, warehouse, config, ...chain })
       return { ...chain, before, catalog, inShape }

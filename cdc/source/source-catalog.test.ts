@@ -17,9 +17,11 @@ test('a key that rows may swap within a transaction is refused, and another inde
   const source = await connectSource(await postgres.freshDatabase())
   try {
     await source.query('CREATE TABLE places (id integer PRIMARY KEY DEFERRABLE, code text NOT NULL UNIQUE)')
-    await expect(readSourceTables(source, [entry])).rejects.toMatchObject({ code: 'TENDON-CDC-020' })
+    await expect(readSourceTables(source, 'tendon_cdc', [entry])).rejects.toMatchObject({
+      code: 'TENDON-CDC-020',
+    })
     await source.query('ALTER TABLE places REPLICA IDENTITY USING INDEX places_code_key')
-    expect((await readSourceTables(source, [entry]))[0]!.key).toEqual(['code'])
+    expect((await readSourceTables(source, 'tendon_cdc', [entry]))[0]!.key).toEqual(['code'])
   } finally {
     await source.end()
   }

@@ -3,6 +3,13 @@ import type { ClientBase } from 'pg'
 import { z } from 'zod'
 import { cdcErrors } from '../errors.ts'
 import type { RegistryEntry } from '../registry.ts'
+import {
+  identityProblem,
+  isPublished,
+  type PublishedGenerated,
+  readPublishedGenerated,
+  whyLeftOut,
+} from './generated-columns.ts'
 
 /** What a type comes down to once domains are taken off. */
 export type BaseType = {
@@ -20,6 +27,8 @@ export type SourceColumn = {
   typeOid: number
   type: BaseType
   notNull: boolean
+  /** Of a generated column, what tells its expression from another: PostgreSQL rewrites the table for one, and its WAL says nothing. */
+  expression?: string | undefined
 }
 
 /** A table as the source's own catalog describes it. */
@@ -34,12 +43,18 @@ export type SourceTable = {
   isPartitioned: boolean
   /** Names of the key columns in key order. */
   key: string[]
-  /** In the table's order, without generated and omitted ones. */
+  /** In the table's order, without those that are not carried. */
   columns: SourceColumn[]
-  /** Names of the columns that are not carried: generated, or left out by the registry. */
+  /** Names of the columns that are not carried: left out by the registry, or generated and not published. */
   omitted: string[]
+  /** Of each of the latter that the registry does not name: why, and what to do. */
+  leftOut: string[]
+  /** Of its publication. */
+  published: PublishedGenerated
   /** What an UPDATE or a DELETE carries of the row before: its key, all of it, or the columns of another index. */
   replicaIdentity: 'default' | 'full' | 'index'
+  /** Whether PostgreSQL would still take UPDATEs under REPLICA IDENTITY FULL. */
+  canBeFull: boolean
   /** Domains among the types of the columns and their elements, with the name of the type below. */
   domains: [name: string, base: string][]
 }
@@ -84,7 +99,8 @@ const columnRow = z.object({
   number: z.int(),
   type_oid: z.coerce.number(),
   not_null: z.boolean(),
-  is_generated: z.boolean(),
+  generated: z.enum(['', 's', 'v']),
+  expression: z.string().nullable(),
 })
 
 /** Since PostgreSQL 18 a NOT NULL may be NOT VALID: rows of before it may still be NULL there. */
@@ -94,7 +110,10 @@ SELECT attrelid AS table_oid, attname AS name, attnum AS number, atttypid AS typ
     SELECT FROM pg_constraint
     WHERE conrelid = attrelid AND contype = 'n' AND NOT convalidated AND conkey = ARRAY[attnum]
   ) AS not_null,
-  attgenerated <> '' AS is_generated
+  attgenerated AS generated,
+  (
+    SELECT left(md5(adbin::text), 8) FROM pg_attrdef WHERE adrelid = attrelid AND adnum = attnum AND attgenerated <> ''
+  ) AS expression
 FROM pg_attribute
 WHERE attrelid = ANY ($1::oid[]) AND attnum > 0 AND NOT attisdropped
 ORDER BY attrelid, attnum`
@@ -125,22 +144,27 @@ FROM used JOIN pg_type t ON t.oid = used.oid`
 
 /**
  * Reads the tables of the registry from the catalog.
- * @throws TENDON-CDC-007 for a table that is not there, -008 for one without a key, -020 for one whose key is deferrable
+ * @throws the first reason why one cannot be carried
  */
 export async function readSourceTables(
   client: ClientBase,
+  publicationName: string,
   entries: readonly RegistryEntry[],
 ): Promise<SourceTable[]> {
-  const { tables, problems } = await lookUpTables(client, entries)
-  if (problems[0]) throw problems[0]
+  const published = await readPublishedGenerated(client, publicationName)
+  const { tables, refused } = await lookUpTables(client, published, entries)
+  for (const problem of refused.values()) throw problem
   return tables
 }
 
-/** The same, with what is wrong beside those of which nothing is: they can be carried all the same. */
+/** Those that can be carried, and by its qualified name why each other one cannot. */
+export type LookedUp = { tables: SourceTable[]; refused: Map<string, TendonError> }
+
 export async function lookUpTables(
   client: ClientBase,
+  published: PublishedGenerated,
   entries: readonly RegistryEntry[],
-): Promise<{ tables: SourceTable[]; problems: TendonError[] }> {
+): Promise<LookedUp> {
   const names = entries.map((entry) => splitTableName(entry.name))
   const tables = await rowsOf(client, tableRow, tablesSql, [
     names.map(({ schema }) => schema),
@@ -151,53 +175,82 @@ export async function lookUpTables(
     client,
     columns.map((column) => column.type_oid),
   )
-  const problems: TendonError[] = []
-  const found = entries.flatMap((entry): SourceTable | never[] => {
+  const lookedUp: LookedUp = { tables: [], refused: new Map() }
+  for (const entry of entries) {
     const table = tables.find((row) => row.qualified_name === qualified(entry.name))
-    if (!table?.oid) {
-      problems.push(cdcErrors.tableMissing(`There is no table ${entry.name}.`))
-      return []
-    }
-    if (table.key.length === 0 || table.replica_identity === 'n') {
-      problems.push(cdcErrors.tableWithoutKey(`${entry.name} has no key to tell its rows apart by.`))
-      return []
-    }
-    if (table.key_deferrable) {
-      problems.push(cdcErrors.keyDeferrable(`The primary key of ${entry.name} is DEFERRABLE.`))
-      return []
-    }
-    const own = columns.filter((column) => column.table_oid === table.oid)
-    // Generated columns are left out: pgoutput does not carry them before PostgreSQL 18, and virtual ones never.
-    const isKept = (column: (typeof own)[number]) =>
-      !column.is_generated && !entry.omitColumns?.includes(column.name)
-    const kept = own.filter(isKept)
-    return {
-      entry,
-      qualifiedName: table.qualified_name,
-      oid: table.oid,
-      isPartitioned: table.kind === 'p',
-      schema: table.schema,
-      name: table.name,
-      key: table.key,
-      columns: kept.map((column) => ({
-        name: column.name,
-        number: column.number,
-        typeOid: column.type_oid,
-        type: types.baseOf(column.type_oid),
-        notNull: column.not_null,
-      })),
-      omitted: own.filter((column) => !isKept(column)).map(({ name }) => name),
-      replicaIdentity: replicaIdentities[table.replica_identity ?? 'd'] ?? 'default',
-      domains: types.domainsOf(kept.map((column) => column.type_oid)),
-    }
-  })
-  return { tables: found, problems }
+    const own = columns.filter((column) => column.table_oid === table?.oid)
+    const problem = problemOf(entry, table, own, published)
+    if (problem) lookedUp.refused.set(qualified(entry.name), problem)
+    else lookedUp.tables.push(describeTable(entry, table!, own, published, types))
+  }
+  return lookedUp
+}
+
+type TableRow = z.infer<typeof tableRow>
+type ColumnRow = z.infer<typeof columnRow>
+
+/** Why a table cannot be carried. */
+function problemOf(
+  entry: RegistryEntry,
+  table: TableRow | undefined,
+  columns: ColumnRow[],
+  published: PublishedGenerated,
+): TendonError | undefined {
+  if (!table?.oid) return cdcErrors.tableMissing(`There is no table ${entry.name}.`)
+  const { key } = table
+  if (key.length === 0 || table.replica_identity === 'n')
+    return cdcErrors.tableWithoutKey(`${entry.name} has no key to tell its rows apart by.`)
+  if (table.key_deferrable) return cdcErrors.keyDeferrable(`The primary key of ${entry.name} is DEFERRABLE.`)
+  const omitted = key.find((name) => entry.omitColumns?.includes(name))
+  if (omitted !== undefined)
+    return cdcErrors.columnNotSupported(`${entry.name}.${omitted} is of the key, and cannot be left out.`)
+  return identityProblem(
+    { name: entry.name, key, isFull: table.replica_identity === 'f' },
+    columns,
+    published,
+  )
+}
+
+function describeTable(
+  entry: RegistryEntry,
+  table: TableRow,
+  own: ColumnRow[],
+  published: PublishedGenerated,
+  types: Types,
+): SourceTable {
+  const named = own.filter(({ name }) => !entry.omitColumns?.includes(name))
+  const kept = named.filter((column) => isPublished(column, published))
+  return {
+    entry,
+    qualifiedName: table.qualified_name,
+    oid: table.oid!,
+    isPartitioned: table.kind === 'p',
+    schema: table.schema,
+    name: table.name,
+    key: table.key,
+    columns: kept.map((column) => ({
+      name: column.name,
+      number: column.number,
+      typeOid: column.type_oid,
+      type: types.baseOf(column.type_oid),
+      notNull: column.not_null,
+      ...(column.expression !== null && { expression: column.expression }),
+    })),
+    omitted: own.filter((column) => !kept.includes(column)).map(({ name }) => name),
+    leftOut: named
+      .filter((column) => !kept.includes(column))
+      .map((column) => whyLeftOut(table.qualified_name, column, published)),
+    published,
+    replicaIdentity: replicaIdentities[table.replica_identity ?? 'd'] ?? 'default',
+    canBeFull: !identityProblem({ name: entry.name, key: [], isFull: true }, own, published),
+    domains: types.domainsOf(kept.map((column) => column.type_oid)),
+  }
 }
 
 const qualified = (name: string) => (name.includes('.') ? name : `public.${name}`)
 
 /** The schema ends at the first dot; a name without one is in `public`. */
-function splitTableName(qualifiedName: string): { schema: string; name: string } {
+export function splitTableName(qualifiedName: string): { schema: string; name: string } {
   const dot = qualifiedName.indexOf('.')
   return dot < 0
     ? { schema: 'public', name: qualifiedName }

@@ -63,7 +63,7 @@ async function storyOf(world: World): Promise<Map<string, unknown[]>> {
 
 async function contentsOf(world: World): Promise<Record<string, unknown[]>> {
   const contents: Record<string, unknown[]> = {}
-  for (const table of await readSourceTables(world.sql, world.entries)) {
+  for (const table of await readSourceTables(world.sql, world.publicationName, world.entries)) {
     const replica = deriveReplica(table)
     contents[table.qualifiedName] = await world.rows(
       `SELECT * EXCEPT (_version, _deleted) FROM ${replicaTableName(replica)} FINAL ORDER BY ALL`,

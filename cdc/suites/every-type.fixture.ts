@@ -151,12 +151,18 @@ export const everyValue = {
 const definitions = (constraint: string) =>
   list.map(([name, { type }]) => `"${name}" ${type} ${constraint}`).join(', ')
 
+/** What PostgreSQL computes may be of any type too. */
+const generatedCopies = list
+  .filter(([name]) => name !== 'secret')
+  .map(([name, { type }]) => `"copy of ${name}" ${type} GENERATED ALWAYS AS ("${name}") STORED`)
+  .join(', ')
+
 export const everyTypeTables = `
   CREATE TYPE mood AS ENUM ('sad', 'very "happy"');
   CREATE DOMAIN positive AS integer CHECK (VALUE > 0);
   CREATE TYPE pair AS (a integer, b text);
   CREATE TABLE everything (
-    key integer PRIMARY KEY, ${definitions('')},
+    key integer PRIMARY KEY, ${definitions('')}, ${generatedCopies},
     doubled integer GENERATED ALWAYS AS (key * 2) STORED
   );
   CREATE TABLE required (key integer PRIMARY KEY, ${definitions('NOT NULL')})`

@@ -6,7 +6,13 @@ import pg from 'pg'
  * choices are numbers, which are taken modulo what there is to choose from when a history is lived through.
  */
 export type History = { tables: TableChoice[]; transactions: Transaction[] }
-type TableChoice = { columns: number[]; keyTypes: number[]; isFull: boolean; names: number }
+type TableChoice = {
+  columns: number[]
+  generated: number[]
+  keyTypes: number[]
+  isFull: boolean
+  names: number
+}
 type Transaction = { operations: Operation[]; commits: boolean; shape: Operation | undefined }
 type Operation = { kind: number; table: number; column: number; value: number; key: number }
 
@@ -29,6 +35,7 @@ export function randomHistory(operations: number): fc.Arbitrary<History> {
     tables: fc.array(
       fc.record({
         columns: fc.array(number, { minLength: 1, maxLength: 6 }),
+        generated: fc.array(number, { maxLength: 2 }),
         keyTypes: fc.array(number, { minLength: 1, maxLength: 3 }),
         isFull: fc.boolean(),
         names: number,
@@ -104,7 +111,13 @@ const names = [
   ],
 ]
 
-type Column = { name: string; type: ColumnType; isKey: boolean }
+type Column = {
+  name: string
+  type: ColumnType
+  isKey: boolean
+  /** PostgreSQL computes it from another column. */
+  from?: Column
+}
 type Table = { name: string; columns: Column[]; unusedNames: string[] }
 
 const oneOf = <Item>(items: readonly Item[], choice: number) => items[choice % items.length]!
@@ -117,19 +130,35 @@ export function createModel(history: History): Model {
   const tables = history.tables.map((choice, index): Table => {
     const free = [...oneOf(names, choice.names)]
     const column = (type: ColumnType, isKey: boolean): Column => ({ name: free.shift()!, type, isKey })
+    const plain = choice.columns.map((type) => column(oneOf(types, type), false))
     const columns = [
-      ...choice.columns.map((type) => column(oneOf(types, type), false)),
+      ...plain,
+      ...choice.generated.map((from) => generatedFrom(oneOf(plain, from), free.shift()!)),
       ...choice.keyTypes.map((type) => column(oneOf(keyTypes, type), true)),
     ]
     return { name: `random_${index}`, columns, unusedNames: free }
   })
   const ddl = tables.map(({ name, columns }, index) => {
-    const list = columns.map((column) => `${quoted(column.name)} ${column.type.type}`).join(', ')
+    const list = columns
+      .map((column) => `${quoted(column.name)} ${column.type.type}${generated(column)}`)
+      .join(', ')
     const key = columns.filter(({ isKey }) => isKey).map((column) => quoted(column.name))
     const identity = history.tables[index]!.isFull ? `ALTER TABLE ${name} REPLICA IDENTITY FULL;` : ''
     return `CREATE TABLE ${name} (${list}, PRIMARY KEY (${key.toReversed().join(', ')})); ${identity}`
   })
   return { tables, ddl: ddl.join('\n'), names: tables.map(({ name }) => `public.${name}`) }
+}
+
+const generatedFrom = (from: Column, name: string): Column => ({ name, type: from.type, isKey: false, from })
+
+/** What a generated column is made of: one value of the other's becomes NULL, or none does. */
+function expression(from: Column, choice: number): string {
+  const name = quoted(from.name)
+  return choice % 3 === 0 ? name : `nullif(${name}, ${oneOf(from.type.values, choice)})`
+}
+
+function generated({ from }: Column, choice = 0): string {
+  return from ? ` GENERATED ALWAYS AS (${expression(from, choice)}) STORED` : ''
 }
 
 /** The statements of a transaction, and of the change of shape after it. The model follows the shape. */
@@ -141,7 +170,7 @@ export function statementsOf(model: Model, { operations, commits, shape }: Trans
 
 function changeOfRows(table: Table, { kind, column, value, key }: Operation): string {
   const keys = table.columns.filter(({ isKey }) => isKey)
-  const others = table.columns.filter(({ isKey }) => !isKey)
+  const others = table.columns.filter(({ isKey, from }) => !isKey && !from)
   const literal = (one: Column, choice: number) => oneOf(one.type.values, choice)
   const first = keys[0]!
   const where = `WHERE ${quoted(first.name)} = ${literal(first, key)}`
@@ -187,21 +216,24 @@ function changeOfRows(table: Table, { kind, column, value, key }: Operation): st
 function changeOfShape(table: Table, { kind, column, value, key: place }: Operation): string {
   const others = table.columns.filter(({ isKey }) => !isKey)
   const chosen = others.length > 0 ? oneOf(others, column) : undefined
+  const isUsed = others.some(({ from }) => from === chosen)
   const alter = `ALTER TABLE ${table.name}`
   const key = quoted(table.columns.find(({ isKey }) => isKey)!.name)
   // The stream tells of a new shape with the next change of a row. Rows that nothing changes have to be filled as well.
   const touched = place % 2 === 0 ? '' : ` WHERE ctid = (SELECT ctid FROM ${table.name} LIMIT 1)`
   const touch = `UPDATE ${table.name} SET ${key} = ${key}${touched}`
-  const kinds = chosen ? 4 : 1
+  const kinds = chosen ? 5 : 1
   switch (kind % kinds) {
     case 1: {
+      // PostgreSQL refuses this, and another type.
+      if (isUsed) return touch
       table.columns = table.columns.filter((one) => one !== chosen)
       table.unusedNames.push(chosen!.name)
       return `${alter} DROP COLUMN ${quoted(chosen!.name)}; ${touch}`
     }
     case 2: {
       const wider = types.find(({ type }) => type === chosen!.type.wider)
-      if (!wider) return touch
+      if (!wider || isUsed) return touch
       chosen!.type = wider
       return `${alter} ALTER ${quoted(chosen!.name)} TYPE ${wider.type}; ${touch}`
     }
@@ -211,6 +243,15 @@ function changeOfShape(table: Table, { kind, column, value, key: place }: Operat
       chosen!.name = table.unusedNames.shift()!
       table.unusedNames.push(former)
       return `${alter} RENAME COLUMN ${quoted(former)} TO ${quoted(chosen!.name)}; ${touch}`
+    }
+    case 4: {
+      if (chosen!.from)
+        return `${alter} ALTER ${quoted(chosen!.name)} SET EXPRESSION AS (${expression(chosen!.from, value)}); ${touch}`
+      const name = table.unusedNames.shift()
+      if (name === undefined) return touch
+      const made = generatedFrom(chosen!, name)
+      table.columns.push(made)
+      return `${alter} ADD COLUMN ${quoted(name)} ${made.type.type}${generated(made, value)}; ${touch}`
     }
     default: {
       const name = table.unusedNames.shift()

@@ -130,6 +130,7 @@ export async function worldOver(options: WorldOptions): Promise<World> {
     async replica(name) {
       const [table] = await readSourceTables(
         sql,
+        publicationName,
         entries.filter((entry) => entry.name === name),
       )
       return deriveReplica(table!)
@@ -152,7 +153,7 @@ export async function worldOver(options: WorldOptions): Promise<World> {
     },
     async differences(feed, checked = entries) {
       await feed.caughtUp()
-      const tables = await readSourceTables(sql, checked)
+      const tables = await readSourceTables(sql, publicationName, checked)
       const found: Difference[] = []
       for (const table of tables) {
         const verdict = await verifyTable({ ...comparison(feed), replica: deriveReplica(table) })

@@ -83,6 +83,29 @@ export function testSchemaChanges(createWorld: CreateWorld): void {
     await world.close()
   })
 
+  test('a table that has no key for a while is read again once it has one', async () => {
+    const world = await createWorld(
+      'CREATE TABLE items (id integer PRIMARY KEY, v text); CREATE TABLE others (id integer PRIMARY KEY)',
+      [...entries, { name: 'public.others', users: nobody }],
+    )
+    /** The feed looks at the catalog when it starts. */
+    const runOnce = async () => {
+      const feed = world.newFeed()
+      feed.start()
+      await feed.caughtUp()
+      return feed
+    }
+    await (await runOnce()).stop()
+    await world.sql.query('ALTER TABLE items DROP CONSTRAINT items_pkey')
+    const without = await runOnce()
+    await world.sql.query(`INSERT INTO items VALUES (1, 'while it has none')`)
+    await without.caughtUp()
+    await without.stop()
+    await world.sql.query('ALTER TABLE items ADD PRIMARY KEY (id)')
+    expect(await world.differences(await runOnce())).toEqual([])
+    await world.close()
+  }, 60_000)
+
   test('NULL in a column that is NOT NULL before and after is never passed over in silence', async () => {
     const world = await createWorld(
       'CREATE TABLE items (id integer PRIMARY KEY, name text NOT NULL); INSERT INTO items VALUES (1, $$one$$)',

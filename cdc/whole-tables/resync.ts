@@ -76,7 +76,7 @@ export async function resyncTable(
 
 /** From the moment on the table cannot be altered. Before it, it may have been, since the catalog was read. */
 async function refuseOtherShape({ client }: SourceSnapshot, { source }: ReplicaTable): Promise<void> {
-  const { tables } = await lookUpTables(client, [source.entry])
+  const { tables } = await lookUpTables(client, source.published, [source.entry])
   if (JSON.stringify(tables[0]) === JSON.stringify(source)) return
   throw cdcErrors.schemaChanged(`${source.qualifiedName} has changed its shape meanwhile; run it again.`)
 }

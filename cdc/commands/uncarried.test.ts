@@ -1,0 +1,95 @@
+import { readFile } from 'node:fs/promises'
+import { afterAll, expect, test } from 'vitest'
+import { runCli } from '../cdc-process.fixture.ts'
+import { nobody } from '../derive/known-tables.ts'
+import { registry } from '../registry.ts'
+import { createWorld, startServers } from '../suites/replica-of-source.fixture.ts'
+
+const servers = await startServers()
+afterAll(() => servers.remove())
+
+const schema = await readFile(new URL(import.meta.resolve('@tendon/sources/crm/schema.sql')), 'utf8')
+
+/** The CRM with tables that were added, and a feed that has read them. */
+async function startWorld(ddl: string, names: string[]) {
+  const world = await createWorld(servers, `${schema}; ${ddl}`, [...registry])
+  for (const name of names) {
+    const entry = { table: `public.${name}`, omit_columns: [], types: {}, users: nobody }
+    await world.warehouse.insertRows('cdc.registry', [entry])
+  }
+  const feed = world.newFeed()
+  feed.start()
+  await feed.caughtUp()
+  const settings = {
+    CRM_DATABASE_URL: world.url,
+    CDC_SLOT: world.slotName,
+    CDC_PUBLICATION: world.publicationName,
+    CLICKHOUSE_URL: servers.clickHouse.url,
+    CLICKHOUSE_USER: servers.clickHouse.username,
+    CLICKHOUSE_PASSWORD: servers.clickHouse.password,
+  }
+  const cdc = (...argv: string[]) => runCli(settings, ...argv)
+  return { world, feed, cdc }
+}
+
+test('a table that the CRM has dropped is said in the same words by every command, with what to do', async () => {
+  const { world, feed, cdc } = await startWorld(
+    'CREATE TABLE kept (id integer PRIMARY KEY); CREATE TABLE gone (id integer PRIMARY KEY)',
+    ['kept', 'gone'],
+  )
+  await world.sql.query('INSERT INTO kept VALUES (1); DROP TABLE gone')
+  await feed.caughtUp()
+  const said = expect.stringMatching(
+    /^problem {3}TENDON-CDC-007: There is no table public.gone\.\n {10}what to do: .*cdc -- remove <table>/m,
+  )
+  expect(await cdc('status')).toMatchObject({ code: 0, stdout: said })
+  expect(await cdc('apply', '--dry-run')).toMatchObject({ code: 0, stdout: said })
+  const verified = await cdc('verify')
+  expect(verified).toMatchObject({ code: 3, stdout: said })
+  expect(verified.stdout).toContain('public.kept: 1 rows')
+  expect(JSON.parse((await cdc('verify', 'gone', '--json')).stdout)).toMatchObject({
+    tables: [],
+    problems: [{ code: 'TENDON-CDC-007' }],
+  })
+  expect((await cdc('verify', '--help')).stdout).toContain('3 when replicas differ or cannot be compared')
+  expect(await cdc('remove', 'gone')).toMatchObject({ code: 0 })
+  expect(await cdc('verify')).toMatchObject({ code: 0 })
+  expect((await cdc('status')).stdout).not.toContain('public.gone')
+  await feed.stop()
+  await world.close()
+}, 120_000)
+
+test('generated columns that PostgreSQL does not publish are said, and refused where the CRM could not write any more', async () => {
+  const virtual = 'GENERATED ALWAYS AS (n * 2) VIRTUAL'
+  const { world, feed, cdc } = await startWorld(
+    `CREATE TABLE carried (id integer PRIMARY KEY, n integer, twice integer ${virtual});
+     CREATE TABLE added (LIKE carried INCLUDING ALL);
+     CREATE TABLE whole (LIKE carried INCLUDING ALL);
+     ALTER TABLE whole REPLICA IDENTITY FULL;
+     INSERT INTO whole VALUES (1, 1)`,
+    ['carried'],
+  )
+  const leftOut = (table: string) =>
+    expect.stringMatching(
+      RegExp(`advice {4}public.${table}.twice is generated, and not carried: it is VIRTUAL`),
+    )
+  expect(await cdc('status')).toMatchObject({ code: 0, stdout: leftOut('carried') })
+  expect(await cdc('apply', '--dry-run')).toMatchObject({ code: 0, stdout: leftOut('carried') })
+  expect(await cdc('add', 'added')).toMatchObject({ code: 0, stdout: leftOut('added') })
+  expect(await cdc('add', 'added', '--omit', 'twice')).toMatchObject({
+    code: 0,
+    stdout: 'public.added is carried\n',
+  })
+  expect(await cdc('add', 'whole')).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/The REPLICA IDENTITY FULL of public.whole has the generated column twice/),
+  })
+  // What PostgreSQL refuses of a published table.
+  await world.sql.query('UPDATE whole SET n = 2')
+  expect(await cdc('add', 'carried', '--omit', 'id')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('public.carried.id is of the key'),
+  })
+  await feed.stop()
+  await world.close()
+}, 120_000)
