@@ -1,12 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type RequestListener } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
-import { freePort } from '@tendon/platform/free-port.ts'
-import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
-import { TestBrowser } from '../test-browser.fixture.ts'
+import type { RequestListener } from 'node:http'
+import { connect } from 'node:net'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { eventuallyMs, startTestStack, type TestStack } from '../test-stack.fixture.ts'
-import type { GatewayRoute } from './route-table.ts'
+import { filesAt, signInAtGateway } from './test-files-route.fixture.ts'
 
 let stack: TestStack
 let headers: Record<string, string>
@@ -19,28 +17,9 @@ beforeEach(async () => {
       { ...filesAt([url], ['GET']), prefix: '/api/others', audience: 'another-service' },
     ],
   })
-  await signIn()
+  headers = await signInAtGateway(stack)
 })
 afterEach(() => stack?.stop())
-
-const filesAt = (upstreams: string[], methods: string[]): GatewayRoute => ({
-  prefix: '/api/files',
-  rest: /^(\/\w+)?$/,
-  upstreams,
-  upstreamPrefix: '/files',
-  audience: 'reports-service',
-  methods,
-  query: {},
-  timeouts: { headersMs: 5_000, bodyMs: 5_000 },
-  maxRequestBytes: 100_000,
-  isCoalesced: false,
-})
-
-async function signIn(): Promise<void> {
-  const browser = new TestBrowser()
-  await browser.signIn(stack.loginUrl, 'alice')
-  headers = { cookie: `session_id=${browser.cookie('session_id')!.value}`, 'x-tendon-csrf': '1' }
-}
 
 const files = (init: RequestInit = {}) =>
   fetch(`${stack.url}/api/files`, { ...init, headers: { ...headers, ...init.headers } })
@@ -158,6 +137,24 @@ test('browsers that leave in the middle leave nothing behind', async () => {
   expect(await (await files()).text()).toBe('well')
 })
 
+test('a browser that leaves with several questions on one connection leaves none of them behind', async () => {
+  const open = new Set<unknown>()
+  answer = (_request, response) => {
+    open.add(response)
+    response.once('close', () => open.delete(response))
+    response.writeHead(200, { 'content-type': 'text/plain' })
+    // More than is held for a reader who takes nothing, as of an answer that waits for the one before it.
+    response.write(Buffer.alloc(4_000_000))
+  }
+  const { hostname, port } = new URL(stack.url)
+  const socket = connect(Number(port), hostname)
+  await once(socket, 'connect')
+  socket.write(`GET /api/files HTTP/1.1\r\nHost: localhost\r\nCookie: ${headers.cookie}\r\n\r\n`.repeat(3))
+  await vi.waitFor(() => expect(open.size).toBe(3), eventuallyMs)
+  socket.destroy()
+  await vi.waitFor(() => expect(open.size).toBe(0), eventuallyMs)
+})
+
 test('signing out ends a long answer at its next part', async () => {
   const goOn = Promise.withResolvers<void>()
   answer = async (_request, response) => {
@@ -232,7 +229,7 @@ test('a client that takes nothing of its answer is cut, and one that waits for i
     },
     routes: (url) => [filesAt([url], ['GET'])],
   })
-  await signIn()
+  headers = await signInAtGateway(stack)
   const late = await fetch(`${stack.url}/api/files/late`, { headers })
   const { hostname, port } = new URL(stack.url)
   const socket = connect(Number(port), hostname).pause()
@@ -242,97 +239,4 @@ test('a client that takes nothing of its answer is cut, and one that waits for i
   socket.destroy()
   goOn.resolve()
   expect(await late.text()).toBe('begun')
-})
-
-test('what may have been done is not asked of another instance', async () => {
-  await stack.stop()
-  const unused = await freePort('127.0.0.1')
-  let asked = 0
-  const breaking = createServer((request) => {
-    asked += 1
-    request.socket.destroy()
-  })
-  breaking.listen(0, '127.0.0.1')
-  await once(breaking, 'listening')
-  const broken = `http://127.0.0.1:${(breaking.address() as AddressInfo).port}`
-  stack = await startTestStack({
-    upstream: (_request, response) =>
-      void response.writeHead(200, { 'content-type': 'text/plain' }).end('second'),
-    routes: (url) => [
-      { ...filesAt([broken, url], ['GET', 'POST']), prefix: '/api/broken' },
-      { ...filesAt([`http://127.0.0.1:${unused}`, url], ['GET', 'POST']), prefix: '/api/refused' },
-    ],
-  })
-  await signIn()
-  const post = (path: string) => fetch(stack.url + path, { method: 'POST', headers })
-  const doubtful = await post('/api/broken')
-  expect([doubtful.status, (await doubtful.json()).code]).toEqual([502, 'TENDON-BFF-008'])
-  expect([asked, stack.upstreamRequests.length]).toEqual([1, 0])
-  // Nothing was sent to the one that has refused the connection.
-  expect(await (await post('/api/refused')).text()).toBe('second')
-  // And what changes nothing may be asked twice.
-  stack.clock.skewMs = 60_000
-  expect(await (await fetch(`${stack.url}/api/broken`, { headers })).text()).toBe('second')
-  expect(asked).toBe(2)
-  breaking.close()
-})
-
-test('of several instances one that fails is gone round, and is used again when it is back', async () => {
-  const second = createServer((_request, response) =>
-    response.writeHead(200, { 'content-type': 'text/plain' }).end('second'),
-  )
-  second.listen(0, '127.0.0.1')
-  await once(second, 'listening')
-  const { port } = second.address() as AddressInfo
-  await stack.stop()
-  const upstream = `http://127.0.0.1:${port}`
-  stack = await startTestStack({
-    upstream: (_request, response) =>
-      void response.writeHead(200, { 'content-type': 'text/plain' }).end('first'),
-    routes: (url) => [filesAt([url, upstream], ['GET'])],
-  })
-  await signIn()
-  const ask = async (count: number) => {
-    const answers = await Promise.all(Array.from({ length: count }, async () => (await files()).text()))
-    return new Set(answers)
-  }
-  expect(await ask(20)).toEqual(new Set(['first', 'second']))
-  second.closeAllConnections()
-  second.close()
-  await once(second, 'close')
-  // Whoever meets the one that is gone is sent on to the other: nobody sees it.
-  expect(await ask(20)).toEqual(new Set(['first']))
-  second.listen(port, '127.0.0.1')
-  await once(second, 'listening')
-  stack.clock.skewMs = 60_000
-  expect(await ask(20)).toEqual(new Set(['first', 'second']))
-  second.closeAllConnections()
-  second.close()
-})
-
-test('of several instances one that takes requests and does not answer is gone round', async () => {
-  await stack.stop()
-  const silent = createServer(() => {})
-  silent.listen(0, '127.0.0.1')
-  await once(silent, 'listening')
-  const { port } = silent.address() as AddressInfo
-  stack = await startTestStack({
-    upstream: (_request, response) =>
-      void response.writeHead(200, { 'content-type': 'text/plain' }).end('well'),
-    routes: (url) => [
-      {
-        ...filesAt([`http://127.0.0.1:${port}`, url], ['GET']),
-        timeouts: { headersMs: 2_000, bodyMs: 5_000 },
-      },
-    ],
-  })
-  await signIn()
-  // It rests for a while, by a clock that stands.
-  vi.useFakeTimers({ toFake: ['Date'] })
-  onTestFinished(() => void vi.useRealTimers())
-  const late = await files()
-  expect([late.status, (await late.json()).code]).toEqual([504, 'TENDON-BFF-009'])
-  for (let count = 0; count < 3; count += 1) expect(await (await files()).text()).toBe('well')
-  silent.closeAllConnections()
-  silent.close()
 })
