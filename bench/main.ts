@@ -10,6 +10,7 @@ import { etlPeersCase } from './cases/etl-peers.ts'
 import { feedCase } from './cases/feed.ts'
 import { gatewayCase } from './cases/gateway.ts'
 import { latencyCase } from './cases/latency.ts'
+import { leaderKilledCase } from './cases/leader-killed.ts'
 import { reportSelectCase } from './cases/report-select.ts'
 import { reportsCase } from './cases/reports.ts'
 import { startCase } from './cases/start.ts'
@@ -29,6 +30,7 @@ const cases: BenchCase[] = [
   etlPeersCase,
   etlIncrementCase,
   reportsCase,
+  leaderKilledCase,
   cdnCase,
   reportSelectCase,
   gatewayCase,

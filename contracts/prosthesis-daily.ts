@@ -37,4 +37,7 @@ export type ProsthesisDaily = z.infer<typeof prosthesisDaily>
  * A row of it: a prosthesis on a day. Up to 30 days that end with the report's day, oldest first; days without
  * telemetry are absent.
  */
-export const prosthesisDailyRow = z.object({ prosthesis_id: z.guid(), ...prosthesisDay.shape })
+export const prosthesisDailyRow = z.object({
+  ...prosthesisIdentity.pick({ prosthesis_id: true, serial_number: true, model: true }).shape,
+  ...prosthesisDay.shape,
+})

@@ -15,7 +15,7 @@ export const prosthesisTrend = z.object({
 
 /** A prosthesis on a day, and beside each number the median of all prostheses of its model that sent any that day. */
 export const prosthesisTrendRow = z.object({
-  prosthesis_id: z.guid(),
+  ...prosthesisIdentity.pick({ prosthesis_id: true, serial_number: true, model: true }).shape,
   day: z.iso.date(),
   error_rate: z.number(),
   model_error_rate: z.number().nullable(),

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { customerDay } from './report.ts'
+import { type Customer, customerDay, type ReadWarehouse } from './report.ts'
 
 /** Who a report is of, and the time zone that their days are cut by; without a name when there is no such customer. */
 export const customerQuery = defineQuery({
@@ -10,3 +10,10 @@ export const customerQuery = defineQuery({
   params: customerDay.pick({ user_id: true }),
   row: z.object({ full_name: z.string().nullable(), time_zone: z.string() }),
 })
+
+/** Undefined when there is no such customer. */
+export async function readCustomer(read: ReadWarehouse, user_id: string): Promise<Customer | undefined> {
+  const [found] = await read(customerQuery, { user_id })
+  const { full_name, time_zone } = found!
+  return full_name === null ? undefined : { full_name, time_zone }
+}

@@ -46,6 +46,25 @@ test('a query whose time is over lets go of its connection, and ClickHouse is to
   }
 })
 
+test('so many run at once, so many wait, and what comes then is refused until there is room', async () => {
+  let asked = 0
+  const { promise: isAsked, resolve: onAsked } = Promise.withResolvers<void>()
+  const { warehouse } = await startStuckClickHouse(() => {
+    asked += 1
+    onAsked()
+  })
+  const read = createReadWarehouse({ warehouse, concurrentQueries: 1, queueLimit: 2, timeoutMs: 500 })
+  const held = [1, 2, 3].map(() => read(query('SELECT 1'), {}))
+  const outcomes = Promise.allSettled(held)
+  await isAsked
+  await expect(read(query('SELECT 1'), {})).rejects.toMatchObject({ code: 'TENDON-REPORTS-011' })
+  expect(asked).toBe(1)
+  // One after the other their time is over.
+  const codes = (await outcomes).map((outcome) => outcome.status === 'rejected' && outcome.reason.code)
+  expect(codes).toEqual(Array(3).fill('TENDON-REPORTS-007'))
+  await expect(read(query('SELECT 1'), {})).rejects.toMatchObject({ code: 'TENDON-REPORTS-007' })
+})
+
 test('such a query has ended at ClickHouse, and the next one is answered', async () => {
   const tested = await startTestWarehouse()
   onTestFinished(tested.remove)

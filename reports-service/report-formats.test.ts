@@ -155,7 +155,7 @@ test('all formats of a report cost one SELECT and are made of one state of the d
     (await shared.store.get([...names].find((name) => name.endsWith(format))!))!
   const csv = await stored('csv')
   expect(csv).toMatchObject({ contentType: 'text/csv; charset=utf-8', contentEncoding: 'gzip' })
-  expect(gunzipSync(csv.body).toString()).toContain(`${user},${today},7,`)
+  expect(gunzipSync(csv.body).toString()).toContain(`${user},TN-0007,Grip 3,${today},7,`)
   const parquet = await stored('parquet')
   expect(parquet).toMatchObject({ contentType: 'application/vnd.apache.parquet' })
   expect(Buffer.from(parquet.body).toString('latin1')).toMatch(/^PAR1.*PAR1$/s)

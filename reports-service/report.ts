@@ -15,6 +15,9 @@ export type ReportParameters = {
   chosen: Record<string, string>
 }
 
+/** Whom a report is of, and the IANA name of the zone by which their days are cut. */
+export type Customer = { full_name: string; time_zone: string }
+
 /** Runs a declared query within the service's limits of time and concurrency. */
 export type ReadWarehouse = Warehouse['query']
 
@@ -58,11 +61,16 @@ export type Report<
   row: z.ZodObject & z.ZodType<Row>
   /** Undefined while there are no data. */
   days(read: ReadWarehouse, parameters: { user_id: UserId }): Promise<ReportDays | undefined>
-  /** Undefined when there is no such user. */
   compute(
     read: ReadWarehouse,
-    parameters: { user_id: UserId; date: string; chosen: Chosen },
-  ): Promise<{ data: Data; rows: Row[] } | undefined>
+    parameters: {
+      user_id: UserId
+      /** Null for a report of everybody. */
+      customer: UserId extends string ? Customer : null
+      date: string
+      chosen: Chosen
+    },
+  ): Promise<{ data: Data; rows: Row[] }>
 }
 
 /** A report with the version of its declaration: lower-case letters and digits, another one for another answer. */

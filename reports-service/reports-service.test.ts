@@ -197,9 +197,26 @@ describe('GET /reports/:report/:date', () => {
     expect(await answer.json()).toMatchObject({ status, code })
   })
 
-  test('the day that has begun in the east of the world is no day in the future', async () => {
-    const token = await shared.identity.patient(await shared.addCustomer('Early'))
-    expect((await service.get('/reports/prosthesis-daily/2026-03-15', token)).status).toBe(200)
+  test('a day in the future is one that has not begun where the customer lives, whoever asks for which report', async () => {
+    const codesIn = async (time_zone: string) => {
+      const id = await shared.addCustomer('Early')
+      await shared.warehouse.insertRows('crm.customers', [
+        { id, full_name: 'Early', time_zone, _version: '99' },
+      ])
+      const patient = await shared.identity.patient(id)
+      const staff = await shared.identity.bearer({ roles: ['report-admin'] })
+      const paths = ['prosthesis-daily', 'prosthesis-trend', 'service-history'].map(
+        (name) => `/reports/${name}/2026-03-15`,
+      )
+      const answers = [
+        ...(await Promise.all(paths.map((path) => service.get(path, patient)))),
+        ...(await Promise.all(paths.map((path) => service.get(`${path}?user_id=${id}`, staff)))),
+      ]
+      return new Set(await Promise.all(answers.map(async (answer) => (await answer.json()).code)))
+    }
+    // At noon in UTC it is the next day for who is twelve hours ahead.
+    expect(await codesIn('Pacific/Auckland')).toEqual(new Set([undefined]))
+    expect(await codesIn('Europe/Stockholm')).toEqual(new Set(['TENDON-REPORTS-002']))
   })
 
   test('refuses who is nobody, no customer, without the role, or has a token for another service', async () => {

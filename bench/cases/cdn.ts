@@ -9,14 +9,13 @@ import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { makeCertificate } from '@tendon/cdn/test-certificate.fixture.ts'
 import { freePort } from '@tendon/platform/free-port.ts'
-import { createS3Store } from '@tendon/platform/object-store-s3.ts'
 import { type SigningKeys, signPath } from '@tendon/platform/url-signature.ts'
-import { z } from 'zod'
 import type { BenchCase, BenchContext } from '../bench-case.ts'
 import { generateLoad } from '../load-generator.ts'
 import { treeCpuSeconds } from '../processes.ts'
-import { type Measurement, measured, measuredRepeatedly } from '../results.ts'
+import { type Measurement, measuredRepeatedly } from '../results.ts'
 import type { Scope } from '../scope.ts'
+import { openStackObjectStore } from '../stack-object-store.ts'
 
 const run = promisify(execFile)
 const repetitions = 5
@@ -33,16 +32,6 @@ export const cdnCase: BenchCase = {
   timeoutMs: 600_000,
   run: measureCdn,
 }
-
-const environment = z.object(
-  {
-    S3_ENDPOINT: z.url(),
-    S3_REGION: z.string(),
-    S3_ACCESS_KEY_ID: z.string(),
-    S3_SECRET_ACCESS_KEY: z.string(),
-  },
-  'the stack\'s MinIO is needed: npm run stack -- up minio; eval "$(npm run -s stack -- env)"',
-)
 
 type Server = { url: string; pid: number }
 
@@ -63,25 +52,20 @@ async function measureCdn({ scope, say }: BenchContext) {
   }
   const { stderr } = await run('nginx', ['-v'])
   const { stdout } = await run('sysctl', ['-n', 'net.ipv4.tcp_congestion_control'])
-  say(`congestion control: ${stdout.trim()}`)
   return {
-    measurements: [...measurements, ...(await wireBytes())],
-    servers: { nginx: /nginx\/(\S+)/.exec(stderr)?.[1] ?? 'unknown', minio: 'v0.0.0-20260212' },
+    measurements,
+    servers: {
+      nginx: /nginx\/(\S+)/.exec(stderr)?.[1] ?? 'unknown',
+      minio: 'v0.0.0-20260212',
+      'congestion control': stdout.trim(),
+    },
   }
 }
 
 type BenchObject = { key: string; body: Buffer }
 
 async function putObjects(scope: Scope): Promise<Record<string, BenchObject>> {
-  const env = environment.parse(process.env)
-  const store = createS3Store({
-    endpoint: env.S3_ENDPOINT,
-    region: env.S3_REGION,
-    bucket: 'tendon',
-    accessKeyId: env.S3_ACCESS_KEY_ID,
-    secretAccessKey: env.S3_SECRET_ACCESS_KEY,
-    forcePathStyle: true,
-  })
+  const store = openStackObjectStore()
   const objects: Record<string, BenchObject> = {}
   for (const [size, bytes] of Object.entries(sizes)) {
     const key = `reports/bench/${randomUUID()}/2026-01-31/${bytes}.json`
@@ -227,21 +211,4 @@ async function loaded(server: Server, url: string) {
   const load = await generateLoad({ url, seconds, connections, headers })
   const cpuSeconds = (await treeCpuSeconds(server.pid)) - before
   return { ...load, cpuUs: (cpuSeconds / load.requests) * 1e6 }
-}
-
-/** What a report costs on the wire, compressed and not: the example of the report's own test, with 30 days of numbers. */
-async function wireBytes(): Promise<Measurement[]> {
-  const golden = new URL('../../reports-service/reports/prosthesis-daily/golden.json', import.meta.url)
-  const { data, rows } = JSON.parse(await readFile(golden, 'utf8'))
-  const days = Array.from({ length: 60 }, (_, n) => ({
-    ...rows[n % rows.length],
-    events: 200 + n,
-    response_time_avg_ms: 40 + n * 0.37,
-    movements: 4_000 + n * 13,
-  }))
-  const body = Buffer.from(JSON.stringify({ data, rows: days }))
-  return [
-    measured('a daily report of two prostheses, as JSON', body.length, 'bytes'),
-    measured('the same on the wire, compressed', gzipSync(body).length, 'bytes'),
-  ]
 }

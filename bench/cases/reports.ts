@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { TestBrowser } from '@tendon/bff/test-browser.fixture.ts'
+import { reportFormat } from '@tendon/contracts/report-envelope.ts'
 import { invalidateResponse, reportLink } from '@tendon/contracts/reports-api.ts'
 import { listen } from '@tendon/platform/http-server.ts'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
@@ -12,6 +13,7 @@ import { createMemoryKeyValue } from '@tendon/platform/key-value-memory.ts'
 import { createRedisKeyValue } from '@tendon/platform/key-value-redis.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'
 import { createFolderStore } from '@tendon/platform/object-store-folder.ts'
+import { readCustomer } from '@tendon/reports-service/customer-query.ts'
 import { readFreshness } from '@tendon/reports-service/freshness/freshness.ts'
 import { report as daily } from '@tendon/reports-service/reports/prosthesis-daily/report.ts'
 import { createReportsService } from '@tendon/reports-service/reports-service.ts'
@@ -21,12 +23,14 @@ import { crmReplicas } from '@tendon/warehouse/crm-replicas.fixture.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
 import type { BenchCase, BenchContext } from '../bench-case.ts'
+import { bytesOnTheWire } from '../bytes-on-the-wire.ts'
 import { openWarehouse } from '../embedded-servers.ts'
 import { generateLoad } from '../load-generator.ts'
 import { treeCpuSeconds } from '../processes.ts'
 import { type Measurement, measured, measuredLatency, measuredRepeatedly } from '../results.ts'
 import { startProduct } from '../running-product.ts'
 import type { Scope } from '../scope.ts'
+import { openStackObjectStore } from '../stack-object-store.ts'
 
 const repetitions = 5
 const seconds = 3
@@ -85,6 +89,12 @@ async function measureHits({ scope }: BenchContext): Promise<Measurement[]> {
     samples.cpu.push(own.cpuUs)
     samples.cpuRatio.push(other.cpuUs / own.cpuUs)
   }
+  const wire: Measurement[] = []
+  for (const format of reportFormat.options) {
+    const answer = await fetch(`${url}?format=${format}`, { headers: { cookie } })
+    const bytes = await bytesOnTheWire(reportLink.parse(await answer.json()).url)
+    wire.push(measured(`alice's daily report as ${format} on the wire, headers included`, bytes, 'bytes'))
+  }
   await product.stop()
   return [
     measuredRepeatedly('cached report, through bff and service', samples.rate, 'requests/s'),
@@ -94,6 +104,7 @@ async function measureHits({ scope }: BenchContext): Promise<Measurement[]> {
     measuredRepeatedly('cached report: of the requests for that CPU', samples.cpuRatio, '×'),
     measuredRepeatedly('cached report, p50', samples.p50, 'ms'),
     measuredRepeatedly('cached report, p99', samples.p99, 'ms'),
+    ...wire,
   ]
 }
 
@@ -125,7 +136,10 @@ async function measureService(
   const identity = await startTestIdentity()
   scope.defer(() => identity.close())
   const keyValue = openKeyValue(scope, { log })
-  const store = createFolderStore(join(scope.temporaryFolder(), 'objects'))
+  const store = process.env.S3_ENDPOINT
+    ? openStackObjectStore()
+    : createFolderStore(join(scope.temporaryFolder(), 'objects'))
+  const putInto = process.env.S3_ENDPOINT ? 'PUT into MinIO' : 'PUT into a folder'
   const service = createReportsService({
     config: {
       cdnBaseUrl: 'http://cdn.test',
@@ -163,7 +177,9 @@ async function measureService(
     selectMs.push(
       await milliseconds(async () => {
         await readFreshness(warehouse.query)
-        await daily.compute(warehouse.query, { user_id: users[2 * n + 1]!, date, chosen: {} })
+        const user_id = users[2 * n + 1]!
+        const customer = await readCustomer(warehouse.query, user_id)
+        await daily.compute(warehouse.query, { user_id, customer: customer!, date, chosen: {} })
       }),
     )
   }
@@ -186,7 +202,7 @@ async function measureService(
   }
   const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
   return [
-    ...measuredLatency('a miss: token, generation, SELECTs, PUT, link', missMs),
+    ...measuredLatency(`a miss: token, generation, SELECTs, ${putInto}, link`, missMs),
     ...measuredLatency('its SELECTs alone', selectMs),
     measured('a miss: times its SELECTs, medians', median(missMs) / median(selectMs), '×', { atMost: 2 }),
     measuredRepeatedly(

@@ -8,7 +8,7 @@ const prosthesis = (n: number) => `b0000000-0000-4000-8000-00000000000${n}`
 
 let tested: TestWarehouse
 const read: TestWarehouse['warehouse']['query'] = (query, params) => tested.warehouse.query(query, params)
-const compute = (date: string) => report.compute(read, { user_id: null, date, chosen: {} })
+const compute = (date: string) => report.compute(read, { user_id: null, customer: null, date, chosen: {} })
 
 beforeAll(async () => {
   tested = await startTestWarehouse()

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
+import { readCustomer } from '../../customer-query.ts'
 import { customerDay } from '../../report.ts'
 import { startTestWarehouse, type TestWarehouse } from '../../test-warehouse.fixture.ts'
 import { report } from './report.ts'
@@ -13,7 +14,10 @@ const prosthesis = (n: number) => `b0000000-0000-4000-8000-00000000000${n}`
 
 let tested: TestWarehouse
 const read: TestWarehouse['warehouse']['query'] = (query, params) => tested.warehouse.query(query, params)
-const compute = (user_id: string, date: string) => report.compute(read, { user_id, date, chosen: {} })
+async function compute(user_id: string, date: string) {
+  const customer = await readCustomer(read, user_id)
+  return customer && report.compute(read, { user_id, customer, date, chosen: {} })
+}
 
 beforeAll(async () => {
   tested = await startTestWarehouse()

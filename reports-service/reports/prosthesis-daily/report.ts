@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { prosthesisDaily, prosthesisDailyRow } from '@tendon/contracts/prosthesis-daily.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { customerQuery } from '../../customer-query.ts'
+import { namedRows } from '../../named-rows.ts'
 import { customerDay, defineCustomerReport } from '../../report.ts'
 
 const sql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')
@@ -19,7 +19,9 @@ const statisticsQuery = defineQuery({
   sql: await sql('statistics.sql'),
   params: customerDay,
   // ClickHouse quotes 64-bit integers; a day's movements stay far below 2^53.
-  row: prosthesisDailyRow.extend({ movements: z.coerce.number<string>().int() }),
+  row: prosthesisDailyRow
+    .omit({ serial_number: true, model: true })
+    .extend({ movements: z.coerce.number<string>().int() }),
 })
 
 const daysQuery = defineQuery({
@@ -53,18 +55,11 @@ export const report = defineCustomerReport({
     return days
   },
 
-  async compute(read, { user_id, date }) {
-    const [[customer], prostheses, rows] = await Promise.all([
-      read(customerQuery, { user_id }),
+  async compute(read, { user_id, customer, date }) {
+    const [prostheses, rows] = await Promise.all([
       read(prosthesesQuery, { user_id, date }),
       read(statisticsQuery, { user_id, date }),
     ])
-    const { full_name, time_zone } = customer!
-    if (full_name === null) return undefined
-    const had = new Set(prostheses.map(({ prosthesis_id }) => prosthesis_id))
-    return {
-      data: { customer: { full_name, time_zone }, prostheses },
-      rows: rows.filter(({ prosthesis_id }) => had.has(prosthesis_id)),
-    }
+    return { data: { customer, prostheses }, rows: namedRows(rows, prostheses) }
   },
 })

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { readCustomer } from '../../customer-query.ts'
 import { startTestWarehouse, type TestWarehouse } from '../../test-warehouse.fixture.ts'
 import { report } from './report.ts'
 
@@ -9,8 +10,10 @@ const prosthesis = (n: number) => `b0000000-0000-4000-8000-00000000000${n}`
 
 let tested: TestWarehouse
 const read: TestWarehouse['warehouse']['query'] = (query, params) => tested.warehouse.query(query, params)
-const compute = (days: '30' | '90', date = '2026-03-14') =>
-  report.compute(read, { user_id: ada, date, chosen: { days } })
+async function compute(days: '30' | '90', date = '2026-03-14') {
+  const customer = (await readCustomer(read, ada))!
+  return report.compute(read, { user_id: ada, customer, date, chosen: { days } })
+}
 
 beforeAll(async () => {
   tested = await startTestWarehouse()

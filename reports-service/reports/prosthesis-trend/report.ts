@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { prosthesisTrend, prosthesisTrendRow, trendDays } from '@tendon/contracts/prosthesis-trend.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { customerQuery } from '../../customer-query.ts'
+import { namedRows } from '../../named-rows.ts'
 import { customerDay, defineCustomerReport } from '../../report.ts'
 
 const sql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')
@@ -18,7 +18,7 @@ const trendQuery = defineQuery({
   name: 'prosthesis-trend/trend',
   sql: await sql('trend.sql'),
   params: customerDay.extend({ days: z.int() }),
-  row: prosthesisTrendRow,
+  row: prosthesisTrendRow.omit({ serial_number: true, model: true }),
 })
 
 const daysQuery = defineQuery({
@@ -55,17 +55,15 @@ export const report = defineCustomerReport({
     return days
   },
 
-  async compute(read, { user_id, date, chosen }) {
+  async compute(read, { user_id, customer, date, chosen }) {
     const days = Number(chosen.days)
-    const [[customer], prostheses, rows] = await Promise.all([
-      read(customerQuery, { user_id }),
+    const [prostheses, rows] = await Promise.all([
       read(prosthesesQuery, { user_id, date }),
       read(trendQuery, { user_id, date, days }),
     ])
-    const had = new Set(prostheses.map(({ prosthesis_id }) => prosthesis_id))
     return {
-      data: { from: daysBefore(date, days - 1), time_zone: customer!.time_zone, prostheses },
-      rows: rows.filter(({ prosthesis_id }) => had.has(prosthesis_id)),
+      data: { from: daysBefore(date, days - 1), time_zone: customer.time_zone, prostheses },
+      rows: namedRows(rows, prostheses),
     }
   },
 })

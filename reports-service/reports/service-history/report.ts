@@ -65,21 +65,23 @@ export const report = defineCustomerReport({
   row: serviceHistoryRow,
 
   async days(read, { user_id }) {
-    return (await readChanges(read, user_id, lastDayOfAll)).days
+    const [customer] = await read(customerQuery, { user_id })
+    return (await readChanges(read, { user_id, zone: customer!.time_zone, date: lastDayOfAll })).days
   },
 
-  async compute(read, { user_id, date }) {
+  async compute(read, { user_id, customer, date }) {
     const [prostheses, { rows, isCut }] = await Promise.all([
       read(prosthesesQuery, { user_id, date }),
-      readChanges(read, user_id, date),
+      readChanges(read, { user_id, zone: customer.time_zone, date }),
     ])
     return { data: { prostheses, is_cut: isCut }, rows }
   },
 })
 
-async function readChanges(read: ReadWarehouse, user_id: string, date: string) {
-  const [found] = await read(customerQuery, { user_id })
-  const zone = found!.time_zone
+async function readChanges(
+  read: ReadWarehouse,
+  { user_id, zone, date }: { user_id: string; zone: string; date: string },
+) {
   const [newestFirst, models, namings] = await Promise.all([
     read(changesQuery, { user_id, date, zone, limit: limit + 1 }),
     read(modelsQuery, {}),

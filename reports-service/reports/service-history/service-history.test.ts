@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
+import { customerQuery } from '../../customer-query.ts'
 import { startTestWarehouse, type TestWarehouse } from '../../test-warehouse.fixture.ts'
 import { changesOf } from './changes-of.ts'
 import { report } from './report.ts'
@@ -12,7 +13,11 @@ const second = 'b0000000-0000-4000-8000-000000000002'
 
 let tested: TestWarehouse
 const read: TestWarehouse['warehouse']['query'] = (query, params) => tested.warehouse.query(query, params)
-const compute = (user_id: string, date: string) => report.compute(read, { user_id, date, chosen: {} })
+async function compute(user_id: string, date: string) {
+  const [found] = await read(customerQuery, { user_id })
+  const customer = { ...found!, full_name: 'Whoever' }
+  return report.compute(read, { user_id, customer, date, chosen: {} })
+}
 
 let version = 0
 /** A change as a feed logs it: the row after it as Debezium writes it unwrapped, or the key alone when it is gone. */
