@@ -1,4 +1,4 @@
-import { createServer, type RequestListener } from 'node:http'
+import { createServer, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { createS3Store } from './object-store-s3.ts'
@@ -87,6 +87,34 @@ test('fails with a code, and without the secret, when S3 refuses or is away', as
     expect(String(failure)).not.toContain(options.secretAccessKey)
   }
 })
+
+test.each([
+  ['says nothing', () => {}],
+  [
+    'stalls in the body',
+    (response) => response.writeHead(200, { etag: '"e"', 'content-length': 2 }).write('{'),
+  ],
+  [
+    'breaks off in the body',
+    (response) => {
+      response.writeHead(200, { etag: '"e"', 'content-length': 2 })
+      response.write('{', () => response.destroy())
+    },
+  ],
+] as [string, (response: ServerResponse) => void][])(
+  'asks again for what S3 %s of at first',
+  async (_, first) => {
+    let asked = 0
+    const endpoint = await serve((_request, response) => {
+      asked += 1
+      if (asked === 1) first(response)
+      else response.writeHead(200, { etag: '"e"', 'content-length': 2 }).end('{}')
+    })
+    const object = await createS3Store({ ...options, endpoint }).get('a.json')
+    expect(Buffer.from(object?.body ?? [])).toEqual(Buffer.from('{}'))
+    expect(asked).toBe(2)
+  },
+)
 
 test('gives up on a store that hangs in time for whoever waits through the gateway', async () => {
   const hanging: RequestListener[] = [

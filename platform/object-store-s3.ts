@@ -1,3 +1,4 @@
+import { addAbortSignal, type Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
   CreateBucketCommand,
@@ -15,11 +16,18 @@ import {
   S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3'
-import { assertObjectKey, assertObjectKeyPrefix, type ObjectHead, type ObjectStore } from './object-store.ts'
+import {
+  assertObjectKey,
+  assertObjectKeyPrefix,
+  type ObjectHead,
+  type ObjectStore,
+  type StoredObject,
+} from './object-store.ts'
 import { platformErrors } from './platform-errors.ts'
 
-const conflictAttempts = 4
-const conflictPauseMs = 50
+const maxAttempts = 4
+/** Before the second attempt of what the SDK does not repeat by itself; grows with each. */
+const pauseMs = 50
 /** Of a call with all its attempts: who asked through a gateway still hears that it is the object store that is away. */
 const callTimeoutMs = 5_000
 /** Of one attempt, so that there is time for a second. */
@@ -48,7 +56,7 @@ export function createS3Store(options: {
     responseChecksumValidation: 'WHEN_REQUIRED',
     // Exponential backoff with jitter, and a token bucket that stops a fleet from retrying a service to death.
     retryMode: 'standard',
-    maxAttempts: 4,
+    maxAttempts,
     requestHandler: {
       connectionTimeout: attemptTimeoutMs,
       requestTimeout: attemptTimeoutMs,
@@ -67,11 +75,7 @@ export function createS3Store(options: {
 
     async get(key) {
       assertObjectKey(key)
-      return asking(key, async (call) => {
-        const output = await client.send(new GetObjectCommand({ Bucket, Key: key }), call)
-        const body = (await output.Body?.transformToByteArray()) ?? new Uint8Array()
-        return { ...toHead(output), body: new Uint8Array(body) }
-      })
+      return asking(key, (call) => readWhole(client, new GetObjectCommand({ Bucket, Key: key }), call))
     },
 
     async put(key, body, attributes, { onlyIfAbsent = false } = {}) {
@@ -155,6 +159,25 @@ function toHead(output: HeadObjectCommandOutput | GetObjectCommandOutput): Objec
   }
 }
 
+/** The SDK asks again until an answer begins. One whose body then stalls or breaks off is asked for again here. */
+async function readWhole(
+  client: S3Client,
+  command: GetObjectCommand,
+  call: CallOptions,
+): Promise<StoredObject> {
+  for (let attempt = 1; ; attempt += 1) {
+    const output = await client.send(command, call)
+    const signal = AbortSignal.any([call.abortSignal, AbortSignal.timeout(attemptTimeoutMs)])
+    try {
+      const chunks = await addAbortSignal(signal, output.Body as Readable).toArray()
+      return { ...toHead(output), body: new Uint8Array(Buffer.concat(chunks)) }
+    } catch (error) {
+      if (attempt === maxAttempts) throw error
+      await delay(attempt * pauseMs, undefined, { signal: call.abortSignal })
+    }
+  }
+}
+
 /**
  * Whether the object was written. 412 says that the key is there, 409 that another conditional write of it is
  * under way, after which S3 wants to be asked again (Amazon S3 User Guide, "Conditional writes").
@@ -171,8 +194,8 @@ async function putUnlessRefused(
     } catch (error) {
       const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined
       if (status === 412) return false
-      if (status !== 409 || attempt === conflictAttempts) throw error
-      await delay(attempt * conflictPauseMs)
+      if (status !== 409 || attempt === maxAttempts) throw error
+      await delay(attempt * pauseMs)
     }
   }
 }
