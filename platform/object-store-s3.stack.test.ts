@@ -1,43 +1,63 @@
 import { randomUUID } from 'node:crypto'
+import dns, { type LookupOptions } from 'node:dns'
 import {
   DeleteBucketCommand,
   GetBucketLifecycleConfigurationCommand,
   PutBucketLifecycleConfigurationCommand,
   S3Client,
 } from '@aws-sdk/client-s3'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { keysOf, objectStoreSuite } from './object-store.suite.ts'
 import { createS3Store } from './object-store-s3.ts'
 
-objectStoreSuite('S3 store', async () => {
-  const endpoint = fromEnvironment('S3_ENDPOINT')
-  const accessKeyId = fromEnvironment('S3_ACCESS_KEY_ID')
-  const secretAccessKey = fromEnvironment('S3_SECRET_ACCESS_KEY')
+objectStoreSuite('S3 store, the bucket in the path', () =>
+  openBucket({ endpoint: fromEnvironment('S3_ENDPOINT'), forcePathStyle: true }),
+)
+
+objectStoreSuite('S3 store, the bucket in the host name', async () => {
+  // The stack's MinIO takes <bucket>.store.test, a name that no server knows.
+  const { port } = new URL(fromEnvironment('S3_ENDPOINT'))
+  const lookup = dns.lookup
+  const asked = vi
+    .spyOn(dns, 'lookup')
+    .mockImplementation(((name: string, ...rest: [LookupOptions, never]) =>
+      lookup(name.endsWith('.store.test') ? '127.0.0.1' : name, ...rest)) as typeof lookup)
+  const opened = await openBucket({ endpoint: `http://store.test:${port}`, forcePathStyle: false })
+  return {
+    ...opened,
+    async close() {
+      await opened.close()
+      const names = new Set(asked.mock.calls.map(([name]) => name))
+      asked.mockRestore()
+      expect(names).toEqual(new Set([`${opened.bucket}.store.test`]))
+    },
+  }
+})
+
+/** A new one, which goes with `close`. */
+async function openBucket(place: { endpoint: string; forcePathStyle: boolean }) {
+  const credentials = {
+    accessKeyId: fromEnvironment('S3_ACCESS_KEY_ID'),
+    secretAccessKey: fromEnvironment('S3_SECRET_ACCESS_KEY'),
+  }
   const region = fromEnvironment('S3_REGION')
   const bucket = `tendon-test-${randomUUID()}`
-  const store = createS3Store({
-    endpoint,
-    region,
-    bucket,
-    accessKeyId,
-    secretAccessKey,
-    forcePathStyle: true,
-  })
+  const store = createS3Store({ ...place, region, bucket, ...credentials })
 
   return {
     store,
+    bucket,
     async close() {
       const keys = await keysOf(store, '')
       for (let start = 0; start < keys.length; start += 50) {
         await Promise.all(keys.slice(start, start + 50).map((key) => store.delete(key)))
       }
-      const credentials = { accessKeyId, secretAccessKey }
-      const client = new S3Client({ endpoint, region, forcePathStyle: true, credentials })
+      const client = new S3Client({ ...place, region, credentials })
       await client.send(new DeleteBucketCommand({ Bucket: bucket }))
       client.destroy()
     },
   }
-})
+}
 
 test('sets its rule of expiry beside those of others, and sets it anew', async () => {
   const credentials = {

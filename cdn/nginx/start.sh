@@ -32,9 +32,13 @@ store_max_kb=$((${CDN_STORE_MAX_MB:-1024} * 1024))
 configure() {
   mkdir -p "$conf" "$store/.tmp" "$CDN_RUN/cache" "$CDN_RUN/tmp"
   write_keys || return
+  if ! echo "$S3_ENDPOINT" | grep -qE '^https?://[^/?#@[:space:]]+/?$'; then
+    echo 'S3_ENDPOINT: expected http[s]://<host>[:<port>], without a path' >&2
+    return 64
+  fi
   scheme=${S3_ENDPOINT%%://*}
   host=${S3_ENDPOINT#*://}
-  host=${host%%/*}
+  host=${host%/}
   bucket=${S3_BUCKET:-tendon}
   prefix=/$bucket
   case ${S3_FORCE_PATH_STYLE:-true} in

@@ -1,0 +1,139 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { createS3Store } from '@tendon/platform/object-store-s3.ts'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { cdnErrors } from './errors.ts'
+import { makeCertificate } from './test-certificate.fixture.ts'
+import { startNameServer } from './test-name-server.fixture.ts'
+import { fromEnvironment } from './test-nginx.fixture.ts'
+import { behindDoor, json } from './test-store-door.fixture.ts'
+
+test('the first answer, from the store, has no other headers than those from the file later', async () => {
+  const { put, ask, door, nginx } = await behindDoor()
+  // As reports-service does at each start; MinIO then says of each object when it will go.
+  expect(await nginx.store.expireAfter('reports/', 7)).toBe(true)
+  await put('bare.json', Buffer.from('{}'))
+  door.headers = { 'x-amz-server-side-encryption': 'AES256', 'x-amz-meta-of': 'somebody', expires: '0' }
+  const headers = async () => {
+    const { status, headers } = await ask('bare.json')
+    const { date, 'cache-control': cacheControl, ...rest } = headers
+    expect([status, cacheControl]).toEqual([200, expect.stringMatching(/^private, max-age=/)])
+    return rest
+  }
+  const first = await headers()
+  expect(await headers()).toEqual(first)
+})
+
+const mayMakeBuckets = {
+  CDN_S3_ACCESS_KEY_ID: process.env.S3_ACCESS_KEY_ID ?? '',
+  CDN_S3_SECRET_ACCESS_KEY: process.env.S3_SECRET_ACCESS_KEY ?? '',
+}
+test.each([
+  ['a wrong secret', { CDN_S3_SECRET_ACCESS_KEY: 'not-the-secret' }, '403 SignatureDoesNotMatch'],
+  ['a key that is not known', { CDN_S3_ACCESS_KEY_ID: 'nobody' }, '403 InvalidAccessKeyId'],
+  ['a bucket that the key may not read', { S3_BUCKET: 'another' }, '403 AccessDenied'],
+  ['a bucket that is not there', { S3_BUCKET: 'no-such', ...mayMakeBuckets }, '404 NoSuchBucket'],
+  ['another region', { S3_REGION: 'us-east-1' }, '400 AuthorizationHeaderMalformed'],
+])('%s is no missing object: it says that the store refuses, and logs how', async (_, env, store) => {
+  const { put, ask, nginx } = await behindDoor(env)
+  await put('refused.json', Buffer.from('{}'))
+  const { code, definition } = cdnErrors.storeRefused
+  const { status, headers, body } = await ask('refused.json')
+  expect({ status, ...headers, ...JSON.parse(body.toString()) }).toMatchObject({
+    status: 503,
+    'retry-after': String(definition.retryAfterSeconds),
+    'cache-control': 'no-store',
+    code,
+    help: definition.help,
+  })
+  expect(headers).not.toHaveProperty('x-store-answer')
+  expect((await nginx.log()).map((line) => JSON.parse(line))).toMatchObject([{ status: 503, store }])
+})
+
+test('takes nothing from an https store whose certificate is not one of the trusted', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'tendon-cdn-store-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const certificate = await makeCertificate(folder)
+  const trusting = await behindDoor({ CDN_S3_CA_FILE: certificate.certificate }, certificate)
+  await trusting.put('genuine.json', Buffer.from('{}'))
+  expect((await trusting.ask('genuine.json')).status).toBe(200)
+
+  const doubting = await behindDoor({}, certificate)
+  await doubting.put('doubtful.json', Buffer.from('{}'))
+  expect((await doubting.ask('doubtful.json')).status).toBe(503)
+  expect(doubting.passed).toEqual([])
+})
+
+test('asks a store with the bucket in the host name, and follows that name to another address', async () => {
+  const names = await startNameServer()
+  names.addresses.set('tendon.store.test', '127.0.0.2')
+  const env = { S3_FORCE_PATH_STYLE: 'false', CDN_RESOLVER: names.address }
+  const { put, ask, link, passed } = await behindDoor(env, undefined, 'store.test')
+  await put('hosted.json', Buffer.from('"hosted"'))
+  expect(await ask('hosted.json')).toMatchObject({ status: 200, body: Buffer.from('"hosted"') })
+  expect(passed).toMatchObject([
+    {
+      path: link('hosted.json').split('?')[0],
+      headers: { host: expect.stringMatching(/^tendon\.store\.test:\d+$/) },
+      address: '127.0.0.2',
+    },
+  ])
+  expect(await ask('missing.json')).toMatchObject({ status: 404 })
+
+  names.addresses.set('tendon.store.test', '127.0.0.3')
+  let n = 0
+  await vi.waitFor(
+    async () => {
+      await put(`moved-${++n}.json`, Buffer.from('{}'))
+      expect((await ask(`moved-${n}.json`)).status).toBe(200)
+      expect(passed.at(-1)?.address).toBe('127.0.0.3')
+    },
+    { timeout: 15_000, interval: 200 },
+  )
+})
+
+test("the CDN's key reads reports, and does nothing else", async () => {
+  const place = {
+    endpoint: fromEnvironment('S3_ENDPOINT'),
+    region: fromEnvironment('S3_REGION'),
+    forcePathStyle: true,
+  }
+  const credentials = {
+    accessKeyId: fromEnvironment('CDN_S3_ACCESS_KEY_ID'),
+    secretAccessKey: fromEnvironment('CDN_S3_SECRET_ACCESS_KEY'),
+  }
+  const { put, link } = await behindDoor()
+  await put('readable.json', Buffer.from('{}'))
+  const store = createS3Store({ ...place, bucket: 'tendon', ...credentials })
+  const key = link('readable.json').slice(1).split('?')[0]!
+  expect(await store.head(key)).toBeDefined()
+  const refused = { code: 'TENDON-PLATFORM-011' }
+  await expect(store.put(key, Buffer.from('x'), json)).rejects.toMatchObject(refused)
+  await expect(store.delete(key)).rejects.toMatchObject(refused)
+  await expect(Array.fromAsync(store.list('reports/'))).rejects.toMatchObject(refused)
+  await expect(store.get('private/secret.json')).rejects.toMatchObject(refused)
+})
+
+test.each(['https://store.example.org/tenant', 'http://store.example.org?x=1', 'store.example.org:9000'])(
+  'is not started with the address %s of a store, of which it would leave something out',
+  async (endpoint) => {
+    const folder = await mkdtemp(join(tmpdir(), 'tendon-cdn-'))
+    onTestFinished(() => rm(folder, { recursive: true }))
+    const started = promisify(execFile)(join(import.meta.dirname, 'nginx/start.sh'), {
+      timeout: 10_000,
+      env: {
+        ...process.env,
+        CDN_RUN: folder,
+        CDN_SIGNING_KEYS: `k1:${'x'.repeat(32)}`,
+        S3_ENDPOINT: endpoint,
+      },
+    })
+    await expect(started).rejects.toMatchObject({
+      code: 64,
+      stderr: 'S3_ENDPOINT: expected http[s]://<host>[:<port>], without a path\n',
+    })
+  },
+)
