@@ -37,6 +37,8 @@ export type BackfillResult = {
   rows_written: number
   rows_deleted: number
   users_changed: number
+  /** Chips that were asked for, which the CRM does not have, and which sent nothing on the days that this call has measured. */
+  unmet_chips: string[]
 }
 
 /** As long as a part has the lock, a run of the schedule waits: it is a matter of seconds. Each stream has days to do. */
@@ -69,17 +71,19 @@ export async function backfill(
     rows_written: 0,
     rows_deleted: 0,
     users_changed: 0,
+    unmet_chips: [...(request.chipIds ?? [])],
   }
   const startedAt = performance.now()
   const step = daysOfPart(parts.config.parallel)
   for (let day = fromDay + doneDays; day <= toDay; day += step) {
     stop.throwIfAborted()
     const days = { fromDay: day, toDay: Math.min(day + step - 1, toDay) }
-    const run = await backfillPart(parts, { backfillId, days, chipIds: request.chipIds }, stop)
+    const { run, metChips } = await backfillPart(parts, { backfillId, days, chipIds: request.chipIds }, stop)
     result.rows_in += run.rows_in
     result.rows_written += run.rows_written
     result.rows_deleted += run.rows_deleted
     result.users_changed += run.users_changed
+    result.unmet_chips = result.unmet_chips.filter((chip) => !metChips.has(chip))
     onProgress(progressOf(result, days.toDay - fromDay + 1, (performance.now() - startedAt) / 1000))
   }
   return result
@@ -100,7 +104,8 @@ async function backfillPart(
   parts: RunParts,
   { backfillId, days, chipIds }: { backfillId: string; days: Days; chipIds: readonly string[] | undefined },
   stop: AbortSignal,
-): Promise<EtlRun> {
+): Promise<{ run: EtlRun; metChips: ReadonlySet<string> }> {
+  const metChips = new Set<string>()
   const request = {
     kind: 'backfill' as const,
     backfillId,
@@ -127,27 +132,33 @@ async function backfillPart(
     )
     await session.step('note', () => noteWhatCounts(session, extraction))
     const streams = chipIds
-      ? await streamChips(session, extraction, chipIds, days)
+      ? await streamChips(session, extraction, chipIds, days, metChips)
       : await streamDays(session, extraction, days)
     const mark = { version: session.record.run_seq, rewrite: session.since.hasFailed }
     await loadStreams(session, streams, mark)
     await session.step('invalidate', () => deliverKept(session))
   })
   if (run.state === 'skipped') throw new Error('a part of a backfill waits and is not skipped')
-  return run
+  return { run, metChips }
 }
 
-/** All that some chips have on these days: whoever has them now. What others had of it a run has settled. */
+/**
+ * All that some chips have on these days: whoever has them now. What others had of it a run has settled.
+ * @param metChips gets those that the CRM has, or that sent something
+ */
 async function streamChips(
   session: RunSession,
   extraction: Extraction,
   chipIds: readonly string[],
   days: Days,
+  metChips: Set<string>,
 ): Promise<Streams> {
   const { view, crm, ownership, changes } = extraction
   const { sizes, config } = session
   const bounds = { fromUs: (days.fromDay - 1) * dayUs, toUs: (days.toDay + 2) * dayUs }
-  const touched = touchedDays(await view.windowsOf(chipIds, bounds), ownership, days)
+  const windows = await view.windowsOf(chipIds, bounds)
+  for (const chip of [...windows.chipId, ...chipIds.filter(ownership.knows)]) metChips.add(chip)
+  const touched = touchedDays(windows, ownership, days)
   const owners = crm.prostheses.filter((row) => chipIds.includes(row.chipId))
   const whole = {
     ...changes,

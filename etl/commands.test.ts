@@ -115,6 +115,7 @@ test('plan, run, runs, explain, quarantine and backfill answer for people and fo
   })
   const ofNobody = await etl('quarantine', '--json', '--chip', 'nope')
   expect(JSON.parse(ofNobody.stdout)).toEqual({ counts: [], rows: [] })
+  expect(ofNobody.code).toBe(4)
   expect(unowned).toMatchObject({
     code: 0,
     stdout: 'stray  1 row  1 day from 2026-01-02 to 2026-01-02  the CRM does not know the chip\n',
@@ -131,22 +132,55 @@ test('plan, run, runs, explain, quarantine and backfill answer for people and fo
   expect(await story.stats()).toEqual(await story.expectedStats())
 }, 300_000)
 
-test('what is asked wrong is said', async () => {
-  const [nothing, noChips, unknown, noUser, noDay, wrongDay, noDays, help, unset] = await Promise.all([
-    etl(),
-    etl('backfill', '--from', '2026-01-01', '--to', '2026-01-02', '--chips', ''),
-    etl('walk'),
-    etl('explain', 'alice', '2026-01-02'),
-    etl('backfill', '--from', '2026-01-01'),
-    etl('backfill', '--from', '2026-02-30', '--to', '2026-03-01'),
-    etl('backfill', '--from', '2026-03-02', '--to', '2026-03-01'),
-    etl('--help'),
-    etl('backfill', '--help'),
+test('a chip that nobody knows is said to be one, and one that is known is not', async () => {
+  await story.issue({ chip_id: 'silent', customer_id: alice, issued_at: '2026-01-01' })
+  await story.send([{ chip_id: 'stray', recorded_at: new Date('2026-01-02T10:00:00Z') }])
+  await etl('run')
+  const january = ['backfill', '--from', '2026-01-01', '--to', '2026-01-31', '--chips']
+  const unmet = 'nothing is known of C1: no run has met it. Is it spelt right?\n'
+  const [unowned, quarantined, owned, silent, some, none, asJson] = await Promise.all([
+    etl('unowned', '--chip', 'C1'),
+    etl('quarantine', '--chip', 'C1'),
+    etl('unowned', '--chip', 'c1'),
+    etl('quarantine', '--chip', 'silent'),
+    etl(...january, 'C1,silent,stray'),
+    etl(...january, 'C1'),
+    etl(...january, 'C1,C2', '--json'),
   ])
+  expect(unowned).toMatchObject({ code: 4, stdout: unmet, stderr: '' })
+  expect(quarantined).toMatchObject({ code: 4, stdout: unmet, stderr: '' })
+  expect(owned).toMatchObject({ code: 0, stdout: 'all telemetry of c1 is somebody’s\n' })
+  expect(silent).toMatchObject({ code: 0, stdout: 'in quarantine: nothing\n' })
+  const nothing =
+    'nothing is known of C1: the CRM does not have it, and it sent nothing on these days. Is it spelt right?\n'
+  expect(some).toMatchObject({ code: 0, stdout: expect.stringMatching(/^31 days, .* changed\n/) })
+  expect(some.stdout.split('changed\n')[1]).toBe(nothing)
+  expect(none).toMatchObject({ code: 4, stdout: expect.stringContaining(nothing) })
+  expect(asJson.code).toBe(4)
+  expect(JSON.parse(asJson.stdout)).toMatchObject({ rows_in: 0, unmet_chips: ['C1', 'C2'] })
+}, 300_000)
+
+test('what is asked wrong is said', async () => {
+  const [nothing, noChips, unknown, nobody, noUser, noDay, wrongDay, noDays, help, unset] = await Promise.all(
+    [
+      etl(),
+      etl('backfill', '--from', '2026-01-01', '--to', '2026-01-02', '--chips', ''),
+      etl('walk'),
+      etl('explain'),
+      etl('explain', 'alice', '2026-01-02'),
+      etl('backfill', '--from', '2026-01-01'),
+      etl('backfill', '--from', '2026-02-30', '--to', '2026-03-01'),
+      etl('backfill', '--from', '2026-03-02', '--to', '2026-03-01'),
+      etl('--help'),
+      etl('backfill', '--help'),
+    ],
+  )
   expect(nothing).toMatchObject({ code: 64, stderr: expect.stringContaining('no command; there are: run,') })
   expect(noChips).toMatchObject({ code: 64, stderr: expect.stringContaining('--chips needs a value') })
   expect(unknown).toMatchObject({ code: 64, stderr: expect.stringContaining('unknown command "walk"') })
   expect(noUser).toMatchObject({ code: 64, stderr: expect.stringContaining('not a UUID') })
+  expect(nobody.stderr).toContain('it takes <user> <day>, and got none')
+  expect(nobody.code).toBe(64)
   expect(noDay).toMatchObject({
     code: 64,
     stderr: expect.stringContaining('--to, ETL_BACKFILL_TO is not set'),
@@ -158,8 +192,15 @@ test('what is asked wrong is said', async () => {
 })
 
 test('what fails, and what another run keeps from being done, ends with a code of its own', async () => {
-  const away = await etlWith({ TELEMETRY_DATABASE_URL: 'postgresql://postgres@127.0.0.1:1/telemetry' }, 'run')
+  const unreached = { TELEMETRY_DATABASE_URL: 'postgresql://postgres@127.0.0.1:1/telemetry' }
+  const away = await etlWith(unreached, 'run')
   expect(away).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('TENDON-ETL-002') })
+
+  const awayAsJson = await etlWith(unreached, 'plan', '--json')
+  expect(awayAsJson).toMatchObject({ code: 1, stdout: '' })
+  expect(JSON.parse(awayAsJson.stderr.trim().split('\n').at(-1)!)).toMatchObject({
+    error: { code: 'TENDON-ETL-002', message: expect.any(String), help: expect.any(String) },
+  })
 
   const other = await story.connect()
   await other.query("SELECT pg_advisory_lock(hashtextextended('tendon.etl.run', 0))")

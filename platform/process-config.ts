@@ -9,19 +9,26 @@ export const exitCodes = { done: 0, failed: 1, usage: 64 } as const
  * and never with a stack trace.
  * @param run may return an exit code; a service returns while it goes on serving
  */
-export async function runProgram(run: () => Promise<number | undefined>): Promise<void> {
+export async function runProgram(
+  run: () => Promise<number | undefined>,
+  { json }: ErrorFormat = { json: false },
+): Promise<void> {
   try {
     process.exitCode = await run()
   } catch (error) {
-    endWith(error)
+    endWith(error, { json })
   }
 }
 
+/** How an error is told: to a person, or to a program. */
+type ErrorFormat = { json: boolean }
+
 /**
  * The configuration of this process, from its arguments and environment. `--help` prints the option table and ends
- * the process; a wrong configuration prints everything that is wrong with it and ends the process with 64.
+ * the process.
  * @param usage first line of the help: `node bff/main.ts [options]`
  * @param argv the arguments after the command, for a program that has commands
+ * @throws ConfigError with everything that is wrong; `runProgram` ends the process with 64
  */
 export function readProcessConfig<const Table extends OptionTable>(
   service: string,
@@ -33,16 +40,12 @@ export function readProcessConfig<const Table extends OptionTable>(
     process.stdout.write(helpText(usage, table))
     process.exit(exitCodes.done)
   }
-  try {
-    return readConfig(service, table, { env: process.env, argv })
-  } catch (error) {
-    endWith(error)
-  }
+  return readConfig(service, table, { env: process.env, argv })
 }
 
 /** Ends the process with what a person needs to know of an error, and its exit code. */
-export function endWith(error: unknown): never {
-  process.stderr.write(`${explainError(error)}\n`)
+export function endWith(error: unknown, { json }: ErrorFormat = { json: false }): never {
+  process.stderr.write(`${json ? errorAsJson(error) : explainError(error)}\n`)
   process.exit(error instanceof ConfigError ? exitCodes.usage : exitCodes.failed)
 }
 
@@ -53,4 +56,15 @@ export function explainError(error: unknown): string {
     one instanceof TendonError ? [`${one.definition.help} (${one.code})`] : [],
   )
   return [error.message, ...help].join('\n')
+}
+
+/** The same for a program: `{"error": {"code", "message", "help"}}`, what is not there null, and the cause likewise. */
+export function errorAsJson(error: unknown): string {
+  const described = (one: unknown): Record<string, unknown> => {
+    const message = one instanceof Error ? one.message : String(one)
+    if (!(one instanceof TendonError)) return { code: null, message, help: null }
+    const cause = one.cause instanceof TendonError ? { cause: described(one.cause) } : {}
+    return { code: one.code, message, help: one.definition.help, ...cause }
+  }
+  return JSON.stringify({ error: described(error) })
 }

@@ -1,5 +1,4 @@
 import {
-  booleanOption,
   type Config,
   ConfigError,
   defineOptions,
@@ -8,7 +7,7 @@ import {
   takeOperands,
 } from '@tendon/platform/config.ts'
 import { exitCodes as programExitCodes, readProcessConfig } from '@tendon/platform/process-config.ts'
-import type { Command } from '@tendon/platform/run-commands.ts'
+import { type Command, jsonOption, refuseOtherThan } from '@tendon/platform/run-commands.ts'
 import { createWarehouse, unknownTable, type Warehouse } from '@tendon/warehouse/client.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import type pg from 'pg'
@@ -30,7 +29,7 @@ says why, 3 when replicas differ or cannot be compared or dead letters are left,
 export const commandOptions = defineOptions({
   ...cdcOptions,
   ...warehouseOptions,
-  json: { env: 'CDC_JSON', flag: 'json', type: booleanOption, default: false, help: 'Print JSON' },
+  json: jsonOption('cdc'),
 })
 
 /** For commands that wait for the feed. */
@@ -62,7 +61,7 @@ export function defineCommand<const Table extends typeof commandOptions & Option
       const { operands, flags } = takeOperands(options, argv)
       const usage = `npm run cdc -- ${[name, shape, '[options]'].filter(Boolean).join(' ')}\n\n${summary}\n${exitCodesHelp}`
       const config = readProcessConfig(`cdc ${name}`, usage, options, flags)
-      refuseOtherThan(shape, name, operands)
+      refuseOtherThan(shape, `cdc ${name}`, operands)
       const common: Config<typeof commandOptions> = config
       const source = await connectSource(common.crmDatabaseUrl)
       const warehouse = createWarehouse({
@@ -81,15 +80,6 @@ export function defineCommand<const Table extends typeof commandOptions & Option
       }
     },
   }
-}
-
-/** `<a>` must be there, `[a]` may be. */
-function refuseOtherThan(shape: string, name: string, operands: string[]): void {
-  const most = shape.split(' ').filter(Boolean)
-  const least = most.filter((operand) => operand.startsWith('<')).length
-  if (operands.length >= least && operands.length <= most.length) return
-  const wanted = most.length === 0 ? 'takes no argument' : `takes ${shape}`
-  throw new ConfigError(`cdc ${name}`, [`it ${wanted}, and got "${operands.join(' ')}"`])
 }
 
 /**

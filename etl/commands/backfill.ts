@@ -1,12 +1,12 @@
 import { ConfigError, defineOptions } from '@tendon/platform/config.ts'
 import { TendonError } from '@tendon/platform/errors.ts'
-import { explainError, readProcessConfig } from '@tendon/platform/process-config.ts'
+import { errorAsJson, explainError, readProcessConfig } from '@tendon/platform/process-config.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
 import { z } from 'zod'
 import type { BackfillProgress, BackfillResult } from '../backfill.ts'
 import { counted } from '../counted.ts'
 import { etlErrors } from '../errors.ts'
-import { exitCodes, jobOptions, print, withEtl } from './command.ts'
+import { exitCodes, jobOptions, print, unmet, withEtl } from './command.ts'
 
 const options = defineOptions({
   ...jobOptions,
@@ -36,11 +36,11 @@ export const backfill: Command = {
         .catch((error: unknown) => {
           if (is(error, etlErrors.requestWrong)) throw new ConfigError('etl backfill', [error.message])
           if (!is(error, etlErrors.lockBusy)) throw error
-          process.stderr.write(`${explainError(error)}\n`)
+          process.stderr.write(`${config.json ? errorAsJson(error) : explainError(error)}\n`)
         })
       if (!result) return exitCodes.skipped
       print(config.json, result, () => describe(result))
-      return exitCodes.done
+      return chipIds && result.unmet_chips.length === chipIds.length ? exitCodes.nothingFound : exitCodes.done
     })
   },
 }
@@ -64,6 +64,9 @@ function describe(result: BackfillResult): string {
   return (
     `${counted(result.days, 'day')}${resumed}, ${counted(result.rows_in, 'row')}, ` +
     `${counted(result.rows_written, 'row')} written, ${result.rows_deleted} deleted, ` +
-    `${counted(result.users_changed, 'user')} changed\n`
+    `${counted(result.users_changed, 'user')} changed\n` +
+    result.unmet_chips
+      .map((chip) => unmet(chip, 'the CRM does not have it, and it sent nothing on these days'))
+      .join('')
   )
 }

@@ -1,6 +1,7 @@
-import { booleanOption, defineOptions } from '@tendon/platform/config.ts'
+import { defineOptions } from '@tendon/platform/config.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { exitCodes as commonExitCodes } from '@tendon/platform/process-config.ts'
+import { jsonOption } from '@tendon/platform/run-commands.ts'
 import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import { z } from 'zod'
@@ -10,25 +11,17 @@ import { type AttachedConfig, attachedOptions } from '../options.ts'
 
 export const exitCodes = { ...commonExitCodes, skipped: 3, nothingFound: 4 } as const
 
-export const jsonOption = {
-  env: 'ETL_JSON',
-  flag: 'json',
-  type: booleanOption,
-  default: false,
-  help: 'Print JSON',
-} as const
-
 /** For commands that read telemetry. A person reads the answer, or why there is none; what else goes on is for who asks. */
 export const jobOptions = defineOptions({
   ...attachedOptions,
-  json: jsonOption,
+  json: jsonOption('etl'),
   logLevel: { ...attachedOptions.logLevel, default: 'fatal' },
 })
 
 /** For commands that list what earlier runs have written. */
 export const listOptions = defineOptions({
   ...warehouseOptions,
-  json: jsonOption,
+  json: jsonOption('etl'),
   limit: {
     env: 'ETL_LIST_LIMIT',
     flag: 'limit',
@@ -69,6 +62,10 @@ export async function withWarehouse(
     await warehouse.close()
   }
 }
+
+/** What is said of a chip that nobody knows. */
+export const unmet = (chip: string, why: string): string =>
+  `nothing is known of ${chip}: ${why}. Is it spelt right?\n`
 
 export function print(json: boolean, value: unknown, text: () => string): void {
   process.stdout.write(json ? `${JSON.stringify(value)}\n` : text())

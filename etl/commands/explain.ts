@@ -1,27 +1,32 @@
 import { ConfigError, takeOperands } from '@tendon/platform/config.ts'
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
-import type { Command } from '@tendon/platform/run-commands.ts'
+import { type Command, refuseOtherThan } from '@tendon/platform/run-commands.ts'
 import { z } from 'zod'
 import { counted } from '../counted.ts'
 import type { ExplainedDay } from '../explain.ts'
 import { exitCodes, jobOptions, print, withEtl } from './command.ts'
 
+const shape = '<user> <day>'
 const operands = z.object({
-  userId: z.uuid('the user is not a UUID'),
-  day: z.iso.date('the day is not a date'),
+  userId: z.uuid('the user is not a UUID: customers.id of the CRM'),
+  day: z.iso.date('the day is not a date, as 2026-03-01 is'),
 })
 
 export const explain: Command = {
   name: 'explain',
-  operands: '<user> <day>',
+  operands: shape,
   summary: 'Say which telemetry rows the numbers of a user’s day come from',
   async run(argv) {
     const { operands: given, flags } = takeOperands(jobOptions, argv)
-    const usage = 'npm run etl -- explain <user> <day> [options]'
+    const usage = `npm run etl -- explain ${shape} [options]`
     const config = readProcessConfig('etl explain', usage, jobOptions, flags)
+    refuseOtherThan(shape, 'etl explain', given)
     const parsed = operands.safeParse({ userId: given[0], day: given[1] })
-    if (!parsed.success || given.length > 2) {
-      throw new ConfigError('etl explain', parsed.error?.issues.map(({ message }) => message) ?? [usage])
+    if (!parsed.success) {
+      throw new ConfigError(
+        'etl explain',
+        parsed.error.issues.map(({ message }) => message),
+      )
     }
     return withEtl(config, async (etl) => {
       const explained = await etl.explain(parsed.data)

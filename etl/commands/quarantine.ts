@@ -4,9 +4,10 @@ import type { Command } from '@tendon/platform/run-commands.ts'
 import { z } from 'zod'
 import { noDay } from '../chip-measurer.ts'
 import { dayText } from '../instants.ts'
+import { hasMetChip } from '../met-chips.ts'
 import { countQuarantine, listQuarantine } from '../quarantine.ts'
 import { quarantineReasons } from '../row-rules.ts'
-import { exitCodes, listOptions, print, withWarehouse } from './command.ts'
+import { exitCodes, listOptions, print, unmet, withWarehouse } from './command.ts'
 
 const options = defineOptions({
   ...listOptions,
@@ -37,6 +38,8 @@ export const quarantine: Command = {
         countQuarantine(warehouse, config),
         listQuarantine(warehouse, config),
       ])
+      const { chip } = config
+      const isUnmet = chip !== undefined && rows.length === 0 && !(await hasMetChip(warehouse, chip))
       const listed = rows.map(({ chipId, rowId, day, recordedAt, reason, detail }) => ({
         chip_id: chipId,
         row_id: rowId,
@@ -46,13 +49,14 @@ export const quarantine: Command = {
         detail,
       }))
       print(config.json, { counts, rows: listed }, () => {
+        if (isUnmet) return unmet(chip, 'no run has met it')
         const total = counts.map(({ reason, rows: count }) => `${reason}: ${count}`).join(', ') || 'nothing'
         const lines = rows.map((row) =>
           [row.chipId || '(no chip)', `row ${row.rowId}`, row.recordedAt, row.reason, row.detail].join('  '),
         )
         return [`in quarantine: ${total}`, ...lines, ''].join('\n')
       })
-      return exitCodes.done
+      return isUnmet ? exitCodes.nothingFound : exitCodes.done
     })
   },
 }
