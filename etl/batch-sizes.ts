@@ -17,10 +17,10 @@ export const batchSizes: BatchSizes = {
   rowsOfSlice: 500_000,
   // ClickHouse writes, and merges, a part for each insert and table: in 30 inserts 290,000 rows took it 3.3 CPU seconds,
   // in five 0.7.
-  rowsOfBatch: 50_000,
+  rowsOfBatch: 80_000,
   // A part costs some seven statements at ClickHouse, 12 ms each, and a part written in each of five tables.
   windowsOfPart: 4_000,
-  rowsOfInsert: 100_000,
+  rowsOfInsert: 150_000,
   // Each is held while the run goes on, at 120 bytes: of 5,800,000 a run took 707 MB.
   mostWindows: 500_000,
 }

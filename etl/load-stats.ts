@@ -54,7 +54,8 @@ async function insertInPieces(
           rows,
           Array.from({ length: end - start }, (_, i) => start + i),
         )
-    await warehouse.insertLines(into, Buffer.from(tableToIPC(tableOf(piece), 'stream')), 'ArrowStream')
+    const { buffer, byteOffset, byteLength } = tableToIPC(tableOf(piece), 'stream')
+    await warehouse.insertLines(into, Buffer.from(buffer, byteOffset, byteLength), 'ArrowStream')
   }
 }
 
