@@ -1,77 +1,18 @@
-import { readConfig } from '@tendon/platform/config.ts'
-import type { KeyValue } from '@tendon/platform/key-value.ts'
-import { createMemoryKeyValue } from '@tendon/platform/key-value-memory.ts'
-import { createMetrics } from '@tendon/platform/metrics.ts'
-import { platformErrors } from '@tendon/platform/platform-errors.ts'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type Bff, createBff } from './bff.ts'
-import { startHostileProvider } from './hostile-provider.fixture.ts'
-import { bffOptions } from './options.ts'
+import { type HostileStack, type Said, startHostileStack } from './test-hostile-stack.fixture.ts'
 import { eventuallyMs } from './test-stack.fixture.ts'
 
-type Provider = Awaited<ReturnType<typeof startHostileProvider>>
-type Said = Parameters<Provider['say']>[0]
-
-let provider: Provider
-let bff: Bff
-const clock = { skewMs: 0 }
-/** Whether the store cannot be reached by whoever deletes. */
-let isAway = false
+let stack: HostileStack
+let provider: HostileStack['provider']
+let clock: HostileStack['clock']
+let request: HostileStack['request']
+let signIn: HostileStack['signIn']
+let finish: HostileStack['finish']
 beforeEach(async () => {
-  clock.skewMs = 0
-  const memory = createMemoryKeyValue()
-  const keyValue: KeyValue = {
-    ...memory,
-    async delete(key) {
-      if (isAway) throw platformErrors.keyValueUnavailable('away')
-      return memory.delete(key)
-    },
-  }
-  provider = await startHostileProvider()
-  const env = {
-    PUBLIC_URL: 'http://localhost:8080',
-    OIDC_ISSUER: provider.issuer,
-    OIDC_CLIENT_SECRET: 'secret',
-    REPORTS_SERVICE_URL: 'http://127.0.0.1:1',
-    SESSION_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64')}`,
-  }
-  bff = createBff({
-    config: readConfig('bff', bffOptions, { env }),
-    keyValue,
-    log: provider.log,
-    metrics: createMetrics('bff'),
-    now: () => Date.now() + clock.skewMs,
-  })
+  stack = await startHostileStack()
+  ;({ provider, clock, request, signIn, finish } = stack)
 })
-afterEach(async () => {
-  await bff.stop()
-  await provider.stop()
-})
-
-const request = (path: string, init: RequestInit = {}) => bff.app.request(path, init)
-
-async function signIn() {
-  const begun = await request('/auth/login')
-  return finish(cookiesOf(begun), provider.answer(begun.headers.get('location') ?? ''))
-}
-
-async function finish(cookie: string, callback: string) {
-  const page = await request(callback, { headers: { cookie } })
-  const session = page.headers.getSetCookie().find((line) => line.startsWith('session_id='))
-  return {
-    status: page.status,
-    text: await page.text(),
-    cookie: session?.split(';')[0],
-    location: page.headers.get('location'),
-    cookies: cookiesOf(page),
-  }
-}
-
-const cookiesOf = (response: Response) =>
-  response.headers
-    .getSetCookie()
-    .map((line) => line.split(';')[0])
-    .join('; ')
+afterEach(() => stack?.stop())
 
 const seconds = () => Math.floor(Date.now() / 1000)
 
@@ -249,98 +190,5 @@ describe('after a session was revoked', () => {
     // Nobody else is asked.
     provider.say({ claims: { sub: 'bob' } })
     expect((await signIn()).cookie).toBeDefined()
-  })
-})
-
-describe('logout tokens', () => {
-  const event = 'http://schemas.openid.net/event/backchannel-logout'
-  const good = () => ({ aud: 'bff', events: { [event]: {} }, jti: crypto.randomUUID() })
-  const send = async (token: string) => {
-    const response = await request('/auth/backchannel-logout', {
-      method: 'POST',
-      body: new URLSearchParams({ logout_token: token }),
-    })
-    return response.status
-  }
-
-  test('a good one ends the sessions of its subject, once', async () => {
-    const { cookie } = await signIn()
-    const token = await provider.sign({ claims: good(), header: { typ: 'logout+jwt' } })
-    expect(await send(token)).toBe(200)
-    expect((await request('/auth/me', { headers: { cookie: cookie! } })).status).toBe(401)
-    // Replayed, it would end the sessions that were begun since.
-    expect(await send(token)).toBe(400)
-  })
-
-  // Keycloak sends one once: refused for a clock that an ID token may come from, it would leave the session as it is.
-  test.each<[string, () => Said]>([
-    ['for several clients', () => ({ claims: { ...good(), aud: ['another', 'bff'] } })],
-    ['of a provider whose clock is ahead', () => ({ claims: { ...good(), iat: seconds() + 20 } })],
-    ['of a provider whose clock is behind', () => ({ claims: { ...good(), exp: seconds() - 20 } })],
-  ])('one %s ends the sessions of its subject', async (_what, said) => {
-    const { cookie } = await signIn()
-    expect(await send(await provider.sign(said()))).toBe(200)
-    expect((await request('/auth/me', { headers: { cookie: cookie! } })).status).toBe(401)
-  })
-
-  test('one that could not end them is good when it is sent again', async () => {
-    const { cookie } = await signIn()
-    const token = await provider.sign({ claims: good() })
-    isAway = true
-    expect(await send(token)).toBe(503)
-    isAway = false
-    expect(await send(token)).toBe(200)
-    expect((await request('/auth/me', { headers: { cookie: cookie! } })).status).toBe(401)
-    expect(await send(token)).toBe(400)
-  })
-
-  test('one that cannot be checked for want of the keys is asked for again, and then ends them', async () => {
-    provider.hideKeys()
-    const token = await provider.sign({ claims: good() })
-    expect(await send(token)).toBe(503)
-    await provider.rotateKeys({ keepOld: true })
-    expect(await send(token)).toBe(200)
-  })
-
-  test.each<[string, () => Said]>([
-    ['for another client', () => ({ claims: { ...good(), aud: 'another' } })],
-    ['without an audience', () => ({ claims: { ...good(), aud: undefined } })],
-    ['of another issuer', () => ({ claims: { ...good(), iss: 'https://evil.example' } })],
-    ['without a time of issue', () => ({ claims: { ...good(), iat: undefined } })],
-    ['that is old', () => ({ claims: { ...good(), iat: seconds() - 600 } })],
-    ['from the future', () => ({ claims: { ...good(), iat: seconds() + 600, exp: seconds() + 900 } })],
-    ['that has expired', () => ({ claims: { ...good(), exp: seconds() - 60 } })],
-    ['without an id', () => ({ claims: { ...good(), jti: undefined } })],
-    ['without the event', () => ({ claims: { ...good(), events: undefined } })],
-    ['of another event', () => ({ claims: { ...good(), events: { 'https://evil.example': {} } } })],
-    ['whose event is no object', () => ({ claims: { ...good(), events: { [event]: 'x' } } })],
-    ['that is an ID token (nonce)', () => ({ claims: { ...good(), nonce: 'n' } })],
-    ['that names neither subject nor session', () => ({ claims: { ...good(), sub: undefined } })],
-    ['that is an access token by its type', () => ({ claims: good(), header: { typ: 'at+jwt' } })],
-    ['that nobody has signed', () => ({ claims: good(), by: 'nobody' })],
-    ['that somebody else has signed', () => ({ claims: good(), by: 'another key' })],
-    ['signed with the public key as a secret', () => ({ claims: good(), header: { alg: 'HS256' } })],
-  ])('one %s ends nothing', async (_what, said) => {
-    const { cookie } = await signIn()
-    expect(await send(await provider.sign(said()))).toBe(400)
-    expect((await request('/auth/me', { headers: { cookie: cookie! } })).status).toBe(200)
-  })
-
-  test('what is no token at all ends nothing', async () => {
-    for (const body of ['', 'logout_token=', 'logout_token=x.y.z', `logout_token=${'a'.repeat(20_000)}`]) {
-      const response = await request('/auth/backchannel-logout', {
-        method: 'POST',
-        headers: { 'content-type': 'application/x-www-form-urlencoded' },
-        body,
-      })
-      expect([400, 413]).toContain(response.status)
-    }
-    // As a fuzzer found: what says that it is multipart and is not.
-    const malformed = await request('/auth/backchannel-logout', {
-      method: 'POST',
-      headers: { 'content-type': 'multipart/form-data; boundary=x' },
-      body: 'logout_token',
-    })
-    expect(malformed.status).toBe(400)
   })
 })
