@@ -74,7 +74,7 @@ export const report = defineCustomerReport({
       read(prosthesesQuery, { user_id, date }),
       readChanges(read, { user_id, zone: customer.time_zone, date }),
     ])
-    return { data: { prostheses, is_cut: isCut }, rows }
+    return { data: { time_zone: customer.time_zone, prostheses, is_cut: isCut }, rows }
   },
 })
 

@@ -1,4 +1,5 @@
 import type { HistoryReport } from './report-kind.ts'
+import { clockOf } from './zoned-time.ts'
 
 type Row = HistoryReport['rows'][number]
 
@@ -13,29 +14,33 @@ const labels: Record<string, string> = {
   returned_at: 'Given back on',
 }
 
-const dayFormat = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeZone: 'UTC' })
-const timeFormat = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', timeZone: 'UTC' })
+type HistoryListProps = { report: HistoryReport; isOwn: boolean; isStale: boolean }
 
 /** The changes, newest first, one entry for each moment and prosthesis. */
-export function HistoryList({ report, isStale }: { report: HistoryReport; isStale: boolean }) {
+export function HistoryList({ report, isOwn, isStale }: HistoryListProps) {
   const { data, rows } = report
   const models = new Map(data.prostheses.map((prosthesis) => [prosthesis.prosthesis_id, prosthesis.model]))
+  const { zone, read } = clockOf(data.time_zone)
   const moments = Map.groupBy(rows, (row) => `${row.changed_at} ${row.prosthesis_id}`)
   return (
     <div className={isStale ? 'report stale' : 'report'} aria-busy={isStale} data-testid="history">
       <hgroup className="greeting">
         <h1>Service history</h1>
-        <p>Every change that your clinic or workshop recorded; times are UTC</p>
+        <p>
+          What was recorded of {isOwn ? 'your' : "the customer's"} prostheses and when: model, serial number,
+          chip, side, firmware, settings, and the days of issue and return. Times are those of {zone}.
+        </p>
       </hgroup>
       {rows.length === 0 && <p className="no-day">Nothing was recorded up to this day.</p>}
       <ol className="timeline">
         {[...moments].map(([key, changes]) => {
           const { changed_at: at, prosthesis_id: id, serial_number: serial } = changes[0]!
+          const { day, time } = read(at)
           return (
             <li key={key} data-testid="history-entry">
               <p className="moment">
                 <time dateTime={at}>
-                  {dayFormat.format(Date.parse(at))} <span>{timeFormat.format(Date.parse(at))}</span>
+                  {day} <span>{time}</span>
                 </time>
                 <span>
                   {models.get(id) ?? 'A former prosthesis'} <span className="code">{serial}</span>
@@ -44,7 +49,7 @@ export function HistoryList({ report, isStale }: { report: HistoryReport; isStal
               <ul>
                 {changes.map((change) => (
                   <li key={change.field}>
-                    <Change change={change} />
+                    <Change change={change} isOwn={isOwn} />
                   </li>
                 ))}
               </ul>
@@ -57,9 +62,9 @@ export function HistoryList({ report, isStale }: { report: HistoryReport; isStal
   )
 }
 
-function Change({ change }: { change: Row }) {
+function Change({ change, isOwn }: { change: Row; isOwn: boolean }) {
   if (change.change === 'recorded') return 'First recorded'
-  if (change.change === 'removed') return 'No longer recorded for you'
+  if (change.change === 'removed') return `No longer recorded for ${isOwn ? 'you' : 'this customer'}`
   const field = change.field ?? ''
   const setting = /^settings\.(.+)$/.exec(field)?.[1]
   return (

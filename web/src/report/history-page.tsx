@@ -11,7 +11,9 @@ export function HistoryPage(props: CustomerPageProps) {
   }, [])
   return (
     <ReportPage kind={historyKind} {...props}>
-      {({ report, isStale }) => <HistoryList report={report} isStale={isStale} />}
+      {({ report, isStale }) => (
+        <HistoryList report={report} isOwn={props.userId === null} isStale={isStale} />
+      )}
     </ReportPage>
   )
 }
