@@ -25,8 +25,9 @@ const gateway = [
   bffErrors.upstreamUnavailable,
   bffErrors.upstreamTimeout,
 ]
-/** What the reports service may answer beside, in the same form. */
-const reportsStatuses = { 409: 'The report was made anew meanwhile', 503: 'A part is away; try again' }
+/** What the service behind answers beside, in the same form, stands in a description of its own. */
+const behindStatuses = [400, 403, 404, 503]
+const behindDocument = '/api/reports/openapi.json'
 
 const csrf = {
   name: 'x-tendon-csrf',
@@ -43,6 +44,16 @@ const parameter = (name: string, place: 'path' | 'query', schema: object) => ({
 })
 const returnTo = parameter('return_to', 'query', { type: 'string', pattern: '^/', maxLength: 2048 })
 const userId = parameter('user_id', 'query', { type: 'string', format: 'uuid' })
+/** `format`, and what else each report declares. */
+const chosen = {
+  ...parameter('chosen', 'query', {
+    type: 'object',
+    additionalProperties: { type: 'string', pattern: '^[a-z0-9]{1,16}$' },
+  }),
+  description: `What the report is asked by beside the day, each by its own name, and \`format\`: see ${behindDocument}.`,
+  style: 'form',
+  explode: true,
+}
 const date = parameter('date', 'path', { type: 'string', format: 'date' })
 
 /** The description of what a browser may ask for (OpenAPI 3.1), made from the schemas and errors that the code runs on. */
@@ -160,7 +171,7 @@ export function openApiDocument(): Record<string, unknown> {
       },
       '/api/reports': { get: { ...throughGateway('listReports', 'ReportList'), parameters: [userId] } },
       '/api/reports/cdn/{date}': {
-        get: { ...throughGateway('linkDailyReport', 'ReportLink'), parameters: [date, userId] },
+        get: { ...throughGateway('linkDailyReport', 'ReportLink'), parameters: [date, userId, chosen] },
       },
       '/api/reports/{report}/{date}': {
         get: {
@@ -169,9 +180,11 @@ export function openApiDocument(): Record<string, unknown> {
             parameter('report', 'path', { type: 'string', pattern: '^[a-z0-9][a-z0-9-]{0,63}$' }),
             date,
             userId,
+            chosen,
           ],
         },
       },
+      [behindDocument]: { get: throughGateway('describeReports') },
       '/api/events': {
         get: {
           ...operation(
@@ -215,13 +228,16 @@ function operation(operationId: string, answers: object, errors: ErrorFactory[])
   return { operationId, responses: { ...answers, ...problems('application/problem+json', errors) } }
 }
 
-function throughGateway(operationId: string, schema: string) {
-  const content = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } }
-  const behind = Object.fromEntries(
-    Object.entries(reportsStatuses).map(([status, description]) => [status, { description, content }]),
-  )
-  const { responses } = operation(operationId, json(schema), gateway)
-  return { operationId, responses: { ...behind, ...responses } }
+/** @param schema of the answer; without one, OpenAPI */
+function throughGateway(operationId: string, schema?: string) {
+  const ok = schema
+    ? json(schema)
+    : { 200: { description: 'OpenAPI 3.1', content: { 'application/json': {} } } }
+  const { responses } = operation(operationId, ok, gateway)
+  for (const status of behindStatuses) {
+    responses[status]!.description += `; of the service behind, see ${behindDocument}`
+  }
+  return { operationId, responses }
 }
 
 const json = (schema: string) => ({

@@ -201,6 +201,18 @@ test('staff read a report by customer, and have none of their own', async () => 
   expect((await get(`/api/reports/cdn/${today()}`)).status).toBe(403)
 })
 
+test('who asks for a report in a wrong way is told where the right way stands, and finds it there', async () => {
+  const { get } = await signIn(tendon, 'alice')
+  const refused = await get(`/api/reports/prosthesis-trend/${today()}?days=31`)
+  const { code, help } = JSON.parse(refused.text)
+  expect([refused.status, code]).toEqual([400, 'TENDON-REPORTS-009'])
+  const [, address] = /GET (\/api\S+)/.exec(help)!
+  const described = JSON.parse((await get(address!)).text)
+  expect(described.paths['/reports/{report}/{date}'].get.parameters).toContainEqual(
+    expect.objectContaining({ name: 'days', schema: expect.objectContaining({ enum: ['30', '90'] }) }),
+  )
+})
+
 test('no token reaches the browser or the log', async () => {
   const { browser, report } = await signIn(tendon, 'alice')
   await report()

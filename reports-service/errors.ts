@@ -55,7 +55,7 @@ export const reportsErrors = defineErrors('REPORTS', {
     number: 9,
     status: 400,
     title: 'Request not valid',
-    help: 'GET /openapi.json describes every request.',
+    help: 'GET /api/reports/openapi.json at the address of the pages, /openapi.json at the service itself, describes every request.',
   },
   bodyTooLarge: {
     number: 10,

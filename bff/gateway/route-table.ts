@@ -16,7 +16,7 @@ export type GatewayRoute = {
   /** The parameters that pass, each at most once, and what they may be. */
   query: Record<string, RegExp>
   /** What parameters of other names may be; without it there are none. */
-  otherQuery?: RegExp
+  otherQuery?: RegExp | undefined
   timeouts: { headersMs: number; bodyMs: number }
   maxRequestBytes: number
   /** Whether requests of one session for the same thing at the same time become one. */
@@ -45,6 +45,14 @@ export function gatewayRoutes(
       prefix: '/api/reports/cdn',
       rest: /^\/[\d-]+$/,
       upstreamPrefix: '/reports/prosthesis-daily',
+    },
+    {
+      ...reports,
+      prefix: '/api/reports/openapi.json',
+      rest: /^$/,
+      upstreamPrefix: '/openapi.json',
+      query: {},
+      otherQuery: undefined,
     },
     {
       ...reports,
