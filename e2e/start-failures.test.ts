@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -62,6 +62,11 @@ test('what is attached is asked first: all that cannot be used is said at once, 
     CLICKHOUSE_URL: 'http://127.0.0.1:3/',
     CLICKHOUSE_PASSWORD: 's3cret',
     REDIS_URL: 'redis://:s3cret@127.0.0.1:4',
+    KAFKA_BROKERS: '127.0.0.1:6,127.0.0.1:7',
+    KAFKA_CONNECT_URL: 'http://127.0.0.1:8/',
+    S3_ENDPOINT: 'http://127.0.0.1:9',
+    S3_ACCESS_KEY_ID: 's3cret',
+    S3_SECRET_ACCESS_KEY: 's3cret',
     OIDC_ISSUER: 'http://127.0.0.1:5/realms/tendon',
     OIDC_BFF_SECRET: 's3cret',
     OIDC_CDC_SECRET: 's3cret',
@@ -75,6 +80,9 @@ test('what is attached is asked first: all that cannot be used is said at once, 
     'TELEMETRY_DATABASE_URL: postgresql://127.0.0.1:2/telemetry ',
     'CLICKHOUSE_URL: http://127.0.0.1:3/ ',
     'REDIS_URL: 127.0.0.1:4 ',
+    'KAFKA_BROKERS: 127.0.0.1:6,127.0.0.1:7 cannot be used: ',
+    'KAFKA_CONNECT_URL: http://127.0.0.1:8/ ',
+    'S3_ENDPOINT: http://127.0.0.1:9/ ',
     'OIDC_ISSUER: http://127.0.0.1:5/realms/tendon ',
   ]) {
     expect(stderr).toContain(wrong)
@@ -95,14 +103,10 @@ test('a CRM that is not there is named, and not taken for one without the demo d
 
 test('a part that fails when the databases are up already takes them down with it', async () => {
   const data = join(parent, 'store')
-  const env = {
-    TENDON_DATA: data,
-    S3_ENDPOINT: 'http://127.0.0.1:9',
-    S3_ACCESS_KEY_ID: 'key',
-    S3_SECRET_ACCESS_KEY: 'secret',
-  }
-  const tendon = startProcess({ env })
+  const tendon = startProcess({ env: { TENDON_DATA: data } })
   await tendon.said('- Schemas')
+  // Where the folder of the report objects is made next.
+  await writeFile(join(data, 'objects'), '')
   // The engine and two servers: that they are seen now is what makes the emptiness below mean something.
   const running = (await processesOf(data)).join('\n')
   expect(running).toContain('postgres')

@@ -1,10 +1,12 @@
 import { bffOptions } from '@tendon/bff/options.ts'
+import { askConnect, askKafka } from '@tendon/cdc/kafka/ask-kafka.ts'
 import { clientProblem, providerProblem } from '@tendon/platform/check-provider.ts'
 import { defineOptions, readConfig } from '@tendon/platform/config.ts'
 import { createRedisKeyValue } from '@tendon/platform/key-value-redis.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import { reasonOf } from '@tendon/platform/reason-of.ts'
 import { parseRedisUrl } from '@tendon/platform/redis-connection.ts'
+import { openS3 } from '@tendon/reports-service/open-stores.ts'
 import { inTransaction } from '@tendon/sources/in-transaction.ts'
 import { createWarehouse } from '@tendon/warehouse/client.ts'
 import { embeddedErrors } from './errors.ts'
@@ -14,7 +16,7 @@ const timeoutMs = 5_000
 
 /**
  * Asks the attached servers whether they can be used at all, with the credentials that are set, before anything is
- * started: later, a wrong one looks like something that may yet come. S3 and Kafka are asked where they are used.
+ * started: later, a wrong one looks like something that may yet come.
  * @throws TENDON-EMBEDDED-007 with all that is wrong: the variable, the address without its credentials, and why
  */
 export async function requireAttachedServers(config: EmbeddedConfig, log: Log): Promise<void> {
@@ -22,6 +24,16 @@ export async function requireAttachedServers(config: EmbeddedConfig, log: Log): 
     problemOf('CRM_DATABASE_URL', config.crmDatabaseUrl, askPostgres),
     problemOf('TELEMETRY_DATABASE_URL', config.telemetryDatabaseUrl, askPostgres),
     problemOf('CLICKHOUSE_URL', config.clickhouseUrl, (url) => askClickHouse(url, config)),
+    problemOf(
+      'KAFKA_BROKERS',
+      config.kafkaBrokers?.join(','),
+      (list) => askKafka(list.split(','), log),
+      asIs,
+    ),
+    problemOf('KAFKA_CONNECT_URL', config.kafkaConnectUrl, askConnect),
+    problemOf('S3_ENDPOINT', config.s3Endpoint, (endpoint) =>
+      openS3({ ...config, s3Endpoint: endpoint }).check(),
+    ),
     problemOf('REDIS_URL', config.redisUrl, (url) => askRedis(url, log), redisNodes),
     providerProblems(config),
   ])
@@ -66,6 +78,8 @@ async function askRedis(url: string, log: Log): Promise<void> {
     await keyValue.close()
   }
 }
+
+const asIs = (address: string) => address
 
 function redisNodes(url: string): string {
   const address = parseRedisUrl(url)

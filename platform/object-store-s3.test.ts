@@ -69,6 +69,19 @@ test('corrects its clock by that of S3, and tries again', async () => {
   expect(signedAt[1]! - signedAt[0]!).toBeGreaterThan(skewMs - 60_000)
 })
 
+test('says why the bucket may not be asked for, though HEAD is refused without a word', async () => {
+  const endpoint = await serve((request, response) => {
+    response.writeHead(403, { 'content-type': 'application/xml' })
+    if (request.method === 'HEAD') response.end()
+    else
+      response.end('<Error><Code>InvalidAccessKeyId</Code><Message>There is no such key.</Message></Error>')
+  })
+  await expect(createS3Store({ ...options, endpoint }).check()).rejects.toMatchObject({
+    code: 'TENDON-PLATFORM-011',
+    cause: { name: 'InvalidAccessKeyId', message: 'There is no such key.' },
+  })
+})
+
 test('says when the service has no rules for expiry, or does not let us set them', async () => {
   for (const status of [501, 403]) {
     const endpoint = await serve((request, response) => {

@@ -142,7 +142,7 @@ export function createS3Store(options: {
     },
 
     async check() {
-      const found = await asking(Bucket, (call) => client.send(new HeadBucketCommand({ Bucket }), call))
+      const found = await asking(Bucket, (call) => headBucket(client, Bucket, call))
       if (!found) await asking(Bucket, (call) => createBucket(client, Bucket, call))
     },
   }
@@ -207,6 +207,17 @@ async function lifecycleRules(client: S3Client, bucket: string, call: CallOption
     return (await client.send(command, call)).Rules ?? []
   } catch (error) {
     if (error instanceof S3ServiceException && error.name === 'NoSuchLifecycleConfiguration') return []
+    throw error
+  }
+}
+
+/** HEAD is refused without a word, since it has no body (RFC 9110 §9.3.2): a GET, for which one needs the same right, says why. */
+async function headBucket(client: S3Client, bucket: string, call: CallOptions) {
+  try {
+    return await client.send(new HeadBucketCommand({ Bucket: bucket }), call)
+  } catch (error) {
+    const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined
+    if (status === 403) await client.send(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 }), call)
     throw error
   }
 }
