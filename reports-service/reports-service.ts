@@ -7,8 +7,6 @@ import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import type { ObjectStore } from '@tendon/platform/object-store.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
-import { createEnsureReport } from './ensure-report.ts'
-import { createCurrentFreshness } from './freshness/current-freshness.ts'
 import { createGenerations } from './generations.ts'
 import { loadReports } from './load-reports.ts'
 import { createObjectSweep } from './object-sweep.ts'
@@ -16,12 +14,9 @@ import type { ReportsConfig } from './options.ts'
 import { createPrewarm } from './prewarm.ts'
 import { createReadWarehouse } from './read-warehouse.ts'
 import type { LoadedReport } from './report.ts'
-import { createReportGenerations } from './report-generations.ts'
-import { createReportLinks } from './report-links.ts'
-import { createReportObjects, type StoredReport } from './report-objects.ts'
-import { createReportTables } from './report-tables.ts'
+import { createReportCounts } from './report-counts.ts'
+import { createReportPipeline } from './report-pipeline.ts'
 import { addRoutes } from './routes.ts'
-import { createSingleFlight } from './single-flight.ts'
 
 export type ReportsService = {
   app: HttpApp
@@ -53,37 +48,25 @@ export function createReportsService(options: {
 }): ReportsService {
   const { config, warehouse, store, keyValue, verifyAccessToken, log, metrics } = options
   const { now = Date.now, random = randomBytes } = options
-  const { cdnBaseUrl, signingKeys, concurrentQueries, queryTimeoutMs } = config
+  const { concurrentQueries, queryTimeoutMs: timeoutMs } = config
   const objectMaxAgeMs = config.objectMaxAgeDays * 86_400_000
-  const count = createCounts(metrics)
-
   // The other half is for links that are still good when their generation ends, and for clocks that differ.
-  const generations = createGenerations({ keyValue, maxAgeMs: objectMaxAgeMs / 2, now, random })
-  const objects = createReportObjects(store, now)
-  const read = createReadWarehouse({ warehouse, concurrentQueries, queueLimit, timeoutMs: queryTimeoutMs })
-  // Freshness and the report's own queries come one after the other; the rest is for the object store.
-  const flights = createSingleFlight<StoredReport>({ keyValue, waitLimitMs: 3 * queryTimeoutMs })
+  const generationMaxAgeMs = objectMaxAgeMs / 2
+  const count = createReportCounts(metrics)
 
-  const tables = createReportTables({ objects, keyValue, waitLimitMs: queryTimeoutMs })
-  const links = createReportLinks({
-    generations: createReportGenerations({ generations, read, maxAgeMs: objectMaxAgeMs / 2, now }),
-    objects,
-    tables,
-    ensureReport: createEnsureReport({
-      objects,
-      flights,
-      read,
-      now,
-      onComputed: (report, seconds) => count.computation.observe({ report }, seconds),
-    }),
-    currentFreshness: createCurrentFreshness({ read, waitLimitMs: queryTimeoutMs / 10 }),
-    cdnBaseUrl,
-    signingKeys,
+  const read = createReadWarehouse({ warehouse, concurrentQueries, queueLimit, timeoutMs })
+  const generations = createGenerations({ keyValue, maxAgeMs: generationMaxAgeMs, now, random })
+  const { links, settled } = createReportPipeline({
+    config,
+    generations,
+    generationMaxAgeMs,
+    read,
+    store,
+    keyValue,
+    count,
+    log,
     now,
-    onUnreadable: (name) => log.warn({ name }, 'an object is not a report; another one is made'),
-    onSuperseded: () => count.superseded.inc(),
   })
-
   const prewarm = createPrewarm({
     keyValue,
     links,
@@ -93,6 +76,7 @@ export function createReportsService(options: {
     onPrewarmed: (outcome) => count.prewarmed.inc({ outcome }),
   })
   const sweep = createObjectSweep({ store, keyValue, maxAgeMs: objectMaxAgeMs, now, log })
+
   const reports = new Map<string, LoadedReport>()
   const app = createHttpApp({
     log,
@@ -103,12 +87,12 @@ export function createReportsService(options: {
     reports,
     verifyAccessToken,
     links,
+    read,
+    now,
     async invalidate(userIds) {
       const renewed = await generations.renew(userIds)
       await keyValue.publish(invalidationsChannel, invalidationMessages(renewed))
     },
-    read,
-    now,
     onLink(report, parameters, cache) {
       count.links.inc({ report: report.name, cache })
       prewarm.seen(report, parameters)
@@ -127,7 +111,7 @@ export function createReportsService(options: {
     },
     async stop() {
       await Promise.all([sweep.stop(), prewarm.stop()])
-      await Promise.all([flights.settled(), tables.settled()])
+      await settled()
     },
   }
 }
@@ -141,28 +125,4 @@ function invalidationMessages(renewed: Invalidation): string[] {
     messages.push(JSON.stringify(renewed.slice(start, start + usersPerMessage) satisfies Invalidation))
   }
   return messages
-}
-
-function createCounts(metrics: Metrics) {
-  return {
-    links: metrics.counter('links_total', 'Links given out, by whether the report was there already', [
-      'report',
-      'cache',
-    ]),
-    computation: metrics.histogram(
-      'computation_duration_seconds',
-      'Time to compute a report that was not there',
-      ['report'],
-    ),
-    superseded: metrics.counter(
-      'superseded_total',
-      'Reports dropped because they were invalidated on their way',
-    ),
-    prewarmed: metrics.counter(
-      'prewarmed_total',
-      'Reports computed ahead, after their users were invalidated, by outcome',
-      ['outcome'],
-    ),
-    invalidated: metrics.counter('invalidated_users_total', 'Users whose reports were invalidated'),
-  }
 }

@@ -29,9 +29,34 @@ conf=$CDN_RUN/conf
 store=$CDN_RUN/store
 store_max_kb=$((${CDN_STORE_MAX_MB:-1024} * 1024))
 
+# The folder that nginx reads: its files as they stand beside this one, with the places filled, and those that are made here.
 configure() {
   mkdir -p "$conf" "$store/.tmp" "$CDN_RUN/cache" "$CDN_RUN/tmp"
   write_keys || return
+  locate_object_store || return
+  fill_templates
+  main_conf >"$conf/main.conf"
+  listen_conf >"$conf/listen.conf"
+  upstream_conf >"$conf/s3-upstream.conf"
+  upstream_tls_conf >"$conf/s3-tls.conf"
+  max_ages >"$conf/max-age.conf"
+  signer_settings >"$conf/s3.json"
+  give_to_workers
+}
+
+write_keys() {
+  if [ -n "${CDN_SIGNING_KEYS_FILE:-}" ]; then keys=$(cat "$CDN_SIGNING_KEYS_FILE"); else keys=${CDN_SIGNING_KEYS:-}; fi
+  keys=$(echo "$keys" | tr ',' '\n' | sed -E 's/^([a-z0-9]{1,16}):([A-Za-z0-9._~+\/=-]{32,256})$/\1 "\2";/')
+  if echo "$keys" | grep -qvE '^[a-z0-9]+ "[^"]+";$'; then
+    echo 'CDN_SIGNING_KEYS: expected <id>:<secret>[,<id>:<secret>]' >&2
+    return 64
+  fi
+  # In one step from a variable: another HUP may come in the middle, and what it has read is newer.
+  echo "$keys" >"$conf/keys.conf"
+}
+
+# What of the endpoint stands where: scheme, host as it is signed, server with its port, and what comes before the path.
+locate_object_store() {
   if ! echo "$S3_ENDPOINT" | grep -qE '^https?://[^/?#@[:space:]]+/?$'; then
     echo 'S3_ENDPOINT: expected http[s]://<host>[:<port>], without a path' >&2
     return 64
@@ -49,58 +74,50 @@ configure() {
   case $host in *:*) server=$host ;; *) server=$host:$([ "$scheme" = https ] && echo 443 || echo 80) ;; esac
   upstream=s3
   if [ -n "${CDN_RESOLVER:-}" ]; then upstream='$s3_server'; fi
+}
+
+fill_templates() {
   for file in nginx.conf check.conf headers.conf object-headers.conf s3-request.conf s3.js; do
     sed -e "s|@RUN@|$CDN_RUN|g" -e "s|@S3_HOST@|$host|g" -e "s|@S3_NAME@|${server%:*}|g" \
       -e "s|@S3_SCHEME@|$scheme|g" -e "s|@S3_UPSTREAM@|$upstream|g" -e "s|@S3_PREFIX@|$prefix|g" \
       -e "s|@ACCESS_LOG@|${CDN_ACCESS_LOG:-$CDN_RUN/access.log}|g" \
       -e "s|@WEB_ORIGIN@|${CDN_WEB_ORIGIN:-no-origin}|g" "$source/$file" >"$conf/$file"
   done
-  {
-    for module in ndk_http_module ngx_http_set_misc_module ngx_http_js_module; do
-      echo "load_module $modules/$module.so;"
-    done
-    # Workers need nothing of root's; who is not root has no other user to give them.
-    if [ "$(id -u)" = 0 ]; then echo 'user www-data;'; fi
-  } >"$conf/main.conf"
-  {
-    if [ -n "${CDN_TLS_CERTIFICATE:-}" ]; then
-      echo "listen ${CDN_LISTEN:-127.0.0.1:8090} ssl http2;"
-      echo "ssl_certificate $CDN_TLS_CERTIFICATE; ssl_certificate_key ${CDN_TLS_KEY:?};"
-      echo 'ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:8m; ssl_session_tickets off;'
-    else
-      echo "listen ${CDN_LISTEN:-127.0.0.1:8090};"
-    fi
-  } >"$conf/listen.conf"
-  # An upstream keeps connections open, and looks its name up but once.
+}
+
+main_conf() {
+  for module in ndk_http_module ngx_http_set_misc_module ngx_http_js_module; do
+    echo "load_module $modules/$module.so;"
+  done
+  # Workers need nothing of root's; who is not root has no other user to give them.
+  if [ "$(id -u)" = 0 ]; then echo 'user www-data;'; fi
+}
+
+listen_conf() {
+  if [ -n "${CDN_TLS_CERTIFICATE:-}" ]; then
+    echo "listen ${CDN_LISTEN:-127.0.0.1:8090} ssl http2;"
+    echo "ssl_certificate $CDN_TLS_CERTIFICATE; ssl_certificate_key ${CDN_TLS_KEY:?};"
+    echo 'ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:8m; ssl_session_tickets off;'
+  else
+    echo "listen ${CDN_LISTEN:-127.0.0.1:8090};"
+  fi
+}
+
+# An upstream keeps connections open, and looks its name up but once.
+upstream_conf() {
   if [ "$upstream" = s3 ]; then
     echo "upstream s3 { server $server; keepalive 16; }"
   else
     echo "resolver $CDN_RESOLVER; map '' \$s3_server { default $server; }"
-  fi >"$conf/s3-upstream.conf"
-  # What comes from there is kept for good, so it must come from there. By default nginx would not look.
-  if [ "$scheme" = https ]; then
-    echo "proxy_ssl_verify on; proxy_ssl_verify_depth 4;"
-    echo "proxy_ssl_trusted_certificate ${CDN_S3_CA_FILE:-/etc/ssl/certs/ca-certificates.crt};"
-  fi >"$conf/s3-tls.conf"
-  max_ages >"$conf/max-age.conf"
-  printf '{"accessKeyId":"%s","secretAccessKey":"%s","region":"%s","prefix":"%s","host":"%s"}\n' \
-    "$CDN_S3_ACCESS_KEY_ID" "$CDN_S3_SECRET_ACCESS_KEY" "${S3_REGION:-us-east-1}" "$prefix" "$host" \
-    >"$conf/s3.json"
-  if [ "$(id -u)" = 0 ]; then
-    chown -R www-data "$store" "$CDN_RUN/cache" "$CDN_RUN/tmp"
-    chmod 711 "$CDN_RUN"
   fi
 }
 
-write_keys() {
-  if [ -n "${CDN_SIGNING_KEYS_FILE:-}" ]; then keys=$(cat "$CDN_SIGNING_KEYS_FILE"); else keys=${CDN_SIGNING_KEYS:-}; fi
-  keys=$(echo "$keys" | tr ',' '\n' | sed -E 's/^([a-z0-9]{1,16}):([A-Za-z0-9._~+\/=-]{32,256})$/\1 "\2";/')
-  if echo "$keys" | grep -qvE '^[a-z0-9]+ "[^"]+";$'; then
-    echo 'CDN_SIGNING_KEYS: expected <id>:<secret>[,<id>:<secret>]' >&2
-    return 64
+# What comes from there is kept for good, so it must come from there. By default nginx would not look.
+upstream_tls_conf() {
+  if [ "$scheme" = https ]; then
+    echo "proxy_ssl_verify on; proxy_ssl_verify_depth 4;"
+    echo "proxy_ssl_trusted_certificate ${CDN_S3_CA_FILE:-/etc/ssl/certs/ca-certificates.crt};"
   fi
-  # In one step from a variable: another HUP may come in the middle, and what it has read is newer.
-  echo "$keys" >"$conf/keys.conf"
 }
 
 # nginx cannot subtract. The tens of seconds of the expiry and of the clock, two digits each, give the seconds between
@@ -112,6 +129,19 @@ max_ages() {
       if (left > 0) printf "%02d%02d \"private, max-age=%d, immutable\";\n", e, n, left
     }
   }'
+}
+
+# For s3.js.
+signer_settings() {
+  printf '{"accessKeyId":"%s","secretAccessKey":"%s","region":"%s","prefix":"%s","host":"%s"}\n' \
+    "$CDN_S3_ACCESS_KEY_ID" "$CDN_S3_SECRET_ACCESS_KEY" "${S3_REGION:-us-east-1}" "$prefix" "$host"
+}
+
+give_to_workers() {
+  if [ "$(id -u)" = 0 ]; then
+    chown -R www-data "$store" "$CDN_RUN/cache" "$CDN_RUN/tmp"
+    chmod 711 "$CDN_RUN"
+  fi
 }
 
 # Drops the objects stored first until nine tenths of the bound are left. By change time: nginx sets the other two to
@@ -141,8 +171,11 @@ trap 'kill -QUIT "$nginx" 2>/dev/null' TERM QUIT INT
 trap 'if configure; then kill -HUP "$nginx"; fi' HUP
 sweep_forever &
 sweeper=$!
-# A signal ends a wait, not what is waited for.
-while kill -0 "$nginx" 2>/dev/null; do wait "$nginx" && status=0 || status=$?; done
+# A signal ends a wait, not what is waited for; one that could not even start is waited for too, for its status.
+while :; do
+  wait "$nginx" && status=0 || status=$?
+  kill -0 "$nginx" 2>/dev/null || break
+done
 kill "$sweeper" 2>/dev/null || true
 wait "$sweeper" 2>/dev/null || true
 exit "$status"
