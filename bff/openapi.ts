@@ -1,5 +1,5 @@
 import { problem } from '@tendon/contracts/problem.ts'
-import { reportLink, reportList } from '@tendon/contracts/reports-api.ts'
+import { customerList, reportLink, reportList } from '@tendon/contracts/reports-api.ts'
 import { ownSessions, revokedSessions, sessionUser } from '@tendon/contracts/session-api.ts'
 import type { TendonError } from '@tendon/platform/errors.ts'
 import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
@@ -184,6 +184,17 @@ export function openApiDocument(): Record<string, unknown> {
           ],
         },
       },
+      '/api/reports/customers': {
+        get: {
+          ...throughGateway('findCustomers', 'CustomerList'),
+          parameters: [
+            {
+              ...parameter('query', 'query', { type: 'string', minLength: 2, maxLength: 100 }),
+              required: true,
+            },
+          ],
+        },
+      },
       [behindDocument]: { get: throughGateway('describeReports') },
       '/api/events': {
         get: {
@@ -212,6 +223,7 @@ export function openApiDocument(): Record<string, unknown> {
         SignedOut: jsonSchema(z.object({ logout_url: z.url() })),
         ReportList: jsonSchema(reportList),
         ReportLink: jsonSchema(reportLink),
+        CustomerList: jsonSchema(customerList),
         Problem: jsonSchema(problem),
       },
     },

@@ -40,6 +40,17 @@ export const reportLink = z.object({
 })
 export type ReportLink = z.infer<typeof reportLink>
 
+/** `GET /customers?query=` (and the bff's `GET /api/reports/customers`): what staff look for, trimmed. */
+export const customerSearch = z.string().trim().min(2).max(100)
+
+/** Who was found, by name; only for the role `report-admin`. */
+export const customerList = z.object({
+  customers: z.array(z.object({ user_id: z.guid(), full_name: z.string(), email: z.string() })),
+  /** Whether there are more than these. */
+  is_cut: z.boolean(),
+})
+export type CustomerList = z.infer<typeof customerList>
+
 /** `POST /invalidate`: one id or a batch. Repeating a call is harmless. */
 export const invalidateRequest = z.union([
   z.object({ user_ids: z.array(z.guid()).max(100_000) }),

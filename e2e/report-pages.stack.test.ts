@@ -146,6 +146,25 @@ test('staff see the fleet, and from a device the reports of who has it', async (
   expect(problems()).toEqual([])
 })
 
+test('staff find a customer by name, by the keyboard alone, and are told when there is none', async () => {
+  const { page, problems } = await signInPage(browser, tendon.url, 'staff')
+  await page.getByRole('link', { name: 'By customer' }).click()
+  const field = page.getByRole('searchbox')
+  await field.fill('no such person')
+  await field.press('Enter')
+  await page.getByText('Nobody was found for “no such person”.').waitFor()
+  await field.fill('alice@example')
+  await field.press('Enter')
+  const found = page.getByTestId('staff-form').getByRole('link')
+  await found.waitFor()
+  expect(await found.count()).toBe(1)
+  await found.focus()
+  await page.keyboard.press('Enter')
+  await page.getByTestId('report').waitFor()
+  expect(page.url()).toContain(demoPeople.alice.customerId)
+  expect(problems()).toEqual([])
+})
+
 test('staff who ask for somebody who is no customer are told so', async () => {
   const { page } = await signInPage(browser, tendon.url, 'staff')
   await page.goto(`${tendon.url}/?user_id=00000000-0000-4000-8000-00000000dead`)

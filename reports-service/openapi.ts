@@ -1,6 +1,8 @@
 import { problem } from '@tendon/contracts/problem.ts'
 import { reportEnvelope, reportFormat } from '@tendon/contracts/report-envelope.ts'
 import {
+  customerList,
+  customerSearch,
   invalidateRequest,
   invalidateResponse,
   reportLink,
@@ -50,6 +52,7 @@ export function openApiDocument(reports: readonly Report[]): Record<string, unkn
     paths: {
       '/reports': { get: listOperation },
       '/reports/{report}/{date}': { get: linkOperation(reports) },
+      '/customers': { get: customersOperation },
       '/invalidate': { post: invalidateOperation },
       '/openapi.json': { get: describeOperation },
     },
@@ -58,6 +61,7 @@ export function openApiDocument(reports: readonly Report[]): Record<string, unkn
       schemas: {
         ReportList: jsonSchema(reportList),
         ReportLink: jsonSchema(reportLink),
+        CustomerList: jsonSchema(customerList),
         InvalidateRequest: jsonSchema(invalidateRequest),
         InvalidateResponse: jsonSchema(invalidateResponse),
         Problem: jsonSchema(problem),
@@ -123,6 +127,22 @@ function linkOperation(reports: readonly Report[]) {
       ),
     },
   }
+}
+
+const customersOperation = {
+  operationId: 'findCustomers',
+  summary:
+    'Customers by a part of their name or e-mail address, or by an id, chip or serial number; for `report-admin`',
+  parameters: [{ name: 'query', in: 'query', required: true, schema: jsonSchema(customerSearch) }],
+  responses: {
+    ...okResponse('Who was found, by name', 'CustomerList'),
+    ...problemResponses(
+      ...tokenErrors,
+      reportsErrors.roleMissing,
+      reportsErrors.requestInvalid,
+      ...readErrors,
+    ),
+  },
 }
 
 const invalidateOperation = {

@@ -41,6 +41,13 @@ export function assertMayRead(caller: Caller, report: Report): void {
 }
 
 /** @throws TENDON-REPORTS-006 */
+export function assertMayFindCustomers(caller: Caller): void {
+  if (!caller.roles.includes(reportAdminRole)) {
+    throw reportsErrors.roleMissing(`Looking for customers needs the role ${reportAdminRole}.`)
+  }
+}
+
+/** @throws TENDON-REPORTS-006 */
 export function assertMayInvalidate(caller: Caller): void {
   if (!caller.roles.includes(invalidatorRole)) {
     throw reportsErrors.roleMissing(`Invalidating needs the role ${invalidatorRole}.`)

@@ -1,14 +1,22 @@
 import { reportFormat } from '@tendon/contracts/report-envelope.ts'
-import { invalidateRequest, type ReportList } from '@tendon/contracts/reports-api.ts'
+import { customerSearch, invalidateRequest, type ReportList } from '@tendon/contracts/reports-api.ts'
 import type { AccessTokenVerifier } from '@tendon/platform/access-token.ts'
 import { type HttpApp, type HttpEnv, requestLog } from '@tendon/platform/http-app.ts'
 import type { Context } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { z } from 'zod'
+import { findCustomers } from './customers/find-customers.ts'
 import { reportsErrors } from './errors.ts'
 import { openApiDocument } from './openapi.ts'
 import type { LoadedReport, ReadWarehouse, ReportParameters } from './report.ts'
-import { assertMayInvalidate, assertMayRead, mayRead, reportOwner, subjectOf } from './report-access.ts'
+import {
+  assertMayFindCustomers,
+  assertMayInvalidate,
+  assertMayRead,
+  mayRead,
+  reportOwner,
+  subjectOf,
+} from './report-access.ts'
 import type { ReportLinks } from './report-links.ts'
 
 // 100,000 ids of 39 bytes, and as much again for white space.
@@ -60,6 +68,15 @@ export function addRoutes(app: HttpApp, options: RouteOptions): void {
     return privateJson(c, { reports: list } satisfies ReportList)
   })
 
+  app.get('/customers', async (c) => {
+    const caller = await verifyAccessToken(c.req.header('authorization'))
+    assertMayFindCustomers(caller)
+    const found = await findCustomers(read, parseQuery(customersQuery, c).query)
+    // What was looked for is about people: the log says who looked, and not for whom.
+    requestLog(c).info({ subject: caller.subject, customers: found.customers.length }, 'customers looked for')
+    return privateJson(c, found)
+  })
+
   app.get('/reports/:report/:date', async (c) => {
     const caller = await verifyAccessToken(c.req.header('authorization'))
     const report = reports.get(c.req.param('report'))
@@ -92,6 +109,7 @@ export function addRoutes(app: HttpApp, options: RouteOptions): void {
   })
 }
 
+const customersQuery = z.strictObject({ query: customerSearch })
 const listQuery = z.strictObject({ user_id: userId.optional() })
 const linkQuery = z
   .object({ user_id: userId.optional(), format: reportFormat.optional() })

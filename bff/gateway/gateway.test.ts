@@ -24,6 +24,7 @@ const codeOf = async (response: Response) => [response.status, (await response.j
 test('declared addresses go where they should, with the session as the only proof', async () => {
   const addresses = {
     '/api/reports': '/reports',
+    '/api/reports/customers?query=Zo%C3%AB%20%26': '/customers?query=Zo%C3%AB%20%26',
     '/api/reports/openapi.json': '/openapi.json',
     '/api/reports/cdn/2026-01-31': '/reports/prosthesis-daily/2026-01-31',
     '/api/reports/wear-weekly/2026-01-31': '/reports/wear-weekly/2026-01-31',

@@ -48,6 +48,15 @@ export function gatewayRoutes(
     },
     {
       ...reports,
+      prefix: '/api/reports/customers',
+      rest: /^$/,
+      upstreamPrefix: '/customers',
+      // Names of any script; what it may be is for the service to say.
+      query: { query: /^[^\p{Cc}]{1,200}$/u },
+      otherQuery: undefined,
+    },
+    {
+      ...reports,
       prefix: '/api/reports/openapi.json',
       rest: /^$/,
       upstreamPrefix: '/openapi.json',

@@ -1,6 +1,13 @@
 import { type Problem, problem } from '@tendon/contracts/problem.ts'
 import type { ReportFormat } from '@tendon/contracts/report-envelope.ts'
-import { type ReportLink, type ReportList, reportLink, reportList } from '@tendon/contracts/reports-api.ts'
+import {
+  type CustomerList,
+  customerList,
+  type ReportLink,
+  type ReportList,
+  reportLink,
+  reportList,
+} from '@tendon/contracts/reports-api.ts'
 import {
   type OwnSessions,
   ownSessions,
@@ -62,6 +69,11 @@ export async function endAllSessions(): Promise<void> {
 /** The reports that can be read, and the days that have data. */
 export function getReportList(userId: string | null, asking: Asking): Promise<ReportList> {
   return getOfSession(`/api/reports${userQuery(userId)}`, reportList, toBff(asking))
+}
+
+/** Customers whom staff look for, by name or whatever else they know. */
+export function findCustomers(text: string): Promise<CustomerList> {
+  return getJson(`/api/reports/customers?${new URLSearchParams({ query: text })}`, customerList, {})
 }
 
 /** What a report is asked by. */

@@ -1,42 +1,71 @@
-import type { FormEvent } from 'react'
+import type { Problem } from '@tendon/contracts/problem.ts'
+import type { CustomerList } from '@tendon/contracts/reports-api.ts'
+import { type FormEvent, useState } from 'react'
+import { findCustomers, problemOf } from '../api.ts'
 import type { Address } from '../use-address.ts'
+import { CustomerMatches } from './customer-matches.tsx'
 
-type StaffFormProps = { address: Address; onSubmit: (address: Address) => void }
+type StaffFormProps = {
+  address: Address
+  onSubmit: (address: Address) => void
+  onSessionEnd: () => void
+}
 
-const uuidPattern = '[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}'
+type Search =
+  | { state: 'none' | 'busy' }
+  | { state: 'done'; text: string; date: string | null; found: CustomerList }
+  | { state: 'failed'; problem: Problem }
 
-export function StaffForm({ address, onSubmit }: StaffFormProps) {
-  function submit(event: FormEvent<HTMLFormElement>) {
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+/** Staff name a customer by id, or look for them by what they know. */
+export function StaffForm({ address, onSubmit, onSessionEnd }: StaffFormProps) {
+  const [search, setSearch] = useState<Search>({ state: 'none' })
+
+  async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault()
     const form = new FormData(event.currentTarget)
-    const userId = String(form.get('user_id')).trim().toLowerCase()
-    onSubmit({
-      view: address.view === 'fleet' ? 'day' : (address.view ?? 'day'),
-      userId,
-      date: String(form.get('date')) || null,
-    })
+    const text = String(form.get('customer')).trim()
+    const date = String(form.get('date')) || null
+    if (uuid.test(text)) {
+      const view = address.view === 'fleet' ? 'day' : (address.view ?? 'day')
+      return onSubmit({ view, userId: text.toLowerCase(), date })
+    }
+    setSearch({ state: 'busy' })
+    try {
+      setSearch({ state: 'done', text, date, found: await findCustomers(text) })
+    } catch (error) {
+      const problem = problemOf(error)
+      if (problem.status === 401) onSessionEnd()
+      setSearch({ state: 'failed', problem })
+    }
   }
 
   return (
-    <form className="staff-form" onSubmit={submit} data-testid="staff-form">
+    <form
+      className="staff-form"
+      onSubmit={submit}
+      aria-busy={search.state === 'busy'}
+      data-testid="staff-form"
+    >
       {address.userId ? (
         <h2>Another customer's report</h2>
       ) : (
         <>
           <h1>Reports by customer</h1>
-          <p>You are signed in as staff. Staff read a report by its customer's id.</p>
+          <p>You are signed in as staff. Look for a customer, or give their id.</p>
         </>
       )}
       <div className="fields">
         <label className="field wide">
-          Customer id
+          Name, e-mail, serial number, chip or id
           <input
-            name="user_id"
-            type="text"
+            name="customer"
+            type="search"
             defaultValue={address.userId ?? ''}
             required
-            pattern={`\\s*${uuidPattern}\\s*`}
-            title="The customer's id in the CRM: five groups of digits and letters a to f, joined by hyphens"
+            minLength={2}
+            maxLength={100}
             autoComplete="off"
             spellCheck={false}
           />
@@ -47,10 +76,16 @@ export function StaffForm({ address, onSubmit }: StaffFormProps) {
           </span>
           <input name="date" type="date" defaultValue={address.date ?? ''} />
         </label>
-        <button type="submit" className="button">
-          Show report
+        <button type="submit" className="button" disabled={search.state === 'busy'}>
+          Show
         </button>
       </div>
+      {search.state === 'done' && <CustomerMatches {...search} />}
+      {search.state === 'failed' && (
+        <p role="alert">
+          That did not work: {search.problem.title}. {search.problem.help}
+        </p>
+      )}
     </form>
   )
 }

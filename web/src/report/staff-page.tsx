@@ -16,7 +16,7 @@ const views = [
   { view: 'day', label: 'By customer' },
 ] as const
 
-/** For logins that are no customer's: staff see the fleet, and name the customer whose reports they want. */
+/** For logins that are no customer's: staff see the fleet, and look for the customer whose reports they want. */
 export function StaffPage({ mayRead, address, onAddress, onSessionEnd }: StaffPageProps) {
   const { userId, date } = address
   // An address that names a customer is about that customer.
@@ -45,7 +45,12 @@ export function StaffPage({ mayRead, address, onAddress, onSessionEnd }: StaffPa
         <FleetPage address={address} onAddress={onAddress} onSessionEnd={onSessionEnd} />
       ) : (
         <>
-          <StaffForm key={`${userId} ${date}`} address={address} onSubmit={onAddress} />
+          <StaffForm
+            key={`${userId} ${date}`}
+            address={address}
+            onSubmit={onAddress}
+            onSessionEnd={onSessionEnd}
+          />
           {userId && (
             <CustomerPages
               key={userId}
