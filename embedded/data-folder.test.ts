@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { explainError } from '@tendon/platform/process-config.ts'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openDataFolder } from './data-folder.ts'
 import { isFolderHeld } from './folder-lock.ts'
@@ -111,4 +112,22 @@ test("a stranger's folder is never touched", async () => {
   await writeFile(join(parent, 'tendon.json.new'), 'of somebody else')
   await expect(openDataFolder(parent, { reset: true })).rejects.toMatchObject(foreignCode)
   expect((await readdir(parent)).toSorted()).toEqual(['tendon.json.new', 'thesis.doc'])
+})
+
+test('what cannot be a data folder is refused with what is wrong with it', async () => {
+  const unusable = async (folder: string) => {
+    const refusal = await openDataFolder(folder, { reset: false }).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    expect(refusal).toMatchObject({ code: 'TENDON-EMBEDDED-008' })
+    return explainError(refusal)
+  }
+  const file = join(parent, 'file')
+  await writeFile(file, '')
+  expect(await unusable(file)).toContain('ENOTDIR')
+  expect(await unusable(join(file, 'below'))).toContain('ENOTDIR')
+  await mkdir(path)
+  await writeFile(join(path, 'tendon.json'), '{bad')
+  expect(await unusable(path)).toContain('tendon.json')
 })

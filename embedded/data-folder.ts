@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { TendonError } from '@tendon/platform/errors.ts'
 import { stopOrphanedPostmaster } from '@tendon/sources/orphaned-postmaster.ts'
 import { z } from 'zod'
 import { embeddedErrors } from './errors.ts'
@@ -33,21 +34,27 @@ const unfinishedMarker = `${marker}.new`
 
 /**
  * Takes the folder for this process, until `release` or its death, however it dies.
- * @throws TENDON-EMBEDDED-001 when another process holds it, TENDON-EMBEDDED-003 when it is not a data folder
+ * @throws TENDON-EMBEDDED-001 when another process holds it, -003 when it is not a data folder, -008 when it cannot be written,
+ *   or its marker cannot be read
  */
 export async function openDataFolder(path: string, options: { reset: boolean }): Promise<DataFolder> {
   const absolute = resolve(path)
-  // Before the lock, because nothing is made in a stranger's folder, and under it, because only then it stays so.
-  await refuseForeign(absolute)
-  await mkdir(absolute, { recursive: true, mode: 0o700 })
-  const lock = lockFolder(absolute)
   try {
+    // Before the lock, because nothing is made in a stranger's folder, and under it, because only then it stays so.
     await refuseForeign(absolute)
-    if (options.reset) await empty(absolute)
-    return { path: absolute, secrets: await keptSecrets(absolute), release: async () => lock.release() }
+    await mkdir(absolute, { recursive: true, mode: 0o700 })
+    const lock = lockFolder(absolute)
+    try {
+      await refuseForeign(absolute)
+      if (options.reset) await empty(absolute)
+      return { path: absolute, secrets: await keptSecrets(absolute), release: async () => lock.release() }
+    } catch (error) {
+      lock.release()
+      throw error
+    }
   } catch (error) {
-    lock.release()
-    throw error
+    if (error instanceof TendonError) throw error
+    throw embeddedErrors.dataFolderUnusable(`${absolute} cannot be used as a data folder.`, { cause: error })
   }
 }
 
@@ -77,13 +84,22 @@ async function removePart(path: string): Promise<void> {
 
 async function keptSecrets(folder: string): Promise<Secrets> {
   const file = join(folder, marker)
-  if (existsSync(file)) return secretsShape.parse(JSON.parse(await readFile(file, 'utf8')))
+  if (existsSync(file)) return readSecrets(file)
   const secrets = makeSecrets()
   // Written whole or not at all: a half-written file would lock the folder's owner out of their data.
   const unfinished = join(folder, unfinishedMarker)
   await writeFile(unfinished, JSON.stringify(secrets), { mode: 0o600 })
   await rename(unfinished, file)
   return secrets
+}
+
+async function readSecrets(file: string): Promise<Secrets> {
+  try {
+    return secretsShape.parse(JSON.parse(await readFile(file, 'utf8')))
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw embeddedErrors.dataFolderUnusable(`${file} cannot be read: ${why.split('\n')[0]}`)
+  }
 }
 
 export function makeSecrets(): Secrets {

@@ -37,6 +37,12 @@ export const embeddedErrors = defineErrors('EMBEDDED', {
     title: 'The change feed did not catch up in time',
     help: 'Read tendon.log in the data folder. A large CRM takes longer to read for the first time: raise TENDON_FEED_TIMEOUT_MS.',
   },
+  dataFolderUnusable: {
+    number: 8,
+    status: 500,
+    title: 'The data folder cannot be used',
+    help: 'Choose with --data a folder that this user can write, or give them this one. If only its tendon.json is damaged, take that from a backup: it holds the keys of sessions and links. `npm start -- --reset` begins anew, without the data.',
+  },
   attachedUnusable: {
     number: 7,
     status: 500,

@@ -21,7 +21,8 @@ try {
   process.stderr.write(`${result.command} ${result.rowCount ?? ''}\n`)
   for (const row of result.rows) process.stdout.write(`${JSON.stringify(row)}\n`)
 } catch (error) {
-  process.stderr.write(`${(error as Error).message}\n`)
+  const { message, position } = error as pg.DatabaseError
+  process.stderr.write(`${message}${position ? ` (character ${position})` : ''}\n`)
   process.exitCode = 1
 } finally {
   await client.end()

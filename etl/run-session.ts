@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { TendonError } from '@tendon/platform/errors.ts'
 import type { Log } from '@tendon/platform/log.ts'
+import { foreignReason } from '@tendon/platform/reason-of.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type pg from 'pg'
 import type { BatchSizes } from './batch-sizes.ts'
@@ -208,6 +209,9 @@ async function finish(
 
 /** What a run's record says about its failure. */
 function describe(cause: unknown): string {
-  if (cause instanceof TendonError) return `${cause.code}: ${cause.message}`
+  if (cause instanceof TendonError) {
+    const reason = foreignReason(cause)
+    return `${cause.code}: ${cause.message}${reason === undefined ? '' : ` ${reason}`}`
+  }
   return cause instanceof Error ? cause.message : String(cause)
 }

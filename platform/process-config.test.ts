@@ -24,13 +24,17 @@ function runAsProgram(
 }
 
 test('a program ends with the exit code it gives, and with none of an error as a stack', async () => {
-  const [done, chosen, failed, caused, taken] = await Promise.all([
+  const [done, chosen, failed, caused, foreign, taken] = await Promise.all([
     runAsProgram(''),
     runAsProgram('return 3'),
     runAsProgram("throw new Error('the disk is full')"),
     runAsProgram(`
       const { platformErrors: errors } = await import('${folder}platform-errors.ts')
       throw errors.unexpected('It failed.', { cause: errors.portTaken('Port 1 is taken.') })`),
+    runAsProgram(`
+      const { platformErrors: errors } = await import('${folder}platform-errors.ts')
+      const cause = errors.unexpected('It failed inside.', { cause: new Error('no column x\\nat line 1') })
+      throw errors.unexpected('It failed.', { cause })`),
     runAsProgram(`
       const log = createLog({ service: 'demo', level: 'fatal' })
       const { port } = await listen({ fetch: () => new Response() }, { port: 0, log })
@@ -42,9 +46,10 @@ test('a program ends with the exit code it gives, and with none of an error as a
   expect(caused.stderr).toMatch(
     /^It failed\.\n.* \(TENDON-PLATFORM-\d+\)\nStop what listens there, .* \(TENDON-PLATFORM-004\)\n$/,
   )
+  expect(foreign.stderr).toMatch(/^It failed\.\nReason: no column x\n.* \(TENDON-PLATFORM-\d+\)\n/)
   expect(taken.code).toBe(1)
   expect(taken.stderr).toMatch(
-    /^Port \d+ on 127\.0\.0\.1 is taken\.\nStop what listens there, .* \(TENDON-PLATFORM-004\)\n$/,
+    /^Port \d+ on 127\.0\.0\.1 is taken\.\nReason: listen EADDRINUSE.*\nStop what listens there, .* \(TENDON-PLATFORM-004\)\n$/,
   )
 })
 

@@ -1,5 +1,6 @@
 import { type Config, ConfigError, helpText, type OptionTable, readConfig } from './config.ts'
 import { TendonError } from './errors.ts'
+import { foreignReason } from './reason-of.ts'
 
 /** Exit codes of every program here; 64 is EX_USAGE of sysexits.h. */
 export const exitCodes = { done: 0, failed: 1, usage: 64 } as const
@@ -55,7 +56,8 @@ export function explainError(error: unknown): string {
   const help = [error, error.cause].flatMap((one) =>
     one instanceof TendonError ? [`${one.definition.help} (${one.code})`] : [],
   )
-  return [error.message, ...help].join('\n')
+  const reason = foreignReason(error)
+  return [error.message, ...(reason === undefined ? [] : [`Reason: ${reason}`]), ...help].join('\n')
 }
 
 /** The same for a program: `{"error": {"code", "message", "help"}}`, what is not there null, and the cause likewise. */

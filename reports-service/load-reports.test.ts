@@ -53,6 +53,16 @@ test('refuses a folder whose report is not declared, or is named otherwise', asy
   }
 })
 
+test('says what is missing of a declaration', async () => {
+  const lacking = await declared(
+    'wear-weekly',
+    declaration('wear-weekly', 'days: undefined, units: { wear: 7 }'),
+  )
+  await expect(loadReports(lacking)).rejects.toThrow(
+    /wear-weekly could not be loaded: .*expected function.*at days/,
+  )
+})
+
 test('a declaration is another one when its queries or its code are, and only then', async () => {
   const reports = await declared('wear-weekly', declaration('wear-weekly'))
   const folder = new URL('wear-weekly/', reports)

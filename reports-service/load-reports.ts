@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { reportEnvelope } from '@tendon/contracts/report-envelope.ts'
+import { reasonOf } from '@tendon/platform/reason-of.ts'
 import { z } from 'zod'
 import { reportsErrors } from './errors.ts'
 import type { LoadedReport, Report } from './report.ts'
@@ -73,7 +74,8 @@ async function loadReport(folder: URL, name: string): Promise<LoadedReport> {
     declaration.extend({ name: z.literal(name) }).parse(report)
     return { ...report, declaration: await declarationHash(new URL(`${name}/`, folder), report) }
   } catch (cause) {
-    throw reportsErrors.reportDeclarationInvalid(`The report ${name} could not be loaded.`, { cause })
+    const why = cause instanceof z.ZodError ? z.prettifyError(cause).split('\n').join(' ') : reasonOf(cause)
+    throw reportsErrors.reportDeclarationInvalid(`The report ${name} could not be loaded: ${why}`, { cause })
   }
 }
 

@@ -12,7 +12,7 @@ export const warehouseErrors = defineErrors('WAREHOUSE', {
     number: 2,
     status: 500,
     title: 'ClickHouse refused a statement',
-    help: 'Look into the log: the cause there has the words of ClickHouse.',
+    help: 'The words of ClickHouse are the cause in the log, and the reason that a command prints. Where it misses a column or table, apply the migrations: a start does, and `npm run warehouse -- migrate`.',
   },
   unexpectedRow: {
     number: 3,
