@@ -34,13 +34,15 @@ configure() {
   mkdir -p "$conf" "$store/.tmp" "$CDN_RUN/cache" "$CDN_RUN/tmp"
   write_keys || return
   locate_object_store || return
-  fill_templates
-  main_conf >"$conf/main.conf"
-  listen_conf >"$conf/listen.conf"
-  upstream_conf >"$conf/s3-upstream.conf"
-  upstream_tls_conf >"$conf/s3-tls.conf"
-  max_ages >"$conf/max-age.conf"
-  signer_settings >"$conf/s3.json"
+  for template in nginx.conf check.conf headers.conf object-headers.conf s3-request.conf s3.js; do
+    put "$template" fill "$source/$template"
+  done
+  put main.conf main_conf
+  put listen.conf listen_conf
+  put s3-upstream.conf upstream_conf
+  put s3-tls.conf upstream_tls_conf
+  put max-age.conf max_ages
+  put s3.json signer_settings
   give_to_workers
 }
 
@@ -76,13 +78,18 @@ locate_object_store() {
   if [ -n "${CDN_RESOLVER:-}" ]; then upstream='$s3_server'; fi
 }
 
-fill_templates() {
-  for file in nginx.conf check.conf headers.conf object-headers.conf s3-request.conf s3.js; do
-    sed -e "s|@RUN@|$CDN_RUN|g" -e "s|@S3_HOST@|$host|g" -e "s|@S3_NAME@|${server%:*}|g" \
-      -e "s|@S3_SCHEME@|$scheme|g" -e "s|@S3_UPSTREAM@|$upstream|g" -e "s|@S3_PREFIX@|$prefix|g" \
-      -e "s|@ACCESS_LOG@|${CDN_ACCESS_LOG:-$CDN_RUN/access.log}|g" \
-      -e "s|@WEB_ORIGIN@|${CDN_WEB_ORIGIN:-no-origin}|g" "$source/$file" >"$conf/$file"
-  done
+# In one step: an nginx that an earlier HUP has made read them reads whole files.
+put() {
+  file=$1
+  shift
+  "$@" >"$conf/.new" && mv "$conf/.new" "$conf/$file"
+}
+
+fill() {
+  sed -e "s|@RUN@|$CDN_RUN|g" -e "s|@S3_HOST@|$host|g" -e "s|@S3_NAME@|${server%:*}|g" \
+    -e "s|@S3_SCHEME@|$scheme|g" -e "s|@S3_UPSTREAM@|$upstream|g" -e "s|@S3_PREFIX@|$prefix|g" \
+    -e "s|@ACCESS_LOG@|${CDN_ACCESS_LOG:-$CDN_RUN/access.log}|g" \
+    -e "s|@WEB_ORIGIN@|${CDN_WEB_ORIGIN:-no-origin}|g" "$1"
 }
 
 main_conf() {
