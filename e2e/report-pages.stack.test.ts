@@ -55,9 +55,9 @@ test('a patient reads trend and service history, and takes the numbers along', a
   await page.getByRole('button', { name: 'CSV' }).click()
   const saved = await saving
   const numbers = await readFile(await saved.path(), 'utf8')
-  expect(numbers).toMatch(/^prosthesis_id,day,error_rate,model_error_rate,.*_days.*\r\n/)
+  expect(numbers).toMatch(/^prosthesis_id,serial_number,model,day,error_rate,model_error_rate,.*_days.*\r\n/)
   // The newest of her days, which by her clock may have begun already.
-  const [, newest] = numbers.trimEnd().split('\r\n').at(-1)!.split(',')
+  const [, , , newest] = numbers.trimEnd().split('\r\n').at(-1)!.split(',')
   expect(saved.suggestedFilename()).toBe(`prosthesis-trend-${newest}.csv`)
 
   await page.getByRole('link', { name: 'Service history' }).click()
