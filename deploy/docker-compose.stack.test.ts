@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { parseEnv, promisify } from 'node:util'
 import { beforeAll, expect, test } from 'vitest'
 import { goProgram } from './native/install.ts'
 import { deployFile } from './native/part.ts'
@@ -11,6 +11,7 @@ const file = fileURLToPath(new URL('../docker-compose.yml', import.meta.url))
 const partsFolder = fileURLToPath(new URL('native/parts/', import.meta.url))
 
 type Service = {
+  environment?: Record<string, string>
   image?: string
   build?: { context: string; dockerfile_inline?: string }
   volumes?: { type: string; source: string }[]
@@ -51,6 +52,18 @@ test('every image is of one version, and what is built is built from the modules
   const natives = [...nativeSource.matchAll(/goProgram\('\w+', '(\S+)', '(\S+)'\)/g)]
   expect(modules).toEqual(natives.map(([, ...module]) => module))
   expect(modules).toHaveLength(2)
+})
+
+test('whoever asks MinIO says the region that its settings give it, and the CDN knows two keys', () => {
+  const region = parseEnv(readFileSync(deployFile('minio/minio.env'), 'utf8')).MINIO_SITE_REGION
+  const regions = services.flatMap(({ environment }) => environment?.S3_REGION ?? [])
+  expect(regions).toEqual([region, region])
+  const keys = services.flatMap(({ environment }) => environment?.CDN_SIGNING_KEYS?.split(',') ?? [])
+  expect(keys).toHaveLength(2)
+  // What the head tells people to set is what the containers have.
+  const told = [...readFileSync(file, 'utf8').matchAll(/^# +export .*/gm)].join('\n')
+  expect(told).toContain(`S3_REGION=${region}\n`)
+  expect(told).toContain(`CDN_SIGNING_KEYS=${keys}\n`)
 })
 
 /** ClickHouse's server is compose's alone: natively its engine runs without one. */

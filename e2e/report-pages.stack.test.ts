@@ -5,14 +5,14 @@ import pg from 'pg'
 import { type Browser, chromium, type Page, type Request, type Route } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { signInPage } from './signed-in-page.fixture.ts'
-import { startTestTendon, type TestTendon } from './test-tendon.fixture.ts'
+import { startTendonOnStores } from './tendon-on-stores.fixture.ts'
 
-let tendon: TestTendon
+let tendon: Awaited<ReturnType<typeof startTendonOnStores>>
 let browser: Browser
 
 beforeAll(async () => {
   browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })
-  tendon = await startTestTendon()
+  tendon = await startTendonOnStores()
 }, 120_000)
 afterAll(async () => {
   await browser?.close()
@@ -37,6 +37,25 @@ function answersTo(page: Page, path: string): () => number[] {
   page.on('response', (response) => response.url().includes(path) && statuses.push(response.status()))
   return () => statuses.slice(0, 2)
 }
+
+test("the browser takes the report from nginx, which has it from MinIO, by a link of the service's", async () => {
+  const { page, problems } = await signInPage(browser, tendon.url, 'alice')
+  const [link, report] = await Promise.all([
+    page.waitForResponse((response) => response.url().includes('/api/reports/cdn/')),
+    page.waitForResponse((response) => response.url().startsWith(`${tendon.cdnUrl}/reports/`)),
+    page.reload(),
+  ])
+  expect(report.url()).toBe(reportLink.parse(await link.json()).url)
+  expect(report.status()).toBe(200)
+  expect(report.headers()).toMatchObject({
+    server: 'nginx',
+    'access-control-allow-origin': tendon.url,
+    'content-encoding': 'gzip',
+    'cache-control': expect.stringMatching(/^private, max-age=\d+, immutable$/),
+  })
+  expect(await report.json()).toMatchObject({ report: 'prosthesis-daily' })
+  expect(problems()).toEqual([])
+})
 
 test('a patient reads trend and service history, and takes the numbers along', async () => {
   const { page, problems } = await signInPage(browser, tendon.url, 'alice')
@@ -99,7 +118,7 @@ test('a day without data says so, and has no numbers to take along', async () =>
   const report = page.getByTestId('report')
   const day = await report.getAttribute('data-date')
   // Her devices sent nothing that day; what they sent before is there.
-  await page.route('**/cdn/reports/prosthesis-daily/**', async (route) => {
+  await page.route(`${tendon.cdnUrl}/reports/prosthesis-daily/**`, async (route) => {
     const answer = await route.fetch()
     const json = await answer.json()
     json.rows = json.rows.filter((row: { day: string }) => row.day !== day)

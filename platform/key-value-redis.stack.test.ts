@@ -66,6 +66,19 @@ test('what a listener does not understand ends nothing, and counts as missed', a
   await vi.waitFor(() => expect(heard).toEqual(['missed', 1]))
 })
 
+test('what the stack has set up cannot go back in time: a write that was confirmed is on the disk, and stays', async () => {
+  const redis = new Redis(redisUrl())
+  onTestFinished(() => redis.disconnect())
+  const settings = ['appendonly', 'appendfsync', 'save', 'maxmemory-policy']
+  const values = await Promise.all(settings.map((name) => redis.config('GET', name)))
+  expect(values).toEqual([
+    ['appendonly', 'yes'],
+    ['appendfsync', 'always'],
+    ['save', ''],
+    ['maxmemory-policy', 'noeviction'],
+  ])
+})
+
 async function openThroughProxy(options: { commandTimeoutMs: number }) {
   const proxy = await startProxy(new URL(redisUrl()))
   const keyValue = createRedisKeyValue({ url: proxy.url, log, ...options })

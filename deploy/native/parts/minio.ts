@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseEnv } from 'node:util'
 import { goProgram } from '../install.ts'
 import { answers, deployFile, type Part, portOf, runFolder } from '../part.ts'
 
@@ -10,8 +12,8 @@ const credentials = { user: 'tendon', password: 'tendon-on-loopback' }
 /** Of the CDN, which may read reports and nothing else. */
 export const readOnly = { CDN_S3_ACCESS_KEY_ID: 'cdn-reader', CDN_S3_SECRET_ACCESS_KEY: 'read-on-loopback' }
 
-/** Not the default one, so that what does not say its region is refused, as by S3. */
-const region = 'eu-central-1'
+const settings = deployFile('minio/minio.env')
+const region = parseEnv(readFileSync(settings, 'utf8')).MINIO_SITE_REGION ?? ''
 
 export const minio: Part = {
   name: 'minio',
@@ -30,11 +32,7 @@ export const minio: Part = {
     env: {
       MINIO_ROOT_USER: credentials.user,
       MINIO_ROOT_PASSWORD: credentials.password,
-      MINIO_BROWSER: 'off',
-      MINIO_SITE_REGION: region,
-      // As S3 does, it takes the bucket in the host's name too: <bucket>.store.test.
-      MINIO_DOMAIN: 'store.test',
-      MINIO_UPDATE: 'off',
+      MINIO_CONFIG_ENV_FILE: settings,
     },
   }),
   ready: () => answers(`http://127.0.0.1:${port}/minio/health/ready`),
