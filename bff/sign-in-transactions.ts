@@ -25,8 +25,8 @@ const storedSignIn = z.object({
   browserHash: z.string().length(43),
 })
 
-/** Long enough to look up a password. */
-export const signInSeconds = 600
+/** A minute longer than Keycloak keeps its form ("Login timeout", 30 minutes unless a realm says otherwise). */
+export const signInSeconds = 31 * 60
 const statePattern = /^[A-Za-z0-9_-]{43}$/
 const signInKey = (state: string) => `tendon:login:${state}`
 
