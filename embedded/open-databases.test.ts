@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connectSource } from '@tendon/cdc/source/postgres-connection.ts'
 import { createLifecycle } from '@tendon/platform/lifecycle.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { expect, test } from 'vitest'
@@ -8,6 +9,26 @@ import { readEmbeddedConfig } from './embedded-config.ts'
 import { openDatabases } from './open-databases.ts'
 
 const log = createLog({ service: 'test', level: 'fatal' })
+
+test('the CRM that is started here keeps no WAL until the disk is full', async () => {
+  const dataPath = await mkdtemp(join(tmpdir(), 'tendon-databases-'))
+  const env = {
+    TELEMETRY_DATABASE_URL: 'postgresql://telemetry.example.org/telemetry',
+    CLICKHOUSE_URL: 'http://clickhouse.example.org',
+  }
+  const lifecycle = createLifecycle({ log })
+  try {
+    const config = readEmbeddedConfig({ env, argv: [] })
+    const { crmUrl } = await openDatabases(config, { dataPath, lifecycle, log })
+    const client = await connectSource(crmUrl)
+    const { rows } = await client.query('SHOW max_slot_wal_keep_size')
+    await client.end()
+    expect(rows).toEqual([{ max_slot_wal_keep_size: '4GB' }])
+  } finally {
+    await lifecycle.stop()
+    await rm(dataPath, { recursive: true, force: true })
+  }
+})
 
 test('what is attached is not started, and an engine that cannot start says so with a code', async () => {
   const dataPath = await mkdtemp(join(tmpdir(), 'tendon-databases-'))

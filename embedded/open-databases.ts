@@ -74,7 +74,13 @@ const engineErrors = {
   CHDB_START: embeddedErrors.engineNotStarted,
 }
 
-const crmSettings = { wal_level: 'logical', max_wal_senders: '10', max_replication_slots: '10' }
+const crmSettings = {
+  wal_level: 'logical',
+  max_wal_senders: '10',
+  max_replication_slots: '10',
+  // As in deploy/postgres/crm.conf: a feed that cannot write, or was given up for another, does not fill the disk.
+  max_slot_wal_keep_size: '4GB',
+}
 /** No replication from it, so that the bulk load of the demo data need not write its rows to the WAL. */
 const telemetrySettings = { wal_level: 'minimal', max_wal_senders: '0' }
 
