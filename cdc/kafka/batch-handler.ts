@@ -1,11 +1,13 @@
 import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type { SourceRows } from '../changes/complete-changes.ts'
+import type { Position } from '../changes/positions.ts'
 import { keepUnapplied, unappliedReasons } from '../changes/unapplied.ts'
 import type { Catalog } from '../derive/catalog.ts'
 import type { ColumnMapping } from '../derive/column-mapping.ts'
 import type { ReplicaTable } from '../derive/derive-table.ts'
 import type { FeedMetrics } from '../feed-metrics.ts'
+import { highest } from '../highest.ts'
 import { retry } from '../retry.ts'
 import { addKey, type TableChanges } from '../telling/concerned-users.ts'
 import type { Invalidate } from '../telling/invalidate.ts'
@@ -16,7 +18,7 @@ import { completeMessages } from './complete-messages.ts'
 import { unavailableValue } from './derive-connector.ts'
 import { awaitedEnds, type KafkaProgress, type Offsets } from './kafka-progress.ts'
 
-export type NewestChange = { version: bigint; committedAt: bigint }
+export type NewestChange = Pick<Position, 'version' | 'committedAt'>
 
 /** Messages of one partition, in their order. */
 export type ChangeBatch = {
@@ -113,11 +115,7 @@ export function createBatchHandler(options: {
   async function truncate(messages: ChangeMessage[], signal: AbortSignal): Promise<void> {
     const truncates = messages.filter(({ op, table }) => op === 't' && replicas.has(table))
     if (truncates.length === 0) return
-    const lsns = truncates.map(({ lsn }) => BigInt(lsn))
-    await inKafka(
-      lsns.reduce((newest, lsn) => (lsn > newest ? lsn : newest)),
-      signal,
-    )
+    await inKafka(highest(...truncates.map(({ lsn }) => BigInt(lsn))), signal)
     await progress.visible(awaitedEnds(await progress.bounds()), signal)
     for (const { table, version, lsn, txId, committedAt } of truncates) {
       await retry('truncating a replica', { signal, log }, () =>

@@ -42,8 +42,8 @@ export function createChangeConsumer(options: {
     const id = partitionId(topic, partition)
     const end = BigInt(batch.lastOffset()) + 1n
     if (BigInt(batch.firstOffset() ?? end) < (handled.get(id) ?? 0n)) onMadeAnew(topic)
-    await whileBeating(heartbeat, (isOurs) =>
-      handle({ topic, messages, end: new Map([[id, end]]) }, AbortSignal.any([signal, isOurs])),
+    await whileBeating(heartbeat, (whileOurs) =>
+      handle({ topic, messages, end: new Map([[id, end]]) }, AbortSignal.any([signal, whileOurs])),
     )
     if (!isRunning() || isStale()) return
     const metadata = commitMetadata(newestVisible())

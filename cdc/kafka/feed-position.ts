@@ -3,6 +3,7 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type pg from 'pg'
 import { type Position, readPosition, writePosition } from '../changes/positions.ts'
 import { cdcErrors } from '../errors.ts'
+import { highest } from '../highest.ts'
 import { readSlot } from '../source/replication-slot.ts'
 import { readWalEnd } from '../source/source-position.ts'
 import type { NewestChange } from './batch-handler.ts'
@@ -86,8 +87,4 @@ export function createFeedPosition(options: {
       return true
     },
   }
-}
-
-function highest(...values: (bigint | undefined)[]): bigint {
-  return values.reduce<bigint>((most, value) => (value !== undefined && value > most ? value : most), 0n)
 }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Admin } from 'kafkajs'
 import { cdcErrors } from '../errors.ts'
+import { highest } from '../highest.ts'
 
 const pollIntervalMs = 10
 const partitionsIntervalMs = 1_000
@@ -18,7 +19,7 @@ export const topicOf = (id: string) => id.slice(0, id.lastIndexOf('/'))
 /** The higher offset of each: a partition moves from worker to worker, and what one has reached stays reached. */
 export function furthest(one: Offsets, other: Offsets): Offsets {
   const merged = new Map(one)
-  for (const [id, offset] of other) merged.set(id, max(offset, merged.get(id) ?? 0n))
+  for (const [id, offset] of other) merged.set(id, highest(offset, merged.get(id)))
   return merged
 }
 
@@ -76,7 +77,7 @@ export async function readCommits(admin: Admin, groupId: string): Promise<Commit
     .filter(({ offset }) => offset >= 0n)
   return {
     offsets: new Map(commits.map(({ id, offset }) => [id, offset])),
-    newestVersion: commits.reduce((newest, { version }) => max(newest, version), 0n),
+    newestVersion: highest(...commits.map(({ version }) => version)),
   }
 }
 
@@ -192,5 +193,3 @@ async function asking<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
     throw cdcErrors.kafkaUnavailable('Kafka does not answer.', { cause })
   }
 }
-
-const max = (a: bigint, b: bigint) => (a > b ? a : b)
