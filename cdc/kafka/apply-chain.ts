@@ -14,8 +14,22 @@ import { unreadTables } from '../whole-tables/unread-tables.ts'
 import type { Connector } from './connect-rest.ts'
 import { type PreparedConnector, prepareConnector } from './connector-history.ts'
 import { omittedColumns, omittedList } from './derive-connector.ts'
-import { awaitedEnds, createKafkaProgress, type KafkaProgress, readCommits } from './kafka-progress.ts'
-import { applyKafkaTable, changeTopic, clickHouseGroup, isReading, workerGroup } from './kafka-table.ts'
+import {
+  awaitedEnds,
+  createKafkaProgress,
+  type KafkaProgress,
+  readCommits,
+  topicOf,
+  withinBounds,
+} from './kafka-progress.ts'
+import {
+  applyKafkaTable,
+  changeTopic,
+  clickHouseGroup,
+  isReading,
+  stopReading,
+  workerGroup,
+} from './kafka-table.ts'
 import { applyMessageViews } from './message-views.ts'
 
 const leaderTimeoutMs = 30_000
@@ -78,7 +92,20 @@ export async function applyChain(options: {
     // The client takes no topics for all of them.
     if (isDryRun || existing.length === 0) return
     const progress = progressOf(existing)
-    await progress.visible(awaitedEnds(await progress.bounds()))
+    const [bounds, committed] = await Promise.all([
+      progress.bounds(),
+      progress.committed(clickHouseGroup(config)),
+    ])
+    const ends = awaitedEnds(bounds)
+    const begun = withinBounds(committed, bounds)
+    const astray = new Set([...ends.keys()].filter((id) => !begun.has(id)).map(topicOf))
+    // ClickHouse may wait where it was in a topic of before, and with no connector nothing comes that would lead it on.
+    if (astray.size > 0) {
+      await stopReading(warehouse)
+      await rewind(admin, clickHouseGroup(config), astray)
+      await applyKafkaTable(warehouse, config)
+    }
+    await progress.visible(ends)
   }
   const prepared = await prepareConnector({ ...options, commits, drained })
   return { ...prepared, topics, progress: progressOf(topics) }

@@ -59,6 +59,17 @@ async function withAdmin<Result>(work: (admin: Admin) => Promise<Result>): Promi
   }
 }
 
+async function makeAnew(topic: string): Promise<void> {
+  await withAdmin(async (admin) => {
+    await admin.deleteTopics({ topics: [topic] })
+    const made = async () => {
+      await admin.createTopics({ waitForLeaders: false, topics: [{ topic, numPartitions: 1 }] })
+      return admin.fetchTopicOffsets(topic)
+    }
+    await expect.poll(() => made().catch(() => []), { timeout: 60_000 }).toHaveLength(1)
+  })
+}
+
 const slotStatus = async (): Promise<string | undefined> => {
   const { rows } = await world.sql.query(
     `SELECT wal_status FROM pg_replication_slots WHERE slot_name = '${world.slotName}'`,
@@ -82,20 +93,35 @@ test.each(['public.journal', 'public.seats'])(
 test('a topic that was deleted and made anew while no worker ran is noticed', async () => {
   await strikeUnderLoad('topic made anew', world, async (hammer) => {
     await feed.stop()
-    await withAdmin(async (admin) => {
-      const topic = changeTopic(world.config, 'public.journal')
-      await admin.deleteTopics({ topics: [topic] })
-      // ClickHouse and Debezium go on with it, and it soon is longer than it was.
-      const made = async () => {
-        await admin.createTopics({ waitForLeaders: false, topics: [{ topic, numPartitions: 1 }] })
-        return admin.fetchTopicOffsets(topic)
-      }
-      await expect.poll(() => made().catch(() => []), { timeout: 60_000 }).toHaveLength(1)
-    })
+    // ClickHouse and Debezium go on with it, and it soon is longer than it was.
+    await makeAnew(changeTopic(world.config, 'public.journal'))
     await moreCommits(hammer, 500)
     feed = startFeed()
     return feed
   })
+}, 240_000)
+
+test('a topic that was made anew while no worker ran, and is shorter than it was, does not hold up a connector made again', async () => {
+  const topic = changeTopic(world.config, 'public.journal')
+  const write = (session: number, rows: number) =>
+    world.sql.query('INSERT INTO journal SELECT $1, n FROM generate_series(1, $2::integer) n', [
+      session,
+      rows,
+    ])
+  await write(1, 1000)
+  await feed.caughtUp()
+  await feed.stop()
+  await makeAnew(topic)
+  await write(2, 3)
+  await withAdmin((admin) =>
+    expect
+      .poll(async () => Number((await admin.fetchTopicOffsets(topic))[0]!.high), { timeout: 60_000 })
+      .toBeGreaterThan(0),
+  )
+  await fetch(`${world.config.kafkaConnectUrl}/connectors/${world.slotName}`, { method: 'DELETE' })
+  await write(3, 3)
+  feed = startFeed()
+  expect(await world.differences(feed)).toEqual([])
 }, 240_000)
 
 test.each(['before Kafka Connect', 'after Kafka Connect'])(
