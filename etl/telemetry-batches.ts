@@ -51,7 +51,9 @@ export async function* measureDays(
     const toUs = Math.min(endOfSlice(fromUs, daysOfSlice), endUs)
     const lastDay = toUs === endUs ? toDay : lastDayOver(toUs, zones)
     const slice = { time: { fromUs, toUs }, bounds: { firstDay: doneDay + 1, lastDay }, packing, waiting }
+    const collectedBefore = measurer.collected()
     const { rows, doubts, later } = await measureSlice(view, measurer, slice)
+    const collected = measurer.collected() - collectedBefore
     if (doubts > rows * mostDoubts) packing = 'whole'
     waiting = later
     doneDay = Math.max(doneDay, lastDay)
@@ -59,7 +61,13 @@ export async function* measureDays(
       yield { scope: scopeOfDays(firstOfBatch, doneDay), ...measurer.take() }
       firstOfBatch = doneDay + 1
     }
-    daysOfSlice = nextDaysOfSlice(daysOfSlice, rows / ((toUs - fromUs) / dayUs), rowsOfSlice)
+    // What a slice holds besides its rows is what they come to: nearly as many, where devices seldom send. A batch ends
+    // with the slice that fills it, and is not to be much larger.
+    const days = (toUs - fromUs) / dayUs
+    daysOfSlice = Math.min(
+      nextDaysOfSlice(daysOfSlice, rows / days, rowsOfSlice),
+      nextDaysOfSlice(daysOfSlice, collected / days, rowsOfBatch / 2),
+    )
     fromUs = toUs
   }
 }
