@@ -30,8 +30,8 @@ export type Metric = {
 }
 
 /**
- * The metrics, and the only place that defines them: what computes, loads, compares, checks and documents them goes
- * by this list.
+ * The metrics, and the only place that defines them: what computes, loads, compares and checks them goes by this list, and a
+ * test holds the table of README.md to it.
  */
 export const metrics = [
   {
@@ -54,7 +54,7 @@ export const metrics = [
   },
   {
     name: 'error_rate',
-    formula: 'errors / events',
+    formula: '`errors / events`',
     unit: '0 to 1',
     whenNothing: '0',
     type: 'Float64',
