@@ -54,6 +54,7 @@ export async function loadBatch(
   record.rows_quarantined += quarantined.length
   record.rows_written += changes.changed.length
   record.rows_deleted += changes.vanished.length
+  // Also of those that were written again, the numbers stand as they were.
   record.rows_unchanged += changes.unchanged.length
   for (const [chipId, chip] of unowned) {
     record.rows_unowned += countRows(chip)

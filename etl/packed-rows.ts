@@ -26,22 +26,24 @@ function joinBytes(a: Buffer, b: Buffer): Buffer {
 
 /** The rows in the place of which those of the same times were read again, whole. */
 export function replaceRows({ slim, whole }: PackedRows, again: Buffer): PackedRows {
-  const times = new Set(timesOf(again, wholeRowLength))
-  const kept = (bytes: Buffer, length: number): Buffer =>
-    Buffer.concat(
-      timesOf(bytes, length).flatMap((time, row) =>
-        times.has(time) ? [] : [bytes.subarray(row * length, (row + 1) * length)],
-      ),
-    )
+  const times = new Set<number>()
+  for (let offset = 0; offset < again.length; offset += wholeRowLength) times.add(timeAt(again, offset))
+  const kept = (bytes: Buffer, length: number): Buffer => {
+    const copy = Buffer.allocUnsafe(bytes.length)
+    let end = 0
+    for (let offset = 0; offset < bytes.length; offset += length) {
+      if (!times.has(timeAt(bytes, offset))) end += bytes.copy(copy, end, offset, offset + length)
+    }
+    return copy.subarray(0, end)
+  }
   return {
     slim: kept(slim, slimRowLength),
     whole: Buffer.concat([kept(whole, wholeRowLength), again]),
   }
 }
 
-function timesOf(bytes: Buffer, length: number): bigint[] {
-  return Array.from({ length: bytes.length / length }, (_, row) => bytes.readBigInt64BE(row * length))
-}
+const timeAt = (bytes: Buffer, offset: number): number =>
+  bytes.readInt32BE(offset) * 0x1_0000_0000 + bytes.readUInt32BE(offset + 4)
 
 /** The rows of one chip as columns, in the order of their time, signal and id. */
 export type ChipRows = {

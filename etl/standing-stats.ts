@@ -69,22 +69,33 @@ export async function readStandingStats(warehouse: Warehouse, scope: Scope): Pro
     user_ids: [...(owners?.userIds ?? [])],
     prosthesis_ids: [...(owners?.prosthesisIds ?? [])],
   })
-  // More came than was asked for: every listed prosthesis on every listed day.
-  const cells = groups.flatMap((group) =>
-    group.days.flatMap((day, place) =>
-      scope.includes(group.prosthesis_id, day) ? [{ group, day, place }] : [],
-    ),
-  )
+  // More came than was asked for: every listed prosthesis on every listed day. Numbers say where those asked for are.
+  const groupOf: number[] = []
+  const placeOf: number[] = []
+  for (const [i, group] of groups.entries()) {
+    for (const [place, day] of group.days.entries()) {
+      if (!scope.includes(group.prosthesis_id, day)) continue
+      groupOf.push(i)
+      placeOf.push(place)
+    }
+  }
+  const ofGroup = <Value>(value: (group: (typeof groups)[number]) => Value): Value[] =>
+    groupOf.map((i) => value(groups[i]!))
+  const ofPlace = <Value>(values: (group: (typeof groups)[number]) => readonly Value[]): Value[] =>
+    groupOf.map((i, row) => values(groups[i]!)[placeOf[row]!]!)
   return {
-    length: cells.length,
-    userId: cells.map(({ group }) => group.user_id),
-    prosthesisId: cells.map(({ group }) => group.prosthesis_id),
-    chipId: cells.map(({ group }) => group.chip_id),
-    modelId: Int32Array.from(cells, ({ group }) => group.model_id),
-    firmwareVersion: cells.map(({ group }) => group.firmware_version),
-    day: Int32Array.from(cells, ({ day }) => day),
+    length: groupOf.length,
+    userId: ofGroup(({ user_id }) => user_id),
+    prosthesisId: ofGroup(({ prosthesis_id }) => prosthesis_id),
+    chipId: ofGroup(({ chip_id }) => chip_id),
+    modelId: Int32Array.from(ofGroup(({ model_id }) => model_id)),
+    firmwareVersion: ofGroup(({ firmware_version }) => firmware_version),
+    day: Int32Array.from(ofPlace(({ days }) => days)),
     metrics: metricColumns(({ name }) =>
-      Float64Array.from(cells, ({ group, place }) => group[name][place] ?? Number.NaN),
+      Float64Array.from(
+        ofPlace((group) => group[name]),
+        (value) => value ?? Number.NaN,
+      ),
     ),
   }
 }
