@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
-import type { BackfillProgress } from './backfill.ts'
+import type { BackfillProgress } from './backfill-progress.ts'
 import { type Story, startEtlWorld } from './etl-world.fixture.ts'
 import { listRuns } from './run-records.ts'
 
@@ -40,7 +40,7 @@ test('a backfill finds what nothing noted, moves no watermark and tells exactly 
   expect(await story.stats()).toEqual(await story.expectedStats())
   expect(new Set(story.invalidated)).toEqual(new Set([alice, bob]))
   expect(done).toMatchObject({ days: 31, days_resumed: 0, rows_in: 48 })
-  expect(progress.map(({ daysDone }) => daysDone)).toEqual([7, 14, 21, 28, 31])
+  expect(progress.map(({ daysDone }) => daysDone)).toEqual([0, 7, 14, 21, 28, 31])
   const watermarks = (await listRuns(world.warehouse, 99)).filter(({ kind }) => kind === 'run')
   expect(watermarks).toHaveLength(2)
   expect(await story.createEtl().backfill(january)).toMatchObject({

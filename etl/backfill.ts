@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { type BackfillProgress, progressOf } from './backfill-progress.ts'
 import { checkSource } from './check-source.ts'
 import { definitionHash } from './definition.ts'
 import { deliverKept } from './deliver-kept.ts'
@@ -18,14 +19,6 @@ export type BackfillRequest = {
   to: string
   /** Undefined: all chips. */
   chipIds?: readonly string[] | undefined
-}
-
-export type BackfillProgress = {
-  days: number
-  daysDone: number
-  rowsIn: number
-  rowsPerSecond: number
-  secondsLeft: number
 }
 
 export type BackfillResult = {
@@ -73,6 +66,7 @@ export async function backfill(
     users_changed: 0,
     unmet_chips: [...(request.chipIds ?? [])],
   }
+  onProgress(progressOf(result, doneDays, 0))
   const startedAt = performance.now()
   const step = daysOfPart(parts.config.parallel)
   for (let day = fromDay + doneDays; day <= toDay; day += step) {
@@ -87,17 +81,6 @@ export async function backfill(
     onProgress(progressOf(result, days.toDay - fromDay + 1, (performance.now() - startedAt) / 1000))
   }
   return result
-}
-
-function progressOf(result: BackfillResult, daysDone: number, seconds: number): BackfillProgress {
-  const daysNow = daysDone - result.days_resumed
-  return {
-    days: result.days,
-    daysDone,
-    rowsIn: result.rows_in,
-    rowsPerSecond: result.rows_in / seconds,
-    secondsLeft: (seconds / daysNow) * (result.days - daysDone),
-  }
 }
 
 async function backfillPart(

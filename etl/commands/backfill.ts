@@ -1,9 +1,11 @@
 import { ConfigError, defineOptions } from '@tendon/platform/config.ts'
 import { TendonError } from '@tendon/platform/errors.ts'
 import { errorAsJson, explainError, readProcessConfig } from '@tendon/platform/process-config.ts'
+import { progressLine } from '@tendon/platform/progress-bar.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
 import { z } from 'zod'
-import type { BackfillProgress, BackfillResult } from '../backfill.ts'
+import type { BackfillResult } from '../backfill.ts'
+import type { BackfillProgress } from '../backfill-progress.ts'
 import { counted } from '../counted.ts'
 import { etlErrors } from '../errors.ts'
 import { exitCodes, jobOptions, print, unmet, withEtl } from './command.ts'
@@ -50,13 +52,10 @@ const is = (
   { definition }: Pick<typeof etlErrors.lockBusy, 'definition'>,
 ): error is TendonError => error instanceof TendonError && error.definition === definition
 
-const barLength = 30
-
 function drawBar({ days, daysDone, rowsPerSecond, secondsLeft }: BackfillProgress): void {
-  const filled = Math.round((barLength * daysDone) / days)
-  const bar = '█'.repeat(filled) + '░'.repeat(barLength - filled)
   const rate = `${Math.round(rowsPerSecond).toLocaleString('en')} rows/s`
-  process.stderr.write(`\r${bar} ${daysDone}/${days} days, ${rate}, ${Math.ceil(secondsLeft)} s left\x1b[K`)
+  const line = progressLine({ done: daysDone, total: days, unit: 'days', rate, secondsLeft })
+  process.stderr.write(`\r${line}\x1b[K`)
 }
 
 function describe(result: BackfillResult): string {
