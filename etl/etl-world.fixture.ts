@@ -18,6 +18,7 @@ import type { BatchSizes } from './batch-sizes.ts'
 import type { ReadCrm } from './crm.ts'
 import { createEtl, type Etl } from './etl.ts'
 import type { Invalidate } from './invalidations.ts'
+import type { MetricName } from './metrics.ts'
 import { type EtlConfig, etlOptions } from './options.ts'
 import { listQuarantine } from './quarantine.ts'
 import { listUnowned } from './unowned.ts'
@@ -49,6 +50,19 @@ export type TelemetryRow = {
 
 type StoredRow = TelemetryRow & { id: string; signal: string; ingested_at: Date }
 
+/** Each metric, so that none is left out of what tests compare; 64-bit integers are strings. */
+export const metricNumbers = {
+  events: z.coerce.number<string>(),
+  errors: z.coerce.number<string>(),
+  error_rate: z.number(),
+  response_time_avg_ms: z.number().nullable(),
+  response_time_p95_ms: z.number().nullable(),
+  battery_min_percent: z.number().nullable(),
+  battery_avg_percent: z.number().nullable(),
+  active_minutes: z.number(),
+  movements: z.coerce.number<string>(),
+} satisfies Record<MetricName, z.ZodType>
+
 export const standing = defineQuery({
   name: 'test-standing',
   sql: `SELECT * EXCEPT (_version, _deleted) FROM reports.user_prosthesis_stats FINAL`,
@@ -60,15 +74,7 @@ export const standing = defineQuery({
     chip_id: z.string(),
     model_id: z.int(),
     firmware_version: z.string(),
-    events: z.number(),
-    errors: z.number(),
-    error_rate: z.number(),
-    response_time_avg_ms: z.number().nullable(),
-    response_time_p95_ms: z.number().nullable(),
-    battery_min_percent: z.number().nullable(),
-    battery_avg_percent: z.number().nullable(),
-    active_minutes: z.number(),
-    movements: z.coerce.number<string>(),
+    ...metricNumbers,
   }),
 })
 /** What is filed by day and model, of a row of the statistics. */

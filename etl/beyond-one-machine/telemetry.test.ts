@@ -3,13 +3,12 @@ import { defineQuery } from '@tendon/warehouse/query.ts'
 import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
 import { z } from 'zod'
-import { startEtlWorld } from '../etl-world.fixture.ts'
+import { metricNumbers, startEtlWorld } from '../etl-world.fixture.ts'
 
 const world = await startEtlWorld()
 afterAll(() => world.stop())
 
 const read = (name: string) => readFile(new URL(name, import.meta.url), 'utf8')
-const number = z.number().nullable()
 const chipDays = defineQuery({
   name: 'test-chip-days',
   sql: await read('chip-days.sql'),
@@ -17,15 +16,7 @@ const chipDays = defineQuery({
   row: z.object({
     chip_id: z.string(),
     day: z.string(),
-    events: z.coerce.number<string>(),
-    errors: z.coerce.number<string>(),
-    error_rate: number,
-    response_time_avg_ms: number,
-    response_time_p95_ms: number,
-    battery_min_percent: number,
-    battery_avg_percent: number,
-    active_minutes: number,
-    movements: z.coerce.number<string>(),
+    ...metricNumbers,
   }),
 })
 
