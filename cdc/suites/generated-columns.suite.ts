@@ -41,7 +41,7 @@ export function testGeneratedColumns(createWorld: CreateWorld): void {
     expect(await world.differences(feed)).toEqual([])
     expect(await world.rows('SELECT table, reason FROM cdc.dead_letters FINAL')).toEqual([])
     await world.close()
-  }, 60_000)
+  }, 120_000)
 
   test('another expression, or none any more: every row has its value', async () => {
     const world = await createWorld(tables, entries)
@@ -61,7 +61,7 @@ export function testGeneratedColumns(createWorld: CreateWorld): void {
     }
     expect(await world.rows('SELECT table, reason FROM cdc.dead_letters FINAL')).toEqual([])
     await world.close()
-  }, 120_000)
+  }, 180_000)
 
   test('a publication without them gets them, and what changed while it had none is read again', async () => {
     const world = await createWorld(tables, entries)
@@ -81,5 +81,5 @@ export function testGeneratedColumns(createWorld: CreateWorld): void {
     await world.sql.query('UPDATE keyed SET n = n + 1')
     expect(await world.differences(second)).toEqual([])
     await world.close()
-  }, 60_000)
+  }, 120_000)
 }

@@ -33,7 +33,7 @@ export function testValues(createWorld: CreateWorld): void {
     )
     expect(leak).toEqual({ n: '0' })
     await world.close()
-  })
+  }, 120_000)
 
   test('a text that looks like what Debezium puts for a value that was not sent is a text', async () => {
     const world = await createWorld('CREATE TABLE items (id integer PRIMARY KEY, v text, n integer)', [
