@@ -58,7 +58,10 @@ WHERE chip_id != ''
     AND ifNull(movement_count BETWEEN 0 AND 100000, 1);
 
 -- Which chip days are touched, from which position on: what ingest_xid is in PostgreSQL. A run reads the rows above the
--- positions of the last one; a block is in here and in the events, or in neither.
+-- position of the last one. Here that is the highest id, which is enough for a topic of one partition alone: of several it
+-- has to be kept for each, as (_partition, _offset), or what a slower one brings lies below it and is never looked at. The
+-- engine writes a block through one view after the other and repeats it when that fails: the day may be here before its
+-- rows are among the events, so that a run has to leave out what is newer than the last block it knows to be whole.
 CREATE TABLE IF NOT EXISTS telemetry.touched
 (
     position UInt64,
