@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, expect, test } from 'vitest'
 import { dayAfter, differingUsers, modelDay, type Story, startEtlWorld } from './etl-world.fixture.ts'
-import { listRuns } from './run-records.ts'
+import { type EtlRun, listRuns } from './run-records.ts'
 
 const kills = Number(process.env.TENDON_KILLS ?? 50)
 const world = await startEtlWorld()
@@ -35,7 +35,10 @@ async function startScheduler(story: Story): Promise<ChildProcess> {
       fileURLToPath(new URL('./looping-etl.fixture.ts', import.meta.url)),
       ...[story.telemetryUrl, JSON.stringify({ url, username, password }), invalidatedPath],
     ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, NODE_COMPILE_CACHE: join(folder, 'compiled') },
+    },
   )
   schedulers.add(child)
   const lines = createInterface({ input: child.stdout! })
@@ -54,9 +57,16 @@ async function holderOfRun(): Promise<ChildProcess> {
   }
 }
 
-async function countDied(): Promise<number> {
-  const runs = await listRuns(world.warehouse, 10_000)
-  return runs.filter(({ error }) => error.startsWith('The run died')).length
+const hasDied = ({ error }: EtlRun): boolean => error.startsWith('The run died')
+
+/** Of the newest runs that succeeded. */
+function medianLengthMs(runs: EtlRun[]): number | undefined {
+  const lengths = runs
+    .filter(({ state }) => state === 'succeeded')
+    .slice(0, 15)
+    .map(({ started_at, finished_at }) => Date.parse(finished_at!) - Date.parse(started_at))
+    .sort((a, b) => a - b)
+  return lengths[Math.floor(lengths.length / 2)]
 }
 
 async function kill(child: ChildProcess): Promise<void> {
@@ -153,15 +163,17 @@ test(`after ${kills} runs died by kill -9, of two schedulers that fight and of b
   await happen(story)
   const before = await story.stats()
   // A run that had just ended did not die; that one has is written by the next.
-  for (let i = 0, died = 0; died < kills; i++) {
-    while (schedulers.size < 2) await startScheduler(story)
-    await happen(story)
+  for (let i = 0, died = 0, lengthMs = 200; died < kills; i++) {
+    const missing = Array.from({ length: 2 - schedulers.size }, () => startScheduler(story))
+    await Promise.all([...missing, happen(story)])
     if (i % 10 === 7) await killServers(story)
     const holder = await holderOfRun()
-    // The moment is what is drawn by lot, somewhere in what is left of the run.
-    await delay(Math.random() * 200)
+    // The moment is what is drawn by lot, somewhere in the run.
+    await delay(Math.random() * lengthMs)
     await kill(holder)
-    died = await countDied().catch(() => died)
+    const runs = await listRuns(world.warehouse, 10_000).catch(() => [])
+    died = Math.max(died, runs.filter(hasDied).length)
+    lengthMs = medianLengthMs(runs) ?? lengthMs
   }
   for (const child of schedulers) await kill(child)
   await onTelemetry(story, () => Promise.resolve())

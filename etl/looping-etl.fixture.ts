@@ -1,4 +1,5 @@
 import { appendFileSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { readConfig } from '@tendon/platform/config.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'
@@ -20,6 +21,8 @@ const etl = createEtl({
   log: createLog({ service: 'etl', level: 'fatal' }),
   metrics: createMetrics('etl'),
 })
+// Who is killed leaves nothing to the next, unless it was written before: half of what it takes to start.
+flushCompileCache()
 for (;;) {
   const outcome = await etl.runOnce().then(
     ({ state }) => state,
