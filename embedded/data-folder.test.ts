@@ -129,5 +129,7 @@ test('what cannot be a data folder is refused with what is wrong with it', async
   expect(await unusable(join(file, 'below'))).toContain('ENOTDIR')
   await mkdir(path)
   await writeFile(join(path, 'tendon.json'), '{bad')
-  expect(await unusable(path)).toContain('tendon.json')
+  expect(await unusable(path)).toMatch(/tendon\.json cannot be read\.\nReason: .*JSON/)
+  await writeFile(join(path, 'tendon.json'), '{}')
+  expect(await unusable(path)).toMatch(/\nReason: .*sessionEncryptionKeys/)
 })

@@ -97,8 +97,7 @@ async function readSecrets(file: string): Promise<Secrets> {
   try {
     return secretsShape.parse(JSON.parse(await readFile(file, 'utf8')))
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw embeddedErrors.dataFolderUnusable(`${file} cannot be read: ${why.split('\n')[0]}`)
+    throw embeddedErrors.dataFolderUnusable(`${file} cannot be read.`, { cause: error })
   }
 }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { type BackfillProgress, progressOf } from './backfill-progress.ts'
 import { checkSource } from './check-source.ts'
 import { definitionHash } from './definition.ts'
-import { deliverKept } from './deliver-kept.ts'
+import { deliverKept, isUntold } from './deliver-kept.ts'
 import { etlErrors } from './errors.ts'
 import { type Extraction, openExtraction } from './extraction.ts'
 import { dayText, dayUs, parseDay } from './instants.ts'
@@ -30,7 +30,9 @@ export type BackfillResult = {
   rows_written: number
   rows_deleted: number
   users_changed: number
-  /** Chips that were asked for, which the CRM does not have, and which sent nothing on the days that this call has measured. */
+  /** Whether reports-service could not be told of all of them: the next run does it. */
+  is_untold: boolean
+  /** Chips that were asked for, which the CRM does not have, and which sent nothing on these days; not told by a call that goes on. */
   unmet_chips: string[]
 }
 
@@ -64,7 +66,9 @@ export async function backfill(
     rows_written: 0,
     rows_deleted: 0,
     users_changed: 0,
-    unmet_chips: [...(request.chipIds ?? [])],
+    is_untold: false,
+    // Of those days that an earlier call has measured nothing is known here.
+    unmet_chips: doneDays > 0 ? [] : [...(request.chipIds ?? [])],
   }
   onProgress(progressOf(result, doneDays, 0))
   const startedAt = performance.now()
@@ -77,6 +81,8 @@ export async function backfill(
     result.rows_written += run.rows_written
     result.rows_deleted += run.rows_deleted
     result.users_changed += run.users_changed
+    // Each part begins with what the one before has left.
+    result.is_untold = isUntold(run)
     result.unmet_chips = result.unmet_chips.filter((chip) => !metChips.has(chip))
     onProgress(progressOf(result, days.toDay - fromDay + 1, (performance.now() - startedAt) / 1000))
   }

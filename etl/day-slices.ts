@@ -6,8 +6,8 @@ const daysOfWeek = 7
 /** 1970-01-01 was a Thursday. */
 const firstMonday = 4
 
-/** How much there is of a day is not known yet. */
-export const daysOfFirstSlice = daysOfWeek
+/** How much there is of a day is not known yet: the next slices are longer where that is little. */
+export const daysOfFirstSlice = 2
 
 /**
  * Where a slice of some days ends: after whole UTC weeks from Monday, as partitions do, so that none is read twice. Where

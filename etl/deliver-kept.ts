@@ -1,6 +1,7 @@
 import { etlErrors } from './errors.ts'
 import { deliverInvalidations } from './invalidations.ts'
 import { noteProblems } from './load-batch.ts'
+import type { EtlRun } from './run-records.ts'
 import type { RunSession } from './run-session.ts'
 
 /** A failure is no failure of the run: the list is kept, and the next run begins with it. */
@@ -21,3 +22,7 @@ export async function deliverKept(session: RunSession): Promise<void> {
     noteProblems(session, [{ kind: err.code, subject: 'POST /invalidate', detail: err.message }])
   }
 }
+
+/** Whether a run has left users to the next one, whose reports are still as before. */
+export const isUntold = ({ problems }: Pick<EtlRun, 'problems'>): boolean =>
+  problems.some(({ kind }) => kind === etlErrors.invalidationFailed.code)

@@ -57,16 +57,23 @@ export function explainError(error: unknown): string {
     one instanceof TendonError ? [`${one.definition.help} (${one.code})`] : [],
   )
   const reason = foreignReason(error)
-  return [error.message, ...(reason === undefined ? [] : [`Reason: ${reason}`]), ...help].join('\n')
+  const isTold = reason === undefined || error.message.includes(reason)
+  return [error.message, ...(isTold ? [] : [`Reason: ${reason}`]), ...help].join('\n')
 }
 
-/** The same for a program: `{"error": {"code", "message", "help"}}`, what is not there null, and the cause likewise. */
+/** The same for a program: `{"error": {"code", "message", "help", "reason"}}`, what is not there null, and the cause likewise. */
 export function errorAsJson(error: unknown): string {
   const described = (one: unknown): Record<string, unknown> => {
     const message = one instanceof Error ? one.message : String(one)
     if (!(one instanceof TendonError)) return { code: null, message, help: null }
     const cause = one.cause instanceof TendonError ? { cause: described(one.cause) } : {}
-    return { code: one.code, message, help: one.definition.help, ...cause }
+    return {
+      code: one.code,
+      message,
+      help: one.definition.help,
+      reason: foreignReason(one) ?? null,
+      ...cause,
+    }
   }
   return JSON.stringify({ error: described(error) })
 }

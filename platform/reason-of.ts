@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { TendonError } from './errors.ts'
 
 const maxReasonLength = 300
@@ -7,6 +8,7 @@ export function reasonOf(error: unknown): string {
   // A name with several addresses: they fail alike.
   if (error instanceof AggregateError) return reasonOf(error.errors[0])
   if (!(error instanceof Error)) return String(error)
+  if (error instanceof z.ZodError) return z.prettifyError(error).replaceAll(/\s*\n\s*/g, ' ')
   const { cause } = error
   if (isResponse(cause)) return `${cause.url} answers ${cause.status}${cause.ok ? `: ${error.message}` : ''}`
   return cause instanceof Error ? reasonOf(cause) : error.message.trim()

@@ -59,7 +59,7 @@ test('with --json an error is an object, with its code, what to do and its cause
     fail({}, 'refuse', '--json'),
     fail({}, 'walk', '--json'),
     fail({ TEST_JSON: 'true' }, 'break'),
-    fail({ TEST_JSON: 'true' }, 'break', '--no-json'),
+    fail({ TEST_JSON: 'true' }, 'break', '--json=false'),
   ])
   expect(coded.code).toBe(1)
   expect(JSON.parse(coded.stderr)).toEqual({
@@ -67,7 +67,13 @@ test('with --json an error is an object, with its code, what to do and its cause
       code: expect.stringMatching(/^TENDON-PLATFORM-/),
       message: 'It failed.',
       help: expect.any(String),
-      cause: { code: 'TENDON-PLATFORM-004', message: 'Port 1 is taken.', help: expect.any(String) },
+      reason: null,
+      cause: {
+        code: 'TENDON-PLATFORM-004',
+        message: 'Port 1 is taken.',
+        help: expect.any(String),
+        reason: null,
+      },
     },
   })
   const broken = { code: 1, stderr: '{"error":{"code":null,"message":"broken","help":null}}\n' }

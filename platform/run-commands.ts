@@ -59,8 +59,8 @@ export function runCommands(options: {
 
 /** Also when the other arguments are wrong, which is an error to be told. */
 function asksForJson(program: string, argv: readonly string[]): boolean {
-  const flag = argv.findLast((argument) => argument === '--json' || argument === '--no-json')
-  if (flag) return flag === '--json'
+  const flag = argv.findLast((argument) => /^--(no-)?json(=|$)/.test(argument))
+  if (flag) return !/^--no-|=false$/.test(flag)
   return booleanOption.safeParse(process.env[jsonOption(program).env]).data === true
 }
 

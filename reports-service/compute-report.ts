@@ -44,8 +44,17 @@ export async function computeReport(
 }
 
 function assertHasBegun(date: string, { time_zone }: Customer, atMs: number): void {
-  // English of Canada writes a day as ISO 8601 does.
-  const today = new Intl.DateTimeFormat('en-CA', { timeZone: time_zone }).format(atMs)
-  if (date <= today) return
+  const today = dayAt(atMs, time_zone)
+  if (today === undefined || date <= today) return
   throw reportsErrors.dateInFuture(`${date} has not begun in ${time_zone}, where the customer lives.`)
+}
+
+/** Undefined for a zone that ClickHouse knows and this process does not: their zone data are of two versions. */
+function dayAt(atMs: number, timeZone: string): string | undefined {
+  try {
+    // English of Canada writes a day as ISO 8601 does.
+    return new Intl.DateTimeFormat('en-CA', { timeZone }).format(atMs)
+  } catch {
+    return undefined
+  }
 }

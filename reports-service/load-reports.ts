@@ -74,7 +74,7 @@ async function loadReport(folder: URL, name: string): Promise<LoadedReport> {
     declaration.extend({ name: z.literal(name) }).parse(report)
     return { ...report, declaration: await declarationHash(new URL(`${name}/`, folder), report) }
   } catch (cause) {
-    const why = cause instanceof z.ZodError ? z.prettifyError(cause).split('\n').join(' ') : reasonOf(cause)
+    const why = reasonOf(cause)
     throw reportsErrors.reportDeclarationInvalid(`The report ${name} could not be loaded: ${why}`, { cause })
   }
 }

@@ -93,6 +93,8 @@ describe('the schemas', () => {
          FOR VALUES FROM ('${at(day)}T00:00Z') TO ('${at(day + 1)}T00:00Z')`,
       )
     }
+    // One that was taken out for a while can be put back.
+    await daily.query('ALTER TABLE telemetry_events DETACH PARTITION telemetry_events_20240511')
     await daily.query(
       `INSERT INTO telemetry_events (chip_id, signal, recorded_at)
        SELECT 'A', 'status', '2024-05-06T12:00Z'::timestamptz + n * interval '1 day' FROM generate_series(0, 14) AS n`,
@@ -105,12 +107,16 @@ describe('the schemas', () => {
       telemetry_events_20240508: 1,
       telemetry_events_20240509: 1,
       telemetry_events_20240510_20240510: 1,
-      telemetry_events_20240511: 1,
       telemetry_events_20240512_20240512: 1,
       telemetry_events_20240513: 1,
       telemetry_events_20240514_20240519: 6,
-      telemetry_events_default: 1,
+      telemetry_events_default: 2,
     })
+    await daily.query(`DELETE FROM telemetry_events_default WHERE recorded_at < '2024-05-12'`)
+    await daily.query(
+      `ALTER TABLE telemetry_events ATTACH PARTITION telemetry_events_20240511
+       FOR VALUES FROM ('2024-05-11T00:00Z') TO ('2024-05-12T00:00Z')`,
+    )
     await daily.end()
   })
 })

@@ -9,6 +9,7 @@ import type { BackfillProgress } from '../backfill-progress.ts'
 import { counted } from '../counted.ts'
 import { etlErrors } from '../errors.ts'
 import { exitCodes, jobOptions, print, unmet, withEtl } from './command.ts'
+import { untoldText } from './run-text.ts'
 
 const options = defineOptions({
   ...jobOptions,
@@ -64,6 +65,7 @@ function describe(result: BackfillResult): string {
     `${counted(result.days, 'day')}${resumed}, ${counted(result.rows_in, 'row')}, ` +
     `${counted(result.rows_written, 'row')} written, ${result.rows_deleted} deleted, ` +
     `${counted(result.users_changed, 'user')} changed\n` +
+    (result.is_untold ? `${untoldText}\n` : '') +
     result.unmet_chips
       .map((chip) => unmet(chip, 'the CRM does not have it, and it sent nothing on these days'))
       .join('')

@@ -1,6 +1,9 @@
 import { counted } from '../counted.ts'
+import { isUntold } from '../deliver-kept.ts'
 import type { EtlRun } from '../run-records.ts'
 import type { SkippedRun } from '../run-session.ts'
+
+export const untoldText = 'reports-service could not be told whose numbers changed: the next run does it'
 
 /** A run in one line, and its failure in another. */
 export function describeRun(run: EtlRun | SkippedRun): string {
@@ -20,5 +23,6 @@ export function describeRun(run: EtlRun | SkippedRun): string {
   const startedAt = Date.parse(run.started_at)
   const took = run.finished_at ? ` in ${((Date.parse(run.finished_at) - startedAt) / 1000).toFixed(1)} s` : ''
   const error = run.error ? `\n    ${run.error}` : ''
-  return `${run.run_seq}  ${new Date(startedAt).toISOString()}  ${run.state}${took}  ${part}${counts}${error}\n`
+  const untold = isUntold(run) ? `\n    ${untoldText}` : ''
+  return `${run.run_seq}  ${new Date(startedAt).toISOString()}  ${run.state}${took}  ${part}${counts}${untold}${error}\n`
 }

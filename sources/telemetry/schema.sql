@@ -73,8 +73,13 @@ BEGIN
         '{}'
       ) AS times
       FROM bounds WHERE bound IS NOT NULL
+    ), detached AS (
+      -- A day of an earlier version keeps its name, its rows and its place.
+      SELECT coalesce(range_agg(tstzrange(day, day + interval '1 day')), '{}') AS times
+      FROM weeks, generate_series(lower(week), upper(week) - interval '1 day', interval '1 day') AS day
+      WHERE to_regclass('telemetry_events_' || to_char(day, 'YYYYMMDD')) IS NOT NULL
     )
-    SELECT unnest(tstzmultirange(week) - times) FROM weeks, covered ORDER BY 1
+    SELECT unnest(tstzmultirange(week) - covered.times - detached.times) FROM weeks, covered, detached ORDER BY 1
   LOOP
     partition_name := format(
       'telemetry_events_%s_%s',

@@ -73,7 +73,7 @@ export function getReportList(userId: string | null, asking: Asking): Promise<Re
 
 /** Customers whom staff look for, by name or whatever else they know. */
 export function findCustomers(text: string): Promise<CustomerList> {
-  return getJson(`/api/reports/customers?${new URLSearchParams({ query: text })}`, customerList, {})
+  return getOfSession(`/api/reports/customers?${new URLSearchParams({ query: text })}`, customerList, {})
 }
 
 /** What a report is asked by. */
