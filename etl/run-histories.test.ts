@@ -53,8 +53,13 @@ const telemetryRow: fc.Arbitrary<TelemetryRow> = fc.record({
     { weight: 20, arbitrary: chip },
     { weight: 1, arbitrary: fc.constantFrom('stray', '', null) },
   ),
+  // Many on the days from which firmware counts.
   recorded_at: fc
-    .tuple(day, timeOfDayMs, fc.constantFrom(...Array(30).fill(0), 400 * 366 * 86_400_000))
+    .tuple(
+      fc.oneof(day, fc.constantFrom('2026-03-05', '2026-03-06')),
+      timeOfDayMs,
+      fc.constantFrom(...Array(30).fill(0), 400 * 366 * 86_400_000),
+    )
     .map(([date, ms, wrongMs]) => new Date(Date.parse(date) + ms - wrongMs)),
   signal: fc.constantFrom('movement', 'status'),
   // Half of what a device says long before it was stored, or after: the first is a late message, the other a wrong clock.
@@ -141,7 +146,6 @@ const ownershipChange = fc.oneof(
   fc.record({ model_id: fc.constantFrom(1, 2) }),
   fc.record({ issued_at: day }),
   fc.record({ returned_at: fc.option(day) }),
-  fc.record({ firmware_version: fc.constantFrom('1.0.0', '1.0.1', '1.0.2') }),
 )
 
 const issue = fc.tuple(chip, fc.constantFrom(...users), day).map(
@@ -157,6 +161,13 @@ const change = fc.tuple(pick, ownershipChange).map(
       if (id) await story.change(id, changes)
     },
 )
+const update = fc.tuple(pick, fc.constantFrom('1.0.0', '1.0.1', '1.0.2')).map(
+  ([n, firmware_version]): Chapter =>
+    async ({ story }) => {
+      const id = [...story.prostheses.keys()][n % Math.max(1, story.prostheses.size)]
+      if (id) await story.change(id, { firmware_version })
+    },
+)
 const remove = pick.map(
   (n): Chapter =>
     async ({ story }) => {
@@ -169,6 +180,7 @@ const crmChapter: fc.Arbitrary<Chapter> = fc.oneof(
   { weight: 4, arbitrary: change },
   { weight: 1, arbitrary: remove },
   { weight: 1, arbitrary: move },
+  { weight: 4, arbitrary: update },
 )
 
 /** What is called noon here is nine o'clock in UTC: it is the same day then from Los Angeles to Kiritimati. */
@@ -292,7 +304,7 @@ const backfill: fc.Arbitrary<Chapter> = fc
 const chapters = fc.array(
   fc.oneof(
     { weight: 5, arbitrary: telemetryChapter },
-    { weight: 3, arbitrary: crmChapter },
+    { weight: 4, arbitrary: crmChapter },
     { weight: 2, arbitrary: correction },
     { weight: 1, arbitrary: partition },
     { weight: 2, arbitrary: fc.constant(undisturbedRun) },
