@@ -25,14 +25,24 @@ const tableName = z.object({ schema: z.string(), name: z.string() })
 
 const membershipRow = z.object({ qualified_name: z.string(), membership: z.string() })
 
+/** Of `p` and `c`: with generated columns a table has another place than without, for what passes meanwhile lacks them. */
+const generatedSql = `CASE WHEN to_jsonb(p) ->> 'pubgencols' = 's'
+    AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attgenerated = 's') THEN '/generated' ELSE '' END`
+
 // A filtered or partial membership is as good as none; one that was taken away and given back has another oid.
 const membershipSql = `
-SELECT n.nspname || '.' || c.relname AS qualified_name, p.oid || '/' || r.oid AS membership
+SELECT n.nspname || '.' || c.relname AS qualified_name, p.oid || '/' || r.oid || ${generatedSql} AS membership
 FROM pg_publication p
 JOIN pg_publication_rel r ON r.prpubid = p.oid
 JOIN pg_class c ON c.oid = r.prrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE p.pubname = $1 AND r.prqual IS NULL AND r.prattrs IS NULL`
+
+const membershipOfAllSql = `
+SELECT n.nspname || '.' || c.relname AS qualified_name, p.oid || '/table ' || c.oid || ${generatedSql} AS membership
+FROM pg_publication p, pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE p.pubname = $1 AND c.oid = ANY($2::oid[])`
 
 const whatIsPublished = `publish = 'insert, update, delete, truncate', publish_via_partition_root = true`
 const insufficientPrivilege = '42501'
@@ -51,7 +61,7 @@ WHERE p.pubname = $1 AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid
 
 /**
  * Has the publication hold generated columns, where that can be had: PostgreSQL offers it, and the user may. It stays the
- * same publication, but tables with such columns get another place in it, which tells of the gap.
+ * same publication, but tables with such columns get another place in it, also after a while without the option that nobody saw.
  */
 export async function publishGenerated(
   client: ClientBase,
@@ -133,9 +143,9 @@ export async function readMemberships(
 ): Promise<Map<string, string>> {
   const [publication] = await rowsOf(client, publicationRow, publicationSql, [publicationName])
   if (!publication?.complete) return new Map()
-  if (publication.for_all_tables)
-    return new Map(tables.map((table) => [table.qualifiedName, `${publication.oid}/table ${table.oid}`]))
-  const members = await rowsOf(client, membershipRow, membershipSql, [publicationName])
+  const members = publication.for_all_tables
+    ? await rowsOf(client, membershipRow, membershipOfAllSql, [publicationName, tables.map(({ oid }) => oid)])
+    : await rowsOf(client, membershipRow, membershipSql, [publicationName])
   return new Map(members.map((member) => [member.qualified_name, member.membership]))
 }
 
