@@ -1,8 +1,12 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { booleanOption, defineOptions } from '@tendon/platform/config.ts'
 import { createTerminalProgress } from '@tendon/platform/progress.ts'
 import { progressBar } from '@tendon/platform/progress-bar.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { z } from 'zod'
-import { deriveReplica } from '../derive/derive-table.ts'
+import { lacksColumns } from '../derive/apply.ts'
+import { deriveReplica, type ReplicaTable } from '../derive/derive-table.ts'
+import { cdcErrors } from '../errors.ts'
 import { readPublishedGenerated } from '../source/generated-columns.ts'
 import { connectSource } from '../source/postgres-connection.ts'
 import { lookUpTables } from '../source/source-catalog.ts'
@@ -59,6 +63,7 @@ export const verify = defineCommand({
         onRepaired: () => telling.tell(known.map(changesInLog), wholeLog),
       }
       const text = `comparing ${table.qualifiedName}`
+      await untilItHasColumns(warehouse, options.replica, config.timeoutMs)
       const found = await progress.step(text, (update) =>
         verifyTable({ ...options, onProgress: (part) => update(`${text} ${progressBar(part)}`) }),
       )
@@ -77,6 +82,24 @@ export const verify = defineCommand({
     return isEqual(verdicts) && problems.length === 0 ? exitCodes.done : exitCodes.different
   },
 })
+
+const pollIntervalMs = 250
+
+/** While the feed brings a replica into its source's new shape. */
+async function untilItHasColumns(
+  warehouse: Warehouse,
+  replica: ReplicaTable,
+  timeoutMs: number,
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs
+  while (await lacksColumns(warehouse, replica)) {
+    if (performance.now() > deadline) {
+      const { qualifiedName } = replica.source
+      throw cdcErrors.schemaChanged(`The replica of ${qualifiedName} lacks columns of it. Does the feed run?`)
+    }
+    await delay(pollIntervalMs)
+  }
+}
 
 function describeVerdict(verdict: TableVerdict): string {
   const { table, position, rows, replica_rows, differing_keys, has_more, repaired_keys } = verdict

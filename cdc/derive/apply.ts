@@ -195,3 +195,9 @@ async function viewsOf(warehouse: Warehouse, replica: Pick<ReplicaTable, 'name'>
 export async function isDetached(warehouse: Warehouse, replica: ReplicaTable): Promise<boolean> {
   return (await viewsOf(warehouse, replica)).length === 0
 }
+
+/** Whether a column of the source is not there yet. */
+export async function lacksColumns(warehouse: Warehouse, replica: ReplicaTable): Promise<boolean> {
+  const existing = await warehouse.query(replicaColumns, { table: replica.name })
+  return compareColumns(replica, existing).added.length > 0
+}
