@@ -177,7 +177,7 @@ export function mapColumn(
   if (reservedNames.has(column.name) || column.name.startsWith('__')) {
     return {
       problem: cdcErrors.columnNotSupported(
-        `${table.qualifiedName}.${column.name} has a name that is taken.`,
+        `${table.qualifiedName}.${column.name} has a name that replicas or Debezium use themselves.`,
       ),
     }
   }
