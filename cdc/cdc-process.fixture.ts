@@ -5,6 +5,19 @@ import { promisify } from 'node:util'
 
 type Settings = Record<string, string>
 
+/** What names a world's feed, its source and its warehouse to a process. */
+export const settingsOf = (
+  world: { url: string; slotName: string; publicationName: string },
+  clickHouse: { url: string; username: string; password: string },
+): Settings => ({
+  CRM_DATABASE_URL: world.url,
+  CDC_SLOT: world.slotName,
+  CDC_PUBLICATION: world.publicationName,
+  CLICKHOUSE_URL: clickHouse.url,
+  CLICKHOUSE_USER: clickHouse.username,
+  CLICKHOUSE_PASSWORD: clickHouse.password,
+})
+
 const program = (name: string) => join(import.meta.dirname, name)
 const environment = (settings: Settings) => ({ PATH: process.env.PATH ?? '', ...settings })
 

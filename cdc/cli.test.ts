@@ -1,9 +1,7 @@
-import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { freePort } from '@tendon/platform/free-port.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { runCli, settingsOf } from './cdc-process.fixture.ts'
 import { nobody } from './derive/known-tables.ts'
 import type { CdcFeed } from './feed-supervisor.ts'
 import { registry } from './registry.ts'
@@ -13,7 +11,7 @@ import { startToldReports } from './telling/told-reports.fixture.ts'
 const servers = await startServers()
 let world: World
 let feed: CdcFeed
-let env: Record<string, string>
+let settings: Record<string, string>
 
 beforeAll(async () => {
   const schema = await readFile(new URL(import.meta.resolve('@tendon/sources/crm/schema.sql')), 'utf8')
@@ -22,34 +20,15 @@ beforeAll(async () => {
     `INSERT INTO prosthesis_models VALUES (1, 'one', 'hand', 1, 1.5, 2.50, '{}', '2024-01-01')`,
   )
   feed = world.newFeed()
-  env = {
-    PATH: process.env.PATH ?? '',
-    CRM_DATABASE_URL: world.url,
-    CDC_SLOT: world.slotName,
-    CDC_PUBLICATION: world.publicationName,
-    CLICKHOUSE_URL: servers.clickHouse.url,
-    CLICKHOUSE_USER: servers.clickHouse.username,
-    CLICKHOUSE_PASSWORD: servers.clickHouse.password,
-  }
+  settings = settingsOf(world, servers.clickHouse)
 })
 afterAll(async () => {
   await world.close()
   await servers.remove()
 })
 
-type Outcome = { code: number; stdout: string; stderr: string }
-
 const cdc = (...argv: string[]) => cdcWith({}, ...argv)
-
-async function cdcWith(more: Record<string, string>, ...argv: string[]): Promise<Outcome> {
-  const run = promisify(execFile)(process.execPath, [join(import.meta.dirname, 'cli.ts'), ...argv], {
-    env: { ...env, ...more },
-  })
-  return run.then(
-    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-    (failure: Outcome) => failure,
-  )
-}
+const cdcWith = (more: Record<string, string>, ...argv: string[]) => runCli({ ...settings, ...more }, ...argv)
 
 test('apply and status, as people and as scripts read them', async () => {
   await world.warehouse.command('DROP DATABASE cdc SYNC')

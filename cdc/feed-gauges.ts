@@ -6,7 +6,7 @@ import type pg from 'pg'
 import { z } from 'zod'
 import type { Catalog } from './derive/catalog.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
-import { rowsOf } from './source/source-catalog.ts'
+import { rowsOf } from './source/rows-of.ts'
 import { unreadTables } from './whole-tables/unread-tables.ts'
 
 const intervalMs = 10_000

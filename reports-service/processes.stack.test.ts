@@ -1,7 +1,4 @@
-import { once } from 'node:events'
-import { request } from 'node:http'
 import { join } from 'node:path'
-import { json } from 'node:stream/consumers'
 import { gunzipSync } from 'node:zlib'
 import { reportLink } from '@tendon/contracts/reports-api.ts'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
@@ -11,6 +8,7 @@ import { createFolderStore } from '@tendon/platform/object-store-folder.ts'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
 import { generationKey } from './generations.ts'
+import { killLeader } from './killed-leader.fixture.ts'
 import { startClickHouseProxy } from './test-clickhouse-proxy.fixture.ts'
 import { startTestIdentity } from './test-identity.fixture.ts'
 import { daily, objectName } from './test-instances.fixture.ts'
@@ -79,48 +77,23 @@ test('a leader killed (-9) in its SELECT is replaced: 1,000 who wait at two othe
   onTestFinished(() => {
     for (const { child } of [leader, second, third]) child.kill('SIGKILL')
   })
-  const computing = Promise.withResolvers<void>()
-  const killed = Promise.withResolvers<void>()
-  let selects = 0
-  let replacedAtMs = 0
-  proxy.intercept(({ name, when }) => {
-    if (name !== select) return Promise.resolve()
-    if (when === 'before') replacedAtMs = performance.now()
-    if (when === 'before' || selects++ > 0) return Promise.resolve()
-    computing.resolve()
-    return killed.promise
+  const { lost, links, selects, replacedMs, answeredMs } = await killLeader({
+    services: [leader, second, third],
+    proxy,
+    path: daily,
+    token,
+    // What the leader has read is no longer so: whoever is answered with it is answered by the dead.
+    beforeKill: () => warehouse.putCustomer(user, 'After the kill'),
   })
-  onTestFinished(() => proxy.intercept(async () => {}))
-
-  const lost = [answerOf(leader, token)]
-  await computing.promise
-  lost.push(...Array.from({ length: 100 }, () => answerOf(leader, token)))
-  const outcomes = Promise.allSettled(lost)
-  const waiting = Array.from({ length: 1_000 }, (_, n) => answerOf(n % 2 ? third : second, token))
-  await Promise.all([leader.arrived(daily, 101), second.arrived(daily, 500), third.arrived(daily, 500)])
-  // What the leader has read is no longer so: whoever is answered with it is answered by the dead.
-  await warehouse.putCustomer(user, 'After the kill')
-  leader.child.kill('SIGKILL')
-  const killedAt = performance.now()
-  killed.resolve()
-  const links = await Promise.all(waiting)
-  const sinceKilled = (atMs: number) => `${Math.round(atMs - killedAt)} ms`
-  const [replaced, answered] = [replacedAtMs, performance.now()].map(sinceKilled)
+  const [replaced, answered] = [replacedMs, answeredMs].map((ms) => `${Math.round(ms)} ms`)
   process.stdout.write(`a killed leader was replaced after ${replaced}, 1,000 answered after ${answered}\n`)
 
   // Cut off by its death: none was refused, or answered with something else, before.
   const reset = { status: 'rejected', reason: expect.objectContaining({ code: 'ECONNRESET' }) }
-  expect(await outcomes).toEqual(lost.map(() => reset))
+  expect(lost).toEqual(Array(101).fill(reset))
   expect(selects).toBe(2)
   const names = new Set(links.map(objectName))
   expect(names.size).toBe(1)
   const stored = await createFolderStore(join(warehouse.folder, 'objects')).get([...names][0]!)
   expect(gunzipSync(stored!.body).toString()).toContain('After the kill')
 })
-
-/** Of a request on a connection of its own. */
-async function answerOf(service: ServiceProcess, authorization: string) {
-  const asked = request(`${service.url}${daily}`, { agent: false, headers: { authorization } }).end()
-  const [response] = await once(asked, 'response')
-  return reportLink.parse(await json(response))
-}

@@ -1,7 +1,4 @@
-import { once } from 'node:events'
-import { request } from 'node:http'
-import { json } from 'node:stream/consumers'
-import { reportLink } from '@tendon/contracts/reports-api.ts'
+import { killLeader } from '@tendon/reports-service/killed-leader.fixture.ts'
 import { startClickHouseProxy } from '@tendon/reports-service/test-clickhouse-proxy.fixture.ts'
 import { startTestIdentity } from '@tendon/reports-service/test-identity.fixture.ts'
 import { type ServiceProcess, startServiceProcess } from '@tendon/reports-service/test-process.fixture.ts'
@@ -11,13 +8,11 @@ import type { BenchCase, BenchContext } from '../bench-case.ts'
 import { type Measurement, measuredRepeatedly } from '../results.ts'
 
 const repetitions = 5
-const waiting = 1_000
 const path = '/reports/prosthesis-daily/2026-03-14'
-const select = 'prosthesis-daily/statistics'
 
 export const leaderKilledCase: BenchCase = {
   name: 'leader-killed',
-  title: `reports-service killed (-9) in the SELECT that ${waiting.toLocaleString('en')} requests wait for at two other processes`,
+  title: 'reports-service killed (-9) in the SELECT that 1,000 requests wait for at two other processes',
   needs: ['REDIS_URL'],
   timeoutMs: 300_000,
   run: measureTakeover,
@@ -44,43 +39,18 @@ async function measureTakeover({ scope, say }: BenchContext) {
   for (let repetition = 0; repetition < repetitions; repetition += 1) {
     const token = await identity.patient(await warehouse.addCustomer('Patient'))
     const [leader, second, third] = await Promise.all([start(), start(), start()])
-    const computing = Promise.withResolvers<void>()
-    const killed = Promise.withResolvers<void>()
-    let selects = 0
-    let replacedAtMs = 0
-    proxy.intercept(({ name, when }) => {
-      if (name !== select || when === 'after') return Promise.resolve()
-      selects += 1
-      replacedAtMs = performance.now()
-      computing.resolve()
-      return selects === 1 ? killed.promise : Promise.resolve()
-    })
-    const lost = answerOf(leader, token).catch(() => 'lost')
-    await computing.promise
-    const answers = Array.from({ length: waiting }, (_, n) => answerOf(n % 2 ? third : second, token))
-    await Promise.all([second.arrived(path, waiting / 2), third.arrived(path, waiting / 2)])
-    leader.child.kill('SIGKILL')
-    const killedAtMs = performance.now()
-    killed.resolve()
-    await Promise.all(answers)
-    answeredMs.push(performance.now() - killedAtMs)
-    replacedMs.push(replacedAtMs - killedAtMs)
-    if ((await lost) !== 'lost' || selects !== 2) throw new Error('The leader was not killed in its SELECT.')
+    const killed = await killLeader({ services: [leader, second, third], proxy, path, token })
+    if (killed.selects !== 2) throw new Error('The leader was not killed in its SELECT.')
+    replacedMs.push(killed.replacedMs)
+    answeredMs.push(killed.answeredMs)
     say(`${Math.round(replacedMs.at(-1)!)} ms, ${Math.round(answeredMs.at(-1)!)} ms`)
     for (const { child } of [second, third]) child.kill('SIGKILL')
   }
   const measurements: Measurement[] = [
     measuredRepeatedly('killed → another process begins the SELECT', replacedMs, 'ms'),
-    measuredRepeatedly(`killed → all ${waiting.toLocaleString('en')} are answered`, answeredMs, 'ms', {
+    measuredRepeatedly('killed → all 1,000 are answered', answeredMs, 'ms', {
       atMost: 2_000,
     }),
   ]
   return { measurements, servers: {} }
-}
-
-/** On a connection of its own, as of so many browsers. */
-async function answerOf(service: ServiceProcess, authorization: string) {
-  const asked = request(`${service.url}${path}`, { agent: false, headers: { authorization } }).end()
-  const [response] = await once(asked, 'response')
-  return reportLink.parse(await json(response))
 }

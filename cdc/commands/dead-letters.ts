@@ -9,7 +9,6 @@ import { discardDeadLetters, type KeptLetter, listDeadLetters } from '../changes
 import type { LetterPlace } from '../changes/letter-places.ts'
 import { deriveReplica } from '../derive/derive-table.ts'
 import type { RegistryEntry } from '../registry.ts'
-import { readPublishedGenerated } from '../source/generated-columns.ts'
 import { lookUpTables } from '../source/source-catalog.ts'
 import type { TableChanges } from '../telling/concerned-users.ts'
 import { changesOf, wholeLog } from '../telling/tell-users.ts'
@@ -68,8 +67,7 @@ async function retryAll(
   const progress = createTerminalProgress(process.stderr, new AbortController().signal)
   const text = 'applying dead letters again'
   const entries = await entriesOf(warehouse, undefined)
-  const published = await readPublishedGenerated(source, publicationName)
-  const { tables } = await lookUpTables(source, published, entries)
+  const { tables } = await lookUpTables(source, publicationName, entries)
   return progress.step(text, (update) =>
     retryDeadLetters({
       warehouse,

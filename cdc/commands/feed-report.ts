@@ -12,9 +12,9 @@ import { readIdentity } from '../kafka/connector-history.ts'
 import { type KafkaReport, readKafkaReport } from '../kafka/kafka-report.ts'
 import type { KafkaConfig } from '../options.ts'
 import type { RegistryEntry } from '../registry.ts'
-import { readPublishedGenerated } from '../source/generated-columns.ts'
 import { readSlot } from '../source/replication-slot.ts'
-import { lookUpTables, rowsOf } from '../source/source-catalog.ts'
+import { rowsOf } from '../source/rows-of.ts'
+import { lookUpTables } from '../source/source-catalog.ts'
 import { planStart, type Slot, type SourceIdentity } from '../source/start-plan.ts'
 import { type Problem, problemOf } from './problem.ts'
 import { identityAdvice, slotAdvice } from './source-advice.ts'
@@ -118,8 +118,7 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
   const { source, warehouse, slotName, entries, kafkaConfig, log } = options
   const [slot] = await rowsOf(source, slotRow, slotSql, [slotName])
   const [stored] = await warehouse.query(position, { feed: slotName })
-  const published = await readPublishedGenerated(source, options.publicationName)
-  const catalog = await lookUpTables(source, published, entries)
+  const catalog = await lookUpTables(source, options.publicationName, entries)
   const replicas = catalog.tables.map(deriveReplica)
   const dead = new Map((await warehouse.query(letters, {})).map((row) => [row.table, row.dead_letters]))
   const tables = await readTableReports(warehouse, replicas, dead)

@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { z } from 'zod'
-import { rowsOf, type SourceTable } from '../source/source-catalog.ts'
+import { rowsOf } from '../source/rows-of.ts'
+import type { SourceTable } from '../source/source-catalog.ts'
 
 /** @param spareBytes null when there is no limit */
 export function slotAdvice(spareBytes: number | null): string[] {

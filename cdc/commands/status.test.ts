@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import { freePort } from '@tendon/platform/free-port.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { afterAll, expect, test } from 'vitest'
-import { runCli } from '../cdc-process.fixture.ts'
+import { runCli, settingsOf } from '../cdc-process.fixture.ts'
 import { readPosition, writePosition } from '../changes/positions.ts'
 import { nobody } from '../derive/known-tables.ts'
 import type { CdcFeed } from '../feed-supervisor.ts'
@@ -22,14 +22,7 @@ async function startWorld(): Promise<{ world: World; feed: CdcFeed; settings: Re
   const feed = world.newFeed()
   feed.start()
   await feed.caughtUp()
-  const settings = {
-    CRM_DATABASE_URL: world.url,
-    CDC_SLOT: world.slotName,
-    CDC_PUBLICATION: world.publicationName,
-    CLICKHOUSE_URL: servers.clickHouse.url,
-    CLICKHOUSE_USER: servers.clickHouse.username,
-    CLICKHOUSE_PASSWORD: servers.clickHouse.password,
-  }
+  const settings = settingsOf(world, servers.clickHouse)
   return { world, feed, settings }
 }
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, expect, test } from 'vitest'
-import { runCli } from '../cdc-process.fixture.ts'
+import { runCli, settingsOf } from '../cdc-process.fixture.ts'
 import { nobody } from '../derive/known-tables.ts'
 import { registry } from '../registry.ts'
 import { createWorld, startServers } from '../suites/replica-of-source.fixture.ts'
@@ -20,14 +20,7 @@ async function startWorld(ddl: string, names: string[]) {
   const feed = world.newFeed()
   feed.start()
   await feed.caughtUp()
-  const settings = {
-    CRM_DATABASE_URL: world.url,
-    CDC_SLOT: world.slotName,
-    CDC_PUBLICATION: world.publicationName,
-    CLICKHOUSE_URL: servers.clickHouse.url,
-    CLICKHOUSE_USER: servers.clickHouse.username,
-    CLICKHOUSE_PASSWORD: servers.clickHouse.password,
-  }
+  const settings = settingsOf(world, servers.clickHouse)
   const cdc = (...argv: string[]) => runCli(settings, ...argv)
   return { world, feed, cdc }
 }

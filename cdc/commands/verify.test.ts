@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'vitest'
-import { runCli } from '../cdc-process.fixture.ts'
+import { runCli, settingsOf } from '../cdc-process.fixture.ts'
 import { createWorld, startServers } from '../suites/replica-of-source.fixture.ts'
 import { seats, seatsEntries } from '../suites/seats-under-load.fixture.ts'
 
@@ -17,14 +17,7 @@ test('a table that has just got other columns is compared as soon as its replica
   await first.caughtUp()
   await first.stop()
   await world.sql.query('ALTER TABLE seats ADD note text; ALTER TABLE seats RENAME holder TO "whose seat"')
-  const settings = {
-    CRM_DATABASE_URL: world.url,
-    CDC_SLOT: world.slotName,
-    CDC_PUBLICATION: world.publicationName,
-    CLICKHOUSE_URL: servers.clickHouse.url,
-    CLICKHOUSE_USER: servers.clickHouse.username,
-    CLICKHOUSE_PASSWORD: servers.clickHouse.password,
-  }
+  const settings = settingsOf(world, servers.clickHouse)
   expect(await runCli(settings, 'verify', 'seats', '--timeout-ms', '500')).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('TENDON-CDC-011'),

@@ -7,7 +7,6 @@ import { z } from 'zod'
 import { lacksColumns } from '../derive/apply.ts'
 import { deriveReplica, type ReplicaTable } from '../derive/derive-table.ts'
 import { cdcErrors } from '../errors.ts'
-import { readPublishedGenerated } from '../source/generated-columns.ts'
 import { connectSource } from '../source/postgres-connection.ts'
 import { lookUpTables } from '../source/source-catalog.ts'
 import { waitForPosition } from '../source/source-position.ts'
@@ -47,9 +46,8 @@ export const verify = defineCommand({
     const telling = createTelling(config, warehouse)
     const verdicts: TableVerdict[] = []
     const known = config.repair ? await entriesOf(warehouse, undefined) : []
-    const published = await readPublishedGenerated(source, config.publicationName)
     const asked = await entriesOf(warehouse, operands[0])
-    const { tables, refused } = await lookUpTables(source, published, asked)
+    const { tables, refused } = await lookUpTables(source, config.publicationName, asked)
     for (const table of tables) {
       const options: VerifyOptions = {
         warehouse,

@@ -3,8 +3,8 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import type { ClientBase } from 'pg'
 import { z } from 'zod'
+import { rowsOf } from '../source/rows-of.ts'
 import type { SourceTable } from '../source/source-catalog.ts'
-import { rowsOf } from '../source/source-catalog.ts'
 import { forgetSnapshot, readFinishedSnapshots } from '../whole-tables/snapshot-record.ts'
 import type { Catalog } from './catalog.ts'
 import type { ColumnMapping } from './column-mapping.ts'
@@ -56,8 +56,10 @@ export async function applyReplicas(
   log: Log,
   options: { runsAhead?: boolean } = {},
 ): Promise<ReplicaTable[]> {
-  const read = await readFinishedSnapshots(warehouse)
-  for (const table of refused.filter((name) => read.get(name))) await forgetSnapshot(warehouse, table)
+  if (refused.length > 0) {
+    const read = await readFinishedSnapshots(warehouse)
+    for (const table of refused.filter((name) => read.get(name))) await forgetSnapshot(warehouse, table)
+  }
   const inShape: ReplicaTable[] = []
   for (const replica of replicas) {
     if (await applyTable(source, warehouse, replica, log, options.runsAhead ?? false)) {

@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto'
 import type { TendonError } from '@tendon/platform/errors.ts'
 import type { ClientBase } from 'pg'
 import type { RegistryEntry } from '../registry.ts'
-import { readPublishedGenerated } from '../source/generated-columns.ts'
-import { lookUpTables, type SourceTable } from '../source/source-catalog.ts'
+import { lookUpTables, lookUpTablesUnder, type SourceTable } from '../source/source-catalog.ts'
 import { applyPublication, publishGenerated, readMemberships } from './derive-publication.ts'
 import { deriveReplica, type ReplicaTable } from './derive-table.ts'
 
@@ -32,7 +31,7 @@ export async function readCatalog(
   entries: readonly RegistryEntry[],
 ): Promise<Catalog> {
   const published = await publishGenerated(client, publicationName)
-  const { tables, refused } = await lookUpTables(client, published, entries)
+  const { tables, refused } = await lookUpTablesUnder(client, published, entries)
   const problems = [...refused.values()]
   if (tables.length === 0 && problems[0]) throw problems[0]
   const memberships = await applyPublication(client, published, tables)
@@ -53,8 +52,7 @@ export async function readFingerprint(
   publicationName: string,
   entries: readonly RegistryEntry[],
 ): Promise<string> {
-  const published = await readPublishedGenerated(client, publicationName)
-  const { tables } = await lookUpTables(client, published, entries)
+  const { tables } = await lookUpTables(client, publicationName, entries)
   return fingerprintOf(tables, await readMemberships(client, publicationName, tables))
 }
 

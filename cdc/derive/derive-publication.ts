@@ -7,7 +7,8 @@ import {
   publishGeneratedSql,
   readPublishedGenerated,
 } from '../source/generated-columns.ts'
-import { rowsOf, type SourceTable } from '../source/source-catalog.ts'
+import { rowsOf } from '../source/rows-of.ts'
+import type { SourceTable } from '../source/source-catalog.ts'
 import { pgTableName } from './sql-names.ts'
 
 const publicationRow = z.object({

@@ -8,7 +8,6 @@ import { readMemberships } from '../derive/derive-publication.ts'
 import { cdcErrors } from '../errors.ts'
 import type { KafkaConfig } from '../options.ts'
 import type { RegistryEntry } from '../registry.ts'
-import { readPublishedGenerated } from '../source/generated-columns.ts'
 import { lookUpTables } from '../source/source-catalog.ts'
 import { unreadTables } from '../whole-tables/unread-tables.ts'
 import type { Connector } from './connect-rest.ts'
@@ -50,11 +49,7 @@ export async function omitFirst(options: {
   const { source, connector, publicationName, entries } = options
   const config = await connector.config()
   if (!config) return
-  const { tables } = await lookUpTables(
-    source,
-    await readPublishedGenerated(source, publicationName),
-    entries,
-  )
+  const { tables } = await lookUpTables(source, publicationName, entries)
   const members = await readMemberships(source, publicationName, tables)
   const added = omittedColumns(tables.filter(({ qualifiedName }) => !members.has(qualifiedName)))
   const former = (config[omittedList] ?? '').split(',').filter((column) => column !== '')

@@ -5,6 +5,7 @@ import { type ChdbServer, startChdbServer } from '@tendon/chdb-server/start-chdb
 import { createLog } from '@tendon/platform/log.ts'
 import { createWarehouse } from '@tendon/warehouse/client.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'
+import { settingsOf } from '../cdc-process.fixture.ts'
 import type { KafkaConfig } from '../options.ts'
 import type { RegistryEntry } from '../registry.ts'
 import { newSlotName, type World, withConnection, worldOver } from '../suites/replica-of-source.fixture.ts'
@@ -73,15 +74,10 @@ export async function createKafkaWorld(
     },
   })
   const settings = {
-    CRM_DATABASE_URL: url.href,
-    CDC_SLOT: slotName,
-    CDC_PUBLICATION: config.publicationName,
+    ...settingsOf(world, clickHouse),
     CDC_TOPIC_PREFIX: kafka.topicPrefix,
     KAFKA_BROKERS: kafka.kafkaBrokers.join(','),
     KAFKA_CONNECT_URL: kafka.kafkaConnectUrl,
-    CLICKHOUSE_URL: clickHouse.url,
-    CLICKHOUSE_USER: clickHouse.username,
-    CLICKHOUSE_PASSWORD: clickHouse.password,
   }
   return Object.assign(world, { clickHouse, config, settings })
 }

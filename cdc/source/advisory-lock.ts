@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
 import { z } from 'zod'
-import { rowsOf } from './source-catalog.ts'
+import { rowsOf } from './rows-of.ts'
 
 const pollIntervalMs = 200
 const lockRow = z.object({ locked: z.boolean() })

@@ -3,7 +3,7 @@ import type { ClientBase } from 'pg'
 import pg from 'pg'
 import { z } from 'zod'
 import { cdcErrors } from '../errors.ts'
-import { rowsOf } from './source-catalog.ts'
+import { rowsOf } from './rows-of.ts'
 
 /**
  * Whether STORED generated columns are in what is published. PostgreSQL has publications that hold them from 18 on (CREATE

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { cdcErrors } from '../errors.ts'
 import { parseLsn } from './lsn.ts'
 import type { ReplicationConnection } from './replication-connection.ts'
-import { rowsOf } from './source-catalog.ts'
+import { rowsOf } from './rows-of.ts'
 import type { Slot, SourceIdentity } from './start-plan.ts'
 
 const slotRow = z.object({

@@ -10,6 +10,7 @@ import {
   readPublishedGenerated,
   whyLeftOut,
 } from './generated-columns.ts'
+import { rowsOf } from './rows-of.ts'
 
 /** What a type comes down to once domains are taken off. */
 export type BaseType = {
@@ -151,8 +152,7 @@ export async function readSourceTables(
   publicationName: string,
   entries: readonly RegistryEntry[],
 ): Promise<SourceTable[]> {
-  const published = await readPublishedGenerated(client, publicationName)
-  const { tables, refused } = await lookUpTables(client, published, entries)
+  const { tables, refused } = await lookUpTables(client, publicationName, entries)
   for (const problem of refused.values()) throw problem
   return tables
 }
@@ -161,6 +161,15 @@ export async function readSourceTables(
 export type LookedUp = { tables: SourceTable[]; refused: Map<string, TendonError> }
 
 export async function lookUpTables(
+  client: ClientBase,
+  publicationName: string,
+  entries: readonly RegistryEntry[],
+): Promise<LookedUp> {
+  return lookUpTablesUnder(client, await readPublishedGenerated(client, publicationName), entries)
+}
+
+/** The same where it is known what the publication holds, or will. */
+export async function lookUpTablesUnder(
   client: ClientBase,
   published: PublishedGenerated,
   entries: readonly RegistryEntry[],
@@ -287,26 +296,6 @@ async function readTypes(client: ClientBase, oids: number[]): Promise<Types> {
       return base.element === null ? own : [...own, ...domainsOf([base.element])]
     })
   return { baseOf, domainsOf }
-}
-
-/** Last statement of each connection that several parts of a session use; pg itself will queue no more (from 9.0 on). */
-const lastStatements = new WeakMap<ClientBase, Promise<unknown>>()
-
-/** The rows of a statement, checked. Statements of one connection wait for each other. */
-export async function rowsOf<Row extends z.ZodType>(
-  client: ClientBase,
-  row: Row,
-  sql: string,
-  values: unknown[] = [],
-): Promise<z.infer<Row>[]> {
-  const before = lastStatements.get(client)
-  const statement = (async () => {
-    await before?.catch(() => {})
-    return client.query(sql, values)
-  })()
-  lastStatements.set(client, statement)
-  const result = await statement
-  return z.array(row).parse(result.rows)
 }
 
 /** How many rows a table has, as the planner believes: -1 when it was never analyzed. */

@@ -6,7 +6,7 @@ import { readPosition } from '../changes/positions.ts'
 import { cdcErrors } from '../errors.ts'
 import { parseLsn } from './lsn.ts'
 import { readSlot } from './replication-slot.ts'
-import { rowsOf } from './source-catalog.ts'
+import { rowsOf } from './rows-of.ts'
 
 /** Where the source's WAL ends now: everything committed so far lies below. */
 export async function readWalEnd(client: pg.Client): Promise<bigint> {

@@ -3,7 +3,7 @@ import type pg from 'pg'
 import { z } from 'zod'
 import { pgTableName } from '../derive/sql-names.ts'
 import { parseLsn } from './lsn.ts'
-import { rowsOf } from './source-catalog.ts'
+import { rowsOf } from './rows-of.ts'
 
 /** What one moment of the source has seen: a transaction of its own that reads nothing else. */
 export type SourceSnapshot = {

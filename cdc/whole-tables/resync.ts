@@ -13,7 +13,7 @@ import { chLiteral } from '../derive/sql-names.ts'
 import { cdcErrors } from '../errors.ts'
 import { formatLsn, versionHalves } from '../source/lsn.ts'
 import { ReplicationConnection } from '../source/replication-connection.ts'
-import { lookUpTables } from '../source/source-catalog.ts'
+import { lookUpTablesUnder } from '../source/source-catalog.ts'
 import { readWalEnd } from '../source/source-position.ts'
 import type { SourceSnapshot } from '../source/source-snapshot.ts'
 import { type Versions, wholeLog } from '../telling/tell-users.ts'
@@ -76,7 +76,7 @@ export async function resyncTable(
 
 /** From the moment on the table cannot be altered. Before it, it may have been, since the catalog was read. */
 async function refuseOtherShape({ client }: SourceSnapshot, { source }: ReplicaTable): Promise<void> {
-  const { tables } = await lookUpTables(client, source.published, [source.entry])
+  const { tables } = await lookUpTablesUnder(client, source.published, [source.entry])
   if (JSON.stringify(tables[0]) === JSON.stringify(source)) return
   throw cdcErrors.schemaChanged(`${source.qualifiedName} has changed its shape meanwhile; run it again.`)
 }

@@ -7,6 +7,7 @@ import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import { z } from 'zod'
 import { createAttachedEtl } from '../attached-etl.ts'
 import type { Etl } from '../etl.ts'
+import { hasMetChip } from '../met-chips.ts'
 import { type AttachedConfig, attachedOptions } from '../options.ts'
 
 export const exitCodes = { ...commonExitCodes, skipped: 3, nothingFound: 4 } as const
@@ -66,6 +67,16 @@ export async function withWarehouse(
 /** What is said of a chip that nobody knows. */
 export const unmet = (chip: string, why: string): string =>
   `nothing is known of ${chip}: ${why}. Is it spelt right?\n`
+
+/** The same of a chip of which nothing is listed, if no run has met it. */
+export async function unmetChip(
+  warehouse: Warehouse,
+  chip: string | undefined,
+  listed: readonly unknown[],
+): Promise<string | undefined> {
+  if (chip === undefined || listed.length > 0 || (await hasMetChip(warehouse, chip))) return undefined
+  return unmet(chip, 'no run has met it')
+}
 
 export function print(json: boolean, value: unknown, text: () => string): void {
   process.stdout.write(json ? `${JSON.stringify(value)}\n` : text())

@@ -4,10 +4,9 @@ import type { Command } from '@tendon/platform/run-commands.ts'
 import { z } from 'zod'
 import { noDay } from '../chip-measurer.ts'
 import { dayText } from '../instants.ts'
-import { hasMetChip } from '../met-chips.ts'
 import { countQuarantine, listQuarantine } from '../quarantine.ts'
 import { quarantineReasons } from '../row-rules.ts'
-import { exitCodes, listOptions, print, unmet, withWarehouse } from './command.ts'
+import { exitCodes, listOptions, print, unmetChip, withWarehouse } from './command.ts'
 
 const options = defineOptions({
   ...listOptions,
@@ -39,7 +38,7 @@ export const quarantine: Command = {
         listQuarantine(warehouse, config),
       ])
       const { chip } = config
-      const isUnmet = chip !== undefined && rows.length === 0 && !(await hasMetChip(warehouse, chip))
+      const unmet = await unmetChip(warehouse, chip, rows)
       const listed = rows.map(({ chipId, rowId, day, recordedAt, reason, detail }) => ({
         chip_id: chipId,
         row_id: rowId,
@@ -49,14 +48,14 @@ export const quarantine: Command = {
         detail,
       }))
       print(config.json, { counts, rows: listed }, () => {
-        if (isUnmet) return unmet(chip, 'no run has met it')
+        if (unmet) return unmet
         const total = counts.map(({ reason, rows: count }) => `${reason}: ${count}`).join(', ') || 'nothing'
         const lines = rows.map((row) =>
           [row.chipId || '(no chip)', `row ${row.rowId}`, row.recordedAt, row.reason, row.detail].join('  '),
         )
         return [`in quarantine: ${total}`, ...lines, ''].join('\n')
       })
-      return isUnmet ? exitCodes.nothingFound : exitCodes.done
+      return unmet ? exitCodes.nothingFound : exitCodes.done
     })
   },
 }

@@ -2,9 +2,8 @@ import { defineOptions, textOption } from '@tendon/platform/config.ts'
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
 import { counted } from '../counted.ts'
-import { hasMetChip } from '../met-chips.ts'
 import { listUnowned, whyUnowned } from '../unowned.ts'
-import { exitCodes, listOptions, print, unmet, withWarehouse } from './command.ts'
+import { exitCodes, listOptions, print, unmetChip, withWarehouse } from './command.ts'
 
 const options = defineOptions({
   ...listOptions,
@@ -26,17 +25,17 @@ export const unowned: Command = {
     return withWarehouse(config, async (warehouse) => {
       const { chip } = config
       const chips = await listUnowned(warehouse, config)
-      const isUnmet = chip !== undefined && chips.length === 0 && !(await hasMetChip(warehouse, chip))
+      const unmet = await unmetChip(warehouse, chip, chips)
       print(config.json, chips, () => {
         const lines = chips.map(({ chip_id, is_known, row_count, days }) => {
           const when = `${counted(days.length, 'day')} from ${days[0]!.day} to ${days.at(-1)!.day}`
           return `${chip_id}  ${counted(row_count, 'row')}  ${when}  ${whyUnowned(is_known)}\n`
         })
-        if (isUnmet) return unmet(chip, 'no run has met it')
+        if (unmet) return unmet
         const all = chip === undefined ? 'all telemetry' : `all telemetry of ${chip}`
         return lines.join('') || `${all} is somebody’s\n`
       })
-      return isUnmet ? exitCodes.nothingFound : exitCodes.done
+      return unmet ? exitCodes.nothingFound : exitCodes.done
     })
   },
 }
