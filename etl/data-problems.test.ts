@@ -372,17 +372,3 @@ test('the last complete day is over where the patients live, and not in the defa
   await etl.runOnce()
   expect(await etl.runOnce()).toMatchObject({ state: 'succeeded', problems: [{ subject: '1' }] })
 })
-
-test('a day has the firmware that was seen on it', async () => {
-  const { id } = await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2020-01-01' })
-  await story.stopClock(at('2026-03-10T12:00Z'))
-  await story.send(
-    ['2026-03-10T11:00Z', '2026-03-09T11:00Z'].map((time) => ({ chip_id: 'c1', recorded_at: at(time) })),
-  )
-  const firmware = async () => [...(await story.stats()).values()].map((row) => row.firmware_version)
-  await run()
-  expect(await firmware()).toEqual(['', '1.0.0'])
-  await story.change(id, { firmware_version: '1.0.1' })
-  await run()
-  expect(await firmware()).toEqual(['', '1.0.1'])
-})

@@ -178,8 +178,11 @@ function appendWindows(to: Windows, more: Windows): void {
   }
 }
 
-/** The day from which a firmware counts is measured again: its row may stand with the one before. */
-function newFirmwareWindows({ firmware, crm, zoneOf, defaultZone }: Extraction): Windows {
+/**
+ * The day from which a firmware counts is measured again, and those after it, of which clocks that are ahead have told: their
+ * rows may stand with the one before.
+ */
+function newFirmwareWindows({ firmware, crm, zoneOf, defaultZone, bounds }: Extraction): Windows {
   const byId = new Map(crm.prostheses.map((row) => [row.prosthesisId, row]))
   const windows: Windows = { chipId: [], fromUs: [], toUs: [] }
   for (const { prosthesisId, sinceDay } of firmware.unsettled) {
@@ -187,7 +190,7 @@ function newFirmwareWindows({ firmware, crm, zoneOf, defaultZone }: Extraction):
     const zone = zoneOf(timeZone) ?? defaultZone
     windows.chipId.push(chipId)
     windows.fromUs.push(zone.startOf(sinceDay))
-    windows.toUs.push(zone.startOf(sinceDay + 1) - 1)
+    windows.toUs.push(bounds.toUs - 1)
   }
   return windows
 }
