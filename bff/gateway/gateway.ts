@@ -114,22 +114,34 @@ export function createGateway(options: {
       bodyTimeout: route.timeouts.bodyMs,
     }
     const upstream = upstreams.get(route)!
-    const nextInstance = upstream.attempts()
+    const attempts = upstream.attempts()
+    const begunAtMs = performance.now()
+    // A body that has begun to flow cannot be sent again.
+    const isRepeatable = !body && idempotentMethods.has(request.method)
     let failure: unknown
-    for (let instance = nextInstance(); instance; instance = nextInstance()) {
+    for (let instance = attempts.next(); instance; instance = attempts.next()) {
       const chosen = instance
+      let isFailing = false
       try {
         await passThrough((handler) => upstream.dispatch(chosen, request, handler), {
           outgoing,
-          admit: (status, headers) => admit(exchange, status, headers),
+          admit(status, headers) {
+            isFailing = failingStatuses.has(status)
+            if (isFailing && !outgoing.headersSent && isRepeatable) {
+              const spentMs = performance.now() - begunAtMs
+              // Nobody waits longer for it in all.
+              request.headersTimeout = route.timeouts.headersMs - spentMs
+              if (spentMs < quickFailureMs && attempts.hasRested()) throw new InstanceFailing()
+            }
+            return admit(exchange, status, headers)
+          },
           recorder,
         })
-        return upstream.done(chosen, 'answered')
+        return upstream.done(chosen, isFailing ? 'failing' : 'answered')
       } catch (err) {
         failure = err
-        upstream.done(chosen, isUnreachable(err) || isSilent(err) ? 'unreachable' : 'given up')
-        // A body that has begun to flow cannot be sent again.
-        if (outgoing.headersSent || body || !canBeSentAgain(request.method, err)) break
+        upstream.done(chosen, outcomeOf(err))
+        if (outgoing.headersSent || body || !canBeSentAgain(isRepeatable, err)) break
       }
     }
     giveUp(c, failure)
@@ -199,16 +211,27 @@ const silentCodes = new Set(['UND_ERR_HEADERS_TIMEOUT'])
 /** RFC 9110 §9.2.2. */
 const idempotentMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
+/** RFC 9110 §15.6.3 to §15.6.5: what it was asked cannot be had from this instance now. */
+const failingStatuses = new Set([502, 503, 504])
+/** An answer that took longer has waited for what all instances wait for: whoever asks has waited enough. */
+const quickFailureMs = 1_000
+
+/** The instance has answered that it cannot; one that may has not been asked yet. */
+class InstanceFailing extends Error {}
+
 /** A service that had the request before its connection broke may have done what it was asked. */
-function canBeSentAgain(method: string, err: unknown): boolean {
-  return hasCode(err, refusedCodes) || (hasCode(err, brokenCodes) && idempotentMethods.has(method))
+function canBeSentAgain(isRepeatable: boolean, err: unknown): boolean {
+  if (hasCode(err, refusedCodes)) return true
+  return isRepeatable && (err instanceof InstanceFailing || hasCode(err, brokenCodes))
 }
 
-/** The connection failed, rather than the answer being late or unwanted. */
-const isUnreachable = (err: unknown) => hasCode(err, refusedCodes) || hasCode(err, brokenCodes)
-
 /** One that takes a request and does not answer is as good as away, but may have done what it was asked. */
-const isSilent = (err: unknown) => hasCode(err, silentCodes)
+function outcomeOf(err: unknown) {
+  if (err instanceof InstanceFailing) return 'failing'
+  const isAway = [refusedCodes, brokenCodes, silentCodes].some((codes) => hasCode(err, codes))
+  // Otherwise it was not for the instance's sake: the answer was unwanted, or nobody waits for it any more.
+  return isAway ? 'unreachable' : 'given up'
+}
 
 function hasCode(err: unknown, codes: Set<string>): boolean {
   return err instanceof Error && 'code' in err && codes.has(String(err.code))

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { freePort } from '@tendon/platform/free-port.ts'
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
@@ -11,6 +11,24 @@ let headers: Record<string, string>
 afterEach(() => stack?.stop())
 
 const files = () => fetch(`${stack.url}/api/files`, { headers })
+const textOf = async (answer: Promise<Response>) => (await answer).text()
+
+/** A second instance, beside the stack's own. @returns its origin */
+async function startInstance(answer: RequestListener): Promise<string> {
+  const server = createServer(answer).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** As the reports service says that it cannot do its work now. */
+const unavailable: RequestListener = (_request, response) => {
+  response.writeHead(503, { 'content-type': 'application/problem+json', 'retry-after': '2' })
+  response.end('{"code":"TENDON-REPORTS-007"}')
+}
 
 test('what may have been done is not asked of another instance', async () => {
   const unused = await freePort('127.0.0.1')
@@ -39,7 +57,8 @@ test('what may have been done is not asked of another instance', async () => {
   expect(await (await post('/api/refused')).text()).toBe('second')
   // And what changes nothing may be asked twice.
   stack.clock.skewMs = 60_000
-  expect(await (await fetch(`${stack.url}/api/broken`, { headers })).text()).toBe('second')
+  for (const _turn of [1, 2])
+    expect(await textOf(fetch(`${stack.url}/api/broken`, { headers }))).toBe('second')
   expect(asked).toBe(2)
   breaking.close()
 })
@@ -100,4 +119,71 @@ test('of several instances one that takes requests and does not answer is gone r
   for (let count = 0; count < 3; count += 1) expect(await (await files()).text()).toBe('well')
   silent.closeAllConnections()
   silent.close()
+})
+
+test('of several instances one that answers failures is gone round until it answers again', async () => {
+  let isWell = false
+  let asked = 0
+  const failing = await startInstance((request, response) => {
+    asked += 1
+    if (isWell) response.end('again')
+    else unavailable(request, response)
+  })
+  stack = await startTestStack({
+    upstream: (_request, response) => void response.end('well'),
+    routes: (url) => [filesAt([failing, url], ['GET', 'POST'])],
+  })
+  headers = await signInAtGateway(stack)
+  // It rests for a while, by a clock that stands.
+  vi.useFakeTimers({ toFake: ['Date'] })
+  onTestFinished(() => void vi.useRealTimers())
+  for (let count = 0; count < 20; count += 1) expect(await textOf(files())).toBe('well')
+  const together = await Promise.all(Array.from({ length: 40 }, () => textOf(files())))
+  expect(new Set(together)).toEqual(new Set(['well']))
+  expect(asked).toBe(1)
+  // What may have been done is not asked twice; its answer is passed on.
+  stack.clock.skewMs = 60_000
+  const posts = [1, 2].map(() => fetch(`${stack.url}/api/files`, { method: 'POST', headers }))
+  expect((await Promise.all(posts)).map(({ status }) => status).sort()).toEqual([200, 503])
+  isWell = true
+  stack.clock.skewMs = 120_000
+  const later = await Promise.all(Array.from({ length: 20 }, () => textOf(files())))
+  expect(new Set(later)).toEqual(new Set(['well', 'again']))
+})
+
+test('when all instances answer failures the answer is passed on whole, and each asks for one', async () => {
+  const asked = [0, 0]
+  const unavailableAt = (index: 0 | 1): RequestListener => {
+    return (request, response) => {
+      asked[index]! += 1
+      unavailable(request, response)
+    }
+  }
+  const second = await startInstance(unavailableAt(1))
+  stack = await startTestStack({
+    upstream: unavailableAt(0),
+    routes: (url) => [filesAt([url, second], ['GET'])],
+  })
+  headers = await signInAtGateway(stack)
+  vi.useFakeTimers({ toFake: ['Date'] })
+  onTestFinished(() => void vi.useRealTimers())
+  for (let count = 0; count < 10; count += 1) {
+    const answer = await files()
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '2'])
+    expect(await answer.json()).toEqual({ code: 'TENDON-REPORTS-007' })
+  }
+  // Both by the first request, and then one by each, in turn.
+  expect(asked.sort()).toEqual([5, 6])
+})
+
+test('instances with nothing under way are asked in turn', async () => {
+  const second = await startInstance((_request, response) => void response.end('second'))
+  stack = await startTestStack({
+    upstream: (_request, response) => void response.end('first'),
+    routes: (url) => [filesAt([url, second], ['GET'])],
+  })
+  headers = await signInAtGateway(stack)
+  const answers: string[] = []
+  for (let count = 0; count < 4; count += 1) answers.push(await textOf(files()))
+  expect(answers).toEqual(['first', 'second', 'first', 'second'])
 })

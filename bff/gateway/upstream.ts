@@ -5,35 +5,66 @@ import { type Dispatcher, Pool } from 'undici'
 const firstPauseMs = 500
 const maxPauseMs = 30_000
 
-type Instance = { origin: string; pool: Pool; inFlight: number; failures: number; pausedUntilMs: number }
+/**
+ * How an exchange ended: whatever was answered but a failure; `failing`, an answer that says it cannot do its work now
+ * (RFC 9110 §15.6.3 to §15.6.5); no answer for the connection's sake; or none that is told of the instance.
+ */
+type Outcome = 'answered' | 'failing' | 'unreachable' | 'given up'
+
+type Instance = {
+  origin: string
+  pool: Pool
+  inFlight: number
+  failures: number
+  isReachable: boolean
+  pausedUntilMs: number
+}
 
 export type Upstream = ReturnType<typeof createUpstream>
 
 /**
- * The instances of a service. A request goes to the one that has the fewest under way; one that failed rests, longer
- * each time, and is then tried with a request that can be repeated elsewhere.
+ * The instances of a service. A request goes to the one that has the fewest under way, in turn when it is the same; one
+ * that failed rests, longer each time, and is then tried with a request that can be repeated elsewhere.
+ *
+ * An instance that answers a failure rests no longer than until it answers anything else: the cause may be what was
+ * asked, or what stands behind all instances. Nothing is refused for it: when all rest, one of them is asked.
  */
 export function createUpstream(options: { origins: string[]; now: () => number; log: Log }) {
   const { origins, now, log } = options
   const instances = origins.map((origin): Instance => {
-    return { origin, pool: new Pool(origin), inFlight: 0, failures: 0, pausedUntilMs: 0 }
+    const pool = new Pool(origin)
+    return { origin, pool, inFlight: 0, failures: 0, isReachable: true, pausedUntilMs: 0 }
   })
+  /** Where the search begins: behind the one that was chosen last. */
+  let turn = 0
 
   function choose(without: Set<Instance>): Instance | undefined {
-    const candidates = instances.filter((instance) => !without.has(instance))
-    const rested = candidates.filter(({ pausedUntilMs }) => pausedUntilMs <= now())
-    // When all rest, the one whose rest ends first: better a try than a refusal.
-    return rested.length > 0 ? least(rested, 'inFlight') : least(candidates, 'pausedUntilMs')
+    const nowMs = now()
+    let best: Instance | undefined
+    for (let step = 0; step < instances.length; step += 1) {
+      const instance = instances[(turn + step) % instances.length]!
+      if (without.has(instance)) continue
+      if (best === undefined || isBetter(instance, best, nowMs)) best = instance
+    }
+    if (best) turn = instances.indexOf(best) + 1
+    return best
   }
 
   return {
-    /** Another instance for each call, the best first; undefined when all have been tried. */
-    attempts(): () => Instance | undefined {
+    /** `next` gives another instance for each call, the best first; undefined when all have been tried. */
+    attempts() {
       const tried = new Set<Instance>()
-      return () => {
-        const instance = choose(tried)
-        if (instance) tried.add(instance)
-        return instance
+      return {
+        next(): Instance | undefined {
+          const instance = choose(tried)
+          if (instance) tried.add(instance)
+          return instance
+        },
+        /** Whether an instance is left of which nothing bad is known. */
+        hasRested(): boolean {
+          const nowMs = now()
+          return instances.some((instance) => !tried.has(instance) && instance.pausedUntilMs <= nowMs)
+        },
       }
     },
     /** Sends a request, and learns from how it goes. */
@@ -45,25 +76,37 @@ export function createUpstream(options: { origins: string[]; now: () => number; 
       instance.inFlight += 1
       instance.pool.dispatch(request, handler)
     },
-    done(instance: Instance, outcome: 'answered' | 'unreachable' | 'given up'): void {
+    done(instance: Instance, outcome: Outcome): void {
       instance.inFlight -= 1
-      if (outcome === 'answered') instance.failures = 0
-      if (outcome !== 'unreachable') return
+      if (outcome === 'given up') return
+      if (outcome === 'answered') {
+        instance.failures = 0
+        if (instance.isReachable) instance.pausedUntilMs = 0
+        return
+      }
+      const nowMs = now()
+      const isResting = instance.pausedUntilMs > nowMs
+      instance.isReachable = outcome === 'failing'
+      // Of many requests that fail at once the first says it.
+      if (isResting) return
       const pauseMs = Math.min(maxPauseMs, firstPauseMs * 2 ** instance.failures)
       instance.failures += 1
-      instance.pausedUntilMs = now() + pauseMs
-      log.warn({ origin: instance.origin, pause_ms: pauseMs }, 'an instance of a service cannot be reached')
+      instance.pausedUntilMs = nowMs + pauseMs
+      log.warn({ origin: instance.origin, pause_ms: pauseMs, outcome }, 'an instance of a service fails')
     },
     close: () => Promise.all(instances.map(({ pool }) => pool.destroy())),
   }
 }
 
-function least<Key extends string>(
-  items: (Instance & Record<Key, number>)[],
-  key: Key,
-): Instance | undefined {
-  return items.reduce<(Instance & Record<Key, number>) | undefined>(
-    (best, item) => (best === undefined || item[key] < best[key] ? item : best),
-    undefined,
-  )
+/** One that rests less; of those that do not rest, and of those that do but answer, the one with fewer under way. */
+function isBetter(one: Instance, other: Instance, nowMs: number): boolean {
+  const [rest, otherRest] = [restOf(one, nowMs), restOf(other, nowMs)]
+  if (rest !== otherRest) return rest < otherRest
+  // When none can be reached, the one whose rest ends first: better a try than a refusal.
+  return rest === 2 ? one.pausedUntilMs < other.pausedUntilMs : one.inFlight < other.inFlight
+}
+
+function restOf({ pausedUntilMs, isReachable }: Instance, nowMs: number): 0 | 1 | 2 {
+  if (pausedUntilMs <= nowMs) return 0
+  return isReachable ? 1 : 2
 }
