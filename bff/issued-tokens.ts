@@ -33,7 +33,8 @@ const identity = z.object({
   name: z.string().optional(),
   preferred_username: z.string().optional(),
   roles: z.array(z.string()).default([]),
-  customer_id: z.guid().nullish(),
+  /** In small letters, as everything else here has it, however the directory spells it. */
+  customer_id: z.guid().toLowerCase().nullish(),
 })
 
 /** The access token's `aud`. That it is what it says is for the services to verify, which get it. */

@@ -79,6 +79,15 @@ test('says what concerns whoever is signed in, and staff what they ask for; nobo
   await untilEvents(bobs, before, bobsNext)
 })
 
+test('whoever has a customer id in capitals in the directory hears of it all the same', async () => {
+  const customerId = randomUUID()
+  const username = await stack.provider.createPerson(['patient'], customerId.toUpperCase())
+  const before = await invalidate([customerId])
+  const stream = await open(await signIn(username))
+  await untilEvents(stream, before)
+  await untilEvents(stream, before, await invalidate([customerId]))
+})
+
 test('who comes back hears at once of what was missed, and of nothing otherwise', async () => {
   const before = await invalidate([alice.customerId])
   const first = await open(cookies.alice)

@@ -93,14 +93,14 @@ export async function openEmbeddedTestProvider(origin: string, log: Log): Promis
       await stop()
       await start(options)
     },
-    async createPerson(roles) {
+    async createPerson(roles, customerId = randomUUID()) {
       const username = `person-${randomUUID().slice(0, 8)}`
       people.push({
         username,
         password: username,
         name: 'Somebody Else',
         email: `${username}@example.com`,
-        customerId: randomUUID(),
+        customerId,
         roles,
       })
       return username

@@ -85,7 +85,7 @@ export async function openKeycloakTestProvider(): Promise<KeycloakTestProvider> 
     async come() {
       isAway = false
     },
-    async createPerson(roles) {
+    async createPerson(roles, customerId = randomUUID()) {
       const username = `person-${randomUUID().slice(0, 8)}`
       await directory.add(personName(username), {
         objectClass: 'inetOrgPerson',
@@ -94,7 +94,7 @@ export async function openKeycloakTestProvider(): Promise<KeycloakTestProvider> 
         givenName: 'Somebody',
         sn: 'Else',
         mail: `${username}@example.com`,
-        employeeNumber: randomUUID(),
+        employeeNumber: customerId,
         businessCategory: 'TRUE',
         userPassword: username,
       })

@@ -16,7 +16,7 @@ export type TestProvider = {
   leave(): Promise<void>
   come(): Promise<void>
   /** An account that only this test has, with the password that is its name. */
-  createPerson(roles: string[]): Promise<string>
+  createPerson(roles: string[], customerId?: string): Promise<string>
   /** As when somebody leaves: the account can no longer be used. */
   disablePerson(username: string): Promise<void>
   /** As when their entry is taken out of the directory. */
