@@ -87,10 +87,21 @@ export function attacksSuite(
         tracestate: 'vendor=1',
         'x-request-id': 'request-0002',
       })
-      await get('/api/reports', { traceparent: '00-x', tracestate: 'vendor=1', 'x-request-id': '<script>' })
-      const last = stack.upstreamRequests.at(-1)!.headers
-      expect([last.traceparent, last.tracestate]).toEqual([undefined, undefined])
-      expect(last['x-request-id']).toMatch(/^[\w-]{36}$/)
+      const traceId = '0af7651916cd43dd8448eb211c80319c'
+      for (const invalid of [
+        '00-x',
+        `00-${'0'.repeat(32)}-b7ad6b7169203331-01`,
+        `00-${traceId}-${'0'.repeat(16)}-01`,
+      ]) {
+        await get('/api/reports', {
+          traceparent: invalid,
+          tracestate: 'vendor=1',
+          'x-request-id': '<script>',
+        })
+        const last = stack.upstreamRequests.at(-1)!.headers
+        expect([last.traceparent, last.tracestate]).toEqual([undefined, undefined])
+        expect(last['x-request-id']).toMatch(/^[\w-]{36}$/)
+      }
     })
 
     test.each([

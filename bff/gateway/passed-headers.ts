@@ -37,8 +37,8 @@ const responseHeaders = [
   'vary',
 ]
 
-/** W3C Trace Context §3.2. */
-const traceparent = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
+/** W3C Trace Context §3.2; ids of nothing but zeros are none (§3.2.2). */
+const traceparent = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 
 /** @param own what this gateway says itself */
 export function headersForService(
