@@ -21,6 +21,8 @@ const gateway = [
   bffErrors.requestInvalid,
   bffErrors.pathRefused,
   bffErrors.audienceMissing,
+  bffErrors.requestTooLarge,
+  bffErrors.methodNotAllowed,
   platformErrors.notFound,
   bffErrors.upstreamUnavailable,
   bffErrors.upstreamTimeout,
