@@ -11,7 +11,8 @@ export const openldap: Part = {
   name: 'openldap',
   port,
   prepare() {
-    debianProgram('slapd', 'slapd')
+    // The second is what docs/sign-in.md has an account disabled with.
+    debianProgram('slapd', 'slapd', 'ldap-utils')
     return {
       program: deployFile('ldap/start-slapd.sh'),
       args: [join(runFolder, 'openldap'), `ldap://127.0.0.1:${port}/`],
