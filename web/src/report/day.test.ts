@@ -1,9 +1,12 @@
-import { expect, test, vi } from 'vitest'
-import { addDays, dayAt, daysUntil, isDay, isOutside, isOver, longDay, neighbours } from './day.ts'
+import { afterAll, expect, test, vi } from 'vitest'
 
-// Before the formats are made: a reader for whom the UTC day begins the evening before.
-vi.hoisted(() => {
-  process.env.TZ = 'America/Los_Angeles'
+// Before the formats are made, which others may have had made: a reader for whom the UTC day begins the evening before.
+vi.stubEnv('TZ', 'America/Los_Angeles')
+vi.resetModules()
+const { addDays, dayAt, daysUntil, isDay, isOutside, isOver, longDay, neighbours } = await import('./day.ts')
+afterAll(() => {
+  vi.unstubAllEnvs()
+  vi.resetModules()
 })
 
 const bounds = { from: '2026-08-24', to: '2026-11-21' }
