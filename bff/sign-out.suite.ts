@@ -40,6 +40,9 @@ export function signOutSuite(name: string, options: StackOptions = {}): void {
       expect(browser.cookie('session_id')).toBeUndefined()
       expect(await status(new TestBrowser(), '/auth/me', { headers })).toBe(401)
       expect(await status(new TestBrowser(), '/api/reports', { headers })).toBe(401)
+      // By the bff itself, whether or not the browser goes where it is sent.
+      expect((await browser.open(stack.loginUrl)).text).toContain('name="password"')
+      expect(stack.logLines.join()).not.toContain('was not told of a sign-out')
 
       const { logout_url: logoutUrl } = JSON.parse(out.text)
       let page = await browser.open(logoutUrl, {}, `${stack.url}/`)

@@ -1,9 +1,12 @@
 import { request } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { createAccessTokenVerifier } from '@tendon/platform/access-token.ts'
 import { createServiceTokenSource } from '@tendon/platform/service-token.ts'
+import { decodeJwt, UnsecuredJWT } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { TestBrowser } from '../test-browser.fixture.ts'
 import { type EmbeddedTestProvider, secrets } from '../test-provider-embedded.fixture.ts'
+import { csrf, signedInBrowser } from '../test-sessions.fixture.ts'
 import { startTestStack, type TestStack } from '../test-stack.fixture.ts'
 
 let stack: TestStack<EmbeddedTestProvider>
@@ -144,4 +147,56 @@ test('keys stay over a restart', async () => {
   await stack.provider.leave()
   await stack.provider.come()
   expect(await keys()).toEqual(before)
+})
+
+/** What the bff posts to the provider when somebody signs out there. */
+async function signOutRequest(browser: TestBrowser): Promise<URLSearchParams> {
+  const posted = Promise.withResolvers<string>()
+  stack.hooks.beforeProvider = (request) => {
+    if (request.method !== 'POST' || request.url !== '/idp/session/end') return undefined
+    return text(request).then((body) => {
+      posted.resolve(body)
+      request.destroy()
+    })
+  }
+  await browser.request(`${stack.url}/auth/logout`, { method: 'POST', headers: csrf })
+  stack.hooks.beforeProvider = undefined
+  return new URLSearchParams(await posted.promise)
+}
+
+test('an ID token ends the session that it names, and nothing else that is like one', async () => {
+  const browser = await signedInBrowser(stack, 'alice')
+  const form = await signOutRequest(browser)
+  const idToken = form.get('id_token_hint')!
+  const [header, , signature] = idToken.split('.')
+  const altered = Buffer.from(JSON.stringify({ ...decodeJwt(idToken), sub: 'bob' })).toString('base64url')
+  const end = async (fields: Record<string, string>) => {
+    const body = new URLSearchParams(fields)
+    return (await fetch(`${stack.issuer}/session/end`, { method: 'POST', body })).status
+  }
+  // As long as the provider has the session, a sign-in needs no password.
+  const isSignedIn = async () => !(await browser.open(stack.loginUrl)).text.includes('name="password"')
+  expect(await end({})).toBe(400)
+  expect(await end({ id_token_hint: 'none' })).toBe(400)
+  expect(await end({ id_token_hint: [header, altered, signature].join('.') })).toBe(400)
+  expect(await end({ id_token_hint: new UnsecuredJWT(decodeJwt(idToken)).encode() })).toBe(400)
+  expect(await end({ id_token_hint: idToken, client_id: 'tendon-cdc' })).toBe(400)
+  expect(await isSignedIn()).toBe(true)
+  const other = await signedInBrowser(stack, 'alice')
+  expect(await end(Object.fromEntries(form))).toBe(200)
+  expect(await end(Object.fromEntries(form))).toBe(200)
+  expect(await isSignedIn()).toBe(false)
+  expect((await other.open(stack.loginUrl)).text).not.toContain('name="password"')
+})
+
+test('a session that the bff could not end is ended by the page where the browser is sent, without a question', async () => {
+  const browser = await signedInBrowser(stack, 'alice')
+  stack.hooks.beforeProvider = (request) => void (request.method === 'POST' && request.destroy())
+  const answer = await browser.request(`${stack.url}/auth/logout`, { method: 'POST', headers: csrf })
+  stack.hooks.beforeProvider = undefined
+  const page = await browser.open(JSON.parse(answer.text).logout_url)
+  expect(page.text).toContain('<h1>Sign out?</h1>')
+  expect(page.text).toContain('<script>document.forms[0].submit()</script>')
+  await browser.submit(page, {}, `${stack.url}/`)
+  expect((await browser.open(stack.loginUrl)).text).toContain('name="password"')
 })

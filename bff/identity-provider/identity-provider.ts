@@ -7,6 +7,7 @@ import type { Person } from './people.ts'
 import { loadProviderKeys } from './provider-keys.ts'
 import { openProviderStore, type ProviderStore } from './provider-store.ts'
 import { createSignInForm } from './sign-in-form.ts'
+import { createSignOutByIdToken } from './sign-out-by-id-token.ts'
 
 export type IdentityProvider = {
   /** Answers a request whose path lies under the issuer's path. */
@@ -53,7 +54,8 @@ export function createIdentityProvider(options: {
       })
       const demoLogins = options.demoPasswordsShown ? people : []
       const signInForm = createSignInForm({ provider, mountPath, people, demoLogins, log })
-      running = { store, answer: createAnswer(provider, signInForm) }
+      const signOut = createSignOutByIdToken({ provider, store, log })
+      running = { store, answer: createAnswer(provider, [signInForm, signOut]) }
     },
     async handler(request, response) {
       response.setHeader('content-security-policy', policy)
@@ -88,10 +90,13 @@ function answerPlainly(response: ServerResponse, status: 404 | 503, sentence: st
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => Promise<void>
 
-function createAnswer(provider: Provider, signInForm: ReturnType<typeof createSignInForm>): Answer {
+/** Says whether the request was its own. */
+type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<boolean>
+
+function createAnswer(provider: Provider, handlers: Handler[]): Answer {
   const protocol = provider.callback()
   return async (request, response) => {
-    if (await signInForm(request, response)) return
+    for (const handle of handlers) if (await handle(request, response)) return
     await protocol(request, response)
   }
 }

@@ -28,6 +28,10 @@ const upsertRecord = `
 `
 const findRecord = 'SELECT payload FROM record WHERE model = :model AND id = :id AND expires_at > :now'
 const findRecordByUid = 'SELECT payload FROM record WHERE model = :model AND uid = :uid AND expires_at > :now'
+const findSessionBySid = `
+  SELECT record.id FROM record, json_each(payload, '$.authorizations') AS authorized
+  WHERE model = 'Session' AND json_extract(authorized.value, '$.sid') = :sid AND expires_at > :now
+`
 const consumeRecord = `
   UPDATE record SET payload = json_set(payload, '$.consumed', :now)
   WHERE model = :model AND id = :id AND json_extract(payload, '$.consumed') IS NULL
@@ -70,6 +74,7 @@ export function openProviderStore(dataPath: string) {
     upsert: database.prepare(upsertRecord),
     find: database.prepare(findRecord),
     findByUid: database.prepare(findRecordByUid),
+    findSessionBySid: database.prepare(findSessionBySid),
     consume: database.prepare(consumeRecord),
     destroy: database.prepare(destroyRecord),
     destroyGrant: database.prepare(destroyGrantRecords),
@@ -115,6 +120,11 @@ export function openProviderStore(dataPath: string) {
           statements.destroyGrant.run({ model, grant_id: grantId })
         },
       }
+    },
+    /** The session that an application knows by this id, which stands in its ID tokens (`sid`). */
+    sessionIdOf(sid: string): string | undefined {
+      const row = statements.findSessionBySid.get({ sid, now: epochSeconds() })
+      return row && String(row.id)
     },
     /** The secret of this name, made on first use. */
     async secret(name: string, create: () => Promise<string> | string): Promise<string> {

@@ -1,12 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { text } from 'node:stream/consumers'
 import type { Log } from '@tendon/platform/log.ts'
 import type Provider from 'oidc-provider'
 import { loginPage } from './pages.ts'
 import { authenticate, type Person } from './people.ts'
+import { readForm } from './read-form.ts'
 import { createSignInThrottle } from './sign-in-throttle.ts'
-
-const maxFormBytes = 4_096
 
 /**
  * The page where name and password are asked for.
@@ -60,12 +58,4 @@ export function createSignInForm(options: {
     )
     return true
   }
-}
-
-async function readForm(request: IncomingMessage): Promise<URLSearchParams | undefined> {
-  if (Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY) > maxFormBytes) {
-    request.resume()
-    return undefined
-  }
-  return new URLSearchParams(await text(request))
 }
