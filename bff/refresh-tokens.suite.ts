@@ -230,6 +230,7 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
 
     test.each([
       ['disabled', 'disablePerson'],
+      ['locked', 'lockPerson'],
       ['deleted', 'deletePerson'],
     ] as const)('an account that is %s in the directory has ended at the next refresh', async (_how, end) => {
       const username = await stack.provider.createPerson(['patient'])

@@ -107,6 +107,7 @@ export async function openEmbeddedTestProvider(origin: string, log: Log): Promis
     },
     // Its people have no other way to be disabled.
     disablePerson: removePerson,
+    lockPerson: removePerson,
     deletePerson: removePerson,
     async removeRole(username, role) {
       const person = people.find((candidate) => candidate.username === username)!

@@ -38,6 +38,11 @@ export async function openKeycloakTestProvider(): Promise<KeycloakTestProvider> 
     await directory.modify(groupName(role), new Change({ operation, modification }))
   }
 
+  async function changePerson(username: string, type: string, value: string): Promise<void> {
+    const modification = new Attribute({ type, values: [value] })
+    await directory.modify(personName(username), new Change({ operation: 'replace', modification }))
+  }
+
   async function deletePerson(username: string): Promise<void> {
     // OpenLDAP leaves members in its groups that are no more.
     for (const role of ['patient', 'report-admin'])
@@ -102,10 +107,9 @@ export async function openKeycloakTestProvider(): Promise<KeycloakTestProvider> 
       for (const role of roles) await changeGroup(role, 'add', username)
       return username
     },
-    async disablePerson(username) {
-      const modification = new Attribute({ type: 'businessCategory', values: ['FALSE'] })
-      await directory.modify(personName(username), new Change({ operation: 'replace', modification }))
-    },
+    disablePerson: (username) => changePerson(username, 'businessCategory', 'FALSE'),
+    // Locked for good (draft-behera-ldap-password-policy-10 §5.3.3).
+    lockPerson: (username) => changePerson(username, 'pwdAccountLockedTime', '000001010000Z'),
     deletePerson,
     removeRole: (username, role) => changeGroup(role, 'delete', username),
     signOutPage: `${issuer}/protocol/openid-connect/logout?client_id=${clientId}`,

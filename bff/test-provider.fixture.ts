@@ -19,6 +19,8 @@ export type TestProvider = {
   createPerson(roles: string[], customerId?: string): Promise<string>
   /** As when somebody leaves: the account can no longer be used. */
   disablePerson(username: string): Promise<void>
+  /** As when the directory itself is told to lock it, for good. */
+  lockPerson(username: string): Promise<void>
   /** As when their entry is taken out of the directory. */
   deletePerson(username: string): Promise<void>
   removeRole(username: string, role: string): Promise<void>
