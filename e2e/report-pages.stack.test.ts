@@ -214,6 +214,25 @@ test('a page whose question is overtaken by a sign-in in another tab goes on', a
   expect(problems()).toEqual([])
 })
 
+test('a sign-in that ended after it was listed is not said to be ended where the device has signed in again', async () => {
+  const { page: other } = await signInPage(browser, tendon.url, 'bob')
+  const { page } = await signInPage(browser, tendon.url, 'bob')
+  await page.getByRole('button', { name: 'Where you are signed in' }).click()
+  const listed = page.getByRole('dialog').getByTestId('session')
+  await listed.nth(1).waitFor()
+  // A new session takes the place of the one that is listed.
+  await other.goto(`${tendon.url}/auth/login`)
+  await other.getByTestId('customer-name').waitFor()
+  await page.getByRole('button', { name: 'Sign out there' }).click()
+  await page.getByText(/^That sign-in had ended already: Chrome.* on Linux\./).waitFor()
+  expect(await listed.count()).toBe(2)
+  await page.getByRole('button', { name: 'Sign out there' }).click()
+  await page.getByText(/^Signed out there: Chrome.* on Linux\.$/).waitFor()
+  await other.getByRole('link', { name: /sign in/i }).waitFor()
+  await page.getByRole('button', { name: 'Sign out everywhere' }).click()
+  await page.getByText('You are signed out.').waitFor()
+})
+
 test('a person sees where they are signed in, ends a session there, and then all', async () => {
   const { page: other } = await signInPage(browser, tendon.url, 'bob')
   const { page, problems } = await signInPage(browser, tendon.url, 'bob')

@@ -52,12 +52,14 @@ export function getOwnSessions(): Promise<OwnSessions> {
   return getOfSession('/auth/sessions', ownSessions, {})
 }
 
-/** Ends one of one's own sessions; one that has ended meanwhile is as good. */
-export async function endSession(id: string): Promise<void> {
+/** Ends one of one's own sessions. @returns false when it was over by then */
+export async function endSession(id: string): Promise<boolean> {
   try {
     await request(`/auth/sessions/${id}`, { method: 'DELETE', headers: csrf })
+    return true
   } catch (error) {
     if (problemOf(error).status !== 404) throw error
+    return false
   }
 }
 

@@ -16,13 +16,13 @@ export function SessionList({ onClose, onSessionEnd }: SessionListProps) {
   const [sessions, setSessions] = useState<OwnSessions['sessions']>([])
   const [problem, setProblem] = useState<Problem | null>(null)
   const [isBusy, setIsBusy] = useState(true)
-  /** The device that was signed out last. */
-  const [ended, setEnded] = useState<string | null>(null)
+  /** What became of the device that was to be signed out last. */
+  const [outcome, setOutcome] = useState<string | null>(null)
 
   async function run(task: () => Promise<void>) {
     setIsBusy(true)
     setProblem(null)
-    setEnded(null)
+    setOutcome(null)
     try {
       await task()
     } catch (error) {
@@ -39,9 +39,16 @@ export function SessionList({ onClose, onSessionEnd }: SessionListProps) {
   }
 
   async function endOther({ id, device }: OwnSessions['sessions'][number]) {
-    await endSession(id)
-    setSessions((listed) => listed.filter((session) => session.id !== id))
-    setEnded(nameOf(device))
+    if (await endSession(id)) {
+      setSessions((listed) => listed.filter((session) => session.id !== id))
+      setOutcome(`Signed out there: ${nameOf(device)}.`)
+      return
+    }
+    // Each sign-in is a session of its own: the device may be signed in again, under another id.
+    await load()
+    setOutcome(
+      `That sign-in had ended already: ${nameOf(device)}. The list now shows where you are still signed in.`,
+    )
   }
 
   async function endAll() {
@@ -96,7 +103,7 @@ export function SessionList({ onClose, onSessionEnd }: SessionListProps) {
           </li>
         ))}
       </ul>
-      <p role="status">{ended && `Signed out there: ${ended}.`}</p>
+      <p role="status">{outcome}</p>
       {problem && (
         <p role="alert">
           That did not work: {problem.title}. {problem.help}
