@@ -82,8 +82,8 @@ export const cdcErrors = defineErrors('CDC', {
   publicationRefused: {
     number: 15,
     status: 503,
-    title: 'The publication cannot be made',
-    help: 'Let the owner of the tables run the statement in the detail; the feed goes on by itself.',
+    title: 'The publication cannot be made, or not with a table',
+    help: 'Let the owner of the publication and the tables run the statement in the detail; the feed goes on by itself, and with the other tables meanwhile.',
   },
   notCaughtUp: {
     number: 14,
@@ -168,5 +168,17 @@ export const cdcErrors = defineErrors('CDC', {
     status: 503,
     title: 'What tells the rows of a table apart has a generated column that is not published',
     help: 'Make the column STORED and publish it (PostgreSQL 18), or ALTER TABLE … REPLICA IDENTITY DEFAULT or USING INDEX without it: PostgreSQL refuses UPDATE and DELETE of such a table once it is published.',
+  },
+  tableNotPublishable: {
+    number: 29,
+    status: 503,
+    title: 'PostgreSQL does not publish the changes of a table',
+    help: 'ALTER TABLE … SET LOGGED, also of each partition: the changes of an UNLOGGED table are in no WAL that a feed could read. Or carry it no more: `npm run cdc -- remove <table>`.',
+  },
+  tableNotReadable: {
+    number: 30,
+    status: 503,
+    title: 'The user may not read a table',
+    help: 'GRANT SELECT ON the table, and USAGE ON its schema, to the user of CRM_DATABASE_URL; the feed reads it with its next session.',
   },
 })

@@ -4,13 +4,16 @@ import { ConfigError, defineOptions, millisecondsOption } from '@tendon/platform
 import { createTerminalProgress } from '@tendon/platform/progress.ts'
 import { progressBar } from '@tendon/platform/progress-bar.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'
+import type pg from 'pg'
 import { z } from 'zod'
+import { lookUpCarried } from '../derive/catalog.ts'
 import { deriveReplica } from '../derive/derive-table.ts'
 import { addKnownTable, nobody, readKnownTables } from '../derive/known-tables.ts'
 import { cdcErrors } from '../errors.ts'
-import { registry } from '../registry.ts'
+import { type RegistryEntry, registry } from '../registry.ts'
 import { withApplyLock } from '../source/advisory-lock.ts'
-import { estimateRows, readSourceTables, type SourceTable } from '../source/source-catalog.ts'
+import { estimateRows, type SourceTable } from '../source/source-catalog.ts'
+import { readUnreadable } from '../source/unreadable.ts'
 import { refuseBadUsers } from '../telling/refuse-bad-users.ts'
 import { rowsInShadow } from '../whole-tables/shadow.ts'
 import { forgetSnapshot, readFinishedSnapshots } from '../whole-tables/snapshot-record.ts'
@@ -89,10 +92,10 @@ export const add = defineCommand({
       users: config.users ?? known?.users ?? nobody,
     }
     // What cannot be carried as asked is refused before it is written down.
-    const [table] = await readSourceTables(source, config.publicationName, [entry])
+    const table = await readAddable(source, config.publicationName, entry)
     // What was said before may name a column that the source has dropped since.
-    refuseUnknownColumns(table!, [...(config.omit ?? []), ...Object.keys(config.types ?? {})])
-    const replica = deriveReplica(table!)
+    refuseUnknownColumns(table, [...(config.omit ?? []), ...Object.keys(config.types ?? {})])
+    const replica = deriveReplica(table)
     const [problem] = replica.problems
     if (problem) throw problem
     await withApplyLock(source, config.slotName, () => refuseBadUsers(warehouse, replica))
@@ -130,6 +133,19 @@ export const add = defineCommand({
     return exitCodes.done
   },
 })
+
+/** @throws why the source would not let the feed carry it */
+async function readAddable(
+  source: pg.Client,
+  publicationName: string,
+  entry: RegistryEntry,
+): Promise<SourceTable> {
+  const { tables, refused } = await lookUpCarried(source, publicationName, [entry])
+  const unreadable = await readUnreadable(source, tables)
+  const [problem] = [...refused.values(), ...unreadable.values()]
+  if (problem) throw problem
+  return tables[0]!
+}
 
 /** A misspelt column would be carried, and the log keeps what it has. */
 function refuseUnknownColumns({ qualifiedName, columns, omitted }: SourceTable, named: string[]): void {

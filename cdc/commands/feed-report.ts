@@ -5,6 +5,7 @@ import { defineQuery } from '@tendon/warehouse/query.ts'
 import type pg from 'pg'
 import { z } from 'zod'
 import { readPosition } from '../changes/positions.ts'
+import { lookUpCarried } from '../derive/catalog.ts'
 import { deriveReplica, type ReplicaTable, replicaTableName } from '../derive/derive-table.ts'
 import { undeclaredTables } from '../derive/take-out.ts'
 import { cdcErrors } from '../errors.ts'
@@ -14,8 +15,8 @@ import type { KafkaConfig } from '../options.ts'
 import type { RegistryEntry } from '../registry.ts'
 import { readSlot } from '../source/replication-slot.ts'
 import { rowsOf } from '../source/rows-of.ts'
-import { lookUpTables } from '../source/source-catalog.ts'
 import { planStart, type Slot, type SourceIdentity } from '../source/start-plan.ts'
+import { readUnreadable } from '../source/unreadable.ts'
 import { type Problem, problemOf } from './problem.ts'
 import { identityAdvice, slotAdvice } from './source-advice.ts'
 
@@ -118,7 +119,8 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
   const { source, warehouse, slotName, entries, kafkaConfig, log } = options
   const [slot] = await rowsOf(source, slotRow, slotSql, [slotName])
   const [stored] = await warehouse.query(position, { feed: slotName })
-  const catalog = await lookUpTables(source, options.publicationName, entries)
+  const catalog = await lookUpCarried(source, options.publicationName, entries)
+  const unreadable = await readUnreadable(source, catalog.tables)
   const replicas = catalog.tables.map(deriveReplica)
   const dead = new Map((await warehouse.query(letters, {})).map((row) => [row.table, row.dead_letters]))
   const tables = await readTableReports(warehouse, replicas, dead)
@@ -135,6 +137,7 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
   )
   const problems = [
     ...catalog.refused.values(),
+    ...unreadable.values(),
     ...replicas.flatMap((replica) => replica.problems),
     ...history.problems,
     ...(stored ? tables.flatMap(unreadProblem) : []),

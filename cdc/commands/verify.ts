@@ -5,11 +5,12 @@ import { progressBar } from '@tendon/platform/progress-bar.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { z } from 'zod'
 import { lacksColumns } from '../derive/apply.ts'
+import { lookUpCarried } from '../derive/catalog.ts'
 import { deriveReplica, type ReplicaTable } from '../derive/derive-table.ts'
 import { cdcErrors } from '../errors.ts'
 import { connectSource } from '../source/postgres-connection.ts'
-import { lookUpTables } from '../source/source-catalog.ts'
 import { waitForPosition } from '../source/source-position.ts'
+import { readUnreadable } from '../source/unreadable.ts'
 import { changesInLog, wholeLog } from '../telling/tell-users.ts'
 import { isEqual, type TableVerdict, type VerifyOptions, verifyTable } from '../verify/verify.ts'
 import { commandOptions, defineCommand, entriesOf, exitCodes, print, timeoutOption } from './command.ts'
@@ -47,8 +48,9 @@ export const verify = defineCommand({
     const verdicts: TableVerdict[] = []
     const known = config.repair ? await entriesOf(warehouse, undefined) : []
     const asked = await entriesOf(warehouse, operands[0])
-    const { tables, refused } = await lookUpTables(source, config.publicationName, asked)
-    for (const table of tables) {
+    const { tables, refused } = await lookUpCarried(source, config.publicationName, asked)
+    const unreadable = await readUnreadable(source, tables)
+    for (const table of tables.filter(({ qualifiedName }) => !unreadable.has(qualifiedName))) {
       const options: VerifyOptions = {
         warehouse,
         connect: () => connectSource(config.crmDatabaseUrl),
@@ -73,7 +75,7 @@ export const verify = defineCommand({
       verdicts.splice(-1, 1, { ...again, repaired_keys: found.repaired_keys })
     }
     // A table that the source does not let be carried differs from whatever its replica holds.
-    const problems = [...refused.values()].map(problemOf)
+    const problems = [...refused.values(), ...unreadable.values()].map(problemOf)
     const said = [...verdicts.map(describeVerdict), ...problems.map(describeProblem)]
     print(config, { tables: verdicts, problems }, said.join(''))
     if (verdicts.some((verdict) => verdict.repaired_keys > 0)) telling.report()

@@ -2,9 +2,12 @@ import { createHash } from 'node:crypto'
 import type { TendonError } from '@tendon/platform/errors.ts'
 import type { ClientBase } from 'pg'
 import type { RegistryEntry } from '../registry.ts'
-import { lookUpTables, lookUpTablesUnder, type SourceTable } from '../source/source-catalog.ts'
-import { applyPublication, publishGenerated, readMemberships } from './derive-publication.ts'
+import { readPublishedGenerated } from '../source/generated-columns.ts'
+import { type LookedUp, lookUpTables, lookUpTablesUnder, type SourceTable } from '../source/source-catalog.ts'
+import { applyPublication, publishGenerated } from './derive-publication.ts'
 import { deriveReplica, type ReplicaTable } from './derive-table.ts'
+import { readMemberships } from './publication-members.ts'
+import { readUnpublishable } from './unpublishable.ts'
 
 /** The registry's tables as the source has them. */
 export type Catalog = {
@@ -32,17 +35,43 @@ export async function readCatalog(
 ): Promise<Catalog> {
   const published = await publishGenerated(client, publicationName)
   const { tables, refused } = await lookUpTablesUnder(client, published, entries)
-  const problems = [...refused.values()]
-  if (tables.length === 0 && problems[0]) throw problems[0]
-  const memberships = await applyPublication(client, published, tables)
-  const replicas = tables.map(deriveReplica)
+  refuseAll(tables, refused)
+  const { memberships, refused: unpublished } = await applyPublication(client, published, tables)
+  for (const [name, problem] of unpublished) refused.set(name, problem)
+  const carried = tables.filter(({ qualifiedName }) => !refused.has(qualifiedName))
+  refuseAll(carried, refused)
+  const replicas = carried.map(deriveReplica)
   return {
     replicas,
     memberships,
     refused: [...refused.keys()],
-    leftOut: tables.flatMap(({ leftOut }) => leftOut),
-    problems: [...problems, ...replicas.flatMap((replica) => replica.problems)],
+    leftOut: carried.flatMap(({ leftOut }) => leftOut),
+    problems: [...refused.values(), ...replicas.flatMap((replica) => replica.problems)],
     fingerprint: fingerprintOf(tables, memberships),
+  }
+}
+
+/** @throws the first problem when it is all there is */
+function refuseAll(carried: readonly SourceTable[], refused: ReadonlyMap<string, TendonError>): void {
+  const [problem] = refused.values()
+  if (carried.length === 0 && problem) throw problem
+}
+
+/**
+ * The registry's tables, those apart that cannot be carried: also for want of a place in the publication. Nothing is
+ * changed.
+ */
+export async function lookUpCarried(
+  client: ClientBase,
+  publicationName: string,
+  entries: readonly RegistryEntry[],
+): Promise<LookedUp> {
+  const published = await readPublishedGenerated(client, publicationName)
+  const { tables, refused } = await lookUpTablesUnder(client, published, entries)
+  const unpublishable = await readUnpublishable(client, published, tables)
+  return {
+    tables: tables.filter(({ qualifiedName }) => !unpublishable.has(qualifiedName)),
+    refused: new Map([...refused, ...unpublishable]),
   }
 }
 

@@ -2,8 +2,8 @@ import { startTestPostgres, type TestPostgres } from '@tendon/sources/test-datab
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connectSource } from '../source/postgres-connection.ts'
 import { readSourceTables } from '../source/source-catalog.ts'
-import { readMemberships } from './derive-publication.ts'
 import { nobody } from './known-tables.ts'
+import { readMemberships } from './publication-members.ts'
 
 let postgres: TestPostgres
 

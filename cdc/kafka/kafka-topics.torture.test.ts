@@ -183,3 +183,24 @@ test.each(Object.entries(pgbenchShapes))(
   },
   240_000,
 )
+
+test('the tables that pgbench makes UNLOGGED are refused with a code, and the others go on', async () => {
+  const world = await createKafkaWorld('CREATE TABLE carried (id integer PRIMARY KEY)', [
+    { name: 'public.carried', users: nobody },
+  ])
+  const feed = world.newFeed()
+  feed.start()
+  await feed.caughtUp()
+  for (const shape of [[], ['--partitions=3']]) {
+    const pgbench = ['--initialize', '--scale=1', '--quiet', '--unlogged-tables', ...shape, world.url]
+    await promisify(execFile)('pgbench', pgbench)
+    expect(await runCli(world.settings, 'add', 'pgbench_accounts')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('TENDON-CDC-029'),
+    })
+  }
+  await world.sql.query('INSERT INTO carried VALUES (1)')
+  expect(await world.differences(feed)).toEqual([])
+  await feed.stop()
+  await world.close()
+}, 120_000)

@@ -68,6 +68,7 @@ const tableRow = z.object({
   name: z.string(),
   replica_identity: z.string().nullable(),
   key_deferrable: z.boolean(),
+  is_publishable: z.boolean(),
   key: z.array(z.string()),
 })
 
@@ -81,6 +82,9 @@ SELECT
     SELECT FROM pg_index i
     WHERE i.indrelid = c.oid AND i.indisprimary AND NOT i.indimmediate AND c.relreplident <> 'i'
   ) AS key_deferrable,
+  coalesce(pg_relation_is_publishable(c.oid), false) AND NOT EXISTS (
+    SELECT FROM pg_partition_tree(c.oid) JOIN pg_class leaf ON leaf.oid = relid WHERE leaf.relpersistence <> 'p'
+  ) AS is_publishable,
   ARRAY(
     SELECT a.attname::text
     FROM pg_index i
@@ -207,6 +211,10 @@ function problemOf(
 ): TendonError | undefined {
   if (!table?.oid) return cdcErrors.tableMissing(`There is no table ${entry.name}.`)
   const { key } = table
+  if (!table.is_publishable)
+    return cdcErrors.tableNotPublishable(
+      `${entry.name} or a partition of it is UNLOGGED, or is a system table.`,
+    )
   if (key.length === 0 || table.replica_identity === 'n')
     return cdcErrors.tableWithoutKey(`${entry.name} has no key to tell its rows apart by.`)
   if (table.key_deferrable) return cdcErrors.keyDeferrable(`The primary key of ${entry.name} is DEFERRABLE.`)

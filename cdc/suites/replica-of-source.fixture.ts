@@ -60,7 +60,12 @@ export type World = {
   /** One of the tables as it is now. */
   replica(name: string): Promise<ReplicaTable>
   /** Makes a feed that is not started; `over` replaces parts of it. */
-  newFeed(over?: { warehouse?: Warehouse; invalidate?: Invalidate; entries?: RegistryEntry[] }): CdcFeed
+  newFeed(over?: {
+    crmDatabaseUrl?: string
+    warehouse?: Warehouse
+    invalidate?: Invalidate
+    entries?: RegistryEntry[]
+  }): CdcFeed
   /** All differences between the tables and their replicas, once the feed has caught up. */
   differences(feed: CdcFeed, entries?: RegistryEntry[]): Promise<Difference[]>
   rows(sql: string): Promise<Record<string, unknown>[]>
@@ -137,7 +142,7 @@ export async function worldOver(options: WorldOptions): Promise<World> {
     },
     newFeed(over = {}) {
       const feed = makeFeed({
-        config: { crmDatabaseUrl: url, slotName, publicationName },
+        config: { crmDatabaseUrl: over.crmDatabaseUrl ?? url, slotName, publicationName },
         warehouse: over.warehouse ?? warehouse,
         invalidate:
           over.invalidate ??

@@ -1,0 +1,74 @@
+import type { ClientBase } from 'pg'
+import { z } from 'zod'
+import { rowsOf } from '../source/rows-of.ts'
+import type { SourceTable } from '../source/source-catalog.ts'
+
+const publicationRow = z.object({
+  oid: z.string(),
+  complete: z.boolean(),
+  for_all_tables: z.boolean(),
+})
+
+const publicationSql = `
+SELECT oid::text AS oid, pubinsert AND pubupdate AND pubdelete AND pubtruncate AND pubviaroot AS complete,
+  puballtables AS for_all_tables
+FROM pg_publication WHERE pubname = $1`
+
+/** undefined when there is none. */
+export async function readPublication(
+  client: ClientBase,
+  publicationName: string,
+): Promise<z.infer<typeof publicationRow> | undefined> {
+  const [publication] = await rowsOf(client, publicationRow, publicationSql, [publicationName])
+  return publication
+}
+
+const membershipRow = z.object({ qualified_name: z.string(), membership: z.string() })
+
+/** Of `p` and `c`: with generated columns a table has another place than without, for what passes meanwhile lacks them. */
+const generatedSql = `CASE WHEN to_jsonb(p) ->> 'pubgencols' = 's'
+    AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attgenerated = 's') THEN '/generated' ELSE '' END`
+
+// A filtered or partial membership is as good as none; one that was taken away and given back has another oid.
+const membershipSql = `
+SELECT n.nspname || '.' || c.relname AS qualified_name, p.oid || '/' || r.oid || ${generatedSql} AS membership
+FROM pg_publication p
+JOIN pg_publication_rel r ON r.prpubid = p.oid
+JOIN pg_class c ON c.oid = r.prrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE p.pubname = $1 AND r.prqual IS NULL AND r.prattrs IS NULL`
+
+const membershipOfAllSql = `
+SELECT n.nspname || '.' || c.relname AS qualified_name, p.oid || '/table ' || c.oid || ${generatedSql} AS membership
+FROM pg_publication p, pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE p.pubname = $1 AND c.oid = ANY($2::oid[])`
+
+/** The tables' places in the publication as it is; a table that is not wholly in it is missing. */
+export async function readMemberships(
+  client: ClientBase,
+  publicationName: string,
+  tables: readonly SourceTable[],
+): Promise<Map<string, string>> {
+  const publication = await readPublication(client, publicationName)
+  if (!publication?.complete) return new Map()
+  const members = publication.for_all_tables
+    ? await rowsOf(client, membershipRow, membershipOfAllSql, [publicationName, tables.map(({ oid }) => oid)])
+    : await rowsOf(client, membershipRow, membershipSql, [publicationName])
+  return new Map(members.map((member) => [member.qualified_name, member.membership]))
+}
+
+const partialMembersSql = `
+SELECT n.nspname || '.' || c.relname AS qualified_name
+FROM pg_publication p
+JOIN pg_publication_rel r ON r.prpubid = p.oid
+JOIN pg_class c ON c.oid = r.prrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE p.pubname = $1 AND (r.prqual IS NOT NULL OR r.prattrs IS NOT NULL)`
+
+/** Tables that are in it with a filter or a list of columns. */
+export async function readPartialMembers(client: ClientBase, publicationName: string): Promise<Set<string>> {
+  const row = z.object({ qualified_name: z.string() })
+  const members = await rowsOf(client, row, partialMembersSql, [publicationName])
+  return new Set(members.map(({ qualified_name }) => qualified_name))
+}
