@@ -3,13 +3,10 @@ import pg from 'pg'
 import { cdcErrors } from '../errors.ts'
 import { connectTimeoutMs, pinnedSettings, unavailable } from './postgres-connection.ts'
 
-/** An ErrorResponse of the server. */
-export class ServerError extends Error {
-  /** SQLSTATE */
-  readonly code: string
+/** An ErrorResponse of the server, with its SQLSTATE as `code`. */
+export class ServerError extends pg.DatabaseError {
   constructor(message: string, code: string) {
-    super(message)
-    this.name = 'ServerError'
+    super(message, 0, 'error')
     this.code = code
   }
 }

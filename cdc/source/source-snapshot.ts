@@ -33,19 +33,36 @@ SELECT pg_snapshot_xmax(s)::text AS xmax,
   ARRAY(SELECT pg_snapshot_xip(s)::text) AS running
 FROM pg_current_snapshot() AS s`
 
+/** A session that is to read a table. */
+export type Reader = { query(sql: string): Promise<unknown> }
+
+const beginSql = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'
+
+/**
+ * Begins a reader's transaction, and keeps the table from being truncated or rewritten until its end: those who had
+ * not read it before would find it empty (docs, "Caveats" of "Concurrency Control"). What it sees is settled by the
+ * statement after it (docs, "LOCK").
+ *
+ * Whoever reads the table takes this lock, and no other session of ours does: an ALTER that comes between two of ours
+ * waits for the first and keeps the second waiting, and PostgreSQL does not know that the first waits for the second.
+ */
+async function beginReading(reader: Reader, table: { schema: string; name: string }): Promise<void> {
+  await reader.query(beginSql)
+  await reader.query(`LOCK TABLE ${pgTableName(table)} IN ACCESS SHARE MODE`)
+}
+
 /**
  * Begins a transaction that sees one moment of the source until it ends.
- * @param table is kept from being truncated or rewritten until then: those who had not read it before would find it
- *   empty (docs, "Caveats" of "Concurrency Control")
+ * @param reader the session that will read the table, at `client`'s moment: itself, or one that is given its snapshot
  */
 export async function openSnapshot(
   client: pg.Client,
+  reader: Reader,
   table: { schema: string; name: string },
 ): Promise<SourceSnapshot> {
   const [before] = await rowsOf(client, insertEnd, insertEndSql)
-  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-  // The snapshot is taken by the statement after it (docs, "LOCK").
-  await client.query(`LOCK TABLE ${pgTableName(table)} IN ACCESS SHARE MODE`)
+  await beginReading(reader, table)
+  if (reader !== client) await client.query(beginSql)
   const [snapshot] = await rowsOf(client, snapshotRow, snapshotSql)
   const [after] = await rowsOf(client, insertEnd, insertEndSql)
   return {

@@ -2,7 +2,7 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type pg from 'pg'
 import { readNewestVersion, readPosition } from '../changes/positions.ts'
 import type { ReplicaTable } from '../derive/derive-table.ts'
-import { endSnapshot, openSnapshot, type SourceSnapshot } from '../source/source-snapshot.ts'
+import { endSnapshot, openSnapshot, type Reader, type SourceSnapshot } from '../source/source-snapshot.ts'
 import { type LogVisibility, logVisibility } from './log-visibility.ts'
 
 /** What somebody needs who holds the source and the log against each other while changes go on. */
@@ -26,17 +26,19 @@ export type ComparisonPoint = {
 /**
  * Runs with a moment of the source held: until it ends, nothing that it has seen can be vacuumed away, and the table
  * can neither be truncated nor altered.
+ * @param reader the session that will read the table, when it is not the moment's own
  */
 export async function atComparisonPoint<Result>(
   parts: ComparisonParts,
   { source }: ReplicaTable,
   run: (point: ComparisonPoint) => Promise<Result>,
+  reader?: Reader,
 ): Promise<Result> {
   const { warehouse, feed, caughtUp } = parts
   const client = await parts.connect()
   try {
     const newestVersion = await readNewestVersion(warehouse)
-    const snapshot = await openSnapshot(client, source)
+    const snapshot = await openSnapshot(client, reader ?? client, source)
     const visibility = (async () => {
       await caughtUp(snapshot.lsnAfter)
       const versionOffset = (await readPosition(warehouse, feed))?.history.versionOffset ?? 0n

@@ -87,6 +87,34 @@ test('a replica is rebuilt from the source under load, and its readers see no ga
   await world.close()
 })
 
+test('an ALTER that comes while the table is held is waited for by nothing of ours, and goes on afterwards', async () => {
+  const { world, feed } = await started()
+  const isWaiting = () =>
+    world.sql.query(`SELECT FROM pg_locks WHERE relation = 'seats'::regclass AND NOT granted`)
+  await withConnection(world.url, async (crm) => {
+    let altered: Promise<unknown> | undefined
+    let waits = 0
+    const comparison = world.comparison(feed)
+    const { rows } = await resyncTable({
+      ...comparison,
+      async caughtUp(lsn) {
+        // Before the first of them nothing is held.
+        if (++waits === 2) {
+          altered = crm.query(`ALTER TABLE seats ALTER holder SET DEFAULT 'nobody'`)
+          await expect.poll(async () => (await isWaiting()).rowCount, { interval: 5 }).toBe(1)
+        }
+        await comparison.caughtUp(lsn)
+      },
+      crmDatabaseUrl: world.url,
+      replica: await world.replica('public.seats'),
+      log,
+    })
+    expect(rows).toBe(5000)
+    await altered
+  })
+  await world.close()
+})
+
 test('changes that a feed repeats meanwhile bring back no row of before a TRUNCATE', async () => {
   const { world, feed } = await started()
   await world.sql.query(`INSERT INTO seats SELECT n, 'row', 'somebody' FROM generate_series(90001, 90010) n`)

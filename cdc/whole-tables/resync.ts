@@ -17,7 +17,7 @@ import { lookUpTablesUnder } from '../source/source-catalog.ts'
 import { readWalEnd } from '../source/source-position.ts'
 import type { SourceSnapshot } from '../source/source-snapshot.ts'
 import { type Versions, wholeLog } from '../telling/tell-users.ts'
-import { atComparisonPoint, type ComparisonParts } from '../verify/comparison-point.ts'
+import { atComparisonPoint, type ComparisonParts, type ComparisonPoint } from '../verify/comparison-point.ts'
 import type { LogVisibility } from '../verify/log-visibility.ts'
 import { readTable } from './read-table.ts'
 import { type Shadow, withShadow } from './shadow.ts'
@@ -45,14 +45,14 @@ export async function resyncTable(
 ): Promise<{ rows: number; position: string; versions: Versions; floor: bigint }> {
   const { warehouse, replica, log } = options
   const fill = (shadow: Shadow) =>
-    atComparisonPoint(options, replica, async ({ snapshot, visibility }) => {
+    atMomentRead(options, async ({ snapshot, visibility }, reader) => {
       await refuseOtherShape(snapshot, replica)
       // The moment came after the shadow's view: once the log has what was committed before, no insert is on its
       // way any more that would pass the view by.
       const seen = await visibility
       await fillWithLater(warehouse, replica, shadow.table, seen)
       const places = await readPlaces(warehouse, replica, seen)
-      const rows = await readRows(options, snapshot, places)
+      const rows = await readRows(options, snapshot, places, reader)
       // Keys of another shape are none of the new replica's.
       const isComparable = shadow.shape !== undefined && !shadow.isDetached
       if (isComparable) await deleteVanished(warehouse, replica, snapshot, places)
@@ -62,6 +62,8 @@ export async function resyncTable(
       const versions = shadow.isDetached ? wholeLog : own
       return { rows, position: formatLsn(snapshot.lsnBefore), versions, floor: own.from, seen }
     })
+  // While nothing is held yet.
+  await options.caughtUp(await currentWalEnd(options.connect))
   const { rows, position, versions, floor } = await withShadow(warehouse, replica, fill, async ({ seen }) => {
     await applyViews(warehouse, replica, log)
     // What is on its way has passed the view by, and is in the log once what was committed before is.
@@ -149,15 +151,33 @@ async function readPlaces(
   return { version, ofKeys: new Map(keys.map(({ key, newest }) => [key, newest + 1n])) }
 }
 
-/** Reads the table as the snapshot sees it, on a connection whose rows need not become objects. */
-async function readRows(options: ResyncOptions, snapshot: SourceSnapshot, places: Places): Promise<number> {
-  const { crmDatabaseUrl, warehouse, replica, log, onRows } = options
+/** Runs with a moment of the source, and a connection that reads the table at it, whose rows need not become objects. */
+async function atMomentRead<Result>(
+  options: ResyncOptions,
+  run: (point: ComparisonPoint, reader: ReplicationConnection) => Promise<Result>,
+): Promise<Result> {
+  const reader = await ReplicationConnection.open(options.crmDatabaseUrl)
+  try {
+    const atPoint = async (point: ComparisonPoint) => {
+      await reader.query(`SET TRANSACTION SNAPSHOT '${await exportSnapshot(point.snapshot.client)}'`)
+      return run(point, reader)
+    }
+    return await atComparisonPoint(options, options.replica, atPoint, reader)
+  } finally {
+    reader.destroy()
+  }
+}
+
+async function readRows(
+  options: ResyncOptions,
+  snapshot: SourceSnapshot,
+  places: Places,
+  connection: ReplicationConnection,
+): Promise<number> {
+  const { warehouse, replica, log, onRows } = options
   const ending = new AbortController()
   const signal = options.signal ? AbortSignal.any([options.signal, ending.signal]) : ending.signal
-  const connection = await ReplicationConnection.open(crmDatabaseUrl)
   try {
-    await connection.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-    await connection.query(`SET TRANSACTION SNAPSHOT '${await exportSnapshot(snapshot.client)}'`)
     const queue = new BatchQueue(defaultLimits, connection)
     const readSource = async () => new Map()
     const writer = createChangeWriter({ warehouse, readSource, log, signal })
@@ -178,7 +198,6 @@ async function readRows(options: ResyncOptions, snapshot: SourceSnapshot, places
     return rows
   } finally {
     ending.abort()
-    connection.destroy()
   }
 }
 

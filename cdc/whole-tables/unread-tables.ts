@@ -7,6 +7,7 @@ import type { Catalog } from '../derive/catalog.ts'
 import type { ReplicaTable } from '../derive/derive-table.ts'
 import { cdcErrors } from '../errors.ts'
 import { retry } from '../retry.ts'
+import { formatLsn } from '../source/lsn.ts'
 import { connectSource } from '../source/postgres-connection.ts'
 import type { Invalidate } from '../telling/invalidate.ts'
 import { recordWholeRead } from './record-whole-read.ts'
@@ -14,6 +15,11 @@ import { resyncTable } from './resync.ts'
 import { readFinishedSnapshots } from './snapshot-record.ts'
 
 const pollIntervalMs = 50
+/**
+ * How long a table is held, and with it whoever wants to alter it and all that come after, for a stream that does not come on:
+ * it may be waiting for the same table itself.
+ */
+const longestHoldMs = 60_000
 
 /** Tables without a finished snapshot under their present place in the publication. */
 export async function unreadTables(warehouse: Warehouse, catalog: Catalog): Promise<string[]> {
@@ -85,7 +91,15 @@ async function readWhole(options: ReadOptions, replica: ReplicaTable): Promise<v
       crmDatabaseUrl,
       feed,
       async caughtUp(lsn) {
-        while (reached() < lsn) await delay(pollIntervalMs, undefined, { signal })
+        const startedAt = performance.now()
+        while (reached() < lsn) {
+          if (performance.now() - startedAt > longestHoldMs) {
+            throw cdcErrors.notCaughtUp(
+              `The stream has not come to ${formatLsn(lsn)} in ${longestHoldMs / 1000} s.`,
+            )
+          }
+          await delay(pollIntervalMs, undefined, { signal })
+        }
       },
       replica,
       log,
