@@ -27,8 +27,12 @@ export function generationTimeMs(generation: string): number {
 /**
  * A generation is unique for ever: the time in milliseconds, so that a person can read names in their order,
  * and 80 random bits. A counter would start again with an emptied store, and give old names to new data.
- * They have no time to live in the store, where one that is lost is replaced by a new one and costs a computation,
- * nothing else. But none is used beyond `maxAgeMs`, so that objects of its name can be deleted by their age alone.
+ * One that is lost from the store is replaced by a new one and costs a computation, nothing else. None is used beyond
+ * `maxAgeMs`, so that objects of its name can be deleted by their age alone.
+ *
+ * They have no time to live in the store. There is one a user, however often it changes (170 bytes in Redis); with a time
+ * each, 100,000 that are renewed at once take Redis 0.34 s of its one thread instead of 0.13 s (measured: a script of
+ * `SET … PX` beside `MSET`), of the second in which that has to be done.
  */
 export function createGenerations(options: {
   keyValue: KeyValue
