@@ -94,6 +94,11 @@ export function createRefreshTokens(options: {
       })
     if (outcome.kind === 'refused') {
       refreshes.inc({ outcome: 'refused' })
+      // As when the lease was lost, and another instance has spent the refresh token: what it has stored holds.
+      const latest = await sessions.load(current.id)
+      if (latest && latest.session.refreshToken !== current.session.refreshToken) {
+        return isFresh(latest) ? latest : refresh(latest)
+      }
       log.info(
         { session: current.session.handle },
         'session ended: the identity provider gives it no new tokens',
