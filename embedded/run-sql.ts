@@ -3,7 +3,9 @@ import pg from 'pg'
 
 const [sql] = process.argv.slice(2)
 const connectionString = process.env.CRM_DATABASE_URL
-const usage = 'Usage: npm run crm -- [--data <folder>] "SELECT full_name FROM customers LIMIT 5"\n'
+const usage = `Usage: npm run crm -- [--data <folder>] "SELECT full_name FROM customers LIMIT 5"
+One statement; of a row each value is PostgreSQL's text, a line of JSON for each row.
+`
 if (sql === '--help') {
   process.stdout.write(usage)
   process.exit(0)
@@ -12,17 +14,22 @@ if (!sql || !connectionString) {
   process.stderr.write(`${sql ? 'CRM_DATABASE_URL is not set.' : 'Which statement?'}\n${usage}`)
   process.exit(64)
 }
+/** JavaScript has no infinity of dates, and a JSON value's text is more than its value. */
+const asText: pg.CustomTypesConfig = { getTypeParser: () => (text: string) => text }
+const syntaxError = '42601'
 const client = new pg.Client({ connectionString })
 try {
   await client.connect()
   // The extended protocol takes one statement, and refuses several before any is done.
-  const result = await client.query({ text: sql, queryMode: 'extended' } as pg.QueryConfig)
+  const result = await client.query({ text: sql, queryMode: 'extended', types: asText } as pg.QueryConfig)
   // Standard output carries the rows alone.
-  process.stderr.write(`${result.command} ${result.rowCount ?? ''}\n`)
+  process.stderr.write(`${[result.command, result.rowCount].filter((part) => part !== null).join(' ')}\n`)
   for (const row of result.rows) process.stdout.write(`${JSON.stringify(row)}\n`)
 } catch (error) {
-  const { message, position } = error as pg.DatabaseError
-  process.stderr.write(`${message}${position ? ` (character ${position})` : ''}\n`)
+  const { message, position, code } = error as pg.DatabaseError
+  const isSeveral = code === syntaxError && message.includes('multiple commands')
+  const reason = isSeveral ? 'These are several statements; one at a time.' : message
+  process.stderr.write(`${reason}${position ? ` (character ${position})` : ''}\n`)
   process.exitCode = 1
 } finally {
   await client.end()

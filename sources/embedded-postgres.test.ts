@@ -8,6 +8,7 @@ import { createLog } from '@tendon/platform/log.ts'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts'
+import { sourcesErrors } from './errors.ts'
 import { describeProcess } from './process-table.ts'
 
 let dataPath: string
@@ -124,6 +125,16 @@ describe('startEmbeddedPostgres', () => {
     expect(foreigner.exitCode).toBeNull()
     foreigner.kill()
     await once(foreigner, 'exit')
+  })
+
+  test('a folder of another version says what can be done', async () => {
+    const first = await startEmbeddedPostgres({ dataPath })
+    await first.stop()
+    await writeFile(join(dataPath, 'cluster', 'PG_VERSION'), '17\n')
+    await expect(startEmbeddedPostgres({ dataPath })).rejects.toMatchObject({
+      code: sourcesErrors.otherVersion.code,
+      message: expect.stringContaining('is of PostgreSQL 17'),
+    })
   })
 
   test('starts initdb over when it was killed half way', async () => {

@@ -3,6 +3,7 @@ import { realpath } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { TendonError } from '@tendon/platform/errors.ts'
 import { freePort } from '@tendon/platform/free-port.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import pg from 'pg'
@@ -51,7 +52,7 @@ const shutdownSteps = [
  * A server that ends without having been told to is said in the log as fatal: nothing here works without it.
  * @param settings over the defaults here, as in postgresql.conf: `{ wal_level: 'logical' }`
  * @param port a free one unless told
- * @throws sourcesErrors: platformUnsupported, userUnavailable, initdbFailed, startFailed, folderInUse
+ * @throws sourcesErrors: platformUnsupported, userUnavailable, initdbFailed, startFailed, folderInUse, otherVersion
  */
 export async function startEmbeddedPostgres(options: {
   dataPath: string
@@ -80,13 +81,20 @@ export async function startEmbeddedPostgres(options: {
     const passing = outcome.lines.some((line) =>
       /is still in use|could not bind|lock file "postmaster.pid" already exists/.test(line),
     )
-    if (!passing || performance.now() > deadline) {
-      throw sourcesErrors.startFailed(
-        `PostgreSQL in ${clusterPath} did not start: ${outcome.lines.join(' / ')}`,
-      )
-    }
+    if (!passing || performance.now() > deadline) throw notStarted(clusterPath, outcome.lines)
     await delay(100)
   }
+}
+
+/** @param lines the last of PostgreSQL's log */
+function notStarted(clusterPath: string, lines: string[]): TendonError {
+  const log = lines.join(' / ')
+  const otherVersion = /initialized by PostgreSQL version (\S+?),? which is not compatible/.exec(log)?.[1]
+  return otherVersion
+    ? sourcesErrors.otherVersion(
+        `${clusterPath} is of PostgreSQL ${otherVersion}, and this is another: ${log}`,
+      )
+    : sourcesErrors.startFailed(`PostgreSQL in ${clusterPath} did not start: ${log}`)
 }
 
 function settingArgs(settings: Record<string, string> = {}): string[] {

@@ -31,4 +31,10 @@ export const sourcesErrors = defineErrors('SOURCES', {
     title: 'The data folder is in use',
     help: 'Stop the other process first, or choose another data folder.',
   },
+  otherVersion: {
+    number: 6,
+    status: 500,
+    title: 'The data folder is of another PostgreSQL',
+    help: 'Start it with the Tendon that made it, take another folder by --data, or let go of what is in it by --reset.',
+  },
 })
