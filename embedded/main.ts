@@ -3,7 +3,6 @@ import { helpText } from '@tendon/platform/config.ts'
 import { createLifecycle, stopOnSignals } from '@tendon/platform/lifecycle.ts'
 import { endWith } from '@tendon/platform/process-config.ts'
 import { createTerminalProgress } from '@tendon/platform/progress.ts'
-import { demoPeople } from '@tendon/sources/demo-people.ts'
 import { type DataFolder, openDataFolder } from './data-folder.ts'
 import { readEmbeddedConfig } from './embedded-config.ts'
 import { openLogFile } from './log-for.ts'
@@ -60,7 +59,7 @@ async function run(config: EmbeddedConfig, folder: DataFolder): Promise<void> {
 function demoText(config: EmbeddedConfig): string {
   const data = config.data === embeddedOptions.data.default ? '' : `--data '${config.data}' `
   return `
-Sign in as alice/alice or bob/bob (patients), or staff/staff (reads alice's report by ${demoPeople.alice.customerId}).
+Sign in as alice/alice or bob/bob (patients), or staff/staff (the fleet; finds anybody by name).
 Then, with alice's report open:  npm run crm -- ${data}"UPDATE customers SET full_name = 'Alice Liddell' WHERE email = 'alice@example.org'"
 `
 }

@@ -17,7 +17,7 @@ export const reportsErrors = defineErrors('REPORTS', {
     number: 3,
     status: 404,
     title: 'No such report',
-    help: 'GET /reports lists the reports you may read.',
+    help: 'GET /api/reports at the address of the pages, /reports at the service itself, lists the reports you may read.',
   },
   otherUsersReport: {
     number: 4,

@@ -119,15 +119,22 @@ const linkQuery = z
 function parseQuery<Query extends z.ZodType>(query: Query, c: Context<HttpEnv>): z.infer<Query> {
   const given = Object.entries(c.req.queries())
   const parsed = query.safeParse(Object.fromEntries(given.map(([name, [value]]) => [name, value])))
-  if (parsed.success && given.every(([, values]) => values.length === 1)) return parsed.data
-  throw reportsErrors.requestInvalid('The parameters are not as described, or one is given twice.')
+  const twice = given.flatMap(([name, values]) => (values.length > 1 ? [name] : []))
+  if (parsed.success && twice.length === 0) return parsed.data
+  const refused = [...twice, ...(parsed.error?.issues ?? []).flatMap(parametersOf)]
+  const names = [...new Set(refused)].map((name) => `query.${name}`).join(', ')
+  throw reportsErrors.requestInvalid(`${names}: not as described, or given twice.`)
 }
+
+const parametersOf = (issue: z.core.$ZodIssue): string[] =>
+  issue.code === 'unrecognized_keys' ? issue.keys : issue.path.slice(0, 1).map(String)
 
 /** @throws TENDON-REPORTS-009 for a parameter that the report does not have, or a value that it does not take */
 function chosenParameters(report: LoadedReport, given: Record<string, string>): ReportParameters['chosen'] {
   const parsed = report.parameters.safeParse(given)
   if (parsed.success) return parsed.data
-  throw reportsErrors.requestInvalid(`${report.name} does not take these parameters.`)
+  const names = [...new Set(parsed.error.issues.flatMap(parametersOf))].map((name) => `query.${name}`)
+  throw reportsErrors.requestInvalid(`${report.name} does not take ${names.join(', ')} as it stands.`)
 }
 
 /** @throws TENDON-REPORTS-001 (not a day), -002 (in the future) */

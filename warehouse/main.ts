@@ -13,7 +13,9 @@ const [command, ...argv] = process.argv.slice(2)
 
 await runProgram(async () => {
   if (command !== 'migrate' && command !== '--help')
-    throw new ConfigError('warehouse', [`unknown command "${command ?? ''}"; there is: migrate`])
+    throw new ConfigError('warehouse', [
+      command ? `unknown command "${command}"; there is: migrate` : 'no command; there is: migrate',
+    ])
   const options = command === '--help' ? ['--help'] : argv
   return migrate(readProcessConfig('warehouse', usage, migrateOptions, options))
 })
