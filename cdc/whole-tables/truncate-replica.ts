@@ -59,7 +59,7 @@ async function readTruncates(
       SELECT toString(version) AS version, toString(lsn) AS lsn, toString(tx_id) AS tx_id,
         toString(toUnixTimestamp64Micro(committed_at)) AS committed_at
       FROM cdc.events FINAL
-      WHERE table = ${chLiteral(source.qualifiedName)} AND key = '' AND op = 't' AND ${condition.replaceAll('version', 'events.version')}
+      WHERE table = ${chLiteral(source.qualifiedName)} AND key = '' AND op = 't' AND ${condition.replace(/\b(version|tx_id)\b/g, 'events.$1')}
       ORDER BY events.version`,
     params: z.record(z.string(), z.unknown()),
     row: z.object({
