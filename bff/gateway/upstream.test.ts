@@ -121,7 +121,7 @@ test('of several instances one that takes requests and does not answer is gone r
   silent.close()
 })
 
-test('of several instances one that answers failures is gone round until it answers again', async () => {
+test('of several instances one that answers failures is gone round, and is used again when it does not', async () => {
   let isWell = false
   let asked = 0
   const failing = await startInstance((request, response) => {
@@ -183,6 +183,27 @@ test('instances with nothing under way are asked in turn', async () => {
     routes: (url) => [filesAt([url, second], ['GET'])],
   })
   headers = await signInAtGateway(stack)
+  const answers: string[] = []
+  for (let count = 0; count < 4; count += 1) answers.push(await textOf(files()))
+  expect(answers).toEqual(['first', 'second', 'first', 'second'])
+})
+
+test('what no instance has for one question keeps none of them from other questions', async () => {
+  const restlessAt = (name: string): RequestListener => {
+    return (request, response) => {
+      if (request.url === '/files/restless') unavailable(request, response)
+      else response.end(name)
+    }
+  }
+  const second = await startInstance(restlessAt('second'))
+  stack = await startTestStack({
+    upstream: restlessAt('first'),
+    routes: (url) => [filesAt([url, second], ['GET'])],
+  })
+  headers = await signInAtGateway(stack)
+  vi.useFakeTimers({ toFake: ['Date'] })
+  onTestFinished(() => void vi.useRealTimers())
+  expect((await fetch(`${stack.url}/api/files/restless`, { headers })).status).toBe(503)
   const answers: string[] = []
   for (let count = 0; count < 4; count += 1) answers.push(await textOf(files()))
   expect(answers).toEqual(['first', 'second', 'first', 'second'])

@@ -1,9 +1,11 @@
 import type { Log } from '@tendon/platform/log.ts'
 import { type Dispatcher, Pool } from 'undici'
 
-/** The first pause of an instance that failed; each further failure doubles it. */
+/** The first pause of an instance that cannot be reached; each further failure doubles it. */
 const firstPauseMs = 500
 const maxPauseMs = 30_000
+/** The pause of one that answers a failure: as often, one request finds out whether it still does. */
+const failingPauseMs = 1_000
 
 /**
  * How an exchange ended: whatever was answered but a failure; `failing`, an answer that says it cannot do its work now
@@ -26,8 +28,8 @@ export type Upstream = ReturnType<typeof createUpstream>
  * The instances of a service. A request goes to the one that has the fewest under way, in turn when it is the same; one
  * that failed rests, longer each time, and is then tried with a request that can be repeated elsewhere.
  *
- * An instance that answers a failure rests no longer than until it answers anything else: the cause may be what was
- * asked, or what stands behind all instances. Nothing is refused for it: when all rest, one of them is asked.
+ * One that answers a failure rests briefly, and no longer each time: the cause may be what was asked, or what stands
+ * behind all instances. Nothing is refused for it: when all rest, they are asked as if none did.
  */
 export function createUpstream(options: { origins: string[]; now: () => number; log: Log }) {
   const { origins, now, log } = options
@@ -81,7 +83,6 @@ export function createUpstream(options: { origins: string[]; now: () => number; 
       if (outcome === 'given up') return
       if (outcome === 'answered') {
         instance.failures = 0
-        if (instance.isReachable) instance.pausedUntilMs = 0
         return
       }
       const nowMs = now()
@@ -89,8 +90,9 @@ export function createUpstream(options: { origins: string[]; now: () => number; 
       instance.isReachable = outcome === 'failing'
       // Of many requests that fail at once the first says it.
       if (isResting) return
-      const pauseMs = Math.min(maxPauseMs, firstPauseMs * 2 ** instance.failures)
-      instance.failures += 1
+      const doubledMs = firstPauseMs * 2 ** instance.failures
+      const pauseMs = instance.isReachable ? failingPauseMs : Math.min(maxPauseMs, doubledMs)
+      instance.failures = instance.isReachable ? 0 : instance.failures + 1
       instance.pausedUntilMs = nowMs + pauseMs
       log.warn({ origin: instance.origin, pause_ms: pauseMs, outcome }, 'an instance of a service fails')
     },
