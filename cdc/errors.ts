@@ -143,7 +143,7 @@ export const cdcErrors = defineErrors('CDC', {
     number: 24,
     status: 400,
     title: 'ClickHouse refuses the SELECT of whose reports a change concerns',
-    help: 'Correct it: it selects `user_id`, and may read `changed_keys` (key), `cdc.events` and the replicas in `crm`.',
+    help: 'Correct it, with `npm run cdc -- add <table> --users` or in cdc/registry.ts: it selects `user_id`, and may read `changed_keys` (key), `cdc.events` and the replicas in `crm`. Until then nobody is told of changes, and the position stands.',
   },
   changeUnreadable: {
     number: 25,

@@ -1,4 +1,5 @@
 import { booleanOption, defineOptions } from '@tendon/platform/config.ts'
+import type { TendonError } from '@tendon/platform/errors.ts'
 import { createLog, type Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'
@@ -6,7 +7,7 @@ import type pg from 'pg'
 import { applyReplicas } from '../derive/apply.ts'
 import { type Catalog, readCatalog } from '../derive/catalog.ts'
 import { readKnownTables } from '../derive/known-tables.ts'
-import { takeOut, undeclaredTables } from '../derive/take-out.ts'
+import { readReadersProblem, takeOut, undeclaredTables } from '../derive/take-out.ts'
 import { applyChain, omitFirst } from '../kafka/apply-chain.ts'
 import { type Connector, createConnector } from '../kafka/connect-rest.ts'
 import { createKafkaClient } from '../kafka/kafka-client.ts'
@@ -90,14 +91,22 @@ async function applyAll(world: World): Promise<Said & { tables: string[]; remove
   const connector = kafka && connectorOf(world, kafka)
   if (connector) await omitFirst({ source, connector, publicationName, entries })
   const catalog = await readCatalog(source, publicationName, entries)
-  const removed = await undeclaredTables(warehouse, entries)
-  for (const table of removed) await takeOut(source, warehouse, publicationName, table)
+  const removed: string[] = []
+  const stillRead: TendonError[] = []
+  for (const table of await undeclaredTables(warehouse, entries)) {
+    const problem = await readReadersProblem(warehouse, entries, table)
+    if (problem) stillRead.push(problem)
+    else {
+      await takeOut(source, warehouse, publicationName, table)
+      removed.push(table)
+    }
+  }
   await applyReplicas(source, warehouse, catalog, log, { runsAhead: kafka !== undefined })
   if (connector) await applyKafka(world, kafka, connector, catalog)
   return {
     tables: catalog.replicas.map((replica) => replica.source.qualifiedName),
     removed,
-    problems: catalog.problems.map(problemOf),
+    problems: [...catalog.problems, ...stillRead].map(problemOf),
     leftOut: catalog.leftOut,
   }
 }

@@ -17,6 +17,7 @@ import { readSlot } from '../source/replication-slot.ts'
 import { rowsOf } from '../source/rows-of.ts'
 import { planStart, type Slot, type SourceIdentity } from '../source/start-plan.ts'
 import { readUnreadable } from '../source/unreadable.ts'
+import { readUsersProblem } from '../telling/users-problem.ts'
 import { type Problem, problemOf } from './problem.ts'
 import { identityAdvice, slotAdvice } from './source-advice.ts'
 
@@ -136,6 +137,7 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
     tables.some(({ snapshot_at }) => snapshot_at !== null),
   )
   const problems = [
+    ...(await readUsersProblems(warehouse, entries, tables)),
     ...catalog.refused.values(),
     ...unreadable.values(),
     ...replicas.flatMap((replica) => replica.problems),
@@ -166,6 +168,18 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
       ),
     ],
   }
+}
+
+/** Of tables that were read: only then is there all that the feed makes. */
+async function readUsersProblems(
+  warehouse: Warehouse,
+  entries: readonly RegistryEntry[],
+  tables: readonly TableReport[],
+): Promise<TendonError[]> {
+  const read = new Set(tables.filter(({ snapshot_at }) => snapshot_at !== null).map(({ table }) => table))
+  const asked = entries.filter(({ name }) => read.has(name))
+  const problems = await Promise.all(asked.map((entry) => readUsersProblem(warehouse, entry)))
+  return problems.filter((problem) => problem !== undefined)
 }
 
 /** By the source's clock. */

@@ -1,6 +1,6 @@
 import { ConfigError } from '@tendon/platform/config.ts'
 import { removeKnownTable } from '../derive/known-tables.ts'
-import { takeOut } from '../derive/take-out.ts'
+import { readReadersProblem, takeOut } from '../derive/take-out.ts'
 import { registry } from '../registry.ts'
 import { withApplyLock } from '../source/advisory-lock.ts'
 import { commandOptions, defineCommand, entriesOf, exitCodes, print } from './command.ts'
@@ -17,6 +17,9 @@ export const remove = defineCommand({
         `${name} is declared in cdc/registry.ts: take it out there, then run cdc apply`,
       ])
     await withApplyLock(source, config.slotName, async () => {
+      const others = (await entriesOf(warehouse, undefined)).filter((entry) => entry.name !== name)
+      const problem = await readReadersProblem(warehouse, others, name)
+      if (problem) throw problem
       // First, so that a feed that looks again does not bring it back.
       await removeKnownTable(warehouse, name)
       await takeOut(source, warehouse, config.publicationName, name)

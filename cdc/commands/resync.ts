@@ -7,7 +7,15 @@ import { estimateRows } from '../source/source-catalog.ts'
 import { waitForPosition } from '../source/source-position.ts'
 import { changesInLog } from '../telling/tell-users.ts'
 import { resyncTable } from '../whole-tables/resync.ts'
-import { commandOptions, defineCommand, exitCodes, print, replicaOf, timeoutOption } from './command.ts'
+import {
+  commandOptions,
+  defineCommand,
+  entriesOf,
+  exitCodes,
+  print,
+  replicaOf,
+  timeoutOption,
+} from './command.ts'
 import { createTelling, tellingOptions } from './telling.ts'
 
 export const resync = defineCommand({
@@ -18,6 +26,7 @@ export const resync = defineCommand({
   async act(config, parts) {
     const { source, warehouse } = parts
     const replica = await replicaOf(config, parts)
+    const entries = await entriesOf(warehouse, undefined)
     const { oid, qualifiedName } = replica.source
     const progress = createTerminalProgress(process.stderr, new AbortController().signal)
     const text = `reading ${qualifiedName}`
@@ -31,6 +40,7 @@ export const resync = defineCommand({
         feed: config.slotName,
         caughtUp: (lsn) => waitForPosition(source, warehouse, config.slotName, lsn, config.timeoutMs),
         replica,
+        entries,
         log: createLog({ service: 'cdc' }, process.stderr),
         onRows: (read) => {
           if (read % rowsBetweenUpdates === 0)

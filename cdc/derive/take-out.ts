@@ -1,9 +1,12 @@
+import type { TendonError } from '@tendon/platform/errors.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import type { ClientBase } from 'pg'
 import { z } from 'zod'
+import { cdcErrors } from '../errors.ts'
 import type { RegistryEntry } from '../registry.ts'
 import { splitTableName } from '../source/source-catalog.ts'
+import { readersOf } from '../telling/users-problem.ts'
 import { forgetSnapshot, readFinishedSnapshots } from '../whole-tables/snapshot-record.ts'
 import { dropReplica } from './apply.ts'
 import { removeFromPublication } from './derive-publication.ts'
@@ -26,6 +29,22 @@ export async function undeclaredTables(
   const held = new Set((await warehouse.query(heldReplicas, {})).map(({ name }) => name))
   // One that could not be carried in the end has its replica still.
   return [...read.keys()].filter((table) => !names.has(table) && held.has(replicaName(splitTableName(table))))
+}
+
+/** Why a table has to stay: the SELECT of whom another's changes concern reads its replica. */
+export async function readReadersProblem(
+  warehouse: Warehouse,
+  others: readonly RegistryEntry[],
+  table: string,
+): Promise<TendonError | undefined> {
+  const name = replicaName(splitTableName(table))
+  const [reader] = await readersOf(warehouse, others, { name })
+  return (
+    reader &&
+    cdcErrors.usersRefused(
+      `That of ${reader.table} reads crm.${name}, which would be gone: ${table} is still carried.`,
+    )
+  )
 }
 
 /**

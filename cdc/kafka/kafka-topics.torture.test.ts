@@ -191,14 +191,12 @@ test('the tables that pgbench makes UNLOGGED are refused with a code, and the ot
   const feed = world.newFeed()
   feed.start()
   await feed.caughtUp()
-  for (const shape of [[], ['--partitions=3']]) {
-    const pgbench = ['--initialize', '--scale=1', '--quiet', '--unlogged-tables', ...shape, world.url]
-    await promisify(execFile)('pgbench', pgbench)
-    expect(await runCli(world.settings, 'add', 'pgbench_accounts')).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining('TENDON-CDC-029'),
-    })
-  }
+  const pgbench = ['--initialize', '--scale=1', '--quiet', '--unlogged-tables', world.url]
+  await promisify(execFile)('pgbench', pgbench)
+  expect(await runCli(world.settings, 'add', 'pgbench_accounts')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('TENDON-CDC-029'),
+  })
   await world.sql.query('INSERT INTO carried VALUES (1)')
   expect(await world.differences(feed)).toEqual([])
   await feed.stop()

@@ -25,7 +25,7 @@ export function addKey(changes: TableChanges, key: string): void {
 const row = z.object({ user_id: z.string() })
 
 /** Ids of any type are taken, and NULL is nobody. */
-const usersSql = (changedKeys: string, { users }: RegistryEntry) => `
+export const usersSql = (changedKeys: string, { users }: RegistryEntry) => `
   SELECT DISTINCT ifNull(toString(user_id), '') AS user_id
   FROM (WITH changed_keys AS (${changedKeys}) ${users})`
 

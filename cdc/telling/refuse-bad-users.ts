@@ -1,8 +1,7 @@
-import { clickHouseErrorCode, type Warehouse } from '@tendon/warehouse/client.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { createReplicaSql, type ReplicaTable, replicaTableName } from '../derive/derive-table.ts'
-import { cdcErrors } from '../errors.ts'
 import { readShape } from '../whole-tables/shadow.ts'
-import { findConcernedUsers } from './concerned-users.ts'
+import { readUsersProblem } from './users-problem.ts'
 
 /**
  * Asks ClickHouse for the users of no change at all, before a feed depends on the answer. The replica, which the SELECT may
@@ -13,15 +12,8 @@ export async function refuseBadUsers(warehouse: Warehouse, replica: ReplicaTable
   const isNew = (await readShape(warehouse, replica)) === undefined
   if (isNew) await warehouse.command(createReplicaSql(replica))
   try {
-    const { entry } = replica.source
-    await findConcernedUsers(warehouse, [{ entry, keys: new Set(), hasMoreInLog: false }], {
-      from: 0n,
-      to: 0n,
-    })
-  } catch (err) {
-    if (!(err instanceof Error) || clickHouseErrorCode(err) === undefined) throw err
-    const [reason] = String((err.cause as Error).message).split('\n')
-    throw cdcErrors.usersRefused(reason!, { cause: err })
+    const problem = await readUsersProblem(warehouse, replica.source.entry)
+    if (problem) throw problem
   } finally {
     if (isNew) await warehouse.command(`DROP TABLE ${replicaTableName(replica)} SYNC`)
   }

@@ -24,6 +24,7 @@ const resync = async (world: World, feed: CdcFeed) =>
     ...world.comparison(feed),
     crmDatabaseUrl: world.url,
     replica: await world.replica('public.seats'),
+    entries: world.entries,
     log,
   })
 
@@ -106,6 +107,7 @@ test('an ALTER that comes while the table is held is waited for by nothing of ou
         await comparison.caughtUp(lsn)
       },
       crmDatabaseUrl: world.url,
+      entries: world.entries,
       replica: await world.replica('public.seats'),
       log,
     })
@@ -132,6 +134,7 @@ test('changes that a feed repeats meanwhile bring back no row of before a TRUNCA
     },
     crmDatabaseUrl: world.url,
     replica: await world.replica('public.seats'),
+    entries: world.entries,
     log,
   })
   expect(await world.differences(feed)).toEqual([])
@@ -154,6 +157,7 @@ test('rows of a transaction that is in the log already, and that the source does
       await arrived('committed', '50')
       await world.sql.query(`UPDATE seats SET holder = 'later' WHERE id = 60`)
       await resyncTable({
+        entries: world.entries,
         ...world.comparison(feed),
         caughtUp: () => arrived('later', '1'),
         crmDatabaseUrl: world.url,
@@ -201,6 +205,7 @@ test('a run that dies leaves its table and its view to the next, which removes t
   }
   const replica = await world.replica('public.seats')
   const first = resyncTable({
+    entries: world.entries,
     ...world.comparison(feed),
     warehouse: dying,
     crmDatabaseUrl: world.url,

@@ -11,12 +11,14 @@ import { type ReplicaTable, replicaTableName } from '../derive/derive-table.ts'
 import { applySql, expandTombstonesSql, isOfTableSql } from '../derive/derive-view.ts'
 import { chLiteral } from '../derive/sql-names.ts'
 import { cdcErrors } from '../errors.ts'
+import type { RegistryEntry } from '../registry.ts'
 import { formatLsn, versionHalves } from '../source/lsn.ts'
 import { ReplicationConnection } from '../source/replication-connection.ts'
 import { lookUpTablesUnder } from '../source/source-catalog.ts'
 import { readWalEnd } from '../source/source-position.ts'
 import type { SourceSnapshot } from '../source/source-snapshot.ts'
 import { type Versions, wholeLog } from '../telling/tell-users.ts'
+import { readersOf } from '../telling/users-problem.ts'
 import { atComparisonPoint, type ComparisonParts, type ComparisonPoint } from '../verify/comparison-point.ts'
 import type { LogVisibility } from '../verify/log-visibility.ts'
 import { readTable } from './read-table.ts'
@@ -26,6 +28,8 @@ import { laterTruncates, truncateReplica } from './truncate-replica.ts'
 export type ResyncOptions = ComparisonParts & {
   crmDatabaseUrl: string
   replica: ReplicaTable
+  /** All tables that are carried. */
+  entries: readonly RegistryEntry[]
   log: Log
   onRows?: (rows: number) => void
   signal?: AbortSignal
@@ -44,6 +48,7 @@ export async function resyncTable(
   options: ResyncOptions,
 ): Promise<{ rows: number; position: string; versions: Versions; floor: bigint }> {
   const { warehouse, replica, log } = options
+  await refuseMissedColumns(options)
   const fill = (shadow: Shadow) =>
     atMomentRead(options, async ({ snapshot, visibility }, reader) => {
       await refuseOtherShape(snapshot, replica)
@@ -74,6 +79,16 @@ export async function resyncTable(
     }
   })
   return { rows, position, versions, floor }
+}
+
+/** Columns that the source has dropped are gone then, and whom a change concerns may have been read from them. */
+async function refuseMissedColumns({ warehouse, replica, entries }: ResyncOptions): Promise<void> {
+  const kept = [...replica.columns.map(({ name }) => name), '_version', '_deleted']
+  const [reader] = await readersOf(warehouse, entries, replica, kept)
+  if (!reader) return
+  throw cdcErrors.usersRefused(
+    `That of ${reader.table} reads ${reader.columns.join(', ')} of crm.${replica.name}, which ${replica.source.qualifiedName} has no more.`,
+  )
 }
 
 /** From the moment on the table cannot be altered. Before it, it may have been, since the catalog was read. */

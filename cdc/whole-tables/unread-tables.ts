@@ -45,9 +45,10 @@ const publicationOf = (membership: string) => membership.split('/')[0]
 const isSchemaChanged = (error: unknown) =>
   error instanceof TendonError && error.code === cdcErrors.schemaChanged.code
 
-/** Class 42: the user may not read the table, or not in this way. */
+/** Class 42: the user may not read the table, or not in this way. Or somebody's users are found with what would be gone. */
 const isRefused = (error: unknown) =>
-  error instanceof pg.DatabaseError && error.code?.startsWith('42') === true
+  (error instanceof pg.DatabaseError && error.code?.startsWith('42') === true) ||
+  (error instanceof TendonError && error.code === cdcErrors.usersRefused.code)
 
 type ReadOptions = {
   catalog: Catalog
@@ -102,6 +103,7 @@ async function readWhole(options: ReadOptions, replica: ReplicaTable): Promise<v
         }
       },
       replica,
+      entries: catalog.replicas.map(({ source }) => source.entry),
       log,
       signal,
     }),
