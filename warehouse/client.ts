@@ -34,6 +34,8 @@ export type Warehouse = {
   insertLines(table: string, data: Buffer | Readable, format: string, columns?: string[]): Promise<void>
   /** Inserts objects as JSON; 64-bit integers go in as strings of digits. */
   insertRows(table: string, rows: readonly Record<string, unknown>[]): Promise<void>
+  /** Answers a statement as ClickHouse writes it: a line of JSON for each row, unless the statement names a FORMAT. */
+  read(sql: string): Promise<Readable>
   /** Checks that the server answers within some seconds, and with these credentials. */
   ping(): Promise<void>
   close(): Promise<void>
@@ -119,6 +121,12 @@ export function createWarehouse(options: WarehouseOptions): Warehouse {
     insertLines,
     insertRows: (table, rows) =>
       insertLines(table, Buffer.from(rows.map((row) => `${JSON.stringify(row)}\n`).join('')), 'JSONEachRow'),
+    async read(sql) {
+      const settings = { default_format: 'JSONEachRow' } as const
+      return (
+        await explained('the statement', () => client.exec({ query: sql, clickhouse_settings: settings }))
+      ).stream
+    },
     async ping() {
       await explained('ping', async () => {
         const result = await client.ping({ select: true, abort_signal: AbortSignal.timeout(pingTimeoutMs) })

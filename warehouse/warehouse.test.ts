@@ -224,12 +224,24 @@ describe('the command', () => {
     await expect(run(['mend'])).rejects.toMatchObject({ code: 64 })
   })
 
+  const env = {
+    CLICKHOUSE_URL: server.url,
+    CLICKHOUSE_USER: server.username,
+    CLICKHOUSE_PASSWORD: server.password,
+  }
+
+  test('prints what ClickHouse answers to a statement, and what it refuses', async () => {
+    const rows = await run(['query', 'SELECT number AS n, toString(n) AS text FROM numbers(2)'], env)
+    expect(rows.stdout).toBe('{"n":"0","text":"0"}\n{"n":"1","text":"1"}\n')
+    expect((await run(['query', 'SELECT 1, 2 FORMAT TSV'], env)).stdout).toBe('1\t2\n')
+    await expect(run(['query', 'SELECT nothing'], env)).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/nothing.*TENDON-WAREHOUSE-002/s),
+    })
+    await expect(run(['query'], env)).rejects.toMatchObject({ code: 64 })
+  })
+
   test('migrates', async () => {
-    const env = {
-      CLICKHOUSE_URL: server.url,
-      CLICKHOUSE_USER: server.username,
-      CLICKHOUSE_PASSWORD: server.password,
-    }
     await run(['migrate'], env)
     expect((await run(['migrate'], env)).stdout).toBe('nothing to apply\n')
   })
