@@ -104,7 +104,7 @@ async function untilItHasColumns(
 function describeVerdict(verdict: TableVerdict): string {
   const { table, position, rows, replica_rows, differing_keys, has_more, repaired_keys } = verdict
   const repaired = repaired_keys > 0 ? `, ${repaired_keys} repaired` : ''
-  if (differing_keys === 0) {
+  if (verdict.equal) {
     return `${table}: ${rows} rows at ${position}, all equal in ${verdict.columns.length} checksums${repaired}\n`
   }
   const columns = verdict.columns.filter(({ equal }) => !equal).map(({ column }) => column)
@@ -113,6 +113,9 @@ function describeVerdict(verdict: TableVerdict): string {
       `    ${key.join(', ')} ${column}: ${said(source)} at the source, ${said(replica)} here\n`,
   )
   const counts = `${rows} rows at ${position}, ${replica_rows} here`
+  if (differing_keys === 0) {
+    return `${table}: ${counts}, the checksums of ${columns.join(', ')} differ, and no key that does was found: resync it\n`
+  }
   const least = has_more ? 'at least ' : ''
   return `${table}: ${counts}, ${least}${differing_keys} keys differ (${columns.join(', ')})${repaired}\n${lines.join('')}`
 }

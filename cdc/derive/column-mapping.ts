@@ -107,6 +107,12 @@ const bytes = formed('^([0-9a-f]{2})*$', {
   keyJson: (column) => `concat('"', lower(hex(${column})), '"')`,
 })
 
+/**
+ * A time as the log has it. Of a key it has to be exact: two that are beyond ClickHouse's range would be one when
+ * saturated.
+ */
+const exactTime = (shape: Shape): Shape => ({ ...shape, columnType: 'String', value: same, keyJson: asText })
+
 const isUuid = (value: unknown) =>
   typeof value === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value)
 
@@ -166,8 +172,8 @@ function narrowed(table: SourceTable, column: SourceColumn, type: string): Shape
 const reservedNames = new Set(['_version', '_deleted'])
 
 /**
- * How a column is held in the warehouse: by default without loss (times saturate at ClickHouse's range, 1900 to
- * 2299), or in the narrower type that the registry asks for.
+ * How a column is held in the warehouse: by default without loss (times outside the key saturate at ClickHouse's range,
+ * 1900 to 2299), or in the narrower type that the registry asks for.
  * @returns with TENDON-CDC-009 where that cannot be done: the default, or no mapping for a name that is taken
  */
 export function mapColumn(
@@ -182,7 +188,9 @@ export function mapColumn(
     }
   }
   const asked = table.entry.types?.[column.name]
-  const standard = shapes[column.type.name] ?? text
+  const shape = shapes[column.type.name] ?? text
+  const isTime = shape === timestamp || shape === date
+  const standard = isTime && table.key.includes(column.name) ? exactTime(shape) : shape
   if (asked === undefined) return { mapping: mappingOf(table, column, standard) }
   try {
     return { mapping: mappingOf(table, column, narrowed(table, column, asked)) }

@@ -162,6 +162,7 @@ export async function worldOver(options: WorldOptions): Promise<World> {
       const found: Difference[] = []
       for (const table of tables) {
         const verdict = await verifyTable({ ...comparison(feed), replica: deriveReplica(table) })
+        if (!verdict.equal && verdict.differences.length === 0) throw new Error(JSON.stringify(verdict))
         found.push(...verdict.differences)
       }
       return found

@@ -69,6 +69,32 @@ export function testValues(createWorld: CreateWorld): void {
     await world.close()
   })
 
+  test('keys that differ in times beyond the range of ClickHouse are as many there', async () => {
+    const world = await createWorld(
+      `CREATE TABLE validity (id integer, day date, valid_to timestamptz, at timestamp, n integer,
+         PRIMARY KEY (id, day, valid_to, at));
+       INSERT INTO validity SELECT 1, day::date, 'infinity', '2024-01-02', 0
+       FROM unnest('{infinity,-infinity,9999-12-31,12345-01-01,1815-12-10,0044-03-15 BC,2024-02-29}'::text[]) day;
+       INSERT INTO validity SELECT 2, '2024-02-29', t::timestamptz, t::timestamp, 0
+       FROM unnest('{infinity,-infinity,9999-12-31 23:59:59.999999,12345-01-01,2024-01-02 03:04:05.120000}'::text[]) t`,
+      [{ name: 'public.validity', users: nobody }],
+    )
+    const feed = world.newFeed()
+    feed.start()
+    const count = async () => (await world.rows('SELECT count() AS n FROM crm.validity FINAL'))[0]
+    expect(await world.differences(feed)).toEqual([])
+    expect(await count()).toEqual({ n: '12' })
+    await world.sql.query(`
+      DELETE FROM validity WHERE day = '9999-12-31' OR valid_to > '9999-01-01' AND isfinite(valid_to);
+      UPDATE validity SET n = 1 WHERE NOT isfinite(valid_to);
+      UPDATE validity SET valid_to = '9999-12-30' WHERE valid_to = 'infinity' AND day = '2024-02-29'`)
+    expect(await world.differences(feed)).toEqual([])
+    await world.sql.query('TRUNCATE validity')
+    expect(await world.differences(feed)).toEqual([])
+    expect(await count()).toEqual({ n: '0' })
+    await world.close()
+  })
+
   test('NULL stays NULL in a column with a default', async () => {
     const columns = `a integer DEFAULT 5, b text DEFAULT 'x', c numeric DEFAULT 1.5, d boolean DEFAULT true, e text[] DEFAULT '{}'`
     const world = await createWorld(

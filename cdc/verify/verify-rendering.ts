@@ -70,7 +70,7 @@ const renderings: Record<string, Rendering> = {
  * ISO 8601 as the log has it, whichever feed wrote it: zeros at the end of a fraction are left out. Years before 1
  * and after 9999 have a sign.
  */
-const isoText: Rendering = {
+const isoText = (text: (token: string) => string): Rendering => ({
   source: (value) => `CASE
       WHEN NOT isfinite(${value}) THEN ${value}::text
       WHEN ${value} < '0001-01-01' THEN regexp_replace(${value}::text, '^\\d+(.*?)(\\+00)? BC$',
@@ -78,7 +78,15 @@ const isoText: Rendering = {
       WHEN ${value} >= '10000-01-01' THEN '+' || regexp_replace(${value}::text, '\\+00$', '')
       ELSE regexp_replace(${value}::text, '\\+00$', '') END`,
   replica: (token) =>
-    `replaceRegexpOne(replaceOne(trimRight(${unquoted(token)}, 'Z'), 'T', ' '), '([.][0-9]*?)0+$', '\\\\1')`,
+    `replaceRegexpOne(replaceOne(trimRight(${text(token)}, 'Z'), 'T', ' '), '([.][0-9]*?)0+$', '\\\\1')`,
+})
+
+const itself = (value: string) => value
+/** Of a key, whose times are held as text. */
+const timesAsText: Record<string, Rendering> = {
+  date: isoText(itself),
+  timestamp: isoText(itself),
+  timestamptz: isoText(itself),
 }
 
 const unquoted = (token: string) => `JSONExtractString(${token})`
@@ -98,9 +106,9 @@ const elementRenderings: Record<string, Rendering> = {
   bool: asToken,
   float4: floatElement(32),
   float8: floatElement(64),
-  date: isoText,
-  timestamp: isoText,
-  timestamptz: isoText,
+  date: isoText(unquoted),
+  timestamp: isoText(unquoted),
+  timestamptz: isoText(unquoted),
   bytea: { source: renderings.bytea!.source, replica: unquoted },
 }
 
@@ -167,5 +175,6 @@ function renderingOf(column: ColumnMapping, type: BaseType): Rendering {
     const isNarrow = column.columnType === 'Array(String)'
     return isNarrow ? narrowArrayRendering(type.element) : arrayRendering(type.element)
   }
-  return renderings[type.name] ?? (plainTypes.has(type.name) ? plain : text)
+  const asText = column.columnType === 'String' ? timesAsText[type.name] : undefined
+  return asText ?? renderings[type.name] ?? (plainTypes.has(type.name) ? plain : text)
 }

@@ -2,7 +2,7 @@ import { afterAll, expect, test } from 'vitest'
 import { everyTypeEntries, everyTypeTables, insertEveryValue } from '../suites/every-type.fixture.ts'
 import { createWorld, startServers, type World, withConnection } from '../suites/replica-of-source.fixture.ts'
 import { seats, seatsEntries, underLoad } from '../suites/seats-under-load.fixture.ts'
-import { verifyTable } from './verify.ts'
+import { isEqual, verifyTable } from './verify.ts'
 
 const servers = await startServers()
 afterAll(() => servers.remove())
@@ -91,6 +91,26 @@ test('a table that differs everywhere is said to, and no more keys are named tha
   expect(verdict.differences).toHaveLength(3)
   expect(await verifyTable({ ...comparison, limit: 3, repair: true })).toMatchObject({ repaired_keys: 5000 })
   expect((await verifyTable(comparison)).differing_keys).toBe(0)
+  await world.close()
+})
+
+test('sums that differ at every position are said to, although no key does', async () => {
+  const { world, feed } = await started(seats)
+  await world.warehouse.command(`CREATE TABLE crm.twice AS crm.seats
+    ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY (id, row, _version)`)
+  await world.warehouse.command(`INSERT INTO crm.twice SELECT * FROM crm.seats`)
+  await world.warehouse.command(
+    `INSERT INTO crm.twice SELECT * REPLACE (_version + 1 AS _version) FROM crm.seats WHERE id = 7`,
+  )
+  await world.warehouse.command('EXCHANGE TABLES crm.seats AND crm.twice')
+  const verdict = await verifyTable({
+    ...world.comparison(feed),
+    replica: await world.replica('public.seats'),
+  })
+  expect(verdict).toMatchObject({ equal: false, rows: 5000, replica_rows: 5001, differing_keys: 0 })
+  expect(verdict.columns).toMatchObject([{ equal: false }, { equal: false }])
+  expect(isEqual([verdict])).toBe(false)
+  await world.warehouse.command('DROP TABLE crm.twice SYNC')
   await world.close()
 })
 
