@@ -192,6 +192,20 @@ test('dead letters are listed and applied again', async () => {
   expect(JSON.parse(listed.stdout)).toMatchObject({
     dead_letters: [{ reason: 'not decoded', message: '55aa' }],
   })
+  // Of a table that is carried no more.
+  await world.warehouse.insertRows('cdc.dead_letters', [
+    { table: 'public.removed', version: 9, op: 'u', reason: 'it was', encoding: 'json', message: '{}' },
+  ])
+  expect(await cdc('dead-letters', 'list', 'removed')).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('public.removed u: it was'),
+  })
+  expect(await cdc('dead-letters', 'retry', 'removed')).toMatchObject({ code: 64 })
+  expect(await cdc('dead-letters', 'discard', 'public.removed')).toMatchObject({
+    code: 0,
+    stdout: '1 discarded\n',
+  })
+  expect(await cdc('dead-letters', 'list', 'removed')).toMatchObject({ code: 64 })
   expect(await cdc('dead-letters', 'retry')).toMatchObject({
     code: 3,
     stdout:

@@ -56,3 +56,42 @@ test('the gauges say when the position moved on, what waits in dead letters, and
   await expect(keeping).rejects.toThrow()
   await close()
 })
+
+test('while the source is idle, and all of it is dealt with, the position does not count as standing', async () => {
+  const entries = [{ name: 'public.items', users: nobody }]
+  const world = await createWorld(servers, 'CREATE TABLE items (id integer PRIMARY KEY)', entries)
+  const { sql: source, warehouse, slotName, publicationName } = world
+  const feed = world.newFeed()
+  feed.start()
+  await feed.caughtUp()
+  const catalog = await readCatalog(source, publicationName, entries)
+  const metrics = createMetrics('cdc')
+  const ending = new AbortController()
+  const keeping = keepGauges({
+    source,
+    warehouse,
+    catalog,
+    slotName,
+    metrics: createFeedMetrics(metrics),
+    signal: ending.signal,
+    log: createLog({ service: 'test', level: 'fatal' }),
+  })
+  const movedAt = async () => {
+    const { body } = await metrics.expose()
+    return Number(/^tendon_cdc_position_timestamp_seconds (\S+)$/m.exec(body)?.[1])
+  }
+  // Whatever the start has written into the WAL is behind us by then.
+  const later = Date.now() / 1000 + 35
+  await expect.poll(movedAt, { timeout: 90_000, interval: 500 }).toBeGreaterThan(later)
+
+  await feed.stop()
+  await world.sql.query('INSERT INTO items VALUES (1)')
+  const stopped = await movedAt()
+  await warehouse.insertRows('cdc.dead_letters', [{ table: 'public.items', version: '2', key: '{}' }])
+  const looked = async () => /dead_letters\{table="public.items"\} 1/.test((await metrics.expose()).body)
+  await expect.poll(looked, { timeout: 30_000 }).toBe(true)
+  expect(await movedAt()).toBe(stopped)
+  ending.abort()
+  await expect(keeping).rejects.toThrow()
+  await world.close()
+}, 120_000)

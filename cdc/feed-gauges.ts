@@ -6,26 +6,33 @@ import type pg from 'pg'
 import { z } from 'zod'
 import type { Catalog } from './derive/catalog.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
+import { isAtEnd, parseLsn } from './source/lsn.ts'
 import { rowsOf } from './source/rows-of.ts'
 import { unreadTables } from './whole-tables/unread-tables.ts'
 
 const intervalMs = 10_000
 
-const slotBehind = z.object({ behind_bytes: z.coerce.number().nullable() })
+const slotBehind = z.object({
+  is_streaming: z.boolean(),
+  wal_end: z.string().transform(parseLsn),
+  behind_bytes: z.coerce.number().nullable(),
+})
 const slotBehindSql = `
-SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn) AS behind_bytes
+SELECT active AS is_streaming, pg_current_wal_lsn()::text AS wal_end,
+  pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn) AS behind_bytes
 FROM pg_replication_slots WHERE slot_name = $1`
 
 const standing = defineQuery({
   name: 'feed-gauges',
   sql: `
-    SELECT
+    SELECT toUnixTimestamp64Micro(now64(6)) / 1e6 AS now,
       (SELECT groupArray((toString(lsn), toUnixTimestamp64Micro(stored_at) / 1e6))
        FROM cdc.positions FINAL WHERE feed = {feed:String}) AS positions,
       (SELECT groupArray((table, toFloat64(n)))
        FROM (SELECT table, count() AS n FROM cdc.dead_letters FINAL GROUP BY table)) AS dead_letters`,
   params: z.object({ feed: z.string() }),
   row: z.object({
+    now: z.number(),
     positions: z.array(z.tuple([z.string(), z.number()])),
     dead_letters: z.array(z.tuple([z.string(), z.number()])),
   }),
@@ -45,17 +52,22 @@ export async function keepGauges(options: {
   let seenLsn: string | undefined
   for (;;) {
     try {
+      // Before the WAL's end, which is never behind it then.
+      const [stored] = await warehouse.query(standing, { feed: slotName })
       const [slot] = await rowsOf(source, slotBehind, slotBehindSql, [slotName])
       metrics.walBehind(BigInt(Math.max(0, slot?.behind_bytes ?? 0)))
-      const [now] = await warehouse.query(standing, { feed: slotName })
-      if (now) {
-        const [lsn, storedAt] = now.positions[0] ?? []
-        // It is also written anew as it was, with a newer change that is visible and nobody has been told of.
-        if (storedAt !== undefined && lsn !== seenLsn) {
-          seenLsn = lsn
+      if (stored) {
+        const { now, positions, dead_letters } = stored
+        const [lsn, storedAt] = positions[0] ?? []
+        // An idle source has nothing that would move it on.
+        if (lsn !== undefined && slot?.is_streaming && isAtEnd(BigInt(lsn), slot.wal_end)) {
+          metrics.positionMoved(now)
+        } else if (storedAt !== undefined && lsn !== seenLsn) {
+          // It is also written anew as it was, with a newer change that is visible and nobody has been told of.
           metrics.positionMoved(storedAt)
         }
-        metrics.deadLetters(new Map(now.dead_letters))
+        seenLsn = lsn
+        metrics.deadLetters(new Map(dead_letters))
       }
       metrics.unreadTables(await unreadTables(warehouse, catalog))
       metrics.catalogProblems(catalog.problems.map(({ code }) => code))

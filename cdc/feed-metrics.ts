@@ -17,7 +17,7 @@ export function createFeedMetrics(metrics: Metrics) {
   // The time and not the age, which would stand still together with the feed that measures it.
   const positionMoved = metrics.gauge(
     'position_timestamp_seconds',
-    'When the position last moved on, which it does every 2 s also while nothing changes; 0 until it is known',
+    'When the position last moved on, or was at the end of the WAL; 0 until it is known',
   )
   const unread = metrics.gauge('unread_tables', 'Tables whose replicas wait to be read whole', ['table'])
   const problems = metrics.gauge(

@@ -42,6 +42,18 @@ export function listDeadLetters(
   return warehouse.query(keptLetters, { table: table ?? '', limit })
 }
 
+const lettersOf = defineQuery({
+  name: 'tables-with-dead-letters',
+  sql: 'SELECT DISTINCT table FROM cdc.dead_letters FINAL WHERE table IN {tables:Array(String)}',
+  params: z.object({ tables: z.array(z.string()) }),
+  row: z.object({ table: z.string() }),
+})
+
+/** Those of the tables that have letters, whether they are carried or not. */
+export async function tablesWithLetters(warehouse: Warehouse, tables: string[]): Promise<string[]> {
+  return (await warehouse.query(lettersOf, { tables })).map(({ table }) => table)
+}
+
 const keptCount = defineQuery({
   name: 'dead-letters-count',
   sql: `SELECT toString(now64(6, 'UTC')) AS now, toUInt32(count()) AS n FROM cdc.dead_letters FINAL WHERE ${ofTable}`,

@@ -5,7 +5,12 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type pg from 'pg'
 import { z } from 'zod'
 import { type RetryOutcome, retryDeadLetters } from '../changes/dead-letter-retry.ts'
-import { discardDeadLetters, type KeptLetter, listDeadLetters } from '../changes/kept-letters.ts'
+import {
+  discardDeadLetters,
+  type KeptLetter,
+  listDeadLetters,
+  tablesWithLetters,
+} from '../changes/kept-letters.ts'
 import type { LetterPlace } from '../changes/letter-places.ts'
 import { deriveReplica } from '../derive/derive-table.ts'
 import type { RegistryEntry } from '../registry.ts'
@@ -31,7 +36,7 @@ export const deadLetters = defineCommand({
     },
   }),
   async act(config, { source, warehouse, operands: [what, name] }) {
-    const table = name === undefined ? undefined : (await entriesOf(warehouse, name))[0]!.name
+    const table = await tableOf(warehouse, name, what)
     switch (what) {
       case 'list': {
         const letters = await listDeadLetters(warehouse, table, config.limit)
@@ -55,6 +60,17 @@ export const deadLetters = defineCommand({
     }
   },
 })
+
+/** Letters may be of a table that is carried no more; only what has a replica can be applied. */
+async function tableOf(
+  warehouse: Warehouse,
+  name: string | undefined,
+  what: string | undefined,
+): Promise<string | undefined> {
+  if (name === undefined) return undefined
+  const named = what === 'retry' ? [] : await tablesWithLetters(warehouse, [name, `public.${name}`])
+  return named[0] ?? (await entriesOf(warehouse, name))[0]!.name
+}
 
 /** Applies letters again, and tells whose reports they concern. */
 async function retryAll(

@@ -11,7 +11,7 @@ export function describeFeedReport(report: FeedReport): string {
       ? `slot      ${slot.active ? 'streaming' : 'nobody reads it'}, WAL ${slot.wal_status ?? 'unknown'}, ${bytes(slot.behind_bytes ?? 0)} behind`
       : `slot      there is none${position ? '' : ': the feed has never run'}`,
     position
-      ? `position  ${position.version}, newest change visible committed ${position.committed_at}, ${seconds(position.late_at_most_seconds)} ago; stored ${seconds(position.age_seconds)} ago`
+      ? `position  ${position.version}, newest change visible committed ${position.committed_at}; late by ${seconds(position.late_at_most_seconds)} at most; stored ${seconds(position.age_seconds)} ago`
       : 'position  none yet',
     ...(kafka ? describeKafka(kafka) : []),
     ...tables.map(({ table, snapshot_at, rows, last_change_at, dead_letters }) =>

@@ -7,17 +7,21 @@ import { z } from 'zod'
 import { readPosition } from '../changes/positions.ts'
 import { lookUpCarried } from '../derive/catalog.ts'
 import { deriveReplica, type ReplicaTable, replicaTableName } from '../derive/derive-table.ts'
+import { readMemberships, readPublication } from '../derive/publication-members.ts'
 import { undeclaredTables } from '../derive/take-out.ts'
 import { cdcErrors } from '../errors.ts'
 import { readIdentity } from '../kafka/connector-history.ts'
 import { type KafkaReport, readKafkaReport } from '../kafka/kafka-report.ts'
 import type { KafkaConfig } from '../options.ts'
 import type { RegistryEntry } from '../registry.ts'
+import { isAtEnd } from '../source/lsn.ts'
 import { readSlot } from '../source/replication-slot.ts'
 import { rowsOf } from '../source/rows-of.ts'
+import type { SourceTable } from '../source/source-catalog.ts'
 import { planStart, type Slot, type SourceIdentity } from '../source/start-plan.ts'
 import { readUnreadable } from '../source/unreadable.ts'
 import { readUsersProblem } from '../telling/users-problem.ts'
+import { isOtherPublication } from '../whole-tables/unread-tables.ts'
 import { type Problem, problemOf } from './problem.ts'
 import { identityAdvice, slotAdvice } from './source-advice.ts'
 
@@ -87,8 +91,9 @@ export type FeedReport = {
   position:
     | (z.infer<typeof position.row> & {
         /**
-         * How long ago, by the source's clock, it committed the newest change that can be read. What cannot be read yet
-         * was committed later, so that nothing is later than this; while the CRM is idle it grows all the same.
+         * How long ago, by the source's clock, it committed the newest change that can be read, and 0 where the WAL has
+         * nothing behind the position. What cannot be read yet was committed later, so that nothing is later than this; by
+         * Kafka, whose heartbeats stand in the WAL, it grows while the CRM is idle all the same.
          */
         late_at_most_seconds: number
       })
@@ -134,6 +139,7 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
     ))
   const history = await readHistory(
     options,
+    catalog.tables,
     tables.some(({ snapshot_at }) => snapshot_at !== null),
   )
   const problems = [
@@ -150,7 +156,10 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
     source: { system_identifier: systemIdentifier, timeline },
     slot: slot ?? null,
     position: stored
-      ? { ...stored, late_at_most_seconds: await secondsSince(source, stored.committed_at) }
+      ? {
+          ...stored,
+          late_at_most_seconds: history.isAtEnd ? 0 : await secondsSince(source, stored.committed_at),
+        }
       : null,
     tables,
     dead_letters: {
@@ -234,9 +243,10 @@ function unreadProblem({ table, snapshot_at }: TableReport): TendonError[] {
 /** Whether the feed, when it starts next, can go on where it was. */
 async function readHistory(
   options: ReportOptions,
+  tables: readonly SourceTable[],
   hasRead: boolean,
-): Promise<{ identity: SourceIdentity; problems: TendonError[] }> {
-  const { source, warehouse, slotName, crmDatabaseUrl, kafkaConfig } = options
+): Promise<{ identity: SourceIdentity; isAtEnd: boolean; problems: TendonError[] }> {
+  const { source, warehouse, slotName, publicationName, crmDatabaseUrl, kafkaConfig } = options
   // In this order, for the feed goes on meanwhile: a slot is never ahead of the position, nor that of the WAL's end.
   const slot = await readSlot(source, slotName)
   const stored = await readPosition(warehouse, slotName)
@@ -246,9 +256,24 @@ async function readHistory(
     stored,
     slotName,
     slot: standingSlot(slot, { hasRead, isByKafka: kafkaConfig !== undefined }),
-    isOtherPublication: false,
+    isOtherPublication: hasRead && (await isPublicationGone(source, warehouse, publicationName, tables)),
   })
-  return { identity, problems: plan.kind === 'snapshot' && plan.reason ? [plan.reason] : [] }
+  return {
+    identity,
+    isAtEnd: stored !== undefined && isAtEnd(stored.lsn, identity.walEnd),
+    problems: plan.kind === 'snapshot' && plan.reason ? [plan.reason] : [],
+  }
+}
+
+/** Whether the one that tables were read under is not there any more. */
+async function isPublicationGone(
+  source: pg.Client,
+  warehouse: Warehouse,
+  publicationName: string,
+  tables: readonly SourceTable[],
+): Promise<boolean> {
+  if (!(await readPublication(source, publicationName))?.complete) return true
+  return isOtherPublication(warehouse, await readMemberships(source, publicationName, tables))
 }
 
 /** A connector that was just made has no slot yet; and what one confirms is kept by Kafka, however far the warehouse is. */

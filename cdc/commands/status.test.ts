@@ -117,7 +117,11 @@ test('status says how late the replicas can be at most, by the source', async ()
     `INSERT INTO prosthesis_models VALUES (1, 'one', 'hand', 1, 1.5, 2.50, '{}', '2024-01-01')`,
   )
   await feed.caughtUp()
+  const lateAtMost = async () => (await status(settings)).position!.late_at_most_seconds
+  await expect.poll(lateAtMost, { timeout: 60_000 }).toBe(0)
+  expect((await runCli(settings, 'status')).stdout).toContain('late by 0.0 s at most')
   await feed.stop()
+  await world.sql.query(`UPDATE prosthesis_models SET name = 'two'`)
   const readClock = async () =>
     Number((await world.sql.query('SELECT extract(epoch FROM clock_timestamp()) AS s')).rows[0].s)
   const before = await readClock()
@@ -149,6 +153,8 @@ test('status says that the slot is gone, and that the source was restored or fai
   await pretend({})
   expect(codes(await status(settings))).toEqual([])
 
+  await world.sql.query('DROP PUBLICATION test_publication')
+  expect(codes(await status(settings))).toEqual(['TENDON-CDC-010'])
   await world.sql.query('SELECT pg_drop_replication_slot($1)', [world.slotName])
   const report = await status(settings)
   expect(report).toMatchObject({ slot: null, position: {} })

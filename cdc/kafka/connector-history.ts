@@ -171,7 +171,7 @@ async function lostBySource(
       slot || isStreaming
         ? slot && { ...slot, confirmedLsn: 0n }
         : { confirmedLsn: 0n, isLost: false, isActive: false },
-    isOtherPublication: await isOtherPublication(warehouse, catalog),
+    isOtherPublication: await isOtherPublication(warehouse, catalog.memberships),
   })
   return plan.kind === 'snapshot' ? plan.reason : undefined
 }

@@ -8,6 +8,13 @@ export function parseLsn(text: string): bigint {
   return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`)
 }
 
+/** At the start of a page positions may stand before its header or behind it. */
+export const longestPageHeaderBytes = 40n
+
+/** Whether a position is where the WAL ends: no change is as small as what lies between. */
+export const isAtEnd = (lsn: bigint, walEnd: bigint): boolean =>
+  walEnd >= lsn && walEnd - lsn <= longestPageHeaderBytes
+
 /**
  * A change's place in commit order, as one UInt128.
  * @param lsn of the commit (or the snapshot's consistent point), with the history's offset added

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
 import { z } from 'zod'
 import { pgTableName } from '../derive/sql-names.ts'
-import { parseLsn } from './lsn.ts'
+import { longestPageHeaderBytes, parseLsn } from './lsn.ts'
 import { rowsOf } from './rows-of.ts'
 
 /** What one moment of the source has seen: a transaction of its own that reads nothing else. */
@@ -76,7 +76,6 @@ export async function openSnapshot(
 }
 
 const walPageBytes = 8192n
-const longestPageHeaderBytes = 40n
 
 /**
  * The insert position, which counts what is committed but not flushed yet (synchronous_commit = off). At the start

@@ -49,6 +49,6 @@ export function planStart(state: {
   }
   // The WAL of a time without it cannot be decoded (before PostgreSQL 18), or tells of nothing.
   if (isOtherPublication)
-    return again(cdcErrors.publicationReplaced('The publication was dropped and made anew.'))
+    return again(cdcErrors.publicationReplaced('The publication that tables were read under was dropped.'))
   return { kind: 'stream', from: stored }
 }

@@ -198,7 +198,7 @@ async function planSession(
     stored,
     slot: await readSlot(source, config.slotName),
     slotName: config.slotName,
-    isOtherPublication: await isOtherPublication(warehouse, catalog),
+    isOtherPublication: await isOtherPublication(warehouse, catalog.memberships),
   })
   if (plan.kind === 'snapshot') {
     const { reason } = plan

@@ -30,9 +30,12 @@ export async function unreadTables(warehouse: Warehouse, catalog: Catalog): Prom
 }
 
 /** Whether tables were read whole under another publication than the present one. */
-export async function isOtherPublication(warehouse: Warehouse, catalog: Catalog): Promise<boolean> {
+export async function isOtherPublication(
+  warehouse: Warehouse,
+  memberships: Catalog['memberships'],
+): Promise<boolean> {
   const finished = await readFinishedSnapshots(warehouse)
-  return [...catalog.memberships].some(([table, membership]) => {
+  return [...memberships].some(([table, membership]) => {
     const recorded = finished.get(table)
     return recorded && publicationOf(recorded) !== publicationOf(membership)
   })
