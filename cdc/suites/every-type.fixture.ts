@@ -109,10 +109,28 @@ export const everyType: Record<string, { type: string; values: string[] }> = {
   flags: { type: 'bit(3)', values: ['101'] },
   address: { type: 'inet', values: ['192.168.0.1/24', '::1'] },
   money: { type: 'money', values: ['12.34'] },
-  point: { type: 'point', values: ['(1.5,-2)'] },
+  point: {
+    type: 'point',
+    values: [
+      '(1.5,-2)',
+      '(1e20,1e-05)',
+      '(2e-3,1e15)',
+      '(123456789012345,-0)',
+      '(Infinity,NaN)',
+      '(2e-44,5e-324)',
+    ],
+  },
+  line: { type: 'line', values: ['{1,-1,0}', '{1e20,0.1,-0}'] },
+  segment: { type: 'lseg', values: ['[(0,0),(1.5,1e20)]'] },
+  box: { type: 'box', values: ['(1.5,1),(0,-1e20)'] },
+  path: { type: 'path', values: ['((0,0),(1,0.1))', '[(0,0),(1e-7,1)]'] },
+  polygon: { type: 'polygon', values: ['((0,0),(1,0),(1e15,1))'] },
+  circle: { type: 'circle', values: ['<(0,0),0.1>'] },
+  pairing: { type: 'hstore', values: ['b=>x, a=>1, long=>NULL', '"\\"\\\\ü"=>"=>, \\""', ''] },
   mood: { type: 'mood', values: ['sad', 'very "happy"'] },
   positive: { type: 'positive', values: ['7'] },
-  pair: { type: 'pair', values: ['(1,"a,b")'] },
+  pair: { type: 'pair', values: ['(1,"a,b")', '(,)'] },
+  pairs: { type: 'pair[]', values: ['{}', '{"(1,\\"a,b\\")",NULL,"(,)"}', '{{"(1,)"},{"(,x)"}}'] },
   range: { type: 'int4range', values: ['[1,5)', 'empty'] },
   vector: { type: 'tsvector', values: ["'cat':2 'fat':1"] },
   numbers: {
@@ -158,6 +176,7 @@ const generatedCopies = list
   .join(', ')
 
 export const everyTypeTables = `
+  CREATE EXTENSION hstore;
   CREATE TYPE mood AS ENUM ('sad', 'very "happy"');
   CREATE DOMAIN positive AS integer CHECK (VALUE > 0);
   CREATE TYPE pair AS (a integer, b text);

@@ -123,16 +123,19 @@ const withLength: Rendering = {
 /** A JSON array's elements in their order, however deep: strings, numbers, words. */
 const tokens = `'"(?:[^"\\\\\\\\]|\\\\\\\\.)*"|[^][,]+'`
 
-/** The brackets and commas alone, then the elements: `[[x,x],[x,x]]` and `1:a1:bN1:c`. */
+/** A row of nothing but NULLs is one to IS NULL, and none to what is stored (PostgreSQL, 9.2). */
+const isNull = (value: string) => `${value} IS NOT DISTINCT FROM NULL`
+
+/** Of composites: in FROM, `unnest` would make columns of them. The brackets and commas alone, then the elements: `[[x,x],[x,x]]` and `1:a1:bN1:c`. */
 function arrayRendering(element: BaseType): Rendering {
   const rendering = elementRenderings[element.name] ?? textElement
   return {
     source: (
       value,
     ) => `regexp_replace(to_json(${value}::text[])::text, '"(?:[^"\\\\]|\\\\.)*"|null', 'x', 'g') || (
-      SELECT coalesce(string_agg(CASE WHEN e IS NULL THEN 'N' ELSE
+      SELECT coalesce(string_agg(CASE WHEN ${isNull('e')} THEN 'N' ELSE
         (SELECT ${withLength.source('t')} FROM (SELECT ${rendering.source('e')} AS t) AS one) END, '' ORDER BY place), '')
-      FROM unnest(${value}) WITH ORDINALITY AS elements (e, place))`,
+      FROM (SELECT e, row_number() OVER () AS place FROM (SELECT unnest(${value}) AS e) AS elements) AS numbered)`,
     replica: (value) =>
       `concat(replaceRegexpAll(${value}, ${tokens}, 'x'), arrayStringConcat(arrayMap(e -> if(e = 'null', 'N', ${withLength.replica(rendering.replica('e'))}), extractAll(${value}, ${tokens}))))`,
   }
@@ -161,7 +164,7 @@ export function renderColumn(replica: ReplicaTable, column: ColumnMapping): Colu
   const target = chIdentifier(column.name)
   return {
     name: column.name,
-    sourceSql: `CASE WHEN ${source} IS NULL THEN 'N' ELSE 'V' || ${rendering.source(source)} END`,
+    sourceSql: `CASE WHEN ${isNull(source)} THEN 'N' ELSE 'V' || ${rendering.source(source)} END`,
     // Whatever the mapping says: a replica may hold more than the source has.
     replicaSql: `if(isNull(${target}), 'N', concat('V', ${rendering.replica(`assumeNotNull(${target})`)}))`,
     ...(rendering === plain && { sourceType: type.name }),

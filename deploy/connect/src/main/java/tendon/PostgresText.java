@@ -13,7 +13,6 @@ import java.util.Properties;
 import java.util.function.Function;
 import org.apache.kafka.connect.data.SchemaBuilder;
 import org.apache.kafka.connect.errors.DataException;
-import org.postgresql.geometric.PGpoint;
 import org.postgresql.util.PGInterval;
 
 /**
@@ -34,7 +33,14 @@ public class PostgresText implements CustomConverter<SchemaBuilder, RelationalCo
           Map.entry("timestamptz", Times::instant),
           Map.entry("interval", value -> Intervals.text((PGInterval) value)),
           Map.entry("bytea", value -> HexFormat.of().formatHex((byte[]) value)),
-          Map.entry("point", value -> point((PGpoint) value)),
+          Map.entry("point", Geometries::text),
+          Map.entry("line", Geometries::text),
+          Map.entry("lseg", Geometries::text),
+          Map.entry("box", Geometries::text),
+          Map.entry("path", Geometries::text),
+          Map.entry("polygon", Geometries::text),
+          Map.entry("circle", Geometries::text),
+          Map.entry("hstore", Hstores::text),
           Map.entry("money", value -> money((BigDecimal) value)),
           Map.entry("bit", PostgresText::bits),
           Map.entry("xml", PostgresText::xml));
@@ -116,15 +122,6 @@ public class PostgresText implements CustomConverter<SchemaBuilder, RelationalCo
       case "NEGATIVE_INFINITY" -> "-Infinity";
       default -> value instanceof BigDecimal number ? number.toPlainString() : value.toString();
     };
-  }
-
-  private static String point(PGpoint point) {
-    return "(" + number(point.x) + "," + number(point.y) + ")";
-  }
-
-  private static String number(double value) {
-    boolean isWhole = value == Math.rint(value) && Math.abs(value) < 1e15;
-    return isWhole ? String.valueOf((long) value) : String.valueOf(value);
   }
 
   /** One bit is a boolean to JDBC. */
