@@ -5,6 +5,7 @@ import type { ClientBase } from 'pg'
 import { z } from 'zod'
 import { rowsOf } from '../source/rows-of.ts'
 import type { SourceTable } from '../source/source-catalog.ts'
+import { forgetRewritten } from '../whole-tables/rewritten-tables.ts'
 import { forgetSnapshot, readFinishedSnapshots } from '../whole-tables/snapshot-record.ts'
 import type { Catalog } from './catalog.ts'
 import type { ColumnMapping } from './column-mapping.ts'
@@ -52,7 +53,7 @@ const existingViews = defineQuery({
 export async function applyReplicas(
   source: ClientBase,
   warehouse: Warehouse,
-  { replicas, refused }: Pick<Catalog, 'replicas' | 'refused'>,
+  { replicas, refused, storages }: Pick<Catalog, 'replicas' | 'refused' | 'storages'>,
   log: Log,
   options: { runsAhead?: boolean } = {},
 ): Promise<ReplicaTable[]> {
@@ -60,6 +61,7 @@ export async function applyReplicas(
     const read = await readFinishedSnapshots(warehouse)
     for (const table of refused.filter((name) => read.get(name))) await forgetSnapshot(warehouse, table)
   }
+  await forgetRewritten(source, warehouse, storages, log)
   const inShape: ReplicaTable[] = []
   for (const replica of replicas) {
     if (await applyTable(source, warehouse, replica, log, options.runsAhead ?? false)) {
@@ -141,7 +143,9 @@ async function someHaveValues(
   columns: ColumnMapping[],
 ): Promise<boolean> {
   if (columns.length === 0) return false
-  const hasValue = columns.map(({ name }) => `"${name.replaceAll('"', '""')}" IS NOT NULL`).join(' OR ')
+  const hasValue = columns
+    .map(({ name }) => `"${name.replaceAll('"', '""')}" IS DISTINCT FROM NULL`)
+    .join(' OR ')
   const [row] = await rowsOf(
     source,
     z.object({ found: z.boolean() }),

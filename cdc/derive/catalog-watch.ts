@@ -1,7 +1,9 @@
+import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type { ClientBase } from 'pg'
 import { cdcErrors } from '../errors.ts'
 import type { RegistryEntry } from '../registry.ts'
-import { type Catalog, readFingerprint } from './catalog.ts'
+import { noteStorages, rewrittenTables } from '../whole-tables/rewritten-tables.ts'
+import { type Catalog, lookAtCatalog } from './catalog.ts'
 
 const intervalMs = 10_000
 
@@ -16,16 +18,18 @@ export type CatalogWatch = {
 
 /**
  * Sees what the rows of the stream do not show: a table or a column made anew under its old name, a table taken out
- * of the publication, a publication dropped.
+ * of the publication, a publication dropped, a table rewritten.
  */
 export function createCatalogWatch(options: {
   source: ClientBase
+  warehouse: Warehouse
   catalog: Catalog
   publicationName: string
   readEntries: () => Promise<RegistryEntry[]>
   signal: AbortSignal
 }): CatalogWatch {
-  const { source, catalog, publicationName, readEntries, signal } = options
+  const { source, warehouse, catalog, publicationName, readEntries, signal } = options
+  let { storages } = catalog
   let isDue = false
   let wake: (() => void) | undefined
   let asking: (() => void)[] = []
@@ -41,6 +45,14 @@ export function createCatalogWatch(options: {
       clearTimeout(timer)
       signal.removeEventListener('abort', abort)
     })
+  }
+
+  /** What is stored otherwise and was not rewritten, is noted, and the session goes on. */
+  async function isOneRewritten(now: Catalog['storages']): Promise<boolean> {
+    if ((await rewrittenTables(source, warehouse, storages, now)).length > 0) return true
+    await noteStorages(warehouse, storages, now)
+    storages = now
+    return false
   }
 
   function look(): void {
@@ -64,8 +76,8 @@ export function createCatalogWatch(options: {
         isDue = false
         const asked = asking
         asking = []
-        const fingerprint = await readFingerprint(source, publicationName, await readEntries())
-        if (fingerprint !== catalog.fingerprint) {
+        const found = await lookAtCatalog(source, publicationName, await readEntries())
+        if (found.fingerprint !== catalog.fingerprint || (await isOneRewritten(found.storages))) {
           throw cdcErrors.schemaChanged('The catalog of the CRM database, or the registry, has changed.')
         }
         for (const resolve of asked) resolve()

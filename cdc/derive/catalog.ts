@@ -4,6 +4,7 @@ import type { ClientBase } from 'pg'
 import type { RegistryEntry } from '../registry.ts'
 import { readPublishedGenerated } from '../source/generated-columns.ts'
 import { type LookedUp, lookUpTables, lookUpTablesUnder, type SourceTable } from '../source/source-catalog.ts'
+import { readStorages, type TableStorage } from '../source/table-storage.ts'
 import { applyPublication, publishGenerated } from './derive-publication.ts'
 import { deriveReplica, type ReplicaTable } from './derive-table.ts'
 import { readMemberships } from './publication-members.ts'
@@ -20,8 +21,10 @@ export type Catalog = {
   problems: TendonError[]
   /** Columns that nobody left out and that are not published: why, and what to do. */
   leftOut: string[]
-  /** Another one when anything in it is. */
+  /** Another one when anything in it is, but for how tables are stored. */
   fingerprint: string
+  /** How each table is stored, by its qualified name: what else of it may change and be nothing to the replica. */
+  storages: Map<string, TableStorage>
 }
 
 /**
@@ -48,6 +51,7 @@ export async function readCatalog(
     leftOut: carried.flatMap(({ leftOut }) => leftOut),
     problems: [...refused.values(), ...replicas.flatMap((replica) => replica.problems)],
     fingerprint: fingerprintOf(tables, memberships),
+    storages: await readStorages(client, tables),
   }
 }
 
@@ -75,14 +79,15 @@ export async function lookUpCarried(
   }
 }
 
-/** The fingerprint of the catalog as it is now; nothing is changed. */
-export async function readFingerprint(
+/** What tells the catalog from another, as it is now; nothing is changed. */
+export async function lookAtCatalog(
   client: ClientBase,
   publicationName: string,
   entries: readonly RegistryEntry[],
-): Promise<string> {
+): Promise<Pick<Catalog, 'fingerprint' | 'storages'>> {
   const { tables } = await lookUpTables(client, publicationName, entries)
-  return fingerprintOf(tables, await readMemberships(client, publicationName, tables))
+  const memberships = await readMemberships(client, publicationName, tables)
+  return { fingerprint: fingerprintOf(tables, memberships), storages: await readStorages(client, tables) }
 }
 
 function fingerprintOf(tables: SourceTable[], memberships: Map<string, string>): string {

@@ -95,7 +95,7 @@ export async function runKafkaSession(options: KafkaSessionOptions): Promise<nev
     }
     const made = await withApplyLock(source, config.slotName, make, signal)
     const { catalog } = made
-    const watch = createCatalogWatch({ source, catalog, ...config, readEntries, signal })
+    const watch = createCatalogWatch({ source, warehouse, catalog, ...config, readEntries, signal })
     return await Promise.race([
       follow({ ...options, signal }, { ...made, source, connector, consumer, watch }),
       watch.run(),

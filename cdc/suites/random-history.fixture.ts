@@ -66,6 +66,8 @@ const types: ColumnType[] = [
   { type: 'integer', values: ['0', '-1', '2147483647'], wider: 'bigint' },
   { type: 'bigint', values: ['9007199254740993', '-9223372036854775808', '1'], wider: 'numeric' },
   { type: 'numeric', values: ['1.10', `'NaN'`, '123456789012345678901234567890.5'] },
+  { type: 'numeric(12,3)', values: ['1.105', '-0.055', '0'], wider: 'numeric(12,1)' },
+  { type: 'numeric(12,1)', values: ['1.1', '-0.1'], wider: 'numeric' },
   { type: 'double precision', values: ['0.1', `'-0'`, `'NaN'`, `'-Infinity'`, '1e20'] },
   { type: 'boolean', values: ['true', 'false'] },
   { type: 'varchar(40)', values: [`''`, `'a'`, `E'"\\\\\\n\\t'`], wider: 'text' },
@@ -81,6 +83,9 @@ const types: ColumnType[] = [
   { type: 'double precision[]', values: [`'{1e20,-0,NaN,NULL}'`] },
   { type: 'inet', values: [`'::1'`, `'192.168.0.1/24'`] },
 ]
+
+/** Its labels are renamed, for all tables. */
+const moodType = (): ColumnType => ({ type: 'random_mood', values: [`'sad'`, `'happy'`] })
 
 /** Few values each, so that keys meet. */
 const keyTypes: ColumnType[] = [
@@ -124,13 +129,15 @@ const oneOf = <Item>(items: readonly Item[], choice: number) => items[choice % i
 const quoted = pg.escapeIdentifier
 
 /** Tables as they are while a history is lived through. */
-export type Model = { tables: Table[]; ddl: string; names: string[] }
+export type Model = { tables: Table[]; ddl: string; names: string[]; mood: ColumnType; types: ColumnType[] }
 
 export function createModel(history: History): Model {
+  const mood = moodType()
+  const all = [...types, mood]
   const tables = history.tables.map((choice, index): Table => {
     const free = [...oneOf(names, choice.names)]
     const column = (type: ColumnType, isKey: boolean): Column => ({ name: free.shift()!, type, isKey })
-    const plain = choice.columns.map((type) => column(oneOf(types, type), false))
+    const plain = choice.columns.map((type) => column(oneOf(all, type), false))
     const columns = [
       ...plain,
       ...choice.generated.map((from) => generatedFrom(oneOf(plain, from), free.shift()!)),
@@ -146,7 +153,13 @@ export function createModel(history: History): Model {
     const identity = history.tables[index]!.isFull ? `ALTER TABLE ${name} REPLICA IDENTITY FULL;` : ''
     return `CREATE TABLE ${name} (${list}, PRIMARY KEY (${key.toReversed().join(', ')})); ${identity}`
   })
-  return { tables, ddl: ddl.join('\n'), names: tables.map(({ name }) => `public.${name}`) }
+  return {
+    tables,
+    ddl: [`CREATE TYPE random_mood AS ENUM (${mood.values.join(', ')});`, ...ddl].join('\n'),
+    names: tables.map(({ name }) => `public.${name}`),
+    mood,
+    types: all,
+  }
 }
 
 const generatedFrom = (from: Column, name: string): Column => ({ name, type: from.type, isKey: false, from })
@@ -165,7 +178,7 @@ function generated({ from }: Column, choice = 0): string {
 export function statementsOf(model: Model, { operations, commits, shape }: Transaction): string[] {
   const changes = operations.map((one) => changeOfRows(oneOf(model.tables, one.table), one))
   const transaction = `BEGIN; ${changes.join('; ')}; ${commits ? 'COMMIT' : 'ROLLBACK'}`
-  return shape ? [transaction, changeOfShape(oneOf(model.tables, shape.table), shape)] : [transaction]
+  return shape ? [transaction, changeOfShape(model, oneOf(model.tables, shape.table), shape)] : [transaction]
 }
 
 function changeOfRows(table: Table, { kind, column, value, key }: Operation): string {
@@ -213,7 +226,7 @@ function changeOfRows(table: Table, { kind, column, value, key }: Operation): st
   }
 }
 
-function changeOfShape(table: Table, { kind, column, value, key: place }: Operation): string {
+function changeOfShape(model: Model, table: Table, { kind, column, value, key: place }: Operation): string {
   const others = table.columns.filter(({ isKey }) => !isKey)
   const chosen = others.length > 0 ? oneOf(others, column) : undefined
   const isUsed = others.some(({ from }) => from === chosen)
@@ -222,7 +235,7 @@ function changeOfShape(table: Table, { kind, column, value, key: place }: Operat
   // The stream tells of a new shape with the next change of a row. Rows that nothing changes have to be filled as well.
   const touched = place % 2 === 0 ? '' : ` WHERE ctid = (SELECT ctid FROM ${table.name} LIMIT 1)`
   const touch = `UPDATE ${table.name} SET ${key} = ${key}${touched}`
-  const kinds = chosen ? 5 : 1
+  const kinds = chosen ? 7 : 1
   switch (kind % kinds) {
     case 1: {
       // PostgreSQL refuses this, and another type.
@@ -253,10 +266,24 @@ function changeOfShape(table: Table, { kind, column, value, key: place }: Operat
       table.columns.push(made)
       return `${alter} ADD COLUMN ${quoted(name)} ${made.type.type}${generated(made, value)}; ${touch}`
     }
+    case 5: {
+      if (isUsed || chosen!.from) return touch
+      // Other values of the same type, of which the WAL says nothing.
+      const { type, values } = chosen!.type
+      return `${alter} ALTER ${quoted(chosen!.name)} TYPE ${type} USING ${oneOf(values, value)}; ${touch}`
+    }
+    case 6: {
+      const { values } = model.mood
+      const former = oneOf(values, value)
+      const label = `'label ${kind} ${value}'`
+      if (values.includes(label)) return touch
+      values.splice(values.indexOf(former), 1, label)
+      return `ALTER TYPE random_mood RENAME VALUE ${former} TO ${label}; ${touch}`
+    }
     default: {
       const name = table.unusedNames.shift()
       if (name === undefined) return touch
-      const type = oneOf(types, value)
+      const type = oneOf(model.types, value)
       table.columns.push({ name, type, isKey: false })
       const fallback = value % 3 === 0 ? '' : ` DEFAULT ${oneOf(type.values, column)}`
       return `${alter} ADD COLUMN ${quoted(name)} ${type.type}${fallback}; ${touch}`

@@ -41,6 +41,11 @@ export function testSchemaChanges(createWorld: CreateWorld): void {
     'a name is used again, with a default that its former type cannot have': `ALTER TABLE items ADD COLUMN span interval;
     UPDATE items SET span = $$1 day$$ WHERE id = 3;
     ALTER TABLE items DROP COLUMN span, ADD COLUMN span bigint DEFAULT 9007199254740993`,
+    'values are made others of the same type': 'ALTER TABLE items ALTER name TYPE text USING upper(name)',
+    'values lose digits': 'ALTER TABLE items ALTER price TYPE numeric(10, 1)',
+    'a label of an enum is renamed': 'ALTER TYPE mood RENAME VALUE $$sad$$ TO $$blue$$',
+    'a label is renamed of an enum that arrays of a composite hold':
+      'ALTER TYPE colour RENAME VALUE $$red$$ TO $$ruby$$',
     'a column is dropped': 'ALTER TABLE items DROP COLUMN amount',
     'a column is dropped and made again under its name': `ALTER TABLE items DROP COLUMN amount, ADD COLUMN amount integer;
     UPDATE items SET amount = 3 WHERE id = 2`,
@@ -204,8 +209,11 @@ export function testSchemaChanges(createWorld: CreateWorld): void {
 
   test.each(Object.entries(changes))('while the feed streams: %s', async (_what, ddl) => {
     const world = await createWorld(
-      `CREATE TABLE items (id integer PRIMARY KEY, name text NOT NULL, amount integer);
-     INSERT INTO items SELECT n, 'n' || n, n FROM generate_series(1, 20) n`,
+      `CREATE TYPE mood AS ENUM ('sad', 'happy');
+     CREATE TYPE colour AS ENUM ('red', 'green');
+     CREATE TYPE part AS (id integer, colour colour);
+     CREATE TABLE items (id integer PRIMARY KEY, name text NOT NULL, amount integer, price numeric(10, 2), mood mood, parts part[]);
+     INSERT INTO items SELECT n, 'n' || n, n, n * 1.25, 'sad', '{"(1,red)"}' FROM generate_series(1, 20) n`,
       entries,
     )
     const feed = world.newFeed()

@@ -60,7 +60,7 @@ export async function runSession(options: SessionOptions): Promise<never> {
     connection = await ReplicationConnection.open(config.crmDatabaseUrl)
     signal.throwIfAborted()
     signal.addEventListener('abort', () => connection?.destroy(), { once: true })
-    const watch = createCatalogWatch({ source, catalog, ...config, readEntries, signal })
+    const watch = createCatalogWatch({ source, warehouse, catalog, ...config, readEntries, signal })
     return await Promise.race([
       readChanges(session, {
         source,

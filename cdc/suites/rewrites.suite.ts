@@ -1,0 +1,83 @@
+import { expect, test } from 'vitest'
+import { nobody } from '../derive/known-tables.ts'
+import type { CreateWorld } from './replica-of-source.fixture.ts'
+
+/** What every feed must do with what PostgreSQL does to whole tables and partitions, and writes no WAL of. */
+export function testRewrites(createWorld: CreateWorld): void {
+  const entries = [{ name: 'public.items', users: nobody }]
+
+  const partitioned = `CREATE TABLE items (id integer, day date, v text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+    CREATE TABLE items_may PARTITION OF items FOR VALUES FROM ('2026-05-01') TO ('2026-06-01');
+    CREATE TABLE items_june PARTITION OF items FOR VALUES FROM ('2026-06-01') TO ('2026-07-01');
+    CREATE TABLE items_july (LIKE items INCLUDING ALL);
+    INSERT INTO items VALUES (1, '2026-05-02', 'a'), (2, '2026-05-03', 'b'), (3, '2026-06-02', 'c');
+    INSERT INTO items_july VALUES (4, '2026-07-01', 'd')`
+
+  test.each([
+    ['emptied', 'TRUNCATE items_may'],
+    [
+      'attached',
+      `ALTER TABLE items ATTACH PARTITION items_july FOR VALUES FROM ('2026-07-01') TO ('2026-08-01')`,
+    ],
+    ['detached', 'ALTER TABLE items DETACH PARTITION items_may'],
+    ['dropped', 'DROP TABLE items_june'],
+  ])('a partition is %s, and its rows come or go', async (_what, ddl) => {
+    const world = await createWorld(partitioned, entries)
+    const feed = world.newFeed()
+    feed.start()
+    expect(await world.differences(feed)).toEqual([])
+    await world.sql.query(ddl)
+    await expect.poll(() => world.differences(feed), { timeout: 40_000 }).toEqual([])
+    await world.close()
+  })
+
+  test('what puts a table elsewhere or changes no value has no table read again', async () => {
+    const world = await createWorld(
+      `${partitioned};
+       CREATE TYPE mood AS ENUM ('sad');
+       CREATE TABLE others (id integer PRIMARY KEY, name varchar(20), mood mood);
+       INSERT INTO others VALUES (1, 'a', 'sad')`,
+      [...entries, { name: 'public.others', users: nobody }],
+    )
+    const feed = world.newFeed()
+    feed.start()
+    await feed.caughtUp()
+    const read = () =>
+      world.rows('SELECT table, membership, finished_at FROM cdc.snapshots FINAL ORDER BY table')
+    const noted = () => world.rows('SELECT table, storage FROM cdc.table_storages FINAL ORDER BY table')
+    const before = await read()
+    const harmless = [
+      `TRUNCATE items, others; INSERT INTO items VALUES (1, '2026-05-02', 'a'); INSERT INTO others VALUES (2, 'b', 'sad')`,
+      `CREATE TABLE items_august PARTITION OF items FOR VALUES FROM ('2026-08-01') TO ('2026-09-01');
+       ALTER TABLE others ALTER name TYPE varchar(40), ALTER name SET DEFAULT 'c'; ALTER TYPE mood ADD VALUE 'happy'`,
+      'VACUUM FULL others; UPDATE others SET id = id',
+    ]
+    for (const statement of harmless) {
+      const known = await noted()
+      for (const one of statement.split(';')) await world.sql.query(one)
+      await world.sql.query(`INSERT INTO items SELECT max(id) + 1, '2026-05-04' FROM items`)
+      await expect
+        .poll(async () => (await noted()).filter((row, n) => row.storage !== known[n]!.storage).length)
+        .toBeGreaterThan(0)
+      expect(await world.differences(feed)).toEqual([])
+    }
+    expect(await read()).toEqual(before)
+    await world.close()
+  })
+
+  test('a table that is rewritten while the feed is away is read again', async () => {
+    const world = await createWorld(
+      `CREATE TABLE items (id integer PRIMARY KEY, v text); INSERT INTO items VALUES (1, 'a')`,
+      entries,
+    )
+    const feed = world.newFeed()
+    feed.start()
+    await feed.caughtUp()
+    await feed.stop()
+    await world.sql.query('ALTER TABLE items ALTER v TYPE text USING upper(v)')
+    const second = world.newFeed()
+    second.start()
+    await expect.poll(() => world.differences(second), { timeout: 40_000 }).toEqual([])
+    await world.close()
+  })
+}
