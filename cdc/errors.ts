@@ -181,4 +181,10 @@ export const cdcErrors = defineErrors('CDC', {
     title: 'The user may not read a table',
     help: 'GRANT SELECT ON the table, and USAGE ON its schema, to the user of CRM_DATABASE_URL; the feed reads it with its next session.',
   },
+  tablesOverlap: {
+    number: 31,
+    status: 503,
+    title: 'A table cannot be carried beside another',
+    help: 'Carry a partitioned table or its partitions, not both. Of two tables whose replica would have one name (`a.b` and `public."a.b"`), rename one at the source. `npm run cdc -- remove <table>` carries one no more.',
+  },
 })

@@ -84,7 +84,8 @@ export const add = defineCommand({
       return exitCodes.done
     }
     await applyMigrations(warehouse)
-    const known = (await readKnownTables(warehouse, [])).find((one) => one.name === name)
+    const all = await readKnownTables(warehouse, registry)
+    const known = all.find((one) => one.name === name)
     const entry = {
       name,
       omitColumns: config.omit ?? known?.omitColumns ?? [],
@@ -92,7 +93,8 @@ export const add = defineCommand({
       users: config.users ?? known?.users ?? nobody,
     }
     // What cannot be carried as asked is refused before it is written down.
-    const table = await readAddable(source, config.publicationName, entry)
+    const others = all.filter((one) => one !== known)
+    const table = await readAddable(source, config.publicationName, entry, others)
     // What was said before may name a column that the source has dropped since.
     refuseUnknownColumns(table, [...(config.omit ?? []), ...Object.keys(config.types ?? {})])
     const replica = deriveReplica(table)
@@ -134,17 +136,21 @@ export const add = defineCommand({
   },
 })
 
-/** @throws why the source would not let the feed carry it */
+/** @throws why the source would not let the feed carry it, or another one beside it any more */
 async function readAddable(
   source: pg.Client,
   publicationName: string,
   entry: RegistryEntry,
+  others: RegistryEntry[],
 ): Promise<SourceTable> {
-  const { tables, refused } = await lookUpCarried(source, publicationName, [entry])
-  const unreadable = await readUnreadable(source, tables)
-  const [problem] = [...refused.values(), ...unreadable.values()]
+  const without = await lookUpCarried(source, publicationName, others)
+  const { tables, refused } = await lookUpCarried(source, publicationName, [...others, entry])
+  const table = tables.find((one) => one.entry === entry)
+  const unreadable = await readUnreadable(source, table ? [table] : [])
+  const more = [...refused].filter(([name]) => !without.refused.has(name)).map(([, problem]) => problem)
+  const [problem] = [...more, ...unreadable.values()]
   if (problem) throw problem
-  return tables[0]!
+  return table!
 }
 
 /** A misspelt column would be carried, and the log keeps what it has. */

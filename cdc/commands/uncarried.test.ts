@@ -86,3 +86,22 @@ test('generated columns that PostgreSQL does not publish are said, and refused w
   await feed.stop()
   await world.close()
 }, 120_000)
+
+test('a table that would take the changes or the replica of another is refused, and the other goes on', async () => {
+  const { world, feed, cdc } = await startWorld(
+    `CREATE TABLE root (id integer PRIMARY KEY) PARTITION BY RANGE (id);
+     CREATE TABLE leaf PARTITION OF root FOR VALUES FROM (0) TO (10);
+     CREATE SCHEMA a; CREATE TABLE a.b (id integer PRIMARY KEY); CREATE TABLE "a.b" (id integer PRIMARY KEY)`,
+    ['leaf', 'a.b'],
+  )
+  const refused = (what: string) => ({ code: 1, stderr: expect.stringContaining(what) })
+  expect(await cdc('add', 'root')).toMatchObject(refused('public.leaf is a partition of public.root'))
+  expect(await cdc('add', 'a.b')).toMatchObject(refused('a.b would have the replica crm.`a.b`'))
+  expect(await cdc('remove', 'leaf')).toMatchObject({ code: 0 })
+  expect(await cdc('add', 'root')).toMatchObject({ code: 0 })
+  expect(await cdc('add', 'leaf')).toMatchObject(refused('public.leaf is a partition of public.root'))
+  await world.sql.query('INSERT INTO leaf VALUES (1)')
+  expect(await cdc('verify', 'root')).toMatchObject({ code: 0, stdout: expect.stringContaining('1 rows') })
+  await feed.stop()
+  await world.close()
+}, 120_000)

@@ -10,6 +10,7 @@ import {
   readPublishedGenerated,
   whyLeftOut,
 } from './generated-columns.ts'
+import { refuseOverlaps } from './overlapping-tables.ts'
 import { rowsOf } from './rows-of.ts'
 
 /** What a type comes down to once domains are taken off. */
@@ -196,7 +197,7 @@ export async function lookUpTablesUnder(
     if (problem) lookedUp.refused.set(qualified(entry.name), problem)
     else lookedUp.tables.push(describeTable(entry, table!, own, published, types))
   }
-  return lookedUp
+  return refuseOverlaps(client, lookedUp)
 }
 
 type TableRow = z.infer<typeof tableRow>
