@@ -22,7 +22,7 @@ const tamper = (world: World, sql: string) =>
 test('a wrong value of any type is named, with its column, and healed', async () => {
   const { world, feed } = await started(everyTypeTables, everyTypeEntries)
   // More rows than columns; each time there is one with NULLs.
-  const times = 8
+  const times = 10
   for (let n = 0; n < times; n += 1) await insertEveryValue(world.sql, n * 100)
   const comparison = { ...world.comparison(feed), replica: await world.replica('public.everything') }
   const keys = (await world.sql.query('SELECT key FROM everything WHERE small IS NOT NULL ORDER BY key')).rows
