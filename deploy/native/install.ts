@@ -94,12 +94,19 @@ async function go(cwd: string, ...args: string[]): Promise<void> {
   await promisify(execFile)('go', args, { cwd, env: { ...process.env, CGO_ENABLED: '0' }, maxBuffer: 1e8 })
 }
 
+/** Kafka, Connect and Keycloak run on a JDK, and Maven fetches them: where there is none on the path, Debian's. */
+export function needJava(): void {
+  if (!onPath('javac')) debianProgram('javac', 'default-jdk-headless')
+  if (!onPath('mvn')) debianProgram('mvn', 'maven')
+}
+
 /**
  * What `mvn package` makes of a folder with a pom.xml, built once for each state of its files.
  * @param parts files and folders in it that are its source
  * @returns the folder in which it was built
  */
 export function mavenProject(source: string, parts: string[]): string {
+  needJava()
   const hash = createHash('sha256')
   for (const file of filesBelow(source, parts)) hash.update(file).update(readFileSync(join(source, file)))
   const folder = join(cache, 'maven', hash.digest('hex').slice(0, 16))

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { say } from '../install.ts'
+import { needJava, say } from '../install.ts'
 import { answers, cache, deployFile, type Part, portOf, runFolder, webOrigin } from '../part.ts'
 import { directoryPassword, openldap } from './openldap.ts'
 
@@ -46,6 +46,7 @@ function javaArgs(distribution: string, home: string): string[] {
 
 /** From Maven Central, with its build step done, which takes longer than a start. @returns its folder */
 function keycloakDistribution(): string {
+  needJava()
   const folder = join(cache, 'keycloak', version)
   if (existsSync(folder)) return folder
   say(`fetching and building Keycloak ${version} (a minute or two, once)`)
