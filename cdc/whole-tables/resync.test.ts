@@ -99,8 +99,8 @@ test('an ALTER that comes while the table is held is waited for by nothing of ou
     const { rows } = await resyncTable({
       ...comparison,
       async caughtUp(lsn) {
-        // Before the first of them nothing is held.
-        if (++waits === 2) {
+        // At the next of them nothing is held any more.
+        if (++waits === 1) {
           altered = crm.query(`ALTER TABLE seats ALTER holder SET DEFAULT 'nobody'`)
           await expect.poll(async () => (await isWaiting()).rowCount, { interval: 5 }).toBe(1)
         }

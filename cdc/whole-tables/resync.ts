@@ -67,8 +67,6 @@ export async function resyncTable(
       const versions = shadow.isDetached ? wholeLog : own
       return { rows, position: formatLsn(snapshot.lsnBefore), versions, floor: own.from, seen }
     })
-  // While nothing is held yet.
-  await options.caughtUp(await currentWalEnd(options.connect))
   const { rows, position, versions, floor } = await withShadow(warehouse, replica, fill, async ({ seen }) => {
     await applyViews(warehouse, replica, log)
     // What is on its way has passed the view by, and is in the log once what was committed before is.

@@ -16,8 +16,8 @@ import { readFinishedSnapshots } from './snapshot-record.ts'
 
 const pollIntervalMs = 50
 /**
- * How long a table is held, and with it whoever wants to alter it and all that come after, for a stream that does not come on:
- * it may be waiting for the same table itself.
+ * How long a table is held, and with it whoever wants to alter it and all that come after, for a stream that stands: it may be
+ * waiting for the same table itself.
  */
 const longestHoldMs = 60_000
 
@@ -95,12 +95,11 @@ async function readWhole(options: ReadOptions, replica: ReplicaTable): Promise<v
       crmDatabaseUrl,
       feed,
       async caughtUp(lsn) {
-        const startedAt = performance.now()
-        while (reached() < lsn) {
-          if (performance.now() - startedAt > longestHoldMs) {
-            throw cdcErrors.notCaughtUp(
-              `The stream has not come to ${formatLsn(lsn)} in ${longestHoldMs / 1000} s.`,
-            )
+        let [at, since] = [reached(), performance.now()]
+        for (let now = at; now < lsn; now = reached()) {
+          if (now > at) [at, since] = [now, performance.now()]
+          if (performance.now() - since > longestHoldMs) {
+            throw cdcErrors.notCaughtUp(`The stream stands at ${formatLsn(at)}, before ${formatLsn(lsn)}.`)
           }
           await delay(pollIntervalMs, undefined, { signal })
         }
