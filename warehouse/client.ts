@@ -34,7 +34,10 @@ export type Warehouse = {
   insertLines(table: string, data: Buffer | Readable, format: string, columns?: string[]): Promise<void>
   /** Inserts objects as JSON; 64-bit integers go in as strings of digits. */
   insertRows(table: string, rows: readonly Record<string, unknown>[]): Promise<void>
-  /** Answers a statement as ClickHouse writes it: a line of JSON for each row, unless the statement names a FORMAT. */
+  /**
+   * What a statement reads, as ClickHouse writes it: a line of JSON for each row, unless the statement names a FORMAT. It
+   * begins when the statement has ended well; what would write is refused.
+   */
   read(sql: string): Promise<Readable>
   /** Checks that the server answers within some seconds, and with these credentials. */
   ping(): Promise<void>
@@ -122,7 +125,7 @@ export function createWarehouse(options: WarehouseOptions): Warehouse {
     insertRows: (table, rows) =>
       insertLines(table, Buffer.from(rows.map((row) => `${JSON.stringify(row)}\n`).join('')), 'JSONEachRow'),
     async read(sql) {
-      const settings = { default_format: 'JSONEachRow' } as const
+      const settings = { default_format: 'JSONEachRow', readonly: '2', wait_end_of_query: 1 } as const
       return (
         await explained('the statement', () => client.exec({ query: sql, clickhouse_settings: settings }))
       ).stream

@@ -234,10 +234,13 @@ describe('the command', () => {
     const rows = await run(['query', 'SELECT number AS n, toString(n) AS text FROM numbers(2)'], env)
     expect(rows.stdout).toBe('{"n":"0","text":"0"}\n{"n":"1","text":"1"}\n')
     expect((await run(['query', 'SELECT 1, 2 FORMAT TSV'], env)).stdout).toBe('1\t2\n')
-    await expect(run(['query', 'SELECT nothing'], env)).rejects.toMatchObject({
-      code: 1,
-      stderr: expect.stringMatching(/nothing.*TENDON-WAREHOUSE-002/s),
-    })
+    const late = 'SELECT throwIf(number = 2999999) FROM numbers(3000000) SETTINGS max_block_size = 1000'
+    for (const refused of ['SELECT nothing', 'CREATE DATABASE nothing', late])
+      await expect(run(['query', refused], env)).rejects.toMatchObject({
+        code: 1,
+        stdout: '',
+        stderr: expect.stringContaining('TENDON-WAREHOUSE-002'),
+      })
     await expect(run(['query'], env)).rejects.toMatchObject({ code: 64 })
   })
 

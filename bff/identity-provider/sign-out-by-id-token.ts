@@ -32,12 +32,13 @@ export function createSignOutByIdToken(options: { provider: Provider; store: Pro
     const id = store.sessionIdOf(sid)
     const session = id === undefined ? undefined : await provider.Session.find(id)
     if (!session) return
-    await session.destroy()
     for (const { grantId } of Object.values(session.authorizations ?? {})) {
       // Without it its refresh tokens are refused.
       const grant = grantId === undefined ? undefined : await provider.Grant.find(grantId)
       await grant?.destroy()
     }
+    // The last: what failed before it can be done again.
+    await session.destroy()
   }
 
   return async (request: IncomingMessage, response: ServerResponse): Promise<boolean> => {
@@ -48,12 +49,14 @@ export function createSignOutByIdToken(options: { provider: Provider; store: Pro
       response.end(body)
       return true
     }
+    let sid: string
     try {
-      await endSession(await sessionNamedBy(form?.get('id_token_hint') ?? '', form?.get('client_id') ?? null))
+      sid = await sessionNamedBy(form?.get('id_token_hint') ?? '', form?.get('client_id') ?? null)
     } catch (err) {
       log.warn({ err }, 'sign-out refused')
       return answer(400, 'The ID token is not one that this provider gave the application.\n')
     }
+    await endSession(sid)
     return answer(200, await signedOutPage())
   }
 }

@@ -12,6 +12,8 @@ import { readUnpublishable } from './unpublishable.ts'
 
 /** The registry's tables as the source has them. */
 export type Catalog = {
+  /** All that is declared, whether or not it can be carried now. */
+  entries: readonly RegistryEntry[]
   replicas: ReplicaTable[]
   /** Each table's place in the publication, by its qualified name. */
   memberships: Map<string, string>
@@ -45,6 +47,7 @@ export async function readCatalog(
   refuseAll(carried, refused)
   const replicas = carried.map(deriveReplica)
   return {
+    entries,
     replicas,
     memberships,
     refused: [...refused.keys()],

@@ -17,8 +17,10 @@ import { pgTableName } from './sql-names.ts'
 const tableName = z.object({ schema: z.string(), name: z.string() })
 
 const insufficientPrivilege = '42501'
-const undefinedTable: string | undefined = '42P01'
-const undefinedObject: string | undefined = '42704'
+const undefinedTable = '42P01'
+const undefinedObject = '42704'
+/** feature_not_supported, invalid_parameter_value, wrong_object_type, invalid_column_reference, invalid_object_definition */
+const notTaken = ['0A000', '22023', '42809', '42P10', '42P17']
 
 const isForbidden = (error: unknown) =>
   error instanceof pg.DatabaseError && error.code === insufficientPrivilege
@@ -109,11 +111,9 @@ async function addMembers(
   return refused
 }
 
-/** The user may not, or PostgreSQL does not take the table; a table that has gone meanwhile is another thing. */
-function isRefusal(error: unknown): error is pg.DatabaseError {
-  if (!(error instanceof pg.DatabaseError)) return false
-  return /^(0A|22|42)/.test(error.code ?? '') && ![undefinedTable, undefinedObject].includes(error.code)
-}
+/** The user may not, or PostgreSQL does not take the table. */
+const isRefusal = (error: unknown): error is pg.DatabaseError =>
+  error instanceof pg.DatabaseError && [insufficientPrivilege, ...notTaken].includes(error.code ?? '')
 
 /** A table that is not in the publication, or not in the database any more, is out of it. */
 export async function removeFromPublication(

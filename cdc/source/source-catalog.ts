@@ -73,6 +73,8 @@ const tableRow = z.object({
   key: z.array(z.string()),
 })
 
+// By pg_inherits and not by pg_partition_tree, which would wait for the locks of every partition: of a table that is held by
+// another session of ours, with an ALTER between the two, for ever.
 // The key is what a DELETE carries: the primary key, or the index of REPLICA IDENTITY USING INDEX. pgoutput's own
 // key flags do not do: under REPLICA IDENTITY FULL every column has one.
 const tablesSql = `
@@ -84,7 +86,13 @@ SELECT
     WHERE i.indrelid = c.oid AND i.indisprimary AND NOT i.indimmediate AND c.relreplident <> 'i'
   ) AS key_deferrable,
   coalesce(pg_relation_is_publishable(c.oid), false) AND NOT EXISTS (
-    SELECT FROM pg_partition_tree(c.oid) JOIN pg_class leaf ON leaf.oid = relid WHERE leaf.relpersistence <> 'p'
+    WITH RECURSIVE parts (oid) AS (
+      SELECT c.oid
+      UNION ALL
+      SELECT i.inhrelid
+      FROM parts JOIN pg_class p ON p.oid = parts.oid AND p.relkind = 'p' JOIN pg_inherits i ON i.inhparent = p.oid
+    )
+    SELECT FROM parts JOIN pg_class part ON part.oid = parts.oid WHERE part.relpersistence <> 'p'
   ) AS is_publishable,
   ARRAY(
     SELECT a.attname::text

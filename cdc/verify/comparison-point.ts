@@ -12,8 +12,11 @@ export type ComparisonParts = {
   connect: () => Promise<pg.Client>
   /** Name of the feed's replication slot. */
   feed: string
-  /** Resolves when the feed has stored everything committed below an LSN. */
-  caughtUp: (lsn: bigint) => Promise<void>
+  /**
+   * Resolves when the feed has stored everything committed below an LSN.
+   * @param isHeld that meanwhile the table is held, from whoever wants to alter it and all that come after
+   */
+  caughtUp: (lsn: bigint, isHeld?: boolean) => Promise<void>
 }
 
 /** One moment of the source, and what the log knows of it. */
@@ -40,7 +43,7 @@ export async function atComparisonPoint<Result>(
     const newestVersion = await readNewestVersion(warehouse)
     const snapshot = await openSnapshot(client, reader ?? client, source)
     const visibility = (async () => {
-      await caughtUp(snapshot.lsnAfter)
+      await caughtUp(snapshot.lsnAfter, true)
       const versionOffset = (await readPosition(warehouse, feed))?.history.versionOffset ?? 0n
       return logVisibility(snapshot, { newestVersion, versionOffset })
     })()

@@ -1,5 +1,6 @@
 import { createLog } from '@tendon/platform/log.ts'
 import { afterAll, expect, test } from 'vitest'
+import { nobody } from '../derive/known-tables.ts'
 import type { CdcFeed } from '../feed-supervisor.ts'
 import { createWorld, startServers, type World, withConnection } from '../suites/replica-of-source.fixture.ts'
 import { seats, seatsEntries, underLoad } from '../suites/seats-under-load.fixture.ts'
@@ -88,34 +89,44 @@ test('a replica is rebuilt from the source under load, and its readers see no ga
   await world.close()
 })
 
-test('an ALTER that comes while the table is held is waited for by nothing of ours, and goes on afterwards', async () => {
-  const { world, feed } = await started()
-  const isWaiting = () =>
-    world.sql.query(`SELECT FROM pg_locks WHERE relation = 'seats'::regclass AND NOT granted`)
-  await withConnection(world.url, async (crm) => {
-    let altered: Promise<unknown> | undefined
-    let waits = 0
-    const comparison = world.comparison(feed)
-    const { rows } = await resyncTable({
-      ...comparison,
-      async caughtUp(lsn) {
-        // At the next of them nothing is held any more.
-        if (++waits === 1) {
-          altered = crm.query(`ALTER TABLE seats ALTER holder SET DEFAULT 'nobody'`)
-          await expect.poll(async () => (await isWaiting()).rowCount, { interval: 5 }).toBe(1)
-        }
-        await comparison.caughtUp(lsn)
-      },
-      crmDatabaseUrl: world.url,
-      entries: world.entries,
-      replica: await world.replica('public.seats'),
-      log,
+const parted = `
+CREATE TABLE parted (id integer PRIMARY KEY, v text) PARTITION BY RANGE (id);
+CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (0) TO (100);
+INSERT INTO parted VALUES (1, 'one')`
+
+test.each([
+  ['a table', seats, seatsEntries, 'public.seats', 'seats ALTER holder'],
+  ['a partition', parted, [{ name: 'public.parted', users: nobody }], 'public.parted', 'parted_low ALTER v'],
+])(
+  'an ALTER of %s that comes while it is held is waited for by nothing of ours, and goes on afterwards',
+  async (_, ddl, entries, name, altered) => {
+    const world = await createWorld(servers, ddl, entries)
+    const feed = world.newFeed()
+    feed.start()
+    await feed.caughtUp()
+    const waiting = `SELECT FROM pg_locks WHERE relation = '${altered.split(' ')[0]}'::regclass AND NOT granted`
+    await withConnection(world.url, async (crm) => {
+      let altering: Promise<unknown> | undefined
+      const comparison = world.comparison(feed)
+      await resyncTable({
+        ...comparison,
+        async caughtUp(lsn, isHeld) {
+          if (isHeld) {
+            altering = crm.query(`ALTER TABLE ${altered} SET DEFAULT 'nobody'`)
+            await expect.poll(async () => (await world.sql.query(waiting)).rowCount, { interval: 5 }).toBe(1)
+          }
+          await comparison.caughtUp(lsn)
+        },
+        crmDatabaseUrl: world.url,
+        replica: await world.replica(name),
+        entries: world.entries,
+        log,
+      })
+      await altering
     })
-    expect(rows).toBe(5000)
-    await altered
-  })
-  await world.close()
-})
+    await world.close()
+  },
+)
 
 test('changes that a feed repeats meanwhile bring back no row of before a TRUNCATE', async () => {
   const { world, feed } = await started()

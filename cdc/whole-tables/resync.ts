@@ -28,7 +28,7 @@ import { laterTruncates, truncateReplica } from './truncate-replica.ts'
 export type ResyncOptions = ComparisonParts & {
   crmDatabaseUrl: string
   replica: ReplicaTable
-  /** All tables that are carried. */
+  /** All tables that are declared: what finds their users may read this one. */
   entries: readonly RegistryEntry[]
   log: Log
   onRows?: (rows: number) => void

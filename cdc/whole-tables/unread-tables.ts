@@ -94,18 +94,18 @@ async function readWhole(options: ReadOptions, replica: ReplicaTable): Promise<v
       connect: () => connectSource(crmDatabaseUrl),
       crmDatabaseUrl,
       feed,
-      async caughtUp(lsn) {
+      async caughtUp(lsn, isHeld) {
         let [at, since] = [reached(), performance.now()]
         for (let now = at; now < lsn; now = reached()) {
           if (now > at) [at, since] = [now, performance.now()]
-          if (performance.now() - since > longestHoldMs) {
+          if (isHeld && performance.now() - since > longestHoldMs) {
             throw cdcErrors.notCaughtUp(`The stream stands at ${formatLsn(at)}, before ${formatLsn(lsn)}.`)
           }
           await delay(pollIntervalMs, undefined, { signal })
         }
       },
       replica,
-      entries: catalog.replicas.map(({ source }) => source.entry),
+      entries: catalog.entries,
       log,
       signal,
     }),
