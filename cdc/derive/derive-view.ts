@@ -115,13 +115,17 @@ FROM (${parsedEvents(replica)}${where}
 WHERE ${appliesSql(replica)}`
 }
 
-function misfitSql(replica: ReplicaTable): string | undefined {
+/**
+ * Letters of events with a value that does not fit; undefined when every value does.
+ * @param where narrows the events further, as far as their columns go
+ */
+export function misfitSql(replica: ReplicaTable, where = ''): string | undefined {
   const fits = fitsSql(replica)
   if (fits.length === 0) return undefined
   return `
 SELECT table, key, version, lsn, op, 'a value does not fit the type of its column' AS reason, 'json' AS encoding,
   row AS message, committed_at, topic, partition, offset
-FROM (${parsedEvents(replica)}
+FROM (${parsedEvents(replica)}${where}
 )
 WHERE deleted = 0 AND NOT (${fits.join(' AND ')})`
 }

@@ -7,8 +7,8 @@ import { BatchQueue, defaultLimits } from '../changes/batch-queue.ts'
 import { type ChangeWriter, createChangeWriter } from '../changes/change-writer.ts'
 import type { EventHeader } from '../changes/event-batch.ts'
 import { applyViews } from '../derive/apply.ts'
-import { type ReplicaTable, replicaTableName } from '../derive/derive-table.ts'
-import { applySql, expandTombstonesSql, isOfTableSql } from '../derive/derive-view.ts'
+import type { ReplicaTable } from '../derive/derive-table.ts'
+import { expandTombstonesSql, isOfTableSql } from '../derive/derive-view.ts'
 import { chLiteral } from '../derive/sql-names.ts'
 import { cdcErrors } from '../errors.ts'
 import type { RegistryEntry } from '../registry.ts'
@@ -21,6 +21,7 @@ import { type Versions, wholeLog } from '../telling/tell-users.ts'
 import { readersOf } from '../telling/users-problem.ts'
 import { atComparisonPoint, type ComparisonParts, type ComparisonPoint } from '../verify/comparison-point.ts'
 import type { LogVisibility } from '../verify/log-visibility.ts'
+import { fillWithLater, writeMisfits } from './passed-by.ts'
 import { readTable } from './read-table.ts'
 import { type Shadow, withShadow } from './shadow.ts'
 import { laterTruncates, truncateReplica } from './truncate-replica.ts'
@@ -67,15 +68,21 @@ export async function resyncTable(
       const versions = shadow.isDetached ? wholeLog : own
       return { rows, position: formatLsn(snapshot.lsnBefore), versions, floor: own.from, seen }
     })
-  const { rows, position, versions, floor } = await withShadow(warehouse, replica, fill, async ({ seen }) => {
-    await applyViews(warehouse, replica, log)
-    // What is on its way has passed the view by, and is in the log once what was committed before is.
-    await options.caughtUp(await currentWalEnd(options.connect))
-    await fillWithLater(warehouse, replica, replica, seen)
-    for (const event of await laterTruncates(warehouse, replica, seen)) {
-      await truncateReplica(warehouse, replica, event)
-    }
-  })
+  const { rows, position, versions, floor } = await withShadow(
+    warehouse,
+    replica,
+    fill,
+    async ({ seen, floor }) => {
+      await applyViews(warehouse, replica, log)
+      // What is on its way has passed the view by, and is in the log once what was committed before is.
+      await options.caughtUp(await currentWalEnd(options.connect))
+      await fillWithLater(warehouse, replica, replica, seen)
+      await writeMisfits(warehouse, replica, seen, floor)
+      for (const event of await laterTruncates(warehouse, replica, seen)) {
+        await truncateReplica(warehouse, replica, event)
+      }
+    },
+  )
   return { rows, position, versions, floor }
 }
 
@@ -103,17 +110,6 @@ async function currentWalEnd(connect: () => Promise<pg.Client>): Promise<bigint>
   } finally {
     await client.end()
   }
-}
-
-/** What the moment has not seen, and may have passed a view by. */
-async function fillWithLater(
-  warehouse: Warehouse,
-  replica: ReplicaTable,
-  target: ReplicaTable,
-  { unseen, params }: LogVisibility,
-): Promise<void> {
-  const later = ` AND version >= {seenFrom:UInt128} AND ${unseen}`
-  await warehouse.command(`INSERT INTO ${replicaTableName(target)} ${applySql(replica, later)}`, params)
 }
 
 /** Versions for the rows of a moment. */

@@ -1,0 +1,33 @@
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { type ReplicaTable, replicaTableName } from '../derive/derive-table.ts'
+import { applySql, misfitSql } from '../derive/derive-view.ts'
+import type { LogVisibility } from '../verify/log-visibility.ts'
+
+/** What the moment has not seen, and may have passed a view by. */
+export async function fillWithLater(
+  warehouse: Warehouse,
+  replica: ReplicaTable,
+  target: ReplicaTable,
+  { unseen, params }: LogVisibility,
+): Promise<void> {
+  const later = ` AND version >= {seenFrom:UInt128} AND ${unseen}`
+  await warehouse.command(`INSERT INTO ${replicaTableName(target)} ${applySql(replica, later)}`, params)
+}
+
+/** Letters of what does not fit the new shape: of the moment's rows, and of what came until the view was there that finds them. */
+export async function writeMisfits(
+  warehouse: Warehouse,
+  replica: ReplicaTable,
+  { unseen, params }: LogVisibility,
+  floor: bigint,
+): Promise<void> {
+  const passedBy = ` AND (op = 'r' AND version >= {floor:UInt128} OR version >= {seenFrom:UInt128} AND (${unseen}))`
+  const letters = misfitSql(replica, passedBy)
+  if (!letters) return
+  const columns =
+    'table, key, version, lsn, op, reason, encoding, message, committed_at, topic, partition, offset'
+  await warehouse.command(`INSERT INTO cdc.dead_letters (${columns}) ${letters}`, {
+    ...params,
+    floor: floor.toString(),
+  })
+}
