@@ -20,7 +20,8 @@ export default defineConfig({
     hookTimeout: 60_000,
     // What is awaited may take its time on a machine that others use.
     expect: { poll: { timeout: 20_000 } },
-    maxWorkers: 2,
+    // One more than CI has cores: each waits for its servers now and then.
+    maxWorkers: 3,
     // And the programs that tests start, some a hundred times, need not compile themselves each time.
     env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/compiled') },
     sequence: { sequencer: SuitesFirst },
@@ -39,7 +40,6 @@ export default defineConfig({
         extends: true,
         test: { name: 'stack', include: ['**/*.stack.test.ts'], exclude: ['**/node_modules/**'] },
       },
-      // Each has servers of its own and waits for them most of the time, so that `npm run torture` takes three at once.
       {
         extends: true,
         test: { name: 'torture', include: ['**/*.torture.test.ts'], exclude: ['**/node_modules/**'] },
