@@ -58,7 +58,10 @@ test("the browser takes the report from nginx, which has it from MinIO, by a lin
 })
 
 test('a patient reads trend and service history, and takes the numbers along', async () => {
-  const { page, problems } = await signInPage(browser, tendon.url, 'alice')
+  // On a journey: for half of each day it is the day before there.
+  const { page, problems } = await signInPage(browser, tendon.url, 'alice', {
+    timezoneId: 'Pacific/Pago_Pago',
+  })
   await page.getByRole('link', { name: 'Trend' }).click()
   const trend = page.getByTestId('trend')
   await trend.waitFor()

@@ -1,12 +1,13 @@
-import type { Browser, Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 
 /** A cold browser, signed in through the pages as a person would. */
 export async function signInPage(
   browser: Browser,
   url: string,
   username: string,
+  options: BrowserContextOptions = {},
 ): Promise<{ page: Page; problems: () => string[] }> {
-  const context = await browser.newContext()
+  const context = await browser.newContext(options)
   const page = await context.newPage()
   const problems: string[] = []
   page.on('pageerror', (error) => problems.push(error.message))

@@ -38,7 +38,9 @@ const nothingChosen = {}
 export function ReportPage<Report extends ShownReport>(props: ReportPageProps<Report>) {
   const { kind, userId, date: askedDate, chosen = nothingChosen, events, onDate, onSessionEnd } = props
   const days = useReportDays(kind.name, userId, onSessionEnd)
-  const [today] = useState(() => dayAt(Date.now(), undefined))
+  const [readersToday] = useState(() => dayAt(Date.now(), undefined))
+  // Where the customer lives it may be the day after, and something may have happened on it.
+  const today = days.to !== null && days.to > readersToday ? days.to : readersToday
   // Of a customer whom staff named and who has no day with data, the answer for today says whether there is such a customer.
   const isTodayAsked = kind.firstDay === 'today' || (userId !== null && days.isKnown && days.latest === null)
   const date = askedDate ?? (isTodayAsked ? today : days.latest)
