@@ -2,14 +2,41 @@ import { createLog } from '@tendon/platform/log.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'
 import { afterAll, expect, test } from 'vitest'
 import { writePosition } from './changes/positions.ts'
-import { readCatalog } from './derive/catalog.ts'
+import { type Catalog, readCatalog } from './derive/catalog.ts'
 import { nobody } from './derive/known-tables.ts'
 import { keepGauges } from './feed-gauges.ts'
 import { createFeedMetrics } from './feed-metrics.ts'
-import { createWorld, startServers } from './suites/replica-of-source.fixture.ts'
+import { createWorld, startServers, type World } from './suites/replica-of-source.fixture.ts'
 
 const servers = await startServers()
 afterAll(() => servers.remove())
+
+/** Keeps the gauges of a world's feed, as a session does. */
+function startKeeping({ sql: source, warehouse, slotName }: World, catalog: Catalog) {
+  const metrics = createMetrics('cdc')
+  const ending = new AbortController()
+  const keeping = keepGauges({
+    source,
+    warehouse,
+    catalog,
+    slotName,
+    metrics: createFeedMetrics(metrics),
+    signal: ending.signal,
+    log: createLog({ service: 'test', level: 'fatal' }),
+  })
+  const gauge = async (name: string) => {
+    const { body } = await metrics.expose()
+    return Number(new RegExp(`^tendon_cdc_${name} (\\S+)$`, 'm').exec(body)?.[1])
+  }
+  return {
+    gauge,
+    movedAt: () => gauge('position_timestamp_seconds'),
+    async stop() {
+      ending.abort()
+      await expect(keeping).rejects.toThrow()
+    },
+  }
+}
 
 test('the gauges say when the position moved on, what waits in dead letters, and which tables are not up to date', async () => {
   const tables = 'CREATE TABLE items (id integer PRIMARY KEY); CREATE TABLE keyless (v text)'
@@ -21,22 +48,7 @@ test('the gauges say when the position moved on, what waits in dead letters, and
   const position = { lsn: 1n, version: 1n, wholeBefore: 0n, committedAt: 0n, history }
   await writePosition(warehouse, slotName, position)
 
-  const metrics = createMetrics('cdc')
-  const ending = new AbortController()
-  const options = {
-    source,
-    warehouse,
-    catalog,
-    slotName,
-    metrics: createFeedMetrics(metrics),
-    signal: ending.signal,
-  }
-  const keeping = keepGauges({ ...options, log: createLog({ service: 'test', level: 'fatal' }) })
-  const gauge = async (name: string) => {
-    const { body } = await metrics.expose()
-    return Number(new RegExp(`^tendon_cdc_${name} (\\S+)$`, 'm').exec(body)?.[1])
-  }
-  const movedAt = () => gauge('position_timestamp_seconds')
+  const { gauge, movedAt, stop } = startKeeping(world, catalog)
   const isRead = { timeout: 15_000 }
   await expect.poll(movedAt, isRead).toBeGreaterThan(Date.now() / 1000 - 60)
   const first = await movedAt()
@@ -52,34 +64,19 @@ test('the gauges say when the position moved on, what waits in dead letters, and
   // One has never been read whole, and the other cannot be carried.
   expect(await gauge('unread_tables{table="public.items"}')).toBe(1)
   expect(await gauge('catalog_problems{code="TENDON-CDC-008"}')).toBe(1)
-  ending.abort()
-  await expect(keeping).rejects.toThrow()
+  await stop()
   await close()
 })
 
 test('while the source is idle, and all of it is dealt with, the position does not count as standing', async () => {
   const entries = [{ name: 'public.items', users: nobody }]
   const world = await createWorld(servers, 'CREATE TABLE items (id integer PRIMARY KEY)', entries)
-  const { sql: source, warehouse, slotName, publicationName } = world
+  const { sql: source, warehouse, publicationName } = world
   const feed = world.newFeed()
   feed.start()
   await feed.caughtUp()
   const catalog = await readCatalog(source, publicationName, entries)
-  const metrics = createMetrics('cdc')
-  const ending = new AbortController()
-  const keeping = keepGauges({
-    source,
-    warehouse,
-    catalog,
-    slotName,
-    metrics: createFeedMetrics(metrics),
-    signal: ending.signal,
-    log: createLog({ service: 'test', level: 'fatal' }),
-  })
-  const movedAt = async () => {
-    const { body } = await metrics.expose()
-    return Number(/^tendon_cdc_position_timestamp_seconds (\S+)$/m.exec(body)?.[1])
-  }
+  const { gauge, movedAt, stop } = startKeeping(world, catalog)
   // Whatever the start has written into the WAL is behind us by then.
   const later = Date.now() / 1000 + 35
   await expect.poll(movedAt, { timeout: 90_000, interval: 500 }).toBeGreaterThan(later)
@@ -88,10 +85,8 @@ test('while the source is idle, and all of it is dealt with, the position does n
   await world.sql.query('INSERT INTO items VALUES (1)')
   const stopped = await movedAt()
   await warehouse.insertRows('cdc.dead_letters', [{ table: 'public.items', version: '2', key: '{}' }])
-  const looked = async () => /dead_letters\{table="public.items"\} 1/.test((await metrics.expose()).body)
-  await expect.poll(looked, { timeout: 30_000 }).toBe(true)
+  await expect.poll(() => gauge('dead_letters{table="public.items"}'), { timeout: 30_000 }).toBe(1)
   expect(await movedAt()).toBe(stopped)
-  ending.abort()
-  await expect(keeping).rejects.toThrow()
+  await stop()
   await world.close()
 }, 120_000)

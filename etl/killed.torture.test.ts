@@ -37,7 +37,6 @@ async function startScheduler(story: Story): Promise<ChildProcess> {
     ],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, NODE_COMPILE_CACHE: join(folder, 'compiled') },
     },
   )
   schedulers.add(child)

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { z } from 'zod'
+import { partsSql } from '../source/partitions.ts'
 import { rowsOf } from '../source/rows-of.ts'
 import type { SourceTable } from '../source/source-catalog.ts'
 
@@ -26,14 +27,9 @@ SELECT
     WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attstorage <> 'p' ORDER BY attnum
   ) AS columns,
   (
-    WITH RECURSIVE parts (oid) AS (
-      SELECT c.oid
-      UNION ALL
-      SELECT i.inhrelid
-      FROM parts JOIN pg_class p ON p.oid = parts.oid AND p.relkind = 'p' JOIN pg_inherits i ON i.inhparent = p.oid
-    )
     SELECT sum(pg_relation_size(part.reltoastrelid))
-    FROM parts JOIN pg_class part ON part.oid = parts.oid AND part.reltoastrelid <> 0
+    FROM pg_class part
+    WHERE part.reltoastrelid <> 0 AND part.oid IN ${partsSql('c.oid')}
   ) AS out_of_line_bytes
 FROM pg_class c
 WHERE c.oid = ANY ($1::oid[])`

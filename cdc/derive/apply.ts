@@ -2,6 +2,7 @@ import type { Log } from '@tendon/platform/log.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import type { ClientBase } from 'pg'
+import pg from 'pg'
 import { z } from 'zod'
 import { rowsOf } from '../source/rows-of.ts'
 import type { SourceTable } from '../source/source-catalog.ts'
@@ -144,7 +145,7 @@ async function someHaveValues(
 ): Promise<boolean> {
   if (columns.length === 0) return false
   const hasValue = columns
-    .map(({ name }) => `"${name.replaceAll('"', '""')}" IS DISTINCT FROM NULL`)
+    .map(({ name }) => `${pg.escapeIdentifier(name)} IS DISTINCT FROM NULL`)
     .join(' OR ')
   const [row] = await rowsOf(
     source,

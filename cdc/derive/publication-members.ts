@@ -29,13 +29,15 @@ const membershipRow = z.object({ qualified_name: z.string(), membership: z.strin
 const generatedSql = `CASE WHEN to_jsonb(p) ->> 'pubgencols' = 's'
     AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attgenerated = 's') THEN '/generated' ELSE '' END`
 
-// A filtered or partial membership is as good as none; one that was taken away and given back has another oid.
-const membershipSql = `
-SELECT n.nspname || '.' || c.relname AS qualified_name, p.oid || '/' || r.oid || ${generatedSql} AS membership
+const ofMembers = `
 FROM pg_publication p
 JOIN pg_publication_rel r ON r.prpubid = p.oid
 JOIN pg_class c ON c.oid = r.prrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_namespace n ON n.oid = c.relnamespace`
+
+// A filtered or partial membership is as good as none; one that was taken away and given back has another oid.
+const membershipSql = `
+SELECT n.nspname || '.' || c.relname AS qualified_name, p.oid || '/' || r.oid || ${generatedSql} AS membership ${ofMembers}
 WHERE p.pubname = $1 AND r.prqual IS NULL AND r.prattrs IS NULL`
 
 const membershipOfAllSql = `
@@ -59,11 +61,7 @@ export async function readMemberships(
 }
 
 const partialMembersSql = `
-SELECT n.nspname || '.' || c.relname AS qualified_name
-FROM pg_publication p
-JOIN pg_publication_rel r ON r.prpubid = p.oid
-JOIN pg_class c ON c.oid = r.prrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace
+SELECT n.nspname || '.' || c.relname AS qualified_name ${ofMembers}
 WHERE p.pubname = $1 AND (r.prqual IS NOT NULL OR r.prattrs IS NOT NULL)`
 
 /** Tables that are in it with a filter or a list of columns. */

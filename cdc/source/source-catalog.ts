@@ -11,6 +11,7 @@ import {
   whyLeftOut,
 } from './generated-columns.ts'
 import { refuseOverlaps } from './overlapping-tables.ts'
+import { partsSql } from './partitions.ts'
 import { rowsOf } from './rows-of.ts'
 
 /** What a type comes down to once domains are taken off. */
@@ -73,8 +74,6 @@ const tableRow = z.object({
   key: z.array(z.string()),
 })
 
-// By pg_inherits and not by pg_partition_tree, which would wait for the locks of every partition: of a table that is held by
-// another session of ours, with an ALTER between the two, for ever.
 // The key is what a DELETE carries: the primary key, or the index of REPLICA IDENTITY USING INDEX. pgoutput's own
 // key flags do not do: under REPLICA IDENTITY FULL every column has one.
 const tablesSql = `
@@ -86,13 +85,7 @@ SELECT
     WHERE i.indrelid = c.oid AND i.indisprimary AND NOT i.indimmediate AND c.relreplident <> 'i'
   ) AS key_deferrable,
   coalesce(pg_relation_is_publishable(c.oid), false) AND NOT EXISTS (
-    WITH RECURSIVE parts (oid) AS (
-      SELECT c.oid
-      UNION ALL
-      SELECT i.inhrelid
-      FROM parts JOIN pg_class p ON p.oid = parts.oid AND p.relkind = 'p' JOIN pg_inherits i ON i.inhparent = p.oid
-    )
-    SELECT FROM parts JOIN pg_class part ON part.oid = parts.oid WHERE part.relpersistence <> 'p'
+    SELECT FROM pg_class part WHERE part.oid IN ${partsSql('c.oid')} AND part.relpersistence <> 'p'
   ) AS is_publishable,
   ARRAY(
     SELECT a.attname::text

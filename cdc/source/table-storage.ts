@@ -1,5 +1,6 @@
 import type { ClientBase } from 'pg'
 import { z } from 'zod'
+import { partsSql } from './partitions.ts'
 import { rowsOf } from './rows-of.ts'
 import type { SourceTable } from './source-catalog.ts'
 
@@ -20,22 +21,12 @@ export type TableStorage = z.infer<typeof tableStorage>
 
 const filesRow = z.object({ table_oid: z.coerce.number(), files: byId, columns: byId })
 
-// By pg_inherits and not by pg_partition_tree, which would wait for the locks of every partition.
 const filesSql = `
-WITH RECURSIVE parts (root, oid) AS (
-  SELECT root, root FROM unnest($1::oid[]) AS wanted (root)
-  UNION ALL
-  SELECT parts.root, i.inhrelid
-  FROM parts
-  JOIN pg_class p ON p.oid = parts.oid AND p.relkind = 'p'
-  JOIN pg_inherits i ON i.inhparent = p.oid AND NOT i.inhdetachpending
-)
 SELECT
   wanted.root AS table_oid,
   (
     SELECT coalesce(jsonb_object_agg(c.oid, c.relfilenode::text), '{}')
-    FROM parts JOIN pg_class c ON c.oid = parts.oid
-    WHERE parts.root = wanted.root AND c.relkind <> 'p'
+    FROM pg_class c WHERE c.oid IN ${partsSql('wanted.root')} AND c.relkind <> 'p'
   ) AS files,
   (
     SELECT coalesce(jsonb_object_agg(attnum, xmin::text), '{}')
