@@ -1,7 +1,8 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
 import { batchSizes } from './batch-sizes.ts'
-import { dayAfter, type Story, startEtlWorld } from './etl-world.fixture.ts'
+import { type Story, startEtlWorld } from './etl-world.fixture.ts'
+import { dayAfter } from './statistics-model.fixture.ts'
 
 const world = await startEtlWorld()
 afterAll(() => world.stop())

@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from 'vitest'
-import { mortal, startEtlWorld } from './etl-world.fixture.ts'
+import { startEtlWorld } from './etl-world.fixture.ts'
+import { mortal } from './mortal-warehouse.fixture.ts'
 
 const world = await startEtlWorld()
 afterAll(() => world.stop())

@@ -8,8 +8,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, expect, test } from 'vitest'
-import { dayAfter, differingUsers, modelDay, type Story, startEtlWorld } from './etl-world.fixture.ts'
+import { type Story, startEtlWorld } from './etl-world.fixture.ts'
 import { type EtlRun, listRuns } from './run-records.ts'
+import { dayAfter, differingUsers, modelDay } from './statistics-model.fixture.ts'
 
 const kills = Number(process.env.TENDON_KILLS ?? 50)
 const world = await startEtlWorld()

@@ -3,15 +3,9 @@ import type pg from 'pg'
 import { afterAll, expect, test } from 'vitest'
 import type { BatchSizes } from './batch-sizes.ts'
 import type { Etl } from './etl.ts'
-import {
-  dayAfter,
-  differingUsers,
-  modelDay,
-  mortal,
-  type Story,
-  startEtlWorld,
-  type TelemetryRow,
-} from './etl-world.fixture.ts'
+import { type Story, startEtlWorld } from './etl-world.fixture.ts'
+import { mortal } from './mortal-warehouse.fixture.ts'
+import { dayAfter, differingUsers, modelDay, type TelemetryRow } from './statistics-model.fixture.ts'
 
 const world = await startEtlWorld()
 afterAll(() => world.stop())

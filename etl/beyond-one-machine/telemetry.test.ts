@@ -3,7 +3,8 @@ import { defineQuery } from '@tendon/warehouse/query.ts'
 import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
 import { z } from 'zod'
-import { metricNumbers, startEtlWorld } from '../etl-world.fixture.ts'
+import { startEtlWorld } from '../etl-world.fixture.ts'
+import { metricNumbers } from '../statistics-model.fixture.ts'
 
 const world = await startEtlWorld()
 afterAll(() => world.stop())
