@@ -8,7 +8,13 @@ import { applyMigrations } from '@tendon/warehouse/migrate.ts'
 import { settingsOf } from '../cdc-process.fixture.ts'
 import type { KafkaConfig } from '../options.ts'
 import type { RegistryEntry } from '../registry.ts'
-import { newSlotName, type World, withConnection, worldOver } from '../suites/replica-of-source.fixture.ts'
+import {
+  newSlotName,
+  removeDatabase,
+  type World,
+  withConnection,
+  worldOver,
+} from '../suites/replica-of-source.fixture.ts'
 import { createConnector } from './connect-rest.ts'
 import { createKafkaClient } from './kafka-client.ts'
 import { createKafkaFeed } from './kafka-feed.ts'
@@ -64,12 +70,7 @@ export async function createKafkaWorld(
       await createConnector(config.kafkaConnectUrl, slotName).remove()
       await clickHouse.stop()
       await removeTopics(config, entries)
-      await withConnection(server, async (admin) => {
-        await admin.query(
-          `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '${slotName}'`,
-        )
-        await admin.query(`DROP DATABASE ${slotName} WITH (FORCE)`)
-      })
+      await removeDatabase(server, url.href, slotName)
       await rm(folder, { recursive: true, force: true })
     },
   })

@@ -100,7 +100,20 @@ export async function createWorld(
   const url = await postgres.freshDatabase()
   const warehouse = createWarehouse(clickHouse)
   await emptyWarehouse(warehouse)
-  return worldOver({ url, slotName: newSlotName(), warehouse, ddl, entries, makeFeed: createCdcFeed })
+  const slotName = newSlotName()
+  const close = () => removeDatabase(postgres.url('postgres'), url, slotName)
+  return worldOver({ url, slotName, warehouse, ddl, entries, makeFeed: createCdcFeed, close })
+}
+
+/** With its slot, of which a server has so many and no more. */
+export async function removeDatabase(server: string, url: string, slotName: string): Promise<void> {
+  await withConnection(server, async (admin) => {
+    await admin.query(
+      'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1',
+      [slotName],
+    )
+    await admin.query(`DROP DATABASE ${new URL(url).pathname.slice(1)} WITH (FORCE)`)
+  })
 }
 
 export async function worldOver(options: WorldOptions): Promise<World> {
