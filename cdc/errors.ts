@@ -187,4 +187,10 @@ export const cdcErrors = defineErrors('CDC', {
     title: 'A table cannot be carried beside another',
     help: 'Carry a partitioned table or its partitions, not both. Of two tables whose replica would have one name (`a.b` and `public."a.b"`), rename one at the source. `npm run cdc -- remove <table>` carries one no more.',
   },
+  sourceFull: {
+    number: 32,
+    status: 503,
+    title: 'The CRM database has no room for the feed',
+    help: 'Drop a slot that nobody reads any more (SELECT slot_name, active FROM pg_replication_slots), or raise max_replication_slots or max_wal_senders, whichever the reason names, and restart PostgreSQL; the feed goes on by itself.',
+  },
 })

@@ -15,7 +15,7 @@ import { type KafkaReport, readKafkaReport } from '../kafka/kafka-report.ts'
 import type { KafkaConfig } from '../options.ts'
 import type { RegistryEntry } from '../registry.ts'
 import { isAtEnd } from '../source/lsn.ts'
-import { readSlot } from '../source/replication-slot.ts'
+import { readRoomProblem, readSlot } from '../source/replication-slot.ts'
 import { rowsOf } from '../source/rows-of.ts'
 import type { SourceTable } from '../source/source-catalog.ts'
 import { planStart, type Slot, type SourceIdentity } from '../source/start-plan.ts'
@@ -142,7 +142,9 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
     catalog.tables,
     tables.some(({ snapshot_at }) => snapshot_at !== null),
   )
+  const noRoom = slot ? undefined : await readRoomProblem(source)
   const problems = [
+    ...(noRoom ? [noRoom] : []),
     ...(await readUsersProblems(warehouse, entries, tables)),
     ...catalog.refused.values(),
     ...unreadable.values(),

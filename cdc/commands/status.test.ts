@@ -165,6 +165,29 @@ test('status says that the slot is gone, and that the source was restored or fai
   await world.close()
 }, 180_000)
 
+test('a server whose slots are all in use is said to have no room, and the feed goes on once it has', async () => {
+  const world = await createWorld(servers, 'CREATE TABLE seats (id integer PRIMARY KEY)', [
+    { name: 'public.seats', users: nobody },
+  ])
+  await world.sql.query(`
+    SELECT pg_create_physical_replication_slot('other_' || n)
+    FROM generate_series(1, current_setting('max_replication_slots')::int) n`)
+  try {
+    const feed = world.newFeed()
+    feed.start()
+    await expect.poll(() => feed.status().problem?.code).toBe('TENDON-CDC-032')
+    expect(codes(await status(settingsOf(world, servers.clickHouse)))).toContain('TENDON-CDC-032')
+    await world.sql.query(`SELECT pg_drop_replication_slot('other_1')`)
+    await feed.caughtUp()
+    expect(feed.status().problem).toBeUndefined()
+  } finally {
+    await world.sql.query(
+      `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_type = 'physical'`,
+    )
+    await world.close()
+  }
+}, 180_000)
+
 test('a column that cannot be carried as asked, or at all, is said, and the others go on', async () => {
   const { world, feed, settings } = await startWorld()
   await world.sql.query(`

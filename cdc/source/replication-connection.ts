@@ -55,7 +55,7 @@ export class ReplicationConnection {
     socket.resume()
   }
 
-  /** @throws TENDON-CDC-001 when it cannot be had, -002 when it cannot replicate */
+  /** @throws TENDON-CDC-001 when it cannot be had, -002 when it cannot replicate, -032 when there are too many */
   static async open(crmUrl: string): Promise<ReplicationConnection> {
     const config = {
       connectionString: crmUrl,
@@ -69,11 +69,7 @@ export class ReplicationConnection {
     try {
       await client.connect()
     } catch (cause) {
-      const insufficientPrivilege = '42501'
-      if (cause instanceof pg.DatabaseError && cause.code === insufficientPrivilege) {
-        throw cdcErrors.logicalDecodingOff('The user may not replicate.', { cause })
-      }
-      throw unavailable(cause)
+      throw refused(cause)
     }
     const connection = new ReplicationConnection(client.connection.stream)
     try {
@@ -196,6 +192,19 @@ export class ReplicationConnection {
           else query?.resolve()
         }
     }
+  }
+}
+
+/** Why a connection that may replicate cannot be had, though others may. */
+function refused(cause: unknown): Error {
+  if (!(cause instanceof pg.DatabaseError)) return unavailable(cause)
+  switch (cause.code) {
+    case '42501' /* insufficient_privilege */:
+      return cdcErrors.logicalDecodingOff('The user may not replicate.', { cause })
+    case '53300' /* too_many_connections */:
+      return cdcErrors.sourceFull('All connections that the feed could have are in use.', { cause })
+    default:
+      return unavailable(cause)
   }
 }
 

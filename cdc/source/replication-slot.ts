@@ -1,3 +1,4 @@
+import type { TendonError } from '@tendon/platform/errors.ts'
 import type pg from 'pg'
 import { z } from 'zod'
 import { cdcErrors } from '../errors.ts'
@@ -30,6 +31,17 @@ export async function readSlot(client: pg.Client, slotName: string): Promise<Slo
     isLost: slot.is_lost || !isOurs,
     isActive: slot.active,
   }
+}
+
+const roomRow = z.object({ free: z.number() })
+const roomSql = `
+SELECT current_setting('max_replication_slots')::int - (SELECT count(*)::int FROM pg_replication_slots) AS free`
+
+/** What keeps a slot from being made, where there is none yet. */
+export async function readRoomProblem(client: pg.Client): Promise<TendonError | undefined> {
+  const [room] = await rowsOf(client, roomRow, roomSql)
+  if (room!.free > 0) return undefined
+  return cdcErrors.sourceFull('There is no slot yet, and all that the server may have are in use.')
 }
 
 export async function dropSlot(client: pg.Client, slotName: string): Promise<void> {
@@ -87,6 +99,8 @@ export function slotError(cause: unknown, slotName: string): unknown {
       return cause instanceof Error && cause.message.includes('wal_level')
         ? cdcErrors.logicalDecodingOff('The CRM database runs with a wal_level below logical.', { cause })
         : cdcErrors.slotLost(`The replication slot ${slotName} has lost its WAL.`, { cause })
+    case '53400' /* configuration_limit_exceeded */:
+      return cdcErrors.sourceFull('All replication slots are in use.', { cause })
     case '42501' /* insufficient_privilege */:
       return cdcErrors.logicalDecodingOff('The user may not replicate.', { cause })
     default:
