@@ -22,7 +22,6 @@ export type NewestChange = Pick<Position, 'version' | 'committedAt'>
 
 /** Messages of one partition, in their order. */
 export type ChangeBatch = {
-  topic: string
   messages: ChangeMessage[]
   /** Where its partition stands after them. */
   end: Offsets
@@ -54,9 +53,9 @@ export function createBatchHandler(options: {
   const replicas = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, replica]))
   const types = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, typesOf(replica)]))
 
-  async function handle({ topic, messages, end }: ChangeBatch, signal: AbortSignal): Promise<void> {
+  async function handle({ messages, end }: ChangeBatch, signal: AbortSignal): Promise<void> {
     await progress.visible(end, signal)
-    await complete(messages, progress.isPartitioned(topic), signal)
+    await complete(messages, signal)
     await keepOfOtherType(messages, signal)
     await truncate(messages, signal)
     metrics.received(messages)
@@ -66,17 +65,13 @@ export function createBatchHandler(options: {
     await tell(messages, signal)
   }
 
-  async function complete(
-    messages: ChangeMessage[],
-    isPartitioned: boolean,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async function complete(messages: ChangeMessage[], signal: AbortSignal): Promise<void> {
     for (const [table, some] of Map.groupBy(messages, (message) => message.table)) {
       const replica = replicas.get(table)
       if (!replica) continue
       for (const message of some) compareShape(message)
       await retry('completing changes', { signal, log }, () =>
-        completeMessages({ warehouse, replica, messages: some, readSource, isPartitioned }),
+        completeMessages({ warehouse, replica, messages: some, readSource }),
       )
     }
   }

@@ -43,7 +43,7 @@ export function createChangeConsumer(options: {
     const end = BigInt(batch.lastOffset()) + 1n
     if (BigInt(batch.firstOffset() ?? end) < (handled.get(id) ?? 0n)) onMadeAnew(topic)
     await whileBeating(heartbeat, (whileOurs) =>
-      handle({ topic, messages, end: new Map([[id, end]]) }, AbortSignal.any([signal, whileOurs])),
+      handle({ messages, end: new Map([[id, end]]) }, AbortSignal.any([signal, whileOurs])),
     )
     if (!isRunning() || isStale()) return
     const metadata = commitMetadata(newestVisible())

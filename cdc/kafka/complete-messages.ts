@@ -22,14 +22,11 @@ export async function completeMessages(options: {
   replica: ReplicaTable
   messages: readonly ChangeMessage[]
   readSource: SourceRows
-  /** The change before may stand in another partition. */
-  isPartitioned: boolean
 }): Promise<void> {
-  const { warehouse, replica, messages, readSource, isPartitioned } = options
+  const { warehouse, replica, messages, readSource } = options
   const first = messages.findIndex(({ isIncomplete }) => isIncomplete)
   if (first < 0) return
   const held = messages.slice(first).flatMap((message) => hold(replica, message))
-  if (isPartitioned) await completeMoved(held, readSource)
   await completeChanges(warehouse, held, messages[first]!.version, readSource)
   const completed = held.filter(({ message }) => message.isIncomplete)
   await warehouse.insertRows('cdc.events', completed.map(eventOf))
@@ -44,25 +41,6 @@ export async function completeMessages(options: {
 }
 
 const min = (a: bigint, b: bigint) => (a < b ? a : b)
-
-/**
- * A row whose key changes moves to another partition, and the change before it need not be in the log yet. What it did not send
- * is taken from the source as it is now: either it is the same still, or a later change says otherwise.
- */
-async function completeMoved(held: Held[], readSource: SourceRows): Promise<void> {
-  const moved = held.filter(({ message, missing }) => missing.length > 0 && message.formerKey !== message.key)
-  if (moved.length === 0) return
-  const { codec } = moved[0]!
-  const rows = await readSource(codec, [...new Set(moved.map(({ key }) => key))])
-  for (const change of moved) {
-    const row = rows.get(change.key)
-    change.missing = change.missing.filter((place) => {
-      const value = row?.get(change.codec.columns[place]!.name)
-      if (value) change.values[place] = value
-      return value === undefined
-    })
-  }
-}
 
 function hold(replica: ReplicaTable, message: ChangeMessage): Held[] {
   if (message.op === 't') return []

@@ -94,8 +94,6 @@ export type KafkaProgress = {
    * @throws TENDON-CDC-022 when a topic was given more partitions
    */
   bounds(): Promise<Bounds>
-  /** Whether a topic has several partitions, as far as its bounds were asked for. */
-  isPartitioned(topic: string): boolean
   /** What a consumer group has committed. */
   committed(groupId: string): Promise<Offsets>
   /**
@@ -118,7 +116,6 @@ export function createKafkaProgress(options: {
   const { admin, topics, clickHouseGroup, signal } = options
   let partitionsDueAt = 0
   let partitionsKnown: number | undefined
-  let partitioned = new Set<string>()
   let reached: Offsets = new Map()
   let polling: Promise<void> | undefined
 
@@ -173,10 +170,8 @@ export function createKafkaProgress(options: {
       compareCount(partitions.length)
       if (performance.now() > partitionsDueAt) await checkPartitions()
       const ends = new Map(partitions.map(({ id, high }) => [id, BigInt(high)]))
-      partitioned = new Set(partitions.filter(({ id }) => !id.endsWith('/0')).map(({ id }) => topicOf(id)))
       return { begins: new Map(partitions.map(({ id, low }) => [id, BigInt(low)])), ends }
     },
-    isPartitioned: (topic) => partitioned.has(topic),
     async visible(wanted, within = signal) {
       while (!hasReached(reached, wanted)) {
         await poll()

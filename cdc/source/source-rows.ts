@@ -6,15 +6,17 @@ import type { CodecColumn, TableCodec } from '../changes/table-codec.ts'
 import { pgRowsOf } from '../derive/sql-names.ts'
 import { rawText } from './postgres-connection.ts'
 
-/** Reads rows as they are at the source now, one query each: the log has nearly all of them. */
+const keysPerQuery = 100
+
+/** Reads rows as they are at the source now. */
 export function createSourceRows(connect: () => Promise<pg.Client>): SourceRows {
   return async (codec, keys) => {
     const found = new Map<string, Map<string, Buffer>>()
     const client = await connect()
     try {
-      for (const key of keys) {
-        const values = await readRow(client, codec, key)
-        if (values) found.set(key, values)
+      for (let from = 0; from < keys.length; from += keysPerQuery) {
+        const some = keys.slice(from, from + keysPerQuery)
+        for (const [key, values] of await readRows(client, codec, some)) found.set(key, values)
       }
     } finally {
       await client.end()
@@ -23,23 +25,28 @@ export function createSourceRows(connect: () => Promise<pg.Client>): SourceRows 
   }
 }
 
-async function readRow(
+/** A SELECT for each key: the values of a key have its columns' types then, whatever those are, and its index is used. */
+async function readRows(
   client: pg.Client,
   codec: TableCodec,
-  key: string,
-): Promise<Map<string, Buffer> | undefined> {
-  const members = jsonMembers(Buffer.from(key))
-  const conditions = [...members.keys()].map((name, index) => `${pg.escapeIdentifier(name)} = $${index + 1}`)
+  keys: readonly string[],
+): Promise<[string, Map<string, Buffer>][]> {
   const columns = codec.columns.filter((column) => !column.isOmitted)
-  const result = await client.query({
-    text: `SELECT ${columns.map(({ name }) => pg.escapeIdentifier(name)).join(', ')}
-           FROM ${pgRowsOf(codec.replica.source)} WHERE ${conditions.join(' AND ')}`,
-    values: [...members.values()].map(keyText),
-    rowMode: 'array',
-    types: rawText,
+  const list = columns.map(({ name }) => pg.escapeIdentifier(name)).join(', ')
+  const values: string[] = []
+  const selects = keys.map((key, index) => {
+    const conditions = [...jsonMembers(Buffer.from(key))].map(
+      ([name, json]) => `${pg.escapeIdentifier(name)} = $${values.push(keyText(json))}`,
+    )
+    return `SELECT ${index}, ${list} FROM ${pgRowsOf(codec.replica.source)} WHERE ${conditions.join(' AND ')}`
   })
-  const row: (string | null)[] | undefined = result.rows[0]
-  return row && new Map(columns.map((column, index) => [column.name, jsonOfText(codec, column, row[index]!)]))
+  const text = selects.join(' UNION ALL ')
+  const result = await client.query({ text, values, rowMode: 'array', types: rawText })
+  const rows: (string | null)[][] = result.rows
+  return rows.map(([index, ...row]) => [
+    keys[Number(index)]!,
+    new Map(columns.map((column, place) => [column.name, jsonOfText(codec, column, row[place]!)])),
+  ])
 }
 
 /** A value as JSON, from PostgreSQL's text. */

@@ -1,3 +1,4 @@
+import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { expect, test } from 'vitest'
 import { nobody } from '../derive/known-tables.ts'
 import type { CreateWorld } from './replica-of-source.fixture.ts'
@@ -80,4 +81,54 @@ export function testRewrites(createWorld: CreateWorld): void {
     await expect.poll(() => world.differences(second), { timeout: 40_000 }).toEqual([])
     await world.close()
   })
+
+  test('an UPDATE comes after the moment at which a rewritten table is read, and before the rows of that moment', async () => {
+    const world = await createWorld(
+      `CREATE TABLE items (id integer PRIMARY KEY, n integer, v text);
+       INSERT INTO items SELECT id, 0, string_agg(md5(i::text), '') FROM generate_series(1, 4) id, generate_series(1, 200) i
+       GROUP BY id`,
+      entries,
+    )
+    const updated = async (n: number) =>
+      (
+        await world.rows(
+          `SELECT key FROM cdc.events WHERE op IN ('u', 'c') AND JSONExtractInt(row, 'n') = ${n}`,
+        )
+      ).length
+    let isRead = false
+    const slow = delayRowsRead(world.warehouse, async () => {
+      if (isRead) return
+      isRead = true
+      await world.sql.query(
+        'UPDATE items SET n = 3 WHERE id < 3; UPDATE items SET n = 4, id = 10 WHERE id = 3',
+      )
+      await expect.poll(async () => [await updated(3), await updated(4)], { timeout: 10_000 }).toEqual([2, 1])
+    })
+    const first = world.newFeed()
+    first.start()
+    await first.caughtUp()
+    await first.stop()
+    await world.sql.query(`
+      UPDATE items SET n = 1;
+      ALTER TABLE items ALTER v TYPE text USING upper(v);
+      UPDATE items SET n = 2`)
+    const second = world.newFeed({ warehouse: slow })
+    second.start()
+    await expect.poll(() => isRead, { timeout: 40_000 }).toBe(true)
+    await expect.poll(() => world.differences(second), { timeout: 40_000 }).toEqual([])
+    await world.close()
+  })
+}
+
+/** Has something happen before the rows of a table that is read whole are stored. */
+function delayRowsRead(warehouse: Warehouse, before: () => Promise<void>): Warehouse {
+  return {
+    ...warehouse,
+    async insertLines(table, data, ...rest) {
+      // Where an event's operation stands in a batch (changes/event-batch.ts).
+      if (table === 'cdc.events' && Buffer.isBuffer(data) && data.toString('latin1', 25, 26) === 'r')
+        await before()
+      await warehouse.insertLines(table, data, ...rest)
+    },
+  }
 }

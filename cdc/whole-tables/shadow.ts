@@ -31,6 +31,22 @@ const shadowNames = defineQuery({
   row: z.object({ database: z.string(), name: z.string() }),
 })
 
+const shadowViews = defineQuery({
+  name: 'shadow-views',
+  sql: `SELECT count() AS n FROM system.tables WHERE database = 'cdc' AND startsWith(name, {view:String})`,
+  params: z.object({ view: z.string() }),
+  row: z.object({ n: z.coerce.number() }),
+})
+
+/**
+ * Whether somebody may be reading the table whole, at a moment that has been by now: the view is made before the moment, and
+ * goes when all of its rows are in the log. That of a run that died goes with the next one.
+ */
+export async function isReadWhole(warehouse: Warehouse, replica: ReplicaTable): Promise<boolean> {
+  const [views] = await warehouse.query(shadowViews, { view: viewNamePrefix(replica, 'shadow') })
+  return views!.n > 0
+}
+
 const replicaShape = defineQuery({
   name: 'replica-shape',
   sql: `
