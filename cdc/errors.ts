@@ -193,4 +193,10 @@ export const cdcErrors = defineErrors('CDC', {
     title: 'The CRM database has no room for the feed',
     help: 'Drop a slot that nobody reads any more (SELECT slot_name, active FROM pg_replication_slots), or raise max_replication_slots or max_wal_senders, whichever the reason names, and restart PostgreSQL; the feed goes on by itself.',
   },
+  messageTooLarge: {
+    number: 33,
+    status: 503,
+    title: 'A change is larger than Kafka takes',
+    help: 'Leave the large column out, in cdc/registry.ts or with `npm run cdc -- add <table> --omit <column>`. Or raise producer.max.request.size of Kafka Connect and message.max.bytes of Kafka. The connector goes on by itself, and so do those behind it.',
+  },
 })

@@ -94,6 +94,8 @@ export function deriveConnector(
     'poll.interval.ms': '5',
     'max.batch.size': '8192',
     'max.queue.size': '32768',
+    // Rows may be large: 60 of 10 MB, counted alone, were too many for a heap of 512 MB.
+    'max.queue.size.in.bytes': String(32 << 20),
     'status.update.interval.ms': '1000',
     'retriable.restart.connector.wait.ms': '1000',
     // Then the task fails, and says why, instead of trying the same for ever behind a state of RUNNING.

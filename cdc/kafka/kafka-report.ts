@@ -3,7 +3,7 @@ import type { Log } from '@tendon/platform/log.ts'
 import { cdcErrors } from '../errors.ts'
 import type { KafkaConfig } from '../options.ts'
 import { type ConnectorStatus, createConnector } from './connect-rest.ts'
-import { isRunning, traceOf } from './connector-watch.ts'
+import { failureOf, isRunning, traceOf } from './connector-watch.ts'
 import { createKafkaClient } from './kafka-client.ts'
 import { createKafkaProgress, type Offsets, topicOf } from './kafka-progress.ts'
 import { changeTopic, clickHouseGroup, workerGroup } from './kafka-table.ts'
@@ -86,11 +86,7 @@ function describe(status: ConnectorStatus): ConnectorReport {
 /** Before its first start there is none, which the slot's state says. */
 function notRunning(status: ConnectorStatus | undefined): TendonError[] {
   if (!status || isRunning(status)) return []
-  return [
-    cdcErrors.connectorFailed(
-      `The connector is ${status.state}, its task ${status.task?.state ?? 'not made'}.`,
-    ),
-  ]
+  return [failureOf(status)]
 }
 
 function missing(topic: string, ends: Offsets, reached: Offsets): number {
