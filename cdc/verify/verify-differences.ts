@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { z } from 'zod'
 import { chLiteral } from '../derive/sql-names.ts'
-import { equalChecksums, keyId, readBuckets, readDigests } from './verify-checksums.ts'
+import { keyId, readBuckets, readDigests } from './verify-checksums.ts'
 import type { ColumnRendering } from './verify-rendering.ts'
 import type { Compared, Side } from './verify-sides.ts'
 
@@ -24,12 +24,16 @@ const digestsAtOnce = 50_000n
  * Keys whose rows are not the same on both sides, found without reading the others: by checksums of buckets, and
  * in the buckets that differ by a digest of each row. They come in groups.
  */
-export async function* differingKeys(source: Side, replica: Side, rows: bigint): AsyncGenerator<string[][]> {
+export async function* differingKeys(
+  source: readonly Side[],
+  replica: readonly Side[],
+  rows: bigint,
+): AsyncGenerator<string[][]> {
   let buckets = 1
   while (BigInt(buckets) * rowsPerBucket < rows && buckets < maxBuckets) buckets *= 2
   const [left, right] = await Promise.all([readBuckets(source, buckets), readBuckets(replica, buckets)])
   const differing = [...new Set([...left.keys(), ...right.keys()])].filter(
-    (bucket) => !equalChecksums(left.get(bucket), right.get(bucket)),
+    (bucket) => left.get(bucket)?.checksums !== right.get(bucket)?.checksums,
   )
   let group: bigint[] = []
   let size = 0n
@@ -44,8 +48,8 @@ export async function* differingKeys(source: Side, replica: Side, rows: bigint):
 }
 
 async function differingIn(
-  source: Side,
-  replica: Side,
+  source: readonly Side[],
+  replica: readonly Side[],
   buckets: number,
   group: bigint[],
 ): Promise<string[][]> {
@@ -62,12 +66,20 @@ export type Rows = Map<string, string[]>
 
 const valuesRow = z.object({ __key: z.array(z.string()), __values: z.array(z.string()) })
 
-export async function readRows(side: Side, isOneOf: string): Promise<Rows> {
-  const rows = await side.run(
-    valuesRow,
-    `SELECT ${side.array(side.key)} AS __key, ${side.array(side.values)} AS __values ${side.from} WHERE ${isOneOf}`,
-  )
-  return new Map(rows.map(({ __key, __values }) => [keyId(__key), __values]))
+/** A change that cannot be applied for a value of one group of columns is no row. */
+export async function readRows(sides: readonly Side[], isOneOf: string): Promise<Rows> {
+  let found: Rows | undefined
+  for (const side of sides) {
+    const sql = `SELECT ${side.array(side.key)} AS __key, ${side.array(side.values)} AS __values ${side.from} WHERE ${isOneOf}`
+    const rows = (await side.run(valuesRow, sql)).map(({ __key, __values }) => ({
+      id: keyId(__key),
+      __values,
+    }))
+    const before = found
+    const whole = before ? rows.filter(({ id }) => before.has(id)) : rows
+    found = new Map(whole.map(({ id, __values }) => [id, [...(before?.get(id) ?? []), ...__values]]))
+  }
+  return found!
 }
 
 /** Finds rows by the renderings of their keys: with the key's index, where PostgreSQL can read them back. */

@@ -22,6 +22,42 @@ export function comparedColumns(replica: ReplicaTable): Compared {
 }
 
 /**
+ * ClickHouse takes time with the square of how many columns a statement has, and 50,000 elements of it at most
+ * (max_ast_elements): a table may have 1,600. Wider ones are compared by so many columns at a time, at one position.
+ */
+const columnsAtOnce = 100
+
+function groupsOf({ key, columns }: Compared): Compared[] {
+  const groups = []
+  for (let from = 0; from === 0 || from < columns.length; from += columnsAtOnce)
+    groups.push({ key, columns: columns.slice(from, from + columnsAtOnce) })
+  return groups
+}
+
+/** The columns of some groups. */
+export function groupsWith(compared: Compared, isWanted: (group: number) => boolean): Compared {
+  const groups = groupsOf(compared).filter((_, place) => isWanted(place))
+  return { key: compared.key, columns: groups.flatMap(({ columns }) => columns) }
+}
+
+/** The table as the connection's transaction sees it, by groups of columns, each with the whole key. */
+export const sourceSides = (client: pg.ClientBase, replica: ReplicaTable, compared: Compared): Side[] =>
+  groupsOf(compared).map((group) => sourceSide(client, replica, group))
+
+/** The replica as it was at the same moment, by the same groups. */
+export const replicaSides = (
+  warehouse: Warehouse,
+  replica: ReplicaTable,
+  compared: Compared,
+  visibility: LogVisibility,
+): Side[] =>
+  groupsOf(compared).map((group) => {
+    const names = new Set([...group.key, ...group.columns].map(({ name }) => name))
+    const columns = replica.columns.filter(({ name }) => names.has(name))
+    return replicaSide(warehouse, { ...replica, columns }, group, visibility)
+  })
+
+/**
  * One side of a comparison, as SQL of its own database. What the statements made of it answer is the same on both
  * sides when the rows are.
  */
@@ -43,8 +79,7 @@ export type Side = {
   run: <Row extends z.ZodType>(row: Row, sql: string) => Promise<z.output<Row>[]>
 }
 
-/** The table as the connection's transaction sees it. */
-export function sourceSide(client: pg.ClientBase, replica: ReplicaTable, { key, columns }: Compared): Side {
+function sourceSide(client: pg.ClientBase, replica: ReplicaTable, { key, columns }: Compared): Side {
   // 64 bits of MD5: the two databases have no faster hash in common.
   const hash = (text: string) => `('x' || left(md5(${text}), 16))::bit(64)::bigint`
   const keys = key.map(({ sourceSql }) => sourceSql)
@@ -66,8 +101,7 @@ export function sourceSide(client: pg.ClientBase, replica: ReplicaTable, { key, 
   }
 }
 
-/** The replica as it was at the same moment. */
-export function replicaSide(
+function replicaSide(
   warehouse: Warehouse,
   replica: ReplicaTable,
   { key, columns }: Compared,

@@ -14,7 +14,14 @@ import {
   isOneOfAtSource,
   readRows,
 } from './verify-differences.ts'
-import { type Compared, comparedColumns, replicaSide, type Side, sourceSide } from './verify-sides.ts'
+import {
+  type Compared,
+  comparedColumns,
+  groupsWith,
+  replicaSides,
+  type Side,
+  sourceSides,
+} from './verify-sides.ts'
 
 export type ColumnVerdict = { column: string; equal: boolean; checksum: string }
 
@@ -73,29 +80,31 @@ export async function verifyTable(options: VerifyOptions): Promise<TableVerdict>
 /** At one position. */
 async function compare(options: VerifyOptions): Promise<TableVerdict> {
   const { replica, repair = false, limit = defaultLimit } = options
-  const compared = comparedColumns(replica)
+  const all = comparedColumns(replica)
   return atComparisonPoint(options, replica, async (point) => {
-    const source = sourceSide(point.snapshot.client, replica, compared)
     const [left, visibility] = await Promise.all([
-      readSource(point, source, replica, options.onProgress),
+      readSource(point, sourceSides(point.snapshot.client, replica, all), replica, options.onProgress),
       point.visibility,
     ])
-    const target = replicaSide(options.warehouse, replica, compared, visibility)
-    const right = await readChecksums(target)
+    const right = await readChecksums(replicaSides(options.warehouse, replica, all, visibility))
+    const differs = (group: number) => !equalChecksums(left[group]!, right[group]!)
     const verdict: TableVerdict = {
       table: replica.source.qualifiedName,
       position: formatLsn(point.snapshot.lsnBefore),
-      rows: Number(left.rows),
-      replica_rows: Number(right.rows),
-      equal: equalChecksums(left, right),
-      columns: columnVerdicts(compared, left, right),
+      rows: Number(left[0]!.rows),
+      replica_rows: Number(right[0]!.rows),
+      equal: !left.some((_, group) => differs(group)),
+      columns: columnVerdicts(all, left, right),
       differing_keys: 0,
       has_more: false,
       differences: [],
       repaired_keys: 0,
     }
     if (verdict.equal) return verdict
-    const most = left.rows > right.rows ? left.rows : right.rows
+    const compared = groupsWith(all, differs)
+    const source = sourceSides(point.snapshot.client, replica, compared)
+    const target = replicaSides(options.warehouse, replica, compared, visibility)
+    const most = BigInt(Math.max(verdict.rows, verdict.replica_rows))
     for await (const keys of differingKeys(source, target, most)) {
       for (let from = 0; from < keys.length; from += keysAtOnce) {
         await lookInto(options, compared, keys.slice(from, from + keysAtOnce), verdict)
@@ -120,9 +129,9 @@ async function lookInto(
     keys = await atComparisonPoint(options, replica, async (point) => {
       const visibility = await point.visibility
       const [source, target] = await Promise.all([
-        readRows(sourceSide(point.snapshot.client, replica, compared), isOneOfAtSource(compared, keys)),
+        readRows(sourceSides(point.snapshot.client, replica, compared), isOneOfAtSource(compared, keys)),
         readRows(
-          replicaSide(options.warehouse, replica, compared, visibility),
+          replicaSides(options.warehouse, replica, compared, visibility),
           isOneOfAtReplica(compared, keys),
         ),
       ])
@@ -147,13 +156,19 @@ async function lookInto(
   }
 }
 
-function columnVerdicts({ key, columns }: Compared, left: Checksums, right: Checksums): ColumnVerdict[] {
-  const names = [key.map(({ name }) => name).join(', '), ...columns.map(({ name }) => name)]
-  return names.map((column, place) => ({
+function columnVerdicts({ key, columns }: Compared, left: Checksums[], right: Checksums[]): ColumnVerdict[] {
+  const ofKey = ({ sums }: Checksums) => sums.slice(0, 1)
+  const ofColumns = ({ sums }: Checksums) => sums.slice(1)
+  const verdictOf = (column: string, place: number, sums: bigint[], others: bigint[]) => ({
     column,
-    equal: left.sums[place] === right.sums[place],
-    checksum: left.sums[place]!.toString(),
-  }))
+    equal: sums[place] === others[place],
+    checksum: sums[place]!.toString(),
+  })
+  const [sums, others] = [left.flatMap(ofColumns), right.flatMap(ofColumns)]
+  return [
+    verdictOf(key.map(({ name }) => name).join(', '), 0, left.flatMap(ofKey), right.flatMap(ofKey)),
+    ...columns.map(({ name }, place) => verdictOf(name, place, sums, others)),
+  ]
 }
 
 const sizeRow = z.object({ pages: z.coerce.number() })
@@ -162,22 +177,22 @@ const pagesAtOnce = 8192
 
 async function readSource(
   { snapshot }: ComparisonPoint,
-  side: Side,
+  sides: Side[],
   { source }: ReplicaTable,
   onProgress: (part: number) => void = () => {},
-): Promise<Checksums> {
+): Promise<Checksums[]> {
   const [size] = await rowsOf(
     snapshot.client,
     sizeRow,
     `SELECT pg_relation_size($1::regclass) / current_setting('block_size')::bigint AS pages`,
     [pgTableName(source)],
   )
-  let sum: Checksums | undefined
+  let sum: Checksums[] | undefined
   for (let from = 0; ; from += pagesAtOnce) {
     const isLast = source.isPartitioned || from + pagesAtOnce >= size!.pages
     const end = isLast ? '' : ` AND ctid < '(${from + pagesAtOnce},0)'`
     const where = source.isPartitioned ? '' : `WHERE ctid >= '(${from},0)'${end}`
-    const part = await readChecksums(side, where)
+    const part = await readChecksums(sides, where)
     sum = sum ? addChecksums(sum, part) : part
     if (isLast) return sum
     onProgress((from + pagesAtOnce) / size!.pages)
