@@ -46,6 +46,8 @@ export type FeedState = 'starting' | 'snapshot' | 'streaming' | 'waiting' | 'sto
 export type FeedHooks = {
   /** Differences from the catalog that an earlier session has looked into. */
   explained: Set<string>
+  /** Tables of which an earlier session may have misread changes: the next one reads them whole. */
+  misread: Set<string>
   signal: AbortSignal
   onState: (state: FeedState) => void
   /** Everything committed below it is visible, its users are invalidated, and the position is stored. */
@@ -67,6 +69,7 @@ export function superviseFeed(options: {
   const { crmDatabaseUrl, log, runSession, onInterrupted } = options
   const stopping = new AbortController()
   const explained = new Set<string>()
+  const misread = new Set<string>()
   let state: FeedState = 'stopped'
   let position: bigint | undefined
   let problem: FeedStatus['problem']
@@ -87,6 +90,7 @@ export function superviseFeed(options: {
       try {
         await runSession({
           explained,
+          misread,
           signal: stopping.signal,
           onState: (next) => {
             state = next

@@ -32,7 +32,12 @@ export type Servers = {
 export async function startServers(): Promise<Servers> {
   const folder = await mkdtemp(join(tmpdir(), 'tendon-cdc-'))
   const [postgres, clickHouse] = await Promise.all([
-    startTestPostgres({ wal_level: 'logical', max_replication_slots: '30', max_wal_senders: '30' }),
+    startTestPostgres({
+      wal_level: 'logical',
+      max_replication_slots: '30',
+      max_wal_senders: '30',
+      max_prepared_transactions: '5',
+    }),
     startChdbServer({ dataPath: join(folder, 'clickhouse') }),
   ])
   return {

@@ -1,6 +1,8 @@
 import { createTableCodec, type TableCodec } from '../changes/table-codec.ts'
 import type { Catalog } from '../derive/catalog.ts'
 import { cdcErrors } from '../errors.ts'
+import type { FeedHooks } from '../feed-supervisor.ts'
+import type { SourceTable } from '../source/source-catalog.ts'
 import type { Relation } from './relation.ts'
 
 /**
@@ -8,10 +10,14 @@ import type { Relation } from './relation.ts'
  *
  * Where they do not, the catalog has changed since it was read, or had changed before and the stream has not come
  * to that yet. Reading it again tells which, and is done once for each difference.
- * @param explained the differences that are known and need nothing more; they outlive the stream
+ * @param hooks.explained the differences that are known and need nothing more; they outlive the stream
  */
-export function createCodecSource(catalog: Catalog, explained: Set<string>) {
-  const replicas = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, replica]))
+export function createCodecSource(
+  catalog: Catalog,
+  { explained, misread }: Pick<FeedHooks, 'explained' | 'misread'>,
+) {
+  // By what no ALTER changes: a table that has another name for a while stays the same one.
+  const replicas = new Map(catalog.replicas.map((replica) => [replica.source.oid, replica]))
 
   function lookInto(difference: string, detail: string): void {
     const id = `${catalog.fingerprint} ${difference}`
@@ -20,13 +26,28 @@ export function createCodecSource(catalog: Catalog, explained: Set<string>) {
     throw cdcErrors.schemaChanged(detail)
   }
 
+  /**
+   * What the catalog never shows when it is as before by the time somebody looks: the key was another one, or columns had each
+   * other's names. Which rows the changes of meanwhile are of, or which values they have, cannot be told.
+   */
+  function refuseMisread(source: SourceTable, relation: Relation, position: bigint): void {
+    if (hasKey(source, relation) && hasOrder(source, relation)) return
+    const { qualifiedName } = source
+    const id = `${catalog.fingerprint} ${qualifiedName} at ${position}`
+    if (explained.has(id)) return
+    explained.add(id)
+    misread.add(qualifiedName)
+    throw cdcErrors.schemaChanged(`${qualifiedName} had another key, or columns in another order.`)
+  }
+
   return {
     /**
+     * @param position of the transaction that comes with it
      * @returns undefined for a table that is not in the registry
      * @throws TENDON-CDC-011 when the catalog has to be read again
      */
-    codecFor(relation: Relation): TableCodec | undefined {
-      const replica = replicas.get(relation.qualifiedName)
+    codecFor(relation: Relation, position: bigint): TableCodec | undefined {
+      const replica = replicas.get(relation.oid)
       if (!replica) return undefined
       const { entry, columns } = replica.source
       const formerTypes = new Set<string>()
@@ -38,6 +59,7 @@ export function createCodecSource(catalog: Catalog, explained: Set<string>) {
         lookInto(`${place} ${typeOid}`, `${place} is new, or of another type.`)
         formerTypes.add(name)
       }
+      refuseMisread(replica.source, relation, position)
       return createTableCodec(
         replica,
         relation.columns.map(({ name }) => name),
@@ -49,4 +71,18 @@ export function createCodecSource(catalog: Catalog, explained: Set<string>) {
       lookInto(`${place} null`, `${place} may be NULL now.`)
     },
   }
+}
+
+function hasKey({ key }: SourceTable, { identity }: Relation): boolean {
+  return (
+    identity === undefined || (identity.length === key.length && identity.every((name) => key.includes(name)))
+  )
+}
+
+/** Columns come in the order of their numbers, which stay the same whatever their names. */
+function hasOrder({ columns }: SourceTable, relation: Relation): boolean {
+  const told = new Set(relation.columns.map(({ name }) => name))
+  const known = columns.map(({ name }) => name)
+  const names = relation.columns.map(({ name }) => name).filter((name) => known.includes(name))
+  return known.filter((name) => told.has(name)).every((name, place) => names[place] === name)
 }

@@ -20,6 +20,7 @@ import { dropSlot, identifySystem, isUndecodable, readSlot } from '../source/rep
 import { createSourceRows } from '../source/source-rows.ts'
 import { planStart, type SourceIdentity, type StartPlan } from '../source/start-plan.ts'
 import type { Invalidate } from '../telling/invalidate.ts'
+import { forgetSnapshot } from '../whole-tables/snapshot-record.ts'
 import { isOtherPublication, readUnread } from '../whole-tables/unread-tables.ts'
 import { createCodecSource } from './codec-source.ts'
 import { type Pipeline, startPipeline } from './feed-pipeline.ts'
@@ -57,6 +58,8 @@ export async function runSession(options: SessionOptions): Promise<never> {
     for (const { code, message } of catalog.problems) log.error({ error_code: code }, message)
     for (const text of catalog.leftOut) log.warn(text)
     const inShape = await applyReplicas(source, warehouse, catalog, log)
+    for (const table of options.misread) await forgetSnapshot(warehouse, table)
+    options.misread.clear()
     connection = await ReplicationConnection.open(config.crmDatabaseUrl)
     signal.throwIfAborted()
     signal.addEventListener('abort', () => connection?.destroy(), { once: true })
@@ -103,7 +106,7 @@ async function readChanges(
   },
 ): Promise<never> {
   const { source, connection, catalog, inShape, watch } = parts
-  const { config, warehouse, explained, log, metrics, onState, onPosition, onUrge, isAwaited } = session
+  const { config, warehouse, log, metrics, onState, onPosition, onUrge, isAwaited } = session
   const identity = await identifySystem(connection)
   const stored = await readPosition(warehouse, config.slotName)
   const plan = await planSession(session, source, catalog, identity, stored)
@@ -151,7 +154,7 @@ async function readChanges(
     const decoder = new PgOutputDecoder({
       queue: pipeline.queue,
       versionOffset: start.history.versionOffset,
-      ...createCodecSource(catalog, explained),
+      ...createCodecSource(catalog, session),
       onDescribedAgain: () => watch.look(),
     })
     stream = new WalStream({

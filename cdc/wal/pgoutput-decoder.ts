@@ -18,7 +18,7 @@ export type DecoderOptions = {
   /** Added to commit LSNs in versions. */
   versionOffset: bigint
   /** @throws TENDON-CDC-011 when the catalog has to be read again */
-  codecFor: (relation: Relation) => TableCodec | undefined
+  codecFor: (relation: Relation, position: bigint) => TableCodec | undefined
   /** A table is described a second time, as it is after DDL. */
   onDescribedAgain: () => void
   /**
@@ -106,7 +106,7 @@ export class PgOutputDecoder {
 
   #describe(relation: Relation): void {
     if (this.#codecs.has(relation.oid)) this.#options.onDescribedAgain()
-    this.#codecs.set(relation.oid, this.#options.codecFor(relation))
+    this.#codecs.set(relation.oid, this.#options.codecFor(relation, this.#header.position))
   }
 
   #insert(message: Buffer, at: number): void {

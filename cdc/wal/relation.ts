@@ -4,7 +4,11 @@ export type Relation = {
   /** `schema.table` */
   qualifiedName: string
   columns: { name: string; typeOid: number }[]
+  /** Names of the columns that tell which row an UPDATE or a DELETE is of; undefined where that is all of the row, or nothing. */
+  identity: string[] | undefined
 }
+
+const [identityDefault, identityIndex] = [0x64 /* d */, 0x69 /* i */]
 
 /** Reads a Relation message after its tag. */
 export function readRelation(message: Buffer, start: number): Relation {
@@ -17,14 +21,23 @@ export function readRelation(message: Buffer, start: number): Relation {
   }
   const schema = text() || 'pg_catalog'
   const name = text()
+  // Under REPLICA IDENTITY FULL every column is flagged as the key's.
+  const isPartial = [identityDefault, identityIndex].includes(message[at]!)
   const count = message.readUInt16BE(at + 1)
   at += 3
+  const identity: string[] = []
   const columns = Array.from({ length: count }, () => {
-    // The key flag is passed over: under REPLICA IDENTITY FULL every column has it.
+    const isKey = message[at] === 1
     at += 1
     const column = { name: text(), typeOid: message.readUInt32BE(at) }
+    if (isKey) identity.push(column.name)
     at += 8
     return column
   })
-  return { oid: message.readUInt32BE(start), qualifiedName: `${schema}.${name}`, columns }
+  return {
+    oid: message.readUInt32BE(start),
+    qualifiedName: `${schema}.${name}`,
+    columns,
+    identity: isPartial ? identity : undefined,
+  }
 }
