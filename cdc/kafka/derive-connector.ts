@@ -96,6 +96,8 @@ export function deriveConnector(
     'max.queue.size': '32768',
     // Rows may be large: 60 of 10 MB, counted alone, were too many for a heap of 512 MB.
     'max.queue.size.in.bytes': String(32 << 20),
+    // So many rows of a snapshot are held at once; by default 10,240, of which 600 of 1 MB were too many.
+    'snapshot.fetch.size': '100',
     'status.update.interval.ms': '1000',
     'retriable.restart.connector.wait.ms': '1000',
     // Then the task fails, and says why, instead of trying the same for ever behind a state of RUNNING.
