@@ -199,4 +199,10 @@ export const cdcErrors = defineErrors('CDC', {
     title: 'A change is larger than Kafka takes',
     help: 'Leave the large column out, in cdc/registry.ts or with `npm run cdc -- add <table> --omit <column>`. Or raise producer.max.request.size of Kafka Connect and message.max.bytes of Kafka. The connector goes on by itself, and so do those behind it.',
   },
+  replicaRead: {
+    number: 34,
+    status: 409,
+    title: 'Views or dictionaries of ClickHouse read the replica of a table',
+    help: 'Drop them, or have them read something else; then `npm run cdc -- remove <table>`, or `apply`, takes the table out.',
+  },
 })

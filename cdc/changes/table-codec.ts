@@ -1,5 +1,5 @@
 import type { ReplicaTable } from '../derive/derive-table.ts'
-import type { BaseType } from '../source/source-catalog.ts'
+import type { BaseType } from '../source/base-types.ts'
 import { arrayWriter } from './json-array.ts'
 import {
   type JsonWriter,

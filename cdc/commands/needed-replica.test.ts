@@ -62,3 +62,37 @@ test('what finds the users of another table is not taken away, and if it is gone
   expect(await cdc('remove', 'slots')).toMatchObject({ code: 0 })
   await world.close()
 }, 120_000)
+
+test('a replica that views or dictionaries of ClickHouse read stays, and they are named', async () => {
+  const world = await createWorld(
+    servers,
+    `CREATE TABLE kept (id integer PRIMARY KEY); CREATE TABLE "slot's" (id integer PRIMARY KEY, owner text)`,
+    [{ name: 'public.kept', users: nobody }],
+  )
+  await world.warehouse.insertRows('cdc.registry', [
+    { table: "public.slot's", omit_columns: [], types: {}, users: nobody },
+  ])
+  const feed = world.newFeed()
+  feed.start()
+  await feed.caughtUp()
+  const replica = "crm.`slot's`"
+  const objects = {
+    owners: `CREATE VIEW reports.owners AS SELECT k.id FROM crm.kept k JOIN (SELECT * FROM ${replica} FINAL) s USING (id)`,
+    counts: `CREATE MATERIALIZED VIEW reports.counts ENGINE = SummingMergeTree ORDER BY id AS SELECT id, 1 AS n FROM ${replica}`,
+    names: `CREATE DICTIONARY reports.names (id UInt64, owner String) PRIMARY KEY id
+      SOURCE(CLICKHOUSE(DB 'crm' TABLE 'slot\\'s')) LAYOUT(FLAT()) LIFETIME(0)`,
+    others: `CREATE VIEW reports.others AS SELECT 'slot\\'s', * FROM crm.kept`,
+  }
+  for (const statement of Object.values(objects)) await world.warehouse.command(statement)
+  const cdc = (...argv: string[]) => runCli(settingsOf(world, servers.clickHouse), ...argv)
+  const refused = await cdc('remove', "slot's")
+  expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('TENDON-CDC-034') })
+  const named = Object.keys(objects).filter((name) => refused.stderr.includes(`reports.${name}`))
+  expect(named).toEqual(['owners', 'counts', 'names'])
+  await world.warehouse.command('DROP VIEW reports.owners')
+  await world.warehouse.command('DROP VIEW reports.counts')
+  await world.warehouse.command('DROP DICTIONARY reports.names')
+  expect(await cdc('remove', "slot's")).toMatchObject({ code: 0 })
+  expect(await world.rows("SELECT name FROM system.tables WHERE name = 'slot\\'s'")).toEqual([])
+  await world.close()
+}, 60_000)

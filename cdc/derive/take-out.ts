@@ -5,12 +5,13 @@ import type { ClientBase } from 'pg'
 import { z } from 'zod'
 import { cdcErrors } from '../errors.ts'
 import type { RegistryEntry } from '../registry.ts'
-import { splitTableName } from '../source/source-catalog.ts'
+import { splitTableName } from '../source/table-names.ts'
 import { readersOf } from '../telling/users-problem.ts'
 import { forgetSnapshot, readFinishedSnapshots } from '../whole-tables/snapshot-record.ts'
 import { dropReplica } from './apply.ts'
 import { removeFromPublication } from './derive-publication.ts'
 import { replicaName } from './derive-table.ts'
+import { objectsOver } from './tables-read.ts'
 
 const heldReplicas = defineQuery({
   name: 'held-replicas',
@@ -31,7 +32,7 @@ export async function undeclaredTables(
   return [...read.keys()].filter((table) => !names.has(table) && held.has(replicaName(splitTableName(table))))
 }
 
-/** Why a table has to stay: the SELECT of whom another's changes concern reads its replica. */
+/** Why a table has to stay: the SELECT of whom another's changes concern reads its replica, or something in ClickHouse does. */
 export async function readReadersProblem(
   warehouse: Warehouse,
   others: readonly RegistryEntry[],
@@ -39,11 +40,14 @@ export async function readReadersProblem(
 ): Promise<TendonError | undefined> {
   const name = replicaName(splitTableName(table))
   const [reader] = await readersOf(warehouse, others, { name })
-  return (
-    reader &&
-    cdcErrors.usersRefused(
+  if (reader)
+    return cdcErrors.usersRefused(
       `That of ${reader.table} reads crm.${name}, which would be gone: ${table} is still carried.`,
     )
+  const objects = await objectsOver(warehouse, { name })
+  if (objects.length === 0) return undefined
+  return cdcErrors.replicaRead(
+    `${objects.join(', ')} would break without crm.${name}: ${table} is still carried.`,
   )
 }
 

@@ -3,6 +3,7 @@ import type { ClientBase } from 'pg'
 import { z } from 'zod'
 import { cdcErrors } from '../errors.ts'
 import type { RegistryEntry } from '../registry.ts'
+import { type BaseType, readTypes, type Types } from './base-types.ts'
 import {
   identityProblem,
   isPublished,
@@ -13,14 +14,7 @@ import {
 import { refuseOverlaps } from './overlapping-tables.ts'
 import { partsSql } from './partitions.ts'
 import { rowsOf } from './rows-of.ts'
-
-/** What a type comes down to once domains are taken off. */
-export type BaseType = {
-  /** Name in pg_catalog, as in `int4` or `timestamptz`; `other` for enums, composites, extensions' types. */
-  name: string
-  /** What an array holds. */
-  element?: BaseType | undefined
-}
+import { qualified, splitTableName } from './table-names.ts'
 
 export type SourceColumn = {
   name: string
@@ -124,30 +118,6 @@ SELECT attrelid AS table_oid, attname AS name, attnum AS number, atttypid AS typ
 FROM pg_attribute
 WHERE attrelid = ANY ($1::oid[]) AND attnum > 0 AND NOT attisdropped
 ORDER BY attrelid, attnum`
-
-const typeRow = z.object({
-  oid: z.coerce.number(),
-  name: z.string(),
-  built_in: z.boolean(),
-  domain_of: z.coerce.number(),
-  element: z.coerce.number().nullable(),
-})
-
-const typesSql = `
-WITH RECURSIVE used (oid) AS (
-  SELECT unnest($1::oid[])
-  UNION
-  SELECT next.oid
-  FROM used
-  JOIN pg_type t ON t.oid = used.oid
-  LEFT JOIN pg_type e ON e.typarray = t.oid
-  CROSS JOIN LATERAL (VALUES (t.typbasetype), (e.oid)) AS next (oid)
-  WHERE next.oid <> 0
-)
-SELECT
-  t.oid, t.typname AS name, t.typnamespace = 'pg_catalog'::regnamespace AS built_in, t.typbasetype AS domain_of,
-  (SELECT e.oid FROM pg_type e WHERE e.typarray = t.oid) AS element
-FROM used JOIN pg_type t ON t.oid = used.oid`
 
 /**
  * Reads the tables of the registry from the catalog.
@@ -266,46 +236,10 @@ function describeTable(
   }
 }
 
-const qualified = (name: string) => (name.includes('.') ? name : `public.${name}`)
-
-/** The schema ends at the first dot; a name without one is in `public`. */
-export function splitTableName(qualifiedName: string): { schema: string; name: string } {
-  const dot = qualifiedName.indexOf('.')
-  return dot < 0
-    ? { schema: 'public', name: qualifiedName }
-    : { schema: qualifiedName.slice(0, dot), name: qualifiedName.slice(dot + 1) }
-}
-
 const replicaIdentities: Record<string, SourceTable['replicaIdentity']> = {
   d: 'default',
   f: 'full',
   i: 'index',
-}
-
-type Types = {
-  baseOf(oid: number): BaseType
-  domainsOf(oids: number[]): [name: string, base: string][]
-}
-
-async function readTypes(client: ClientBase, oids: number[]): Promise<Types> {
-  const rows = new Map((await rowsOf(client, typeRow, typesSql, [oids])).map((row) => [row.oid, row]))
-  const withoutDomain = (oid: number): z.infer<typeof typeRow> => {
-    const row = rows.get(oid)!
-    return row.domain_of === 0 ? row : withoutDomain(row.domain_of)
-  }
-  const baseOf = (oid: number): BaseType => {
-    const row = withoutDomain(oid)
-    if (row.element !== null) return { name: 'array', element: baseOf(row.element) }
-    return { name: row.built_in ? row.name : 'other' }
-  }
-  const domainsOf = (of: number[]): [string, string][] =>
-    of.flatMap((oid): [string, string][] => {
-      const row = rows.get(oid)!
-      const base = withoutDomain(oid)
-      const own: [string, string][] = row.domain_of === 0 ? [] : [[row.name, base.name]]
-      return base.element === null ? own : [...own, ...domainsOf([base.element])]
-    })
-  return { baseOf, domainsOf }
 }
 
 /** How many rows a table has, as the planner believes: -1 when it was never analyzed. */

@@ -1,8 +1,7 @@
 import type { TendonError } from '@tendon/platform/errors.ts'
 import { clickHouseErrorCode, type Warehouse } from '@tendon/warehouse/client.ts'
-import { defineQuery } from '@tendon/warehouse/query.ts'
-import { z } from 'zod'
 import type { ReplicaTable } from '../derive/derive-table.ts'
+import { readColumns } from '../derive/tables-read.ts'
 import { cdcErrors } from '../errors.ts'
 import type { RegistryEntry } from '../registry.ts'
 import { findConcernedUsers, usersSql } from './concerned-users.ts'
@@ -37,38 +36,17 @@ export async function readersOf(
   for (const entry of entries) {
     // One that ClickHouse does not take as it is needs nothing any more.
     if (await readUsersProblem(warehouse, entry)) continue
-    const read = (await readColumns(warehouse, entry)).get(`crm.${replica.name}`)
+    const read = (await columnsOf(warehouse, entry)).get(`crm.${replica.name}`)
     const missed = [...(read ?? [])].filter((column) => !kept.includes(column))
     if (read && (kept.length === 0 || missed.length > 0)) readers.push({ table: entry.name, columns: missed })
   }
   return readers
 }
 
-const queryTree = (entry: RegistryEntry) =>
-  defineQuery({
+/** The columns that the SELECT reads, by `database.table`. */
+const columnsOf = (warehouse: Warehouse, entry: RegistryEntry) =>
+  readColumns(warehouse, {
     name: `tables-read-for ${entry.name}`,
-    sql: `EXPLAIN QUERY TREE ${usersSql('SELECT arrayJoin({keys:Array(String)}) AS key', entry)}`,
-    params: z.object({ keys: z.array(z.string()) }),
-    row: z.object({ explain: z.string() }),
+    select: usersSql('SELECT arrayJoin({keys:Array(String)}) AS key', entry),
+    params: { keys: [] },
   })
-
-/** The columns that the SELECT reads, by `database.table`, as ClickHouse's analyzer understands it. */
-async function readColumns(warehouse: Warehouse, entry: RegistryEntry): Promise<Map<string, Set<string>>> {
-  const lines = (await warehouse.query(queryTree(entry), { keys: [] })).flatMap(({ explain }) =>
-    explain.split('\n'),
-  )
-  const tables = new Map<string, string>()
-  for (const line of lines) {
-    const table = /^ *TABLE id: (\d+),.* table_name: (.+?)(, (final|sample_size|sample_offset): .*)?$/.exec(
-      line,
-    )
-    if (table) tables.set(table[1]!, table[2]!)
-  }
-  const read = new Map([...tables.values()].map((table) => [table, new Set<string>()]))
-  for (const line of lines) {
-    const column = /^ *COLUMN id: \d+,.*? column_name: (.+), result_type: .*, source_id: (\d+)$/.exec(line)
-    const table = column && tables.get(column[2]!)
-    if (table) read.get(table)!.add(column[1]!)
-  }
-  return read
-}

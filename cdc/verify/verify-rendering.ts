@@ -2,7 +2,7 @@ import pg from 'pg'
 import type { ColumnMapping } from '../derive/column-mapping.ts'
 import type { ReplicaTable } from '../derive/derive-table.ts'
 import { chIdentifier } from '../derive/sql-names.ts'
-import type { BaseType } from '../source/source-catalog.ts'
+import type { BaseType } from '../source/base-types.ts'
 
 /**
  * How a column's value becomes the same text in both databases, by their own means and not the feed's. Each is an
