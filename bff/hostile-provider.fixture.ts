@@ -35,7 +35,11 @@ export async function startHostileProvider(options: { lifetimeSeconds?: number }
     if (url.pathname === '/token') {
       const body = new URLSearchParams(await text(request))
       await beforeToken?.()
-      if (body.has('refresh_token')) refreshTokens.push(body.get('refresh_token')!)
+      const refreshToken = body.get('refresh_token')
+      if (refreshToken) refreshTokens.push(refreshToken)
+      // Each is good twice, as with every provider that is set up for the bff.
+      if (refreshTokens.filter((used) => used === refreshToken).length > 2)
+        return json({ error: 'invalid_grant' }, 400)
       if (tokenAnswer) {
         const { status = 200, type = 'application/json', body: said } = tokenAnswer
         return response.writeHead(status, { 'content-type': type }).end(said)

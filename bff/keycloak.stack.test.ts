@@ -3,6 +3,7 @@ import { createLog } from '@tendon/platform/log.ts'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { attacksSuite } from './gateway/attacks.suite.ts'
+import { lostTokensSuite } from './lost-tokens.suite.ts'
 import { rateLimitsSuite } from './rate-limits.suite.ts'
 import { refreshTokensSuite } from './refresh-tokens.suite.ts'
 import { sessionListSuite } from './session-list.suite.ts'
@@ -29,6 +30,7 @@ signOutSuite(name, options)
 sessionListSuite(name, options)
 storedSessionsSuite(name, options)
 refreshTokensSuite(name, options)
+lostTokensSuite(name, options)
 // Counted by address, and all tests have one: Redis has them in its own suite.
 rateLimitsSuite(name, { ...options, isShared: false })
 

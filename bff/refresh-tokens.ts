@@ -32,7 +32,8 @@ export type RefreshTokens = ReturnType<typeof createRefreshTokens>
 
 /**
  * Keeps access tokens fresh. However many requests and instances need it, a session's refresh token is used
- * once: a second use counts as theft and ends the whole grant at the provider (RFC 9700 §4.14.2).
+ * once. The provider takes it once more, for when its answer was lost on the way or an instance has died over it; what
+ * goes beyond that counts as theft and ends the whole grant (RFC 9700 §4.14.2).
  */
 export function createRefreshTokens(options: {
   sessions: SessionStore

@@ -1,5 +1,11 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
@@ -28,6 +34,8 @@ type UpstreamRequest = { url: string; method: string; headers: IncomingMessage['
 /** Awaited at these moments: for what is slow, or is held while something else happens. */
 type Hooks = {
   beforeProvider?: ((request: IncomingMessage) => unknown) | undefined
+  /** The provider's answers with tokens are lost on their way, with the connection; told of their status. */
+  insteadOfTokens?: ((status: number) => void) | undefined
   beforeUpstream?: (() => unknown) | undefined
   beforeWrite?: ((key: string) => unknown) | undefined
   /** Answers in the place of the bff, unless it gives nothing. */
@@ -101,6 +109,8 @@ async function startStack<Provider extends TestProvider>(
         if (isToken) tokenCalls.push({ grantType, status: response.statusCode })
       })
       if (!provider) return response.writeHead(503).end()
+      const { insteadOfTokens } = hooks
+      if (isToken && insteadOfTokens) loseAnswer(response, insteadOfTokens)
       try {
         await provider.handler(request, response)
       } catch (error) {
@@ -233,6 +243,15 @@ function checkingService(verify: AccessTokenVerifier, hooks: Hooks): RequestList
     const caller = await verify(request.headers.authorization).catch(() => undefined)
     response.writeHead(caller ? 200 : 401, { 'content-type': 'application/json', 'set-cookie': 'upstream=1' })
     response.end(JSON.stringify(caller ?? {}))
+  }
+}
+
+/** Ends the connection at the moment when the answer would leave: whoever answers has done all that it does. */
+function loseAnswer(response: ServerResponse, instead: (status: number) => void): void {
+  response.write = () => true
+  response.end = () => {
+    instead(response.statusCode)
+    return response.destroy()
   }
 }
 

@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers'
 import { createAccessTokenVerifier } from '@tendon/platform/access-token.ts'
 import { createServiceTokenSource } from '@tendon/platform/service-token.ts'
 import { decodeJwt, UnsecuredJWT } from 'jose'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestBrowser } from '../test-browser.fixture.ts'
 import { type EmbeddedTestProvider, secrets } from '../test-provider-embedded.fixture.ts'
 import { csrf, signedInBrowser } from '../test-sessions.fixture.ts'
@@ -127,16 +127,38 @@ test('no address is built on what a request says about its host', async () => {
   }
 })
 
-test('a refresh token used twice ends the whole grant', async () => {
-  await new TestBrowser().signIn(stack.loginUrl, 'alice')
-  const [token = ''] = stack.provider.refreshTokens().slice(-1)
+describe('a refresh token', () => {
   const use = (refreshToken: string) =>
     askForToken(basic('bff', secrets.bff), { grant_type: 'refresh_token', refresh_token: refreshToken })
-  const first = await use(token)
-  const { refresh_token: next } = await first.json()
-  expect([first.status, next === token]).toEqual([200, false])
-  expect((await use(token)).status).toBe(400)
-  expect((await use(next)).status).toBe(400)
+  /** What comes of it. */
+  async function rotate(refreshToken: string): Promise<string> {
+    const { refresh_token: next } = await (await use(refreshToken)).json()
+    expect([typeof next, next === refreshToken]).toEqual(['string', false])
+    return next
+  }
+  async function signIn(): Promise<string> {
+    await new TestBrowser().signIn(stack.loginUrl, 'alice')
+    return stack.provider.refreshTokens().at(-1)!
+  }
+
+  test('is good twice, and a third use ends the whole grant', async () => {
+    const token = await signIn()
+    const nexts = [await rotate(token), await rotate(token)]
+    for (const ended of [token, ...nexts]) expect((await use(ended)).status).toBe(400)
+  })
+
+  test('that was used ends the whole grant once a newer one was used', async () => {
+    const token = await signIn()
+    const newest = await rotate(await rotate(token))
+    for (const ended of [token, newest]) expect((await use(ended)).status).toBe(400)
+  })
+
+  test('that two have is found out when each goes on with what it got', async () => {
+    const token = await signIn()
+    const [first, second] = [await rotate(token), await rotate(token)]
+    const newest = await rotate(first)
+    for (const ended of [second, newest]) expect((await use(ended)).status).toBe(400)
+  })
 })
 
 test('keys stay over a restart', async () => {

@@ -39,13 +39,36 @@ test('a record ends with its time, with its grant, or when it is destroyed', asy
   store.close()
 })
 
-test('of many who use a token at once, one does', async () => {
+test.each([
+  ['an authorization code', 'AuthorizationCode', 1],
+  ['a refresh token', 'RefreshToken', 2],
+])('of many who use %s at once, no more do than may', async (_what, model, allowed) => {
   const store = openProviderStore(dataPath)
-  const tokens = store.adapter('RefreshToken')
+  const tokens = store.adapter(model)
   await tokens.upsert('token', { grantId: 'g' }, 60)
   const uses = await Promise.allSettled(Array.from({ length: 5 }, () => tokens.consume('token')))
-  expect(uses.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  expect(uses.filter(({ status }) => status === 'fulfilled')).toHaveLength(allowed)
   expect(await tokens.find('token')).toMatchObject({ consumed: expect.any(Number) })
+  store.close()
+})
+
+test('a refresh token is good once more until one that came of it is used, and nothing else of its sign-in then', async () => {
+  const store = openProviderStore(dataPath)
+  const tokens = store.adapter('RefreshToken')
+  const areConsumed = async (...ids: string[]) =>
+    (await Promise.all(ids.map((id) => tokens.find(id)))).map((token) => token && 'consumed' in token)
+  const signIn = { grantId: 'g', nonce: 'n' }
+  await tokens.upsert('other sign-in', { grantId: 'g', nonce: 'other' }, 60)
+  await tokens.upsert('first', signIn, 60)
+  await tokens.consume('first')
+  await tokens.upsert('lost', signIn, 60)
+  expect(await areConsumed('first', 'lost')).toEqual([false, false])
+  await tokens.consume('first')
+  await tokens.upsert('second', signIn, 60)
+  expect(await areConsumed('first', 'lost', 'second')).toEqual([true, false, false])
+  await tokens.consume('second')
+  expect(await areConsumed('first', 'lost', 'second', 'other sign-in')).toEqual([true, true, false, false])
+  await expect(tokens.consume('lost')).rejects.toThrow('invalid_grant')
   store.close()
 })
 

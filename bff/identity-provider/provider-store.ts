@@ -36,6 +36,23 @@ const consumeRecord = `
   UPDATE record SET payload = json_set(payload, '$.consumed', :now)
   WHERE model = :model AND id = :id AND json_extract(payload, '$.consumed') IS NULL
 `
+/**
+ * A refresh token may be used once more, for when the answer to its first use was lost on its way; but only while nothing
+ * that came of it has been used. As Keycloak has it with `refreshTokenMaxReuse` 1: the sign-in's other tokens end with
+ * the first use of one of them, so that of two that share a token, one is found out (RFC 9700 §4.14.2).
+ */
+const useRefreshToken = `
+  UPDATE record
+  SET payload = json_set(payload, iif(json_extract(payload, '$.usedOnce') IS NULL, '$.usedOnce', '$.consumed'), :now)
+  WHERE model = 'RefreshToken' AND id = :id AND json_extract(payload, '$.consumed') IS NULL
+  RETURNING grant_id, json_extract(payload, '$.nonce') AS nonce, json_extract(payload, '$.consumed') IS NULL AS is_first
+`
+// Sign-ins of one browser share a grant; each has a nonce of its own, which all its refresh tokens carry.
+const consumeOthersOfSignIn = `
+  UPDATE record SET payload = json_set(payload, '$.consumed', :now)
+  WHERE model = 'RefreshToken' AND grant_id = :grant_id AND id <> :id
+    AND json_extract(payload, '$.nonce') IS :nonce AND json_extract(payload, '$.consumed') IS NULL
+`
 const destroyRecord = 'DELETE FROM record WHERE model = :model AND id = :id'
 const destroyGrantRecords = 'DELETE FROM record WHERE model = :model AND grant_id = :grant_id'
 const deleteExpired = 'DELETE FROM record WHERE expires_at <= :now'
@@ -76,6 +93,8 @@ export function openProviderStore(dataPath: string) {
     findByUid: database.prepare(findRecordByUid),
     findSessionBySid: database.prepare(findSessionBySid),
     consume: database.prepare(consumeRecord),
+    useRefreshToken: database.prepare(useRefreshToken),
+    consumeOthersOfSignIn: database.prepare(consumeOthersOfSignIn),
     destroy: database.prepare(destroyRecord),
     destroyGrant: database.prepare(destroyGrantRecords),
     deleteExpired: database.prepare(deleteExpired),
@@ -90,6 +109,15 @@ export function openProviderStore(dataPath: string) {
   }
   sweep()
   const sweeper = setInterval(sweep, sweepIntervalMs).unref()
+
+  function consumeRefreshToken(id: string): boolean {
+    const now = epochSeconds()
+    const used = statements.useRefreshToken.get({ id, now })
+    if (!used) return false
+    const { grant_id, nonce, is_first: isFirst } = used
+    if (isFirst) statements.consumeOthersOfSignIn.run({ id, now, grant_id: grant_id!, nonce: nonce! })
+    return true
+  }
 
   return {
     /** oidc-provider's storage port for one kind of record (its docs: example/my_adapter.js). */
@@ -110,8 +138,11 @@ export function openProviderStore(dataPath: string) {
         findByUserCode: async () => undefined,
         async consume(id) {
           // The library looks at `consumed` and calls this in two steps: only here can one of many requests win.
-          const { changes } = statements.consume.run({ model, id, now: epochSeconds() })
-          if (changes === 0) throw new errors.InvalidGrant('already used')
+          const isWon =
+            model === 'RefreshToken'
+              ? consumeRefreshToken(id)
+              : statements.consume.run({ model, id, now: epochSeconds() }).changes > 0
+          if (!isWon) throw new errors.InvalidGrant('already used')
         },
         async destroy(id) {
           statements.destroy.run({ model, id })

@@ -1,0 +1,3 @@
+import { lostTokensSuite } from './lost-tokens.suite.ts'
+
+lostTokensSuite('the embedded provider, sessions in memory')
