@@ -134,12 +134,32 @@ const shapes: Record<string, Shape> = {
   bytea: bytes,
 }
 
+/** Beside LowCardinality(String), which holds the text of anything. */
+const narrowerTypes: Record<string, string> = {
+  numeric: 'Decimal(precision, scale)',
+  array: 'Array(String), if it is NOT NULL,',
+}
+
+/** Of `Decimal`: ClickHouse docs, "Decimal". */
+const maxPrecision = 76
+
+/** As ClickHouse writes it, with which the replica's columns are compared. */
+const spelled = (type: string) =>
+  type
+    .replace(/\s+/g, '')
+    .replace(/^decimal/i, 'Decimal')
+    .replace(',', ', ')
+
 /** Narrower types that a registry entry may ask for. */
-function narrowed(table: SourceTable, column: SourceColumn, type: string): Shape {
+function narrowed(table: SourceTable, column: SourceColumn, asked: string): Shape {
   const refuse = (reason: string) =>
-    cdcErrors.columnNotSupported(`${table.qualifiedName}.${column.name} cannot be ${type}: ${reason}.`)
-  const decimal = /^Decimal\((\d+), ?(\d+)\)$/.exec(type)
+    cdcErrors.columnNotSupported(`${table.qualifiedName}.${column.name} cannot be ${asked}: ${reason}.`)
+  const type = spelled(asked)
+  const decimal = /^Decimal\((\d+), (\d+)\)$/.exec(type)
   if (decimal && column.type.name === 'numeric') {
+    const [precision, scale] = [Number(decimal[1]), Number(decimal[2])]
+    if (precision < 1 || precision > maxPrecision || scale > precision)
+      throw refuse(`a Decimal has 1 to ${maxPrecision} digits, of which those after the point are a part`)
     return {
       columnType: type,
       extractType: 'String',
@@ -166,7 +186,10 @@ function narrowed(table: SourceTable, column: SourceColumn, type: string): Shape
     }
   }
   if (type === 'LowCardinality(String)') return { ...text, columnType: type }
-  throw refuse(`there is no such mapping of ${column.type.name}`)
+  const narrower = narrowerTypes[column.type.name]
+  throw refuse(
+    `of ${column.type.name} there ${narrower ? `are ${narrower} and` : 'is'} LowCardinality(String)`,
+  )
 }
 
 const reservedNames = new Set(['_version', '_deleted'])
