@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import type { HttpApp, HttpEnv } from './http-app.ts'
 import type { Log } from './log.ts'
 import { platformErrors } from './platform-errors.ts'
@@ -65,9 +66,21 @@ function refusing(answer: HttpApp['fetch']): HttpApp['fetch'] {
       return new Response(null, { status: 405, headers: { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE' } })
     }
     const [bindings] = rest as [HttpEnv['Bindings']]
-    if (!hasSeveralHosts(bindings.incoming)) return answer(request, ...rest)
-    return new Response(null, { status: 400, headers: { connection: 'close' } })
+    if (hasSeveralHosts(bindings.incoming)) {
+      return new Response(null, { status: 400, headers: { connection: 'close' } })
+    }
+    const answered = answer(request, ...rest)
+    return request.method === 'HEAD' ? onlyOnce(answered, bindings.outgoing) : answered
   }
+}
+
+/** Hono answers HEAD with a copy of what GET gives, by which `RESPONSE_ALREADY_SENT` is no longer known. */
+async function onlyOnce(
+  answered: Response | Promise<Response>,
+  outgoing: HttpEnv['Bindings']['outgoing'],
+): Promise<Response> {
+  const response = await answered
+  return outgoing.headersSent || outgoing.destroyed ? RESPONSE_ALREADY_SENT : response
 }
 
 /** Whoever is in front may have gone by the other one (RFC 9112 §3.2). */

@@ -16,7 +16,7 @@ import { createCoalescing } from './coalescing.ts'
 import { type MatchedRoute, matchRoute } from './match-route.ts'
 import { ClientGone, type Head, passThrough, type Recorder } from './pass-through.ts'
 import { headersForBrowser, headersForService } from './passed-headers.ts'
-import { requestBody } from './request-body.ts'
+import { hasContent, requestBody } from './request-body.ts'
 import type { GatewayRoute } from './route-table.ts'
 import { createUpstream, type Upstream } from './upstream.ts'
 
@@ -65,7 +65,7 @@ export function createGateway(options: {
 
   async function answer(exchange: Exchange): Promise<void> {
     const { c, route, upstreamPath, loaded } = exchange
-    const isShared = route.isCoalesced && c.req.method === 'GET' && !c.env.incoming.headers.range
+    const isShared = route.isCoalesced && c.req.method === 'GET' && !isItsOwn(c.env.incoming.headers)
     if (!isShared) return ask(exchange)
     // For others, however many. Who asks for several has half of it for the question before, and they the rest for the answer.
     const longestWaitMs = route.timeouts.headersMs
@@ -154,7 +154,11 @@ export function createGateway(options: {
     if (status === 401) throw bffErrors.upstreamUnavailable('The service does not accept the sign-in.')
     return {
       status,
-      headers: { ...answerHeaders, ...headersForBrowser(headers), 'x-request-id': c.get('requestId') },
+      headers: {
+        ...answerHeaders,
+        ...headersForBrowser(status, headers),
+        'x-request-id': c.get('requestId'),
+      },
     }
   }
 
@@ -178,6 +182,9 @@ const variants = [
   'if-unmodified-since',
   'prefer',
 ]
+
+/** Answered differently by what no key holds: a part of it (RFC 9110 §14.2), or what the request's content says. */
+const isItsOwn = (headers: IncomingHttpHeaders) => headers.range !== undefined || hasContent(headers)
 
 /** An answer that has begun can only be cut, so that nobody takes a part for the whole (RFC 9112 §8). */
 function giveUp(c: Context<HttpEnv>, failure: unknown): void {

@@ -104,7 +104,7 @@ export function passThrough(
         if (outgoing.destroyed) started.abort(new ClientGone('the client has left'))
       },
       onResponseStart(_controller, status, headers) {
-        // RFC 9110 §15.2: the final answer follows.
+        // RFC 9110 §15.2: the final answer follows. (Of 100 undici ends the exchange itself, for it never asks for one.)
         if (status < 200) return
         answer = { status, headers }
         ask().catch(fail)

@@ -55,8 +55,11 @@ export function headersForService(
   return Object.assign(passed, own)
 }
 
-export function headersForBrowser(headers: IncomingHttpHeaders): Record<string, string> {
-  return pick(headers, responseHeaders)
+export function headersForBrowser(status: number, headers: IncomingHttpHeaders): Record<string, string> {
+  const passed = pick(headers, responseHeaders)
+  // RFC 9110 §8.6: who believes it would take the next answer for this one's content.
+  if (status === 204) delete passed['content-length']
+  return passed
 }
 
 function pick(headers: IncomingHttpHeaders, names: string[]): Record<string, string> {

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { Transform } from 'node:stream'
 import { bffErrors } from '../errors.ts'
 
@@ -8,8 +8,8 @@ import { bffErrors } from '../errors.ts'
  * @throws TENDON-BFF-019
  */
 export function requestBody(incoming: IncomingMessage, maxBytes: number): Transform | undefined {
-  const { 'content-length': length, 'transfer-encoding': encoding } = incoming.headers
-  if (encoding === undefined && (length === undefined || length === '0')) return undefined
+  if (!hasContent(incoming.headers)) return undefined
+  const { 'content-length': length } = incoming.headers
   if (maxBytes === 0 || Number(length ?? 0) > maxBytes) throw tooLarge(maxBytes)
   let bytes = 0
   const counted = new Transform({
@@ -21,6 +21,12 @@ export function requestBody(incoming: IncomingMessage, maxBytes: number): Transf
   })
   incoming.once('error', (error) => counted.destroy(error))
   return incoming.pipe(counted)
+}
+
+/** RFC 9112 §6.3. */
+export function hasContent(headers: IncomingHttpHeaders): boolean {
+  const { 'content-length': length, 'transfer-encoding': encoding } = headers
+  return encoding !== undefined || (length !== undefined && length !== '0')
 }
 
 const tooLarge = (maxBytes: number) =>
