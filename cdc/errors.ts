@@ -205,4 +205,10 @@ export const cdcErrors = defineErrors('CDC', {
     title: 'Views or dictionaries of ClickHouse read the replica of a table',
     help: 'Drop them, or have them read something else; then `npm run cdc -- remove <table>`, or `apply`, takes the table out.',
   },
+  replicaMissing: {
+    number: 35,
+    status: 503,
+    title: 'A replica, or what takes changes to it, was dropped in ClickHouse',
+    help: '`npm run cdc -- apply` makes it again, and so does a running feed within 10 seconds; the feed then reads its table whole. Nothing is lost.',
+  },
 })

@@ -9,6 +9,7 @@ import { z } from 'zod'
 import { lookUpCarried } from '../derive/catalog.ts'
 import { deriveReplica } from '../derive/derive-table.ts'
 import { addKnownTable, nobody, readKnownTables } from '../derive/known-tables.ts'
+import { readMissing } from '../derive/missing-replicas.ts'
 import { cdcErrors } from '../errors.ts'
 import { type RegistryEntry, registry } from '../registry.ts'
 import { withApplyLock } from '../source/advisory-lock.ts'
@@ -106,6 +107,8 @@ export const add = defineCommand({
       // Carried in another way, it is read again, and everybody told whom it concerns now.
       await forgetSnapshot(warehouse, name)
       await addKnownTable(warehouse, entry)
+    } else if ((await readMissing(warehouse, [replica])).size > 0) {
+      await forgetSnapshot(warehouse, name)
     } else if (await isRead()) {
       print(config, { table: name, added: false }, `${name} is carried already\n`)
       return exitCodes.done

@@ -13,6 +13,7 @@ import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import type pg from 'pg'
 import { deriveReplica, type ReplicaTable } from '../derive/derive-table.ts'
 import { readKnownTables } from '../derive/known-tables.ts'
+import { readMissing } from '../derive/missing-replicas.ts'
 import { cdcErrors } from '../errors.ts'
 import { cdcOptions } from '../options.ts'
 import { type RegistryEntry, registry } from '../registry.ts'
@@ -98,14 +99,19 @@ export async function entriesOf(
   throw new ConfigError('cdc', [`"${name}" is not a table that is carried; there are: ${known}`])
 }
 
-/** The replica of one table, as the source has it now. */
+/**
+ * The replica of one table, as the source has it now.
+ * @throws TENDON-CDC-035 when it was dropped: what fills it again would find it half full if it died
+ */
 export async function replicaOf(
   { publicationName }: { publicationName: string },
   { source, warehouse, operands }: Parts,
 ): Promise<ReplicaTable> {
   const entries = await entriesOf(warehouse, operands[0])
   const [table] = await readSourceTables(source, publicationName, entries)
-  return deriveReplica(table!)
+  const replica = deriveReplica(table!)
+  for (const problem of (await readMissing(warehouse, [replica])).values()) throw problem
+  return replica
 }
 
 /** The answer, on standard output: for scripts or for people. */

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { readPosition } from '../changes/positions.ts'
 import { lookUpCarried } from '../derive/catalog.ts'
 import { deriveReplica, type ReplicaTable, replicaTableName } from '../derive/derive-table.ts'
+import { readMissing } from '../derive/missing-replicas.ts'
 import { readMemberships, readPublication } from '../derive/publication-members.ts'
 import { undeclaredTables } from '../derive/take-out.ts'
 import { cdcErrors } from '../errors.ts'
@@ -129,7 +130,8 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
   const unreadable = await readUnreadable(source, catalog.tables)
   const replicas = catalog.tables.map(deriveReplica)
   const dead = new Map((await warehouse.query(letters, {})).map((row) => [row.table, row.dead_letters]))
-  const tables = await readTableReports(warehouse, replicas, dead)
+  const missing = await readMissing(warehouse, replicas)
+  const tables = await readTableReports(warehouse, replicas, dead, missing)
   const chain =
     kafkaConfig &&
     (await readKafkaReport(
@@ -145,7 +147,9 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
   const noRoom = slot ? undefined : await readRoomProblem(source)
   const problems = [
     ...(noRoom ? [noRoom] : []),
-    ...(await readUsersProblems(warehouse, entries, tables)),
+    // A SELECT of users that reads what is missing would be told of as wrong itself.
+    ...(missing.size === 0 ? await readUsersProblems(warehouse, entries, tables) : []),
+    ...missing.values(),
     ...catalog.refused.values(),
     ...unreadable.values(),
     ...replicas.flatMap((replica) => replica.problems),
@@ -205,6 +209,7 @@ async function readTableReports(
   warehouse: Warehouse,
   replicas: ReplicaTable[],
   dead: ReadonlyMap<string, number>,
+  missing: ReadonlyMap<string, TendonError>,
 ): Promise<TableReport[]> {
   const finished = new Map((await warehouse.query(snapshots, {})).map((row) => [row.table, row.finished_at]))
   const reports = replicas.map(async (replica): Promise<TableReport> => {
@@ -213,7 +218,7 @@ async function readTableReports(
     return {
       table,
       snapshot_at: finished.get(table) ?? null,
-      rows: finished.has(table) ? await countRows(warehouse, replica) : null,
+      rows: finished.has(table) && !missing.has(table) ? await countRows(warehouse, replica) : null,
       last_change_at: change?.found ? change.committed_at : null,
       dead_letters: dead.get(table) ?? 0,
     }

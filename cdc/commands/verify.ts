@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { lacksColumns } from '../derive/apply.ts'
 import { lookUpCarried } from '../derive/catalog.ts'
 import { deriveReplica, type ReplicaTable } from '../derive/derive-table.ts'
+import { readMissing } from '../derive/missing-replicas.ts'
 import { cdcErrors } from '../errors.ts'
 import { connectSource } from '../source/postgres-connection.ts'
 import { waitForPosition } from '../source/source-position.ts'
@@ -50,7 +51,9 @@ export const verify = defineCommand({
     const asked = await entriesOf(warehouse, operands[0])
     const { tables, refused } = await lookUpCarried(source, config.publicationName, asked)
     const unreadable = await readUnreadable(source, tables)
-    for (const table of tables.filter(({ qualifiedName }) => !unreadable.has(qualifiedName))) {
+    const missing = await readMissing(warehouse, tables.map(deriveReplica))
+    const uncompared = new Map([...refused, ...unreadable, ...missing])
+    for (const table of tables.filter(({ qualifiedName }) => !uncompared.has(qualifiedName))) {
       const options: VerifyOptions = {
         warehouse,
         connect: () => connectSource(config.crmDatabaseUrl),
@@ -74,8 +77,8 @@ export const verify = defineCommand({
       )
       verdicts.splice(-1, 1, { ...again, repaired_keys: found.repaired_keys })
     }
-    // A table that the source does not let be carried differs from whatever its replica holds.
-    const problems = [...refused.values(), ...unreadable.values()].map(problemOf)
+    // A table that the source does not let be carried differs from whatever its replica holds, if there is one.
+    const problems = [...uncompared.values()].map(problemOf)
     const said = [...verdicts.map(describeVerdict), ...problems.map(describeProblem)]
     print(config, { tables: verdicts, problems }, said.join(''))
     if (verdicts.some((verdict) => verdict.repaired_keys > 0)) telling.report()

@@ -17,7 +17,8 @@ import {
   type ReplicaTable,
   replicaTableName,
 } from './derive-table.ts'
-import { deriveViews, viewNamePrefix } from './derive-view.ts'
+import { deriveViews, isViewOf } from './derive-view.ts'
+import { lacksView } from './missing-replicas.ts'
 import { chIdentifier, pgRowsOf } from './sql-names.ts'
 
 const replicaColumns = defineQuery({
@@ -66,6 +67,9 @@ export async function applyReplicas(
   const inShape: ReplicaTable[] = []
   for (const replica of replicas) {
     if (await applyTable(source, warehouse, replica, log, options.runsAhead ?? false)) {
+      // What came while there was none has passed the replica by.
+      if (lacksView(replica, await viewsOf(warehouse, replica)))
+        await forgetSnapshot(warehouse, replica.source.qualifiedName)
       await applyViews(warehouse, replica, log)
       inShape.push(replica)
     } else await dropViews(warehouse, replica)
@@ -191,11 +195,8 @@ async function dropViews(
 
 /** Names of the views that carry events into the replica, and of those that find misfits. */
 async function viewsOf(warehouse: Warehouse, replica: Pick<ReplicaTable, 'name'>): Promise<string[]> {
-  const prefixes = [viewNamePrefix(replica, 'apply'), viewNamePrefix(replica, 'misfits')]
   const names = (await warehouse.query(existingViews, {})).map(({ name }) => name)
-  return names.filter((name) =>
-    prefixes.some((prefix) => name.length === prefix.length + 12 && name.startsWith(prefix)),
-  )
+  return names.filter((name) => isViewOf(replica, 'apply', name) || isViewOf(replica, 'misfits', name))
 }
 
 /** Whether no event reaches the replica: it has another shape than its source. */

@@ -3,7 +3,9 @@ import type { ClientBase } from 'pg'
 import { cdcErrors } from '../errors.ts'
 import type { RegistryEntry } from '../registry.ts'
 import { noteStorages, rewrittenTables } from '../whole-tables/rewritten-tables.ts'
+import { readForgotten } from '../whole-tables/snapshot-record.ts'
 import { type Catalog, lookAtCatalog } from './catalog.ts'
+import { readMissing } from './missing-replicas.ts'
 
 const intervalMs = 10_000
 
@@ -12,7 +14,7 @@ export type CatalogWatch = {
   look(): void
   /** Looks, and resolves when the catalog is the same still. Whoever waits while it is not, waits for the session's end. */
   confirm(): Promise<void>
-  /** @throws TENDON-CDC-011 when the catalog has changed */
+  /** @throws TENDON-CDC-011 when the catalog has changed, TENDON-CDC-035 when a replica is to be made again */
   run(): Promise<never>
 }
 
@@ -55,6 +57,15 @@ export function createCatalogWatch(options: {
     return false
   }
 
+  /** Whether somebody has dropped a replica or its view, or has said that a table is to be read again: a session begins with that. */
+  async function isOneToBeMade(before: Map<string, string>): Promise<boolean> {
+    const forgotten = await readForgotten(warehouse)
+    const names = catalog.replicas.map(({ source: { qualifiedName } }) => qualifiedName)
+    if (names.some((name) => forgotten.get(name) !== undefined && forgotten.get(name) !== before.get(name)))
+      return true
+    return (await readMissing(warehouse, catalog.replicas)).size > 0
+  }
+
   function look(): void {
     isDue = true
     wake?.()
@@ -70,6 +81,7 @@ export function createCatalogWatch(options: {
       return promise
     },
     async run() {
+      const forgotten = await readForgotten(warehouse)
       for (;;) {
         signal.throwIfAborted()
         await nextLook()
@@ -80,6 +92,8 @@ export function createCatalogWatch(options: {
         if (found.fingerprint !== catalog.fingerprint || (await isOneRewritten(found.storages))) {
           throw cdcErrors.schemaChanged('The catalog of the CRM database, or the registry, has changed.')
         }
+        if (await isOneToBeMade(forgotten))
+          throw cdcErrors.replicaMissing('A replica was dropped, or is to be read again.')
         for (const resolve of asked) resolve()
       }
     },

@@ -5,7 +5,7 @@ import { replicaTableName } from './derive-table.ts'
 import { chIdentifier, chLiteral } from './sql-names.ts'
 
 /** A materialized view; its name ends with a hash of its text, so that another text is another view. */
-export type DerivedView = { name: string; sql: string }
+export type DerivedView = { purpose: Purpose; name: string; sql: string }
 
 // Names with two underscores in front are no column's of a source (column-mapping.ts): ClickHouse would take an alias
 // for a column of the same name.
@@ -32,6 +32,12 @@ export function viewNamePrefix(replica: Pick<ReplicaTable, 'name'>, purpose: Pur
   return `${purpose} ${replica.name} `
 }
 
+/** Whether a view is one of this table's, with whatever text. */
+export function isViewOf(replica: Pick<ReplicaTable, 'name'>, purpose: Purpose, name: string): boolean {
+  const prefix = viewNamePrefix(replica, purpose)
+  return name.length === prefix.length + 12 && name.startsWith(prefix)
+}
+
 function namedView(replica: ReplicaTable, purpose: Purpose, target: string, select: string): DerivedView {
   const hash = createHash('sha256')
     .update(purpose === 'shadow' ? target : select)
@@ -39,6 +45,7 @@ function namedView(replica: ReplicaTable, purpose: Purpose, target: string, sele
     .slice(0, 12)
   const name = viewNamePrefix(replica, purpose) + hash
   return {
+    purpose,
     name,
     sql: `CREATE MATERIALIZED VIEW IF NOT EXISTS cdc.${chIdentifier(name)} TO ${target} AS ${select}`,
   }

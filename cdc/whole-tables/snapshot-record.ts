@@ -46,3 +46,16 @@ export async function forgetSnapshot(warehouse: Warehouse, table: string): Promi
     { table },
   )
 }
+
+const forgottenSnapshots = defineQuery({
+  name: 'forgotten-snapshots',
+  sql: `SELECT table, finished_at FROM cdc.snapshots FINAL WHERE membership = ''`,
+  params: z.object({}),
+  row: z.object({ table: z.string(), finished_at: z.string() }),
+})
+
+/** Tables that are to be read again, and since when. */
+export async function readForgotten(warehouse: Warehouse): Promise<Map<string, string>> {
+  const rows = await warehouse.query(forgottenSnapshots, {})
+  return new Map(rows.map(({ table, finished_at }) => [table, finished_at]))
+}
