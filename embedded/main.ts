@@ -40,7 +40,8 @@ async function run(config: EmbeddedConfig, folder: DataFolder): Promise<void> {
   const lifecycle = createLifecycle({ log })
   await lifecycle.start('data folder', { stop: () => folder.release() })
   stopOnSignals(lifecycle, { log, say })
-  const where = relative(process.cwd(), folder.path) || folder.path
+  const below = relative(process.cwd(), folder.path)
+  const where = below.startsWith('..') ? folder.path : below || folder.path
   say(`Tendon: data in ${where}, log in ${where}/tendon.log`)
   try {
     const progress = createTerminalProgress(process.stdout, lifecycle.stopping)

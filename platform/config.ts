@@ -169,8 +169,9 @@ const namesOf = ({ flag, env }: Option) => (flag ? `--${flag}, ${env}` : env)
 /** What `--help` prints: a line for each option, with its flag, variable, default and help. */
 export function helpText(usage: string, table: OptionTable): string {
   const rows = Object.values(table).map((option) => {
+    const standing = option.default === '' ? 'nothing' : option.default
     const fallback =
-      option.default === undefined ? (option.optional ? '' : ' (required)') : ` (default ${option.default})`
+      standing === undefined ? (option.optional ? '' : ' (required)') : ` (default ${standing})`
     return { names: namesOf(option), text: option.help + fallback }
   })
   const width = Math.max(...rows.map((row) => row.names.length))

@@ -121,20 +121,28 @@ function parseQuery<Query extends z.ZodType>(query: Query, c: Context<HttpEnv>):
   const parsed = query.safeParse(Object.fromEntries(given.map(([name, [value]]) => [name, value])))
   const twice = given.flatMap(([name, values]) => (values.length > 1 ? [name] : []))
   if (parsed.success && twice.length === 0) return parsed.data
-  const refused = [...twice, ...(parsed.error?.issues ?? []).flatMap(parametersOf)]
-  const names = [...new Set(refused)].map((name) => `query.${name}`).join(', ')
-  throw reportsErrors.requestInvalid(`${names}: not as described, or given twice.`)
+  const refusals = [
+    ...twice.map((name) => `query.${name} is given twice`),
+    ...(parsed.error?.issues ?? []).flatMap(refusalsOf),
+  ]
+  throw reportsErrors.requestInvalid(`${[...new Set(refusals)].join('; ')}.`)
 }
 
-const parametersOf = (issue: z.core.$ZodIssue): string[] =>
-  issue.code === 'unrecognized_keys' ? issue.keys : issue.path.slice(0, 1).map(String)
+/** What is wrong with each parameter, and what would be right where that is a list. */
+function refusalsOf(issue: z.core.$ZodIssue): string[] {
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((name) => `query.${name} is not known here`)
+  const [name] = issue.path
+  const right =
+    issue.code === 'invalid_value' ? `is one of ${issue.values.join(', ')}` : 'is not as described'
+  return [`query.${String(name)} ${right}`]
+}
 
 /** @throws TENDON-REPORTS-009 for a parameter that the report does not have, or a value that it does not take */
 function chosenParameters(report: LoadedReport, given: Record<string, string>): ReportParameters['chosen'] {
   const parsed = report.parameters.safeParse(given)
   if (parsed.success) return parsed.data
-  const names = [...new Set(parsed.error.issues.flatMap(parametersOf))].map((name) => `query.${name}`)
-  throw reportsErrors.requestInvalid(`${report.name} does not take ${names.join(', ')} as it stands.`)
+  const refusals = [...new Set(parsed.error.issues.flatMap(refusalsOf))]
+  throw reportsErrors.requestInvalid(`${report.name}: ${refusals.join('; ')}.`)
 }
 
 /** @throws TENDON-REPORTS-001 (not a day), -002 (in the future) */
