@@ -25,8 +25,7 @@ const issued = {
 const visit = { device: 'Firefox on Linux', address: '192.0.2.1' }
 
 /** A store that answers so many times, and is then lost, as to a process that dies. */
-function openStore() {
-  const memory = createMemoryKeyValue({ now })
+function openStore(memory: KeyValue = createMemoryKeyValue({ now }), ownNow = now) {
   let answersLeft = Number.POSITIVE_INFINITY
   const keyValue = new Proxy<KeyValue>(memory, {
     get:
@@ -38,9 +37,9 @@ function openStore() {
       },
   })
   const times = { sessionMs: 3_600_000, idleMs: 3_600_000 }
-  const index = createSessionIndex({ keyValue, encryption, sessionMs: times.sessionMs, now })
+  const index = createSessionIndex({ keyValue, encryption, sessionMs: times.sessionMs, now: ownNow })
   const endSessions = createEndSessions({ keyValue, index, log })
-  const sessions = createSessionStore({ keyValue, encryption, index, endSessions, ...times, now })
+  const sessions = createSessionStore({ keyValue, encryption, index, endSessions, ...times, now: ownNow })
   return {
     index,
     endSessions,
@@ -132,3 +131,20 @@ test('who is signed out during a sign-in is not signed in by it, as long as the 
   expect(await store.index.list('alice')).toEqual([])
   expect(await store.create()).toBeDefined()
 })
+
+test.each([
+  ['behind', -60_000],
+  ['ahead', 60_000],
+])(
+  'a sign-out at the provider wins over a sign-in of it also when its instance has a clock that is %s',
+  async (_what, skewMs) => {
+    const memory = createMemoryKeyValue({ now })
+    const [told, signingIn] = [openStore(memory, () => now() + skewMs), openStore(memory)]
+    const begunAtMs = now()
+    await told.endSessions.all({ sid: 'sid-of-alice' })
+    await expect(signingIn.sessions.create(issued, visit, begunAtMs)).rejects.toMatchObject({
+      code: 'TENDON-BFF-002',
+    })
+    expect(await signingIn.index.list('alice')).toEqual([])
+  },
+)

@@ -190,8 +190,8 @@ export function createRefreshTokens(options: {
         const isUnavailable = err instanceof TendonError && err.code === bffErrors.providerUnavailable.code
         if (!isUnavailable || !isUsable(loaded)) throw err
         // Tokens are renewed early for this: the provider may be away for a moment without anybody noticing.
-        if (await sessions.exists(loaded.hash)) return loaded
-        throw bffErrors.sessionEnded('You have been signed out.')
+        await sessions.require(loaded.hash)
+        return loaded
       }
     },
     /**

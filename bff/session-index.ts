@@ -139,7 +139,7 @@ export function createSessionIndex(options: {
     /**
      * Not accepted when the owner was signed out while this sign-in was under way: then it must not begin. One that has
      * begun since is another matter: the provider was asked anew. (The clocks of instances differ by less than people take
-     * from signing out to signing in.)
+     * from the end of all their sessions to signing in.)
      * @returns `tooMany`, the oldest, for the caller to end
      */
     async add(owner: Owner, session: Visit & { hash: string; startedAtMs: number }, begunAtMs: number) {
@@ -151,8 +151,10 @@ export function createSessionIndex(options: {
       }
       await nameAccount(owner)
       // Looked at after the entry is written, as `endSessions` reads after it has marked: of the two, one sees the other.
-      const ended = await Promise.all(keys.map((key) => keyValue.get(endedKey(key))))
-      const accepted = ended.every((endedAtMs) => endedAtMs === undefined || Number(endedAtMs) < begunAtMs)
+      const [accountEnded, signInEnded] = await Promise.all(keys.map((key) => keyValue.get(endedKey(key))))
+      // A session at the provider does not come back once it has ended, whatever the time.
+      const accepted =
+        signInEnded === undefined && (accountEnded === undefined || Number(accountEnded) < begunAtMs)
       return { accepted, tooMany }
     },
 

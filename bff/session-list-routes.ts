@@ -35,6 +35,7 @@ export function sessionListRoutes(options: {
     const { session, hash } = await freshen(c, await signedIn(c))
     const listed = await index.list(session.subject)
     const live = await Promise.all(listed.map((entry) => sessions.exists(entry.hash)))
+    await sessions.require(hash)
     const body: OwnSessions = {
       sessions: listed
         .filter((_, position) => live[position])
@@ -60,6 +61,7 @@ export function sessionListRoutes(options: {
     const found = (await index.list(session.subject)).find(
       (entry) => handleOf(entry.hash) === c.req.param('id'),
     )
+    await sessions.require(hash)
     if (found) await reauthentication.require(accountOf(session.subject))
     if (!found || !(await endSessions.one(session, found.hash))) {
       throw bffErrors.sessionUnknown('You have no session of this id.')
@@ -70,7 +72,8 @@ export function sessionListRoutes(options: {
   })
 
   app.delete('/auth/sessions', async (c) => {
-    const { session } = await signedIn(c)
+    const { session, hash } = await signedIn(c)
+    await sessions.require(hash)
     const ended = await revokeAllOf(accountOf(session.subject))
     cookies.clearSessionId(c)
     audit(c, { action: 'session_revocation', outcome: 'done', who: session, sessions: ended })
@@ -79,7 +82,7 @@ export function sessionListRoutes(options: {
 
   app.delete('/auth/users/:username/sessions', async (c) => {
     // With a fresh token: a role that was taken away must not end anybody's sessions.
-    const { session } = await noteUse(c, await freshen(c, await signedIn(c)))
+    const { session, hash } = await noteUse(c, await freshen(c, await signedIn(c)))
     const username = c.req.param('username')
     if (!session.user.roles.includes(reportAdminRole)) {
       const { code: reason } = bffErrors.notAllowed
@@ -94,6 +97,7 @@ export function sessionListRoutes(options: {
       audit(c, { action: 'session_revocation', outcome: 'failed', who: session, whom: { username }, reason })
       throw bffErrors.userUnknown('No session of this user name is known, nor was within the life of one.')
     }
+    await sessions.require(hash)
     const ended = await revokeAllOf(account)
     audit(c, {
       action: 'session_revocation',

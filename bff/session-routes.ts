@@ -30,7 +30,8 @@ export function sessionRoutes(options: {
 
   // Pages ask this in the background: it does not count as a use, or no session would ever be idle.
   app.get('/auth/me', async (c) => {
-    const { session } = await freshen(c, await signedIn(c))
+    const { session, hash } = await freshen(c, await signedIn(c))
+    await sessions.require(hash)
     const user: SessionUser = session.user
     return c.json(user)
   })

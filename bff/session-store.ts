@@ -85,6 +85,8 @@ export function createSessionStore(options: {
     return loaded && expiresAtMs(loaded.session) > now() ? loaded : undefined
   }
 
+  const exists = (hash: string): Promise<boolean> => keyValue.has(sessionKey(hash))
+
   return {
     /**
      * Starts a session and returns it; its id is only the browser's to keep.
@@ -152,7 +154,12 @@ export function createSessionStore(options: {
       isSessionId(id) && (await keyValue.delete(sessionKey(hashSessionId(id)))),
 
     /** Whether the session has not been ended in the meantime. */
-    exists: (hash: string): Promise<boolean> => keyValue.has(sessionKey(hash)),
+    exists,
+
+    /** Asked before anything is said or done for a session. @throws TENDON-BFF-002 when it has ended in the meantime */
+    async require(hash: string): Promise<void> {
+      if (!(await exists(hash))) throw bffErrors.sessionEnded('You have been signed out.')
+    },
   }
 }
 

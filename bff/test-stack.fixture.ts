@@ -22,6 +22,7 @@ import type { BffConfig } from './options.ts'
 import type { RefreshTiming } from './refresh-tokens.ts'
 import type { TestProvider, TokenCall } from './test-provider.fixture.ts'
 import { type EmbeddedTestProvider, openEmbeddedTestProvider } from './test-provider-embedded.fixture.ts'
+import { observed, type StoreHooks } from './test-store.fixture.ts'
 import { encryptionKeysOption } from './token-encryption.ts'
 
 const oldKey = `old:${Buffer.alloc(32, 1).toString('base64')}`
@@ -32,12 +33,11 @@ export const sessionKeys = { old: oldKey, rotated: `${newKey},${oldKey}`, lost: 
 type UpstreamRequest = { url: string; method: string; headers: IncomingMessage['headers'] }
 
 /** Awaited at these moments: for what is slow, or is held while something else happens. */
-type Hooks = {
+type Hooks = StoreHooks & {
   beforeProvider?: ((request: IncomingMessage) => unknown) | undefined
   /** The provider's answers with tokens are lost on their way, with the connection; told of their status. */
   insteadOfTokens?: ((status: number) => void) | undefined
   beforeUpstream?: (() => unknown) | undefined
-  beforeWrite?: ((key: string) => unknown) | undefined
   /** Answers in the place of the bff, unless it gives nothing. */
   insteadOfBff?: ((request: Request) => Promise<Response> | undefined) | undefined
 }
@@ -190,7 +190,7 @@ async function startStack<Provider extends TestProvider>(
     }
     const bff = createBff({
       config,
-      keyValue: recordWrites(keyValue, written, hooks),
+      keyValue: observed(keyValue, written, hooks),
       redis,
       log,
       metrics,
@@ -276,23 +276,4 @@ async function listenOn(
     await once(server, 'close')
   })
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server }
-}
-
-/** The same store, whose written values are kept for looking at. */
-function recordWrites(keyValue: KeyValue, written: Map<string, string[]>, hooks: Hooks): KeyValue {
-  async function record(key: string, value: string): Promise<void> {
-    written.set(key, [...(written.get(key) ?? []), value])
-    await hooks.beforeWrite?.(key)
-  }
-  return {
-    ...keyValue,
-    async set(key, value, options) {
-      await record(key, value)
-      return keyValue.set(key, value, options)
-    },
-    async replace(key, expected, value, options) {
-      await record(key, value)
-      return keyValue.replace(key, expected, value, options)
-    },
-  }
 }

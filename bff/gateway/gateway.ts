@@ -93,7 +93,7 @@ export function createGateway(options: {
 
   /** What another request of the same session has just been answered. */
   async function repeat({ c, loaded }: Exchange, recording: Head & { body: Buffer }): Promise<void> {
-    await requireSession(loaded)
+    await sessions.require(loaded.hash)
     c.env.outgoing.writeHead(recording.status, { ...recording.headers, 'x-request-id': c.get('requestId') })
     c.env.outgoing.end(recording.body)
   }
@@ -149,7 +149,7 @@ export function createGateway(options: {
 
   /** Asked when the answer has come, and again while a long one goes on: signing out wins over it. */
   async function admit({ c, loaded }: Exchange, status: number, headers: IncomingHttpHeaders): Promise<Head> {
-    await requireSession(loaded)
+    await sessions.require(loaded.hash)
     // The token is this side's affair: nobody can sign in again to mend it.
     if (status === 401) throw bffErrors.upstreamUnavailable('The service does not accept the sign-in.')
     return {
@@ -160,11 +160,6 @@ export function createGateway(options: {
         'x-request-id': c.get('requestId'),
       },
     }
-  }
-
-  async function requireSession(loaded: LoadedSession): Promise<void> {
-    if (await sessions.exists(loaded.hash)) return
-    throw bffErrors.sessionEnded('You have been signed out.')
   }
 
   return { app, close: () => Promise.all([...upstreams.values()].map((upstream) => upstream.close())) }
