@@ -15,7 +15,7 @@ export function FleetTable({ report, isOver }: { report: FleetReport; isOver: bo
         <h2 id="fleet-weeks">Error rate by model, firmware and week</h2>
         <p className="fine-print">
           Weeks begin on the day shown, newest first; sorted by the newest whole one, worst first; “–”: no
-          events
+          events. Where nobody knows which firmware a device had then, the one that it has now stands for it.
         </p>
       </header>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard (WCAG 2.1.1) */}
