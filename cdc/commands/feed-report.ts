@@ -19,10 +19,12 @@ import { isAtEnd } from '../source/lsn.ts'
 import { readRoomProblem, readSlot } from '../source/replication-slot.ts'
 import { rowsOf } from '../source/rows-of.ts'
 import type { SourceTable } from '../source/source-catalog.ts'
+import { readWalEnd } from '../source/source-position.ts'
 import { planStart, type Slot, type SourceIdentity } from '../source/start-plan.ts'
 import { readUnreadable } from '../source/unreadable.ts'
 import { readUsersProblem } from '../telling/users-problem.ts'
 import { isOtherPublication } from '../whole-tables/unread-tables.ts'
+import { readLateness } from './lateness.ts'
 import { type Problem, problemOf } from './problem.ts'
 import { identityAdvice, slotAdvice } from './source-advice.ts'
 
@@ -92,9 +94,8 @@ export type FeedReport = {
   position:
     | (z.infer<typeof position.row> & {
         /**
-         * How long ago, by the source's clock, it committed the newest change that can be read, and 0 where the WAL has
-         * nothing behind the position. What cannot be read yet was committed later, so that nothing is later than this; by
-         * Kafka, whose heartbeats stand in the WAL, it grows while the CRM is idle all the same.
+         * 0 where everything can be read that was committed when the report was begun. Else how long ago, by the source's
+         * clock, it committed the newest change that can be read: what cannot be read yet was committed later.
          */
         late_at_most_seconds: number
       })
@@ -124,6 +125,7 @@ type ReportOptions = {
 /** How a feed is doing, from outside: its slot at the source, and what it left in the warehouse. */
 export async function readFeedReport(options: ReportOptions): Promise<FeedReport> {
   const { source, warehouse, slotName, entries, kafkaConfig, log } = options
+  const walEnd = await readWalEnd(source)
   const [slot] = await rowsOf(source, slotRow, slotSql, [slotName])
   const [stored] = await warehouse.query(position, { feed: slotName })
   const catalog = await lookUpCarried(source, options.publicationName, entries)
@@ -144,6 +146,7 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
     catalog.tables,
     tables.some(({ snapshot_at }) => snapshot_at !== null),
   )
+  const isFlowing = slot?.active === true && chain !== undefined && chain.problems.length === 0
   const noRoom = slot ? undefined : await readRoomProblem(source)
   const problems = [
     ...(noRoom ? [noRoom] : []),
@@ -164,7 +167,9 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
     position: stored
       ? {
           ...stored,
-          late_at_most_seconds: history.isAtEnd ? 0 : await secondsSince(source, stored.committed_at),
+          late_at_most_seconds: history.isAtEnd
+            ? 0
+            : await readLateness(options, { walEnd, isFlowing, committedAt: stored.committed_at }),
         }
       : null,
     tables,
@@ -195,14 +200,6 @@ async function readUsersProblems(
   const asked = entries.filter(({ name }) => read.has(name))
   const problems = await Promise.all(asked.map((entry) => readUsersProblem(warehouse, entry)))
   return problems.filter((problem) => problem !== undefined)
-}
-
-/** By the source's clock. */
-async function secondsSince(source: pg.Client, time: string): Promise<number> {
-  const row = z.object({ seconds: z.coerce.number() })
-  const sql = 'SELECT greatest(extract(epoch FROM clock_timestamp() - $1::timestamptz), 0) AS seconds'
-  const [since] = await rowsOf(source, row, sql, [time])
-  return since!.seconds
 }
 
 async function readTableReports(

@@ -75,6 +75,10 @@ test('a table is added by its name while the stream goes on, and its history com
     tables: [{ table: 'public.parts', dead_letters: 0, rows: expect.any(Number) }],
   })
   expect(report.kafka.lag).toHaveLength(1)
+  const lateAtMost = async () =>
+    JSON.parse((await cdc(world, 'status', '--json')).stdout).position.late_at_most_seconds
+  // Heartbeats alone stand in the WAL.
+  await expect.poll(lateAtMost, { timeout: 40_000 }).toBe(0)
   // The CRM's own tables are not in this database; else nothing is wrong.
   expect(report.problems.map(({ code }: { code: string }) => code)).toEqual(
     registry.map(() => 'TENDON-CDC-007'),
