@@ -70,7 +70,6 @@ export const everyType: Record<string, { type: string; values: string[] }> = {
       '2299-12-31',
       '2300-01-01',
       '0044-03-15 BC',
-      '4713-01-01 BC',
       '10000-01-01',
       '5874897-12-31',
       'infinity',
@@ -96,27 +95,12 @@ export const everyType: Record<string, { type: string; values: string[] }> = {
   },
   local: {
     type: 'timestamp',
-    values: [
-      '2024-03-31 02:30:00.1',
-      '0001-01-01 00:00:00',
-      '4713-01-01 00:00:00 BC',
-      '294276-12-31 23:59:59.999999',
-      'infinity',
-    ],
+    values: ['2024-03-31 02:30:00.1', '0001-01-01 00:00:00', '294276-12-31 23:59:59.999999', 'infinity'],
   },
   clock: { type: 'time', values: ['00:00:00', '23:59:59.999999', '24:00:00'] },
   zoned: { type: 'timetz', values: ['12:00:00+05:30'] },
   span: { type: 'interval', values: ['1 year 2 mons -3 days 04:05:06.7', '0', '-1 day'] },
-  document: {
-    type: 'json',
-    values: [
-      '{"b": 1,  "a": [1.10, null], "a": "\\u00e9"}',
-      'null',
-      '"\\n"',
-      '"\\ud800"',
-      '{"\\u0000": 1e400}',
-    ],
-  },
+  document: { type: 'json', values: ['{"b": 1,  "a": [1.10, null], "a": "\\u00e9"}', 'null', '"\\n"'] },
   binary: {
     type: 'jsonb',
     values: ['{"b": 12345678901234567890123, "a": [1.10, "\\"", "\\\\"]}', 'null', '"x"', '[]'],
@@ -151,7 +135,7 @@ export const everyType: Record<string, { type: string; values: string[] }> = {
   vector: { type: 'tsvector', values: ["'cat':2 'fat':1"] },
   numbers: {
     type: 'bigint[]',
-    values: ['{}', '{1,NULL,-9223372036854775808}', '{{1,2},{3,4}}', '[0:1]={5,6}', '{{{1}},{{NULL}}}'],
+    values: ['{}', '{1,NULL,-9223372036854775808}', '{{1,2},{3,4}}', '[0:1]={5,6}'],
   },
   floats: { type: 'double precision[]', values: ['{1e20,-0,NaN,Infinity,0.1,NULL}'] },
   tags: {
