@@ -1,20 +1,19 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
-import { TendonError } from '@tendon/platform/errors.ts'
 import { type HttpApp, type HttpEnv, requestLog } from '@tendon/platform/http-app.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import { platformErrors } from '@tendon/platform/platform-errors.ts'
 import { type Context, Hono } from 'hono'
-import { errors } from 'undici'
 import { bffErrors } from '../errors.ts'
 import type { LoadedSession } from '../session.ts'
 import type { SessionStore } from '../session-store.ts'
 import type { Freshen, NoteUse, SignedIn } from '../signed-in.ts'
 import { withTimeout } from '../with-timeout.ts'
+import { askInstances, asTendonError } from './attempts.ts'
 import { createCoalescing } from './coalescing.ts'
 import { type MatchedRoute, matchRoute } from './match-route.ts'
-import { ClientGone, type Head, passThrough, type Recorder } from './pass-through.ts'
+import { ClientGone, type Head, type Recorder } from './pass-through.ts'
 import { headersForBrowser, headersForService } from './passed-headers.ts'
 import { hasContent, requestBody } from './request-body.ts'
 import type { GatewayRoute } from './route-table.ts'
@@ -40,7 +39,7 @@ export function createGateway(options: {
   const { routes, sessions, signedIn, freshen, noteUse } = options
   const { answerHeaders, now, log, metrics } = options
   const upstreams = new Map<GatewayRoute, Upstream>(
-    routes.map((route) => [route, createUpstream({ origins: route.upstreams, now, log })]),
+    routes.map((route) => [route, createUpstream({ route, now, log })]),
   )
   const coalesce = createCoalescing()
   const coalesced = metrics.counter('coalesced_requests_total', 'Requests that another request was made for')
@@ -101,50 +100,25 @@ export function createGateway(options: {
   async function ask(exchange: Exchange, recorder?: Recorder): Promise<void> {
     const { c, route, upstreamPath, loaded } = exchange
     const { incoming, outgoing } = c.env
-    const body = requestBody(incoming, route.maxRequestBytes)
-    const request = {
+    const question = {
       method: c.req.method,
       path: upstreamPath,
       headers: headersForService(incoming.headers, {
         authorization: `Bearer ${loaded.session.accessToken}`,
         'x-request-id': c.get('requestId'),
       }),
-      body: body ?? null,
-      headersTimeout: route.timeouts.headersMs,
-      bodyTimeout: route.timeouts.bodyMs,
+      body: requestBody(incoming, route.maxRequestBytes) ?? null,
     }
-    const upstream = upstreams.get(route)!
-    const attempts = upstream.attempts()
-    const begunAtMs = performance.now()
-    // A body that has begun to flow cannot be sent again.
-    const isRepeatable = !body && idempotentMethods.has(request.method)
-    let failure: unknown
-    for (let instance = attempts.next(); instance; instance = attempts.next()) {
-      const chosen = instance
-      let isFailing = false
-      try {
-        await passThrough((handler) => upstream.dispatch(chosen, request, handler), {
-          outgoing,
-          admit(status, headers) {
-            isFailing = failingStatuses.has(status)
-            if (isFailing && !outgoing.headersSent && isRepeatable) {
-              const spentMs = performance.now() - begunAtMs
-              // Nobody waits longer for it in all.
-              request.headersTimeout = route.timeouts.headersMs - spentMs
-              if (spentMs < quickFailureMs && attempts.hasRested()) throw new InstanceFailing()
-            }
-            return admit(exchange, status, headers)
-          },
-          recorder,
-        })
-        return upstream.done(chosen, isFailing ? 'failing' : 'answered')
-      } catch (err) {
-        failure = err
-        upstream.done(chosen, outcomeOf(err))
-        if (outgoing.headersSent || body || !canBeSentAgain(isRepeatable, err)) break
-      }
+    try {
+      await askInstances(upstreams.get(route)!, question, {
+        outgoing,
+        timeouts: route.timeouts,
+        admit: (status, headers) => admit(exchange, status, headers),
+        recorder,
+      })
+    } catch (failure) {
+      giveUp(c, failure)
     }
-    giveUp(c, failure)
   }
 
   /** Asked when the answer has come, and again while a long one goes on: signing out wins over it. */
@@ -188,55 +162,6 @@ function giveUp(c: Context<HttpEnv>, failure: unknown): void {
   if (!outgoing.headersSent) throw asTendonError(failure)
   requestLog(c).warn({ err: failure }, 'an answer was cut')
   outgoing.destroy()
-}
-
-function asTendonError(cause: unknown): TendonError {
-  if (cause instanceof TendonError) return cause
-  const isTimeout = cause instanceof errors.HeadersTimeoutError || cause instanceof errors.BodyTimeoutError
-  return isTimeout
-    ? bffErrors.upstreamTimeout('The service takes too long.', { cause })
-    : bffErrors.upstreamUnavailable('The service could not be reached.', { cause })
-}
-
-/** No connection came to be: nothing was sent. */
-const refusedCodes = new Set([
-  'ECONNREFUSED',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'UND_ERR_CONNECT_TIMEOUT',
-])
-/** The connection broke, at whatever point. */
-const brokenCodes = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'])
-const silentCodes = new Set(['UND_ERR_HEADERS_TIMEOUT'])
-/** RFC 9110 §9.2.2. */
-const idempotentMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
-
-/** RFC 9110 §15.6.3 to §15.6.5: what it was asked cannot be had from this instance now. */
-const failingStatuses = new Set([502, 503, 504])
-/** An answer that took longer has waited for what all instances wait for: whoever asks has waited enough. */
-const quickFailureMs = 1_000
-
-/** The instance has answered that it cannot; one that may has not been asked yet. */
-class InstanceFailing extends Error {}
-
-/** A service that had the request before its connection broke may have done what it was asked. */
-function canBeSentAgain(isRepeatable: boolean, err: unknown): boolean {
-  if (hasCode(err, refusedCodes)) return true
-  return isRepeatable && (err instanceof InstanceFailing || hasCode(err, brokenCodes))
-}
-
-/** One that takes a request and does not answer is as good as away, but may have done what it was asked. */
-function outcomeOf(err: unknown) {
-  if (err instanceof InstanceFailing) return 'failing'
-  const isAway = [refusedCodes, brokenCodes, silentCodes].some((codes) => hasCode(err, codes))
-  // Otherwise it was not for the instance's sake: the answer was unwanted, or nobody waits for it any more.
-  return isAway ? 'unreachable' : 'given up'
-}
-
-function hasCode(err: unknown, codes: Set<string>): boolean {
-  return err instanceof Error && 'code' in err && codes.has(String(err.code))
 }
 
 /** Undefined when it takes longer. */

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
-import type { Dispatcher } from 'undici'
+import { type Dispatcher, errors } from 'undici'
 
 /** Held while `admit` is asked; beyond it the service has to wait. */
 const maxHeldBytes = 65_536
@@ -8,6 +8,17 @@ export type Head = { status: number; headers: Record<string, string> }
 
 /** Nobody waits for the answer any more. */
 export class ClientGone extends Error {}
+
+/** An answer that was not passed on, as another may be had; whole, unless it was too much or too slow to be kept. */
+export class HeldBack extends Error {
+  answer: { status: number; headers: IncomingHttpHeaders; body: Buffer } | undefined
+  constructor(answer?: { status: number; headers: IncomingHttpHeaders; body: Buffer }) {
+    super('an instance of the service answers that it cannot')
+    this.answer = answer
+  }
+}
+/** How long an answer that is held back may take to be whole. */
+const heldBackMs = 1_000
 
 /** Takes a copy of an answer as it passes; `end` tells that it was whole. */
 export type Recorder = { head(head: Head): void; chunk(chunk: Buffer): void; end(): void }
@@ -20,6 +31,9 @@ export type Answer = {
    */
   admit(status: number, headers: IncomingHttpHeaders): Promise<Head>
   recorder?: Recorder | undefined
+  /** From the start to the answer's head, when no connection was at hand; undici's own bound begins with the sending. */
+  headWithinMs?: number | undefined
+  isHeldBack?: ((status: number) => boolean) | undefined
 }
 
 /**
@@ -28,11 +42,11 @@ export type Answer = {
  * Written against undici's dispatch and Node's response directly: web streams in between cost twice the CPU, and a
  * browser that leaves in the middle of one ended the process (measured).
  * @returns when the answer has been passed on whole
- * @throws `ClientGone`, what `admit` threw, or undici's error. `outgoing.headersSent` tells whether it can be answered
+ * @throws `ClientGone`, `HeldBack`, what `admit` threw, or undici's error. `outgoing.headersSent` tells whether it can be answered
  */
 export function passThrough(
   dispatch: (handler: Dispatcher.DispatchHandler) => void,
-  { outgoing, admit, recorder }: Answer,
+  { outgoing, admit, recorder, headWithinMs, isHeldBack }: Answer,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     let controller: Dispatcher.DispatchController | undefined
@@ -44,6 +58,8 @@ export function passThrough(
     let held: Buffer[] = []
     let heldBytes = 0
     let isFull = false
+    let holdsBack = false
+    let timer: NodeJS.Timeout | undefined
 
     const onClose = () => {
       if (!outgoing.writableFinished) fail(new ClientGone('the client has left'))
@@ -53,9 +69,10 @@ export function passThrough(
     function fail(error: Error): void {
       if (isSettled) return
       isSettled = true
+      clearTimeout(timer)
       outgoing.off('close', onClose)
       reject(error)
-      controller?.abort(error)
+      if (!isEnded) controller?.abort(error)
     }
 
     async function ask(): Promise<void> {
@@ -101,18 +118,25 @@ export function passThrough(
     dispatch({
       onRequestStart(started) {
         controller = started
-        if (outgoing.destroyed) started.abort(new ClientGone('the client has left'))
+        if (isSettled || outgoing.destroyed) started.abort(new ClientGone('nobody waits any more'))
       },
       onResponseStart(_controller, status, headers) {
         // RFC 9110 §15.2: the final answer follows. (Of 100 undici ends the exchange itself, for it never asks for one.)
         if (status < 200) return
+        if (timer) clearTimeout(timer)
         answer = { status, headers }
-        ask().catch(fail)
+        holdsBack = isHeldBack?.(status) ?? false
+        if (holdsBack) timer = setTimeout(() => fail(new HeldBack()), heldBackMs)
+        else ask().catch(fail)
       },
       onResponseData(started, chunk) {
         if (isSettled) return
         held.push(chunk)
         heldBytes += chunk.length
+        if (holdsBack) {
+          if (heldBytes > maxHeldBytes) fail(new HeldBack())
+          return
+        }
         // A reader that has not taken what came before has to be waited for.
         if (heldBytes > maxHeldBytes || outgoing.writableNeedDrain) started.pause()
         ask().catch(fail)
@@ -120,9 +144,13 @@ export function passThrough(
       onResponseEnd() {
         isEnded = true
         if (isSettled) return
-        if (!isAsking && held.length === 0) end()
+        if (holdsBack) fail(new HeldBack({ ...answer!, body: Buffer.concat(held) }))
+        else if (!isAsking && held.length === 0) end()
       },
       onResponseError: (_controller, error) => fail(error),
     })
+    // A connection that was at hand has begun by now.
+    if (!controller && !isSettled && headWithinMs !== undefined)
+      timer = setTimeout(() => fail(new errors.HeadersTimeoutError()), headWithinMs)
   })
 }

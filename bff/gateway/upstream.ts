@@ -1,11 +1,14 @@
 import type { Log } from '@tendon/platform/log.ts'
 import { type Dispatcher, Pool } from 'undici'
+import type { GatewayRoute } from './route-table.ts'
 
 /** The first pause of an instance that cannot be reached; each further failure doubles it. */
 const firstPauseMs = 500
 const maxPauseMs = 30_000
 /** The pause of one that answers a failure: as often, one request finds out whether it still does. */
 const failingPauseMs = 1_000
+/** Time for one packet to be lost and sent again (RFC 6298 §2.1), and for another instance to be asked. */
+const maxConnectMs = 2_000
 
 /**
  * How an exchange ended: whatever was answered but a failure; `failing`, an answer that says it cannot do its work now
@@ -16,11 +19,15 @@ type Outcome = 'answered' | 'failing' | 'unreachable' | 'given up'
 type Instance = {
   origin: string
   pool: Pool
+  /** Of connections that are used once. */
+  onePool: Pool | undefined
   inFlight: number
   failures: number
   isReachable: boolean
   pausedUntilMs: number
 }
+
+export type Question = Dispatcher.DispatchOptions & { method: string; headersTimeout: number }
 
 export type Upstream = ReturnType<typeof createUpstream>
 
@@ -31,11 +38,16 @@ export type Upstream = ReturnType<typeof createUpstream>
  * One that answers a failure rests briefly, and no longer each time: the cause may be what was asked, or what stands
  * behind all instances. Nothing is refused for it: when all rest, they are asked as if none did.
  */
-export function createUpstream(options: { origins: string[]; now: () => number; log: Log }) {
-  const { origins, now, log } = options
-  const instances = origins.map((origin): Instance => {
-    const pool = new Pool(origin)
-    return { origin, pool, inFlight: 0, failures: 0, isReachable: true, pausedUntilMs: 0 }
+export function createUpstream(options: {
+  route: Pick<GatewayRoute, 'upstreams' | 'timeouts'>
+  now: () => number
+  log: Log
+}) {
+  const { route, now, log } = options
+  const connect = { timeout: Math.min(maxConnectMs, route.timeouts.headersMs / 2) }
+  const instances = route.upstreams.map((origin): Instance => {
+    const pool = new Pool(origin, { connect })
+    return { origin, pool, onePool: undefined, inFlight: 0, failures: 0, isReachable: true, pausedUntilMs: 0 }
   })
   /** Where the search begins: behind the one that was chosen last. */
   let turn = 0
@@ -69,14 +81,18 @@ export function createUpstream(options: { origins: string[]; now: () => number; 
         },
       }
     },
-    /** Sends a request, and learns from how it goes. */
+    /** @param isAnew by a connection that nothing was sent on before */
     dispatch(
       instance: Instance,
-      request: Dispatcher.DispatchOptions,
+      request: Question,
       handler: Dispatcher.DispatchHandler,
+      isAnew: boolean,
     ): void {
       instance.inFlight += 1
-      instance.pool.dispatch(request, handler)
+      // No pipelining at all is no connection that is kept (undici, Client's option `pipelining`).
+      if (isAnew) instance.onePool ??= new Pool(instance.origin, { connect, pipelining: 0 })
+      const pool = isAnew ? instance.onePool! : instance.pool
+      pool.dispatch(request, handler)
     },
     done(instance: Instance, outcome: Outcome): void {
       instance.inFlight -= 1
@@ -96,7 +112,7 @@ export function createUpstream(options: { origins: string[]; now: () => number; 
       instance.pausedUntilMs = nowMs + pauseMs
       log.warn({ origin: instance.origin, pause_ms: pauseMs, outcome }, 'an instance of a service fails')
     },
-    close: () => Promise.all(instances.map(({ pool }) => pool.destroy())),
+    close: () => Promise.all(instances.flatMap(({ pool, onePool }) => [pool.destroy(), onePool?.destroy()])),
   }
 }
 
