@@ -65,6 +65,24 @@ test('while Redis is away the answer is 503, and when it is back the session goe
   }
 })
 
+test('while Redis is away each instance counts for itself', async () => {
+  const stack = await startTestStack({ ...store, config: { loginsPerMinute: 3 } })
+  try {
+    const { server: second } = await stack.startBff()
+    await redis.pause()
+    const begin = async (url: string) => (await new TestBrowser().request(`${url}/auth/login`)).status
+    for (const url of [stack.url, second.url]) {
+      const statuses: number[] = []
+      for (let count = 0; count < 5; count += 1) statuses.push(await begin(url))
+      // What cannot be kept is not begun; and what is too much is not even tried.
+      expect(statuses).toEqual([503, 503, 503, 429, 429])
+    }
+  } finally {
+    await redis.resume()
+    await stack.stop()
+  }
+})
+
 test('tokens that come while Redis is away are not lost', async () => {
   const stack = await startTestStack({ ...store, refreshTiming: { leaseMs: 20_000, requestTimeoutMs: 300 } })
   try {
