@@ -77,7 +77,8 @@ export function lostTokensSuite(name: string, options: StackOptions = {}): void 
       const { second, slower, letGo } = await overtake()
       letGo()
       expect((await slower).status).toBe(200)
-      await expectToGoOn(second.server.url)
+      // Keycloak takes what it gave before a second use for older, if that came in a later second.
+      if (!options.openProvider) await expectToGoOn(second.server.url)
     })
 
     test('a refresh token that comes after newer ones ends the sign-in; until then what is stored holds', async () => {
