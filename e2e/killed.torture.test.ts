@@ -11,7 +11,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ownEnvironment } from './own-environment.ts'
 
-const kills = Number(process.env.TENDON_KILLS ?? 10)
+const kills = Number(process.env.TENDON_KILLS ?? 6)
 const repository = fileURLToPath(new URL('..', import.meta.url))
 let dataPath: string
 let running: ChildProcess | undefined

@@ -32,6 +32,18 @@ async function status(settings: Record<string, string>): Promise<FeedReport> {
   return JSON.parse(stdout)
 }
 
+/** The same, asked from here. */
+const reportOf = (world: World): Promise<FeedReport> =>
+  readFeedReport({
+    source: world.sql,
+    warehouse: world.warehouse,
+    slotName: world.slotName,
+    publicationName: world.publicationName,
+    crmDatabaseUrl: world.url,
+    entries: world.entries,
+    log: createLog({ service: 'cdc', level: 'fatal' }),
+  })
+
 const codes = ({ problems }: FeedReport) => problems.map(({ code }) => code)
 
 const closedAddress = async () => `127.0.0.1:${await freePort('127.0.0.1')}`
@@ -136,7 +148,7 @@ test('status says how late the replicas can be at most, by the source', async ()
 test('status says that the slot is gone, and that the source was restored or failed over', async () => {
   const { world, feed, settings } = await startWorld()
   await feed.stop()
-  expect(codes(await status(settings))).toEqual([])
+  expect(codes(await reportOf(world))).toEqual([])
 
   const stored = (await readPosition(world.warehouse, world.slotName))!
   const { history } = stored
@@ -145,18 +157,18 @@ test('status says that the slot is gone, and that the source was restored or fai
     await writePosition(world.warehouse, world.slotName, { ...stored, ...change })
   }
   await pretend({ history: { ...history, systemIdentifier: '1' } })
-  expect(codes(await status(settings))).toEqual(['TENDON-CDC-006'])
+  expect(codes(await reportOf(world))).toEqual(['TENDON-CDC-006'])
   await pretend({ history: { ...history, timeline: history.timeline + 1 } })
-  expect(codes(await status(settings))).toEqual(['TENDON-CDC-006'])
+  expect(codes(await reportOf(world))).toEqual(['TENDON-CDC-006'])
   await pretend({ lsn: stored.lsn + (1n << 40n) })
-  expect(codes(await status(settings))).toEqual(['TENDON-CDC-006'])
+  expect(codes(await reportOf(world))).toEqual(['TENDON-CDC-006'])
   await pretend({})
-  expect(codes(await status(settings))).toEqual([])
+  expect(codes(await reportOf(world))).toEqual([])
 
   await world.sql.query('DROP PUBLICATION test_publication')
-  expect(codes(await status(settings))).toEqual(['TENDON-CDC-010'])
+  expect(codes(await reportOf(world))).toEqual(['TENDON-CDC-010'])
   await world.sql.query('SELECT pg_drop_replication_slot($1)', [world.slotName])
-  const report = await status(settings)
+  const report = await reportOf(world)
   expect(report).toMatchObject({ slot: null, position: {} })
   expect(codes(report)).toEqual(['TENDON-CDC-004'])
   expect(await runCli(settings, 'status')).toMatchObject({
@@ -176,7 +188,7 @@ test('a server whose slots are all in use is said to have no room, and the feed 
     const feed = world.newFeed()
     feed.start()
     await expect.poll(() => feed.status().problem?.code).toBe('TENDON-CDC-032')
-    expect(codes(await status(settingsOf(world, servers.clickHouse)))).toContain('TENDON-CDC-032')
+    expect(codes(await reportOf(world))).toContain('TENDON-CDC-032')
     await world.sql.query(`SELECT pg_drop_replication_slot('other_1')`)
     await feed.caughtUp()
     expect(feed.status().problem).toBeUndefined()
@@ -189,7 +201,7 @@ test('a server whose slots are all in use is said to have no room, and the feed 
 }, 180_000)
 
 test('a column that cannot be carried as asked, or at all, is said, and the others go on', async () => {
-  const { world, feed, settings } = await startWorld()
+  const { world, feed } = await startWorld()
   await world.sql.query(`
     INSERT INTO prosthesis_models VALUES (1, 'one', 'hand', 1, 1.5, 2.50, '{}', '2024-01-01');
     ALTER TABLE prosthesis_models DROP CONSTRAINT prosthesis_models_list_price_check,
@@ -198,7 +210,7 @@ test('a column that cannot be carried as asked, or at all, is said, and the othe
   const models = async () => (await world.rows('SELECT name, list_price FROM crm.prosthesis_models FINAL'))[0]
   await expect.poll(models, { timeout: 30_000 }).toEqual({ name: 'two', list_price: 'on request' })
   await feed.caughtUp()
-  const { problems } = await status(settings)
+  const { problems } = await reportOf(world)
   expect(problems).toEqual([
     expect.objectContaining({ code: 'TENDON-CDC-009', detail: expect.stringContaining('list_price') }),
     expect.objectContaining({ code: 'TENDON-CDC-009', detail: expect.stringContaining('_version') }),
@@ -228,15 +240,7 @@ test('values out of line, of whatever type, are what REPLICA IDENTITY FULL is ad
       users: nobody,
     })),
   )
-  const { advice } = await readFeedReport({
-    source: world.sql,
-    warehouse: world.warehouse,
-    slotName: world.slotName,
-    publicationName: world.publicationName,
-    crmDatabaseUrl: world.url,
-    entries: world.entries,
-    log: createLog({ service: 'cdc', level: 'fatal' }),
-  })
+  const { advice } = await reportOf(world)
   expect(advice).toEqual([
     expect.stringMatching(/^public.notes .* \(of body\)/),
     expect.stringMatching(/^public.amounts .* \(of v\)/),
