@@ -65,7 +65,7 @@ export const cdcErrors = defineErrors('CDC', {
     number: 11,
     status: 503,
     title: 'A table has changed its shape',
-    help: 'Nothing to do: the replica is brought to the new shape.',
+    help: 'Nothing to do while the feed runs: it brings the replica to the new shape. What keeps it from that stands in `npm run cdc -- status`, and in its log.',
   },
   changeNotApplied: {
     number: 12,
@@ -89,7 +89,7 @@ export const cdcErrors = defineErrors('CDC', {
     number: 14,
     status: 503,
     title: 'The feed did not catch up in time',
-    help: 'See `npm run cdc -- status` for what it is waiting for.',
+    help: 'Start the feed if it does not run; what it waits for stands in `npm run cdc -- status` as another problem, or as the bytes that it is behind.',
   },
   connectUnavailable: {
     number: 16,
@@ -142,8 +142,8 @@ export const cdcErrors = defineErrors('CDC', {
   usersRefused: {
     number: 24,
     status: 400,
-    title: 'ClickHouse refuses the SELECT of whose reports a change concerns',
-    help: 'Correct it, with `npm run cdc -- add <table> --users` or in cdc/registry.ts: it selects `user_id`, and may read `changed_keys` (key), `cdc.events` and the replicas in `crm`. Until then nobody is told of changes, and the position stands.',
+    title: 'The SELECT of whose reports a change concerns cannot be used',
+    help: 'Correct it, with `npm run cdc -- add <table> --users` or in cdc/registry.ts: it selects `user_id`, a UUID or a String that holds one, and may read `changed_keys` (key), `cdc.events` and the replicas in `crm`. Until then nobody is told of its changes; where ClickHouse refuses it, nobody is of any, and the position stands.',
   },
   changeUnreadable: {
     number: 25,
@@ -210,5 +210,23 @@ export const cdcErrors = defineErrors('CDC', {
     status: 503,
     title: 'A replica, or what takes changes to it, was dropped in ClickHouse',
     help: '`npm run cdc -- apply` makes it again, and so does a running feed within 10 seconds; the feed then reads its table whole. Nothing is lost.',
+  },
+  tellingFails: {
+    number: 36,
+    status: 503,
+    title: 'reports-service cannot be told whose reports have changed',
+    help: 'Check that reports-service runs at REPORTS_SERVICE_URL, and the identity provider at OIDC_ISSUER. Changes are visible meanwhile, the position stands, and the feed goes on by itself.',
+  },
+  tellingRefused: {
+    number: 37,
+    status: 503,
+    title: 'reports-service refuses to be told whose reports have changed',
+    help: 'With 401 or 403, give the account of CDC_CLIENT_ID the right to invalidate; with 404, correct REPORTS_SERVICE_URL; with any other status, run one version of both. Changes are visible meanwhile, the position stands, and the feed tries again by itself.',
+  },
+  strayUserIds: {
+    number: 38,
+    status: 503,
+    title: 'Values that are no UUID are given as ids of users',
+    help: 'They concern nobody, and nothing waits for them. Have the SELECT give the UUID that the user logs in with (`npm run cdc -- add <table> --users`, or cdc/registry.ts), or NULL where there is no user; or correct them at the source. It is said until a day has passed without them.',
   },
 })

@@ -31,6 +31,16 @@ export function createFeedMetrics(metrics: Metrics) {
     ['connector'],
   )
   const snapshots = metrics.counter('snapshots_total', 'Snapshots taken')
+  const strays = metrics.counter(
+    'stray_user_ids_total',
+    'Values given as ids of users that are no UUID, and concern nobody',
+    ['table'],
+  )
+  const untold = metrics.counter(
+    'untold_total',
+    'Times that nobody could be told whose reports have changed',
+    ['code'],
+  )
   const sessions = metrics.counter('interruptions_total', 'Times the feed had to connect anew', ['code'])
 
   /** @param tables of each change */
@@ -89,6 +99,12 @@ export function createFeedMetrics(metrics: Metrics) {
     },
     snapshotTaken(): void {
       snapshots.inc()
+    },
+    strayUserIds(table: string, count: number): void {
+      strays.inc({ table }, count)
+    },
+    untold(code: string): void {
+      untold.inc({ code })
     },
     interrupted(code: string): void {
       sessions.inc({ code })

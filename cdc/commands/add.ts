@@ -16,6 +16,7 @@ import { withApplyLock } from '../source/advisory-lock.ts'
 import { estimateRows, type SourceTable } from '../source/source-catalog.ts'
 import { readUnreadable } from '../source/unreadable.ts'
 import { refuseBadUsers } from '../telling/refuse-bad-users.ts'
+import { forgetNotes, whatKeepsTelling } from '../telling/telling-notes.ts'
 import { rowsInShadow } from '../whole-tables/shadow.ts'
 import { forgetSnapshot, readFinishedSnapshots } from '../whole-tables/snapshot-record.ts'
 import { commandOptions, defineCommand, exitCodes, print } from './command.ts'
@@ -106,6 +107,7 @@ export const add = defineCommand({
     if (!isDeepStrictEqual(known, entry)) {
       // Carried in another way, it is read again, and everybody told whom it concerns now.
       await forgetSnapshot(warehouse, name)
+      await forgetNotes(warehouse, name)
       await addKnownTable(warehouse, entry)
     } else if ((await readMissing(warehouse, [replica])).size > 0) {
       await forgetSnapshot(warehouse, name)
@@ -120,8 +122,9 @@ export const add = defineCommand({
       const deadline = performance.now() + config.timeoutMs
       while (!(await isRead())) {
         if (performance.now() > deadline) {
+          const why = await whatKeepsTelling(warehouse, config.slotName)
           throw cdcErrors.notCaughtUp(
-            `${name} is in the registry, but no running feed has read it whole yet.`,
+            `${name} is in the registry, but no running feed has read it whole yet.${why}`,
           )
         }
         const read = await rowsInShadow(warehouse, replica)

@@ -22,6 +22,7 @@ import type { SourceTable } from '../source/source-catalog.ts'
 import { readWalEnd } from '../source/source-position.ts'
 import { planStart, type Slot, type SourceIdentity } from '../source/start-plan.ts'
 import { readUnreadable } from '../source/unreadable.ts'
+import { readTellingProblems } from '../telling/telling-notes.ts'
 import { readUsersProblem } from '../telling/users-problem.ts'
 import { isOtherPublication } from '../whole-tables/unread-tables.ts'
 import { readLateness } from './lateness.ts'
@@ -148,11 +149,16 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
   )
   const isFlowing = slot?.active === true && chain !== undefined && chain.problems.length === 0
   const noRoom = slot ? undefined : await readRoomProblem(source)
+  // A SELECT of users that reads what is missing would be told of as wrong itself.
+  const users = missing.size === 0 ? await readUsersProblems(warehouse, entries, tables) : []
+  const telling = await readTellingProblems(warehouse, slotName)
+  const isUsersSaid = missing.size > 0 || users.length > 0
   const problems = [
     ...(noRoom ? [noRoom] : []),
-    // A SELECT of users that reads what is missing would be told of as wrong itself.
-    ...(missing.size === 0 ? await readUsersProblems(warehouse, entries, tables) : []),
+    ...users,
     ...missing.values(),
+    // Of the SELECTs everything is said already, or what they miss.
+    ...telling.filter(({ code }) => !isUsersSaid || code !== cdcErrors.usersRefused.code),
     ...catalog.refused.values(),
     ...unreadable.values(),
     ...replicas.flatMap((replica) => replica.problems),

@@ -2,9 +2,9 @@ import { type Config, ConfigError, optionalOptions } from '@tendon/platform/conf
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { cdcErrors } from '../errors.ts'
 import { reportsOptions } from '../options.ts'
-import type { TableChanges } from '../telling/concerned-users.ts'
+import type { TableChanges, Versions } from '../telling/concerned-users.ts'
 import { createAttachedInvalidate, insistently } from '../telling/invalidate.ts'
-import { tellUsers, type Versions } from '../telling/tell-users.ts'
+import { tellUsers } from '../telling/tell-users.ts'
 
 /** For commands that change what reports show. Without reports-service nobody is told, which they say. */
 export const tellingOptions = optionalOptions(reportsOptions)
@@ -38,17 +38,23 @@ export function createTelling(config: Config<typeof tellingOptions>, warehouse: 
   const invalidate = createAttachedInvalidate(reports, insistently)
   const { signal } = new AbortController()
   let told = 0
+  let strays = 0
   return {
     async tell(changes, versions) {
       const all = [...changes]
-      told += await tellUsers({ warehouse, changes: all, versions, invalidate, signal }).catch(
+      const outcome = await tellUsers({ warehouse, changes: all, versions, invalidate, signal }).catch(
         (cause: unknown) => {
           const tables = all.map(({ entry }) => entry.name).join(', ')
           throw cdcErrors.untold(`Whose reports show ${tables} was not told of its change.`, { cause })
         },
       )
+      told += outcome.told
+      for (const count of outcome.strays.values()) strays += count
     },
-    report: () => say(`users told that their reports have changed: ${told}`),
+    report() {
+      say(`users told that their reports have changed: ${told}`)
+      if (strays > 0) say(`values of user_id that are no UUID, and so concern nobody: ${strays}`)
+    },
   }
 }
 

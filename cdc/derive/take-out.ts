@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { cdcErrors } from '../errors.ts'
 import type { RegistryEntry } from '../registry.ts'
 import { splitTableName } from '../source/table-names.ts'
+import { forgetNotes } from '../telling/telling-notes.ts'
 import { readersOf } from '../telling/users-problem.ts'
 import { forgetSnapshot, readFinishedSnapshots } from '../whole-tables/snapshot-record.ts'
 import { dropReplica } from './apply.ts'
@@ -64,5 +65,6 @@ export async function takeOut(
   const name = splitTableName(table)
   await removeFromPublication(source, publicationName, name)
   await forgetSnapshot(warehouse, table)
+  await forgetNotes(warehouse, table)
   await dropReplica(warehouse, { name: replicaName(name) })
 }

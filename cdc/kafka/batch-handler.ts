@@ -10,8 +10,7 @@ import type { FeedMetrics } from '../feed-metrics.ts'
 import { highest } from '../highest.ts'
 import { retry } from '../retry.ts'
 import { addKey, type TableChanges } from '../telling/concerned-users.ts'
-import type { Invalidate } from '../telling/invalidate.ts'
-import { tellUsers } from '../telling/tell-users.ts'
+import type { Tell } from '../telling/teller.ts'
 import { truncateReplica } from '../whole-tables/truncate-replica.ts'
 import type { ChangeMessage } from './change-message.ts'
 import { completeMessages } from './complete-messages.ts'
@@ -36,7 +35,7 @@ export function createBatchHandler(options: {
   catalog: Catalog
   warehouse: Warehouse
   readSource: SourceRows
-  invalidate: Invalidate
+  tell: Tell
   /** Resolves when everything committed at the source up to an LSN is in Kafka. */
   inKafka: (lsn: bigint, signal: AbortSignal) => Promise<void>
   /** A message that does not go with the catalog, which must have changed. */
@@ -48,7 +47,7 @@ export function createBatchHandler(options: {
   log: Log
   metrics: FeedMetrics
 }): (batch: ChangeBatch, signal: AbortSignal) => Promise<void> {
-  const { progress, catalog, warehouse, readSource, invalidate, log, metrics } = options
+  const { progress, catalog, warehouse, readSource, tell, log, metrics } = options
   const { inKafka, onOtherShape, confirmCatalog, onVisible } = options
   const replicas = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, replica]))
   const types = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, typesOf(replica)]))
@@ -62,7 +61,7 @@ export function createBatchHandler(options: {
     const newest = newestOf(messages)
     if (!newest) return
     await onVisible(newest)
-    await tell(messages, signal)
+    await tellOf(messages, signal)
   }
 
   async function complete(messages: ChangeMessage[], signal: AbortSignal): Promise<void> {
@@ -124,7 +123,7 @@ export function createBatchHandler(options: {
     }
   }
 
-  async function tell(messages: ChangeMessage[], signal: AbortSignal): Promise<void> {
+  async function tellOf(messages: ChangeMessage[], signal: AbortSignal): Promise<void> {
     const tables = new Map<string, TableChanges>()
     let [from, to] = [messages[0]!.version, messages[0]!.version]
     for (const { table, key, op, version } of messages) {
@@ -137,9 +136,7 @@ export function createBatchHandler(options: {
       if (version < from) from = version
       if (version > to) to = version
     }
-    await retry('telling whose reports have changed', { signal, log }, () =>
-      tellUsers({ warehouse, changes: tables.values(), versions: { from, to }, invalidate, signal }),
-    )
+    await tell(tables.values(), { from, to }, signal)
   }
 
   return handle

@@ -2,6 +2,7 @@ import { createFeedMetrics } from '../feed-metrics.ts'
 import { type CdcFeed, superviseFeed } from '../feed-supervisor.ts'
 import type { KafkaConfig } from '../options.ts'
 import { registry } from '../registry.ts'
+import { createTeller } from '../telling/teller.ts'
 import type { FeedParts } from '../wal/cdc-feed.ts'
 import { runKafkaSession } from './kafka-session.ts'
 
@@ -12,11 +13,11 @@ import { runKafkaSession } from './kafka-session.ts'
 export function createKafkaFeed(options: FeedParts<KafkaConfig>): CdcFeed {
   const { config, warehouse, invalidate, log, entries = registry } = options
   const metrics = createFeedMetrics(options.metrics)
+  const tell = createTeller({ warehouse, feed: config.slotName, invalidate, log, metrics })
   return superviseFeed({
     crmDatabaseUrl: config.crmDatabaseUrl,
     log,
     onInterrupted: metrics.interrupted,
-    runSession: (hooks) =>
-      runKafkaSession({ config, entries, warehouse, invalidate, log, metrics, ...hooks }),
+    runSession: (hooks) => runKafkaSession({ config, entries, warehouse, tell, log, metrics, ...hooks }),
   })
 }

@@ -45,13 +45,15 @@ test.each([1, 4])(
   400_000,
 )
 
+const userPrefix = '00000000-0000-4000-8000-'
+
 test('two workers share the topics, and one that goes leaves its part to the other: everybody concerned is told', async () => {
   const world = await createKafkaWorld(
     'CREATE TABLE people (id integer PRIMARY KEY, v integer)',
     [
       {
         name: 'public.people',
-        users: `SELECT toString(JSONExtractInt(key, 'id')) AS user_id FROM changed_keys`,
+        users: `SELECT '${userPrefix}' || leftPad(toString(JSONExtractInt(key, 'id')), 12, '0') AS user_id FROM changed_keys`,
       },
     ],
     { topicPartitions: 4 },
@@ -60,7 +62,8 @@ test('two workers share the topics, and one that goes leaves its part to the oth
   const told = new Set<string>()
   const early: string[] = []
   /** Whoever is told must find the change. */
-  const invalidate = async (users: string[]) => {
+  const invalidate = async (ids: string[]) => {
+    const users = ids.map((id) => String(Number(id.slice(userPrefix.length))))
     const rows = await world.rows(
       `SELECT toString(id) AS id, v FROM crm.people FINAL WHERE id IN (${users.join(', ')})`,
     )

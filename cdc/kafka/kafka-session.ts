@@ -18,7 +18,7 @@ import type { RegistryEntry } from '../registry.ts'
 import { withAdvisoryLock, withApplyLock } from '../source/advisory-lock.ts'
 import { connectSource } from '../source/postgres-connection.ts'
 import { createSourceRows } from '../source/source-rows.ts'
-import type { Invalidate } from '../telling/invalidate.ts'
+import type { Tell } from '../telling/teller.ts'
 import { readUnread } from '../whole-tables/unread-tables.ts'
 import { applyChain, omitFirst } from './apply-chain.ts'
 import { createBatchHandler } from './batch-handler.ts'
@@ -50,7 +50,7 @@ export type KafkaSessionOptions = FeedHooks & {
   /** Declared in code; what was added at run time comes beside them. */
   entries: readonly RegistryEntry[]
   warehouse: Warehouse
-  invalidate: Invalidate
+  tell: Tell
   log: Log
   metrics: FeedMetrics
 }
@@ -162,7 +162,7 @@ async function follow(
     catalog,
     warehouse,
     readSource: createSourceRows(() => connectSource(config.crmDatabaseUrl)),
-    invalidate: session.invalidate,
+    tell: session.tell,
     inKafka: position.inKafka,
     onOtherShape: (what) => {
       const difference = `${catalog.fingerprint} ${what}`
@@ -238,7 +238,7 @@ async function follow(
         progress,
         base: parts.base,
         dealtWith,
-        invalidate: session.invalidate,
+        tell: session.tell,
         log,
         signal,
       })
@@ -260,7 +260,7 @@ async function follow(
         crmDatabaseUrl,
         feed,
         reached: () => position.current().lsn,
-        invalidate: session.invalidate,
+        tell: session.tell,
         log,
         signal,
       }),

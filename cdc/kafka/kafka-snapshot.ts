@@ -6,7 +6,7 @@ import { expandTombstonesSql } from '../derive/derive-view.ts'
 import { cdcErrors } from '../errors.ts'
 import { retry } from '../retry.ts'
 import { snapshotTombstoneIndex, versionAt } from '../source/lsn.ts'
-import type { Invalidate } from '../telling/invalidate.ts'
+import type { Tell } from '../telling/teller.ts'
 import { recordWholeRead } from '../whole-tables/record-whole-read.ts'
 import { otherInsertsEnded } from '../whole-tables/running-inserts.ts'
 import type { Connector } from './connect-rest.ts'
@@ -28,11 +28,11 @@ export async function finishInitialSnapshot(options: {
   /** Upper half of the versions of its rows. */
   base: bigint
   dealtWith: () => Offsets
-  invalidate: Invalidate
+  tell: Tell
   log: Log
   signal: AbortSignal
 }): Promise<void> {
-  const { connector, warehouse, catalog, progress, base, dealtWith, invalidate, log, signal } = options
+  const { connector, warehouse, catalog, progress, base, dealtWith, tell, log, signal } = options
   const again = { signal, log }
   const isStreaming = () => retry('asking for the snapshot', again, () => connector.isStreaming())
   while (!(await isStreaming())) await delay(pollIntervalMs, undefined, { signal })
@@ -57,6 +57,6 @@ export async function finishInitialSnapshot(options: {
         committed_at: (BigInt(Date.now()) * 1000n).toString(),
       }),
     )
-    await recordWholeRead({ warehouse, catalog, replica, version, rows: 0, invalidate, log, signal })
+    await recordWholeRead({ warehouse, catalog, replica, version, rows: 0, tell, log, signal })
   }
 }

@@ -4,6 +4,7 @@ import type pg from 'pg'
 import { z } from 'zod'
 import { readPosition } from '../changes/positions.ts'
 import { cdcErrors } from '../errors.ts'
+import { whatKeepsTelling } from '../telling/telling-notes.ts'
 import { parseLsn } from './lsn.ts'
 import { readSlot } from './replication-slot.ts'
 import { rowsOf } from './rows-of.ts'
@@ -39,7 +40,8 @@ export async function waitForPosition(
     if (performance.now() > deadline) {
       const slot = await readSlot(source, slotName)
       const reason = !slot ? 'has never run' : slot.isActive ? 'is behind' : 'is not running'
-      throw cdcErrors.notCaughtUp(`The feed at slot ${slotName} ${reason}.`)
+      const why = await whatKeepsTelling(warehouse, slotName)
+      throw cdcErrors.notCaughtUp(`The feed at slot ${slotName} ${reason}.${why}`)
     }
     await delay(pollIntervalMs)
   }

@@ -1,14 +1,11 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type { RegistryEntry } from '../registry.ts'
-import { findConcernedUsers, type TableChanges } from './concerned-users.ts'
+import { findConcernedUsers, type TableChanges, type Versions } from './concerned-users.ts'
 import { type Invalidate, inCalls } from './invalidate.ts'
-
-/** Versions of the oldest and the newest of some changes. */
-export type Versions = { from: bigint; to: bigint }
 
 /**
  * Tells those whose reports changes concern. Telling them again does no harm.
- * @returns how many they are
+ * @returns how many they are, and by table how many values were no ids of users
  */
 export async function tellUsers(options: {
   warehouse: Warehouse
@@ -16,11 +13,11 @@ export async function tellUsers(options: {
   versions: Versions
   invalidate: Invalidate
   signal: AbortSignal
-}): Promise<number> {
+}): Promise<{ told: number; strays: Map<string, number> }> {
   const { warehouse, changes, versions, invalidate, signal } = options
-  const users = [...(await findConcernedUsers(warehouse, changes, versions))]
-  for (const call of inCalls(users)) await invalidate(call, signal)
-  return users.length
+  const { users, strays } = await findConcernedUsers(warehouse, changes, versions)
+  for (const call of inCalls([...users])) await invalidate(call, signal)
+  return { told: users.size, strays }
 }
 
 export const wholeLog: Versions = { from: 0n, to: 2n ** 128n - 1n }

@@ -1,12 +1,17 @@
-import type { TendonError } from '@tendon/platform/errors.ts'
-import { clickHouseErrorCode, type Warehouse } from '@tendon/warehouse/client.ts'
+import { TendonError } from '@tendon/platform/errors.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
+import { z } from 'zod'
 import type { ReplicaTable } from '../derive/derive-table.ts'
 import { readColumns } from '../derive/tables-read.ts'
 import { cdcErrors } from '../errors.ts'
 import type { RegistryEntry } from '../registry.ts'
-import { findConcernedUsers, usersSql } from './concerned-users.ts'
+import { asUsersProblem, findConcernedUsers, usersSql } from './concerned-users.ts'
 
-/** Asks ClickHouse for the users of no change at all. @returns TENDON-CDC-024 when it does not take the SELECT */
+/**
+ * Asks ClickHouse for the users of no change at all.
+ * @returns TENDON-CDC-024 when it does not take the SELECT, or its `user_id` cannot be the id of a user
+ */
 export async function readUsersProblem(
   warehouse: Warehouse,
   entry: RegistryEntry,
@@ -14,11 +19,29 @@ export async function readUsersProblem(
   try {
     const none = { entry, keys: new Set<string>(), hasMoreInLog: false }
     await findConcernedUsers(warehouse, [none], { from: 0n, to: 0n })
+    const type = await typeOfUserId(warehouse, entry)
+    if (idTypes.test(type)) return undefined
+    return cdcErrors.usersRefused(
+      `Of ${entry.name}: user_id is of type ${type}, and has to be a UUID, or a String that holds one, as ` +
+        `JSONExtractString(row, 'customer_id') AS user_id is. Nobody is told of its changes.`,
+    )
   } catch (err) {
-    if (!(err instanceof Error) || clickHouseErrorCode(err) === undefined) throw err
-    const [reason] = String((err.cause as Error).message).split('\n')
-    return cdcErrors.usersRefused(`Of ${entry.name}: ${reason}`, { cause: err })
+    if (err instanceof TendonError && err.code === cdcErrors.usersRefused.code) return err
+    throw err
   }
+}
+
+const idTypes = /^(LowCardinality\()?(Nullable\()?(UUID|String)\)*$/
+
+async function typeOfUserId(warehouse: Warehouse, entry: RegistryEntry): Promise<string> {
+  const query = defineQuery({
+    name: `type-of-user-id ${entry.name}`,
+    sql: `DESCRIBE (WITH changed_keys AS (SELECT arrayJoin({keys:Array(String)}) AS key) ${entry.users})`,
+    params: z.object({ keys: z.array(z.string()) }),
+    row: z.object({ name: z.string(), type: z.string() }),
+  })
+  const columns = await asUsersProblem(entry, () => warehouse.query(query, { keys: [] }))
+  return columns.find(({ name }) => name === 'user_id')!.type
 }
 
 /**

@@ -6,6 +6,7 @@ import { type CdcFeed, superviseFeed } from '../feed-supervisor.ts'
 import type { SourceConfig } from '../options.ts'
 import { type RegistryEntry, registry } from '../registry.ts'
 import type { Invalidate } from '../telling/invalidate.ts'
+import { createTeller } from '../telling/teller.ts'
 import { runSession } from './feed-session.ts'
 
 /** What a feed is made of, whichever it is. */
@@ -24,10 +25,11 @@ export type FeedParts<FeedConfig> = {
 export function createCdcFeed(options: FeedParts<SourceConfig>): CdcFeed {
   const { config, warehouse, invalidate, log, entries = registry } = options
   const metrics = createFeedMetrics(options.metrics)
+  const tell = createTeller({ warehouse, feed: config.slotName, invalidate, log, metrics })
   return superviseFeed({
     crmDatabaseUrl: config.crmDatabaseUrl,
     log,
     onInterrupted: metrics.interrupted,
-    runSession: (hooks) => runSession({ config, entries, warehouse, invalidate, log, metrics, ...hooks }),
+    runSession: (hooks) => runSession({ config, entries, warehouse, tell, log, metrics, ...hooks }),
   })
 }

@@ -6,9 +6,8 @@ import type { TableCodec } from '../changes/table-codec.ts'
 import type { RegistryEntry } from '../registry.ts'
 import { retry } from '../retry.ts'
 import { firstChangeIndex, versionAt } from '../source/lsn.ts'
-import { addKey, type TableChanges } from '../telling/concerned-users.ts'
-import type { Invalidate } from '../telling/invalidate.ts'
-import { tellUsers, type Versions } from '../telling/tell-users.ts'
+import { addKey, type TableChanges, type Versions } from '../telling/concerned-users.ts'
+import type { Tell } from '../telling/teller.ts'
 
 export type Confirmation = {
   /** Takes on a batch that is visible. */
@@ -53,12 +52,12 @@ export function createConfirmation(options: {
   history: SourceHistory
   /** Where the last run has come to. */
   stored: Omit<Position, 'history'>
-  invalidate: Invalidate
+  tell: Tell
   acknowledge: (lsn: bigint) => void
   log: Log
   signal: AbortSignal
 }): Confirmation {
-  const { warehouse, feed, history, stored, invalidate, acknowledge, log, signal } = options
+  const { warehouse, feed, history, stored, tell, acknowledge, log, signal } = options
   let pending = nothing()
   let working = false
   let position = { ...stored }
@@ -93,9 +92,7 @@ export function createConfirmation(options: {
     }
     // Before anybody is told to look again: the reports they get say which changes they have seen.
     if (newest) await store(newest)
-    await retry('telling whose reports have changed', again, () =>
-      tellUsers({ warehouse, changes: tables.values(), versions, invalidate, signal }),
-    )
+    await tell(tables.values(), versions, signal)
     if (endLsn === undefined) return
     await store({ lsn: endLsn, wholeBefore: versionAt(endLsn + history.versionOffset, firstChangeIndex) })
     acknowledge(endLsn)

@@ -5,7 +5,7 @@ import { createChangeWriter } from '../changes/change-writer.ts'
 import type { SourceRows } from '../changes/complete-changes.ts'
 import type { Position } from '../changes/positions.ts'
 import type { FeedMetrics } from '../feed-metrics.ts'
-import type { Invalidate } from '../telling/invalidate.ts'
+import type { Tell } from '../telling/teller.ts'
 import { type Confirmation, createConfirmation } from './confirmation.ts'
 
 /** The way of the changes: queue, writer, confirmation. */
@@ -28,14 +28,13 @@ export function startPipeline(options: {
   start: Position
   source: { pause(): void; resume(): void }
   readSource: SourceRows
-  invalidate: Invalidate
+  tell: Tell
   acknowledge: (lsn: bigint) => void
   log: Log
   metrics: FeedMetrics
   signal: AbortSignal
 }): Pipeline {
-  const { warehouse, feed, start, source, readSource, invalidate, acknowledge, log, metrics, signal } =
-    options
+  const { warehouse, feed, start, source, readSource, tell, acknowledge, log, metrics, signal } = options
   const queue = new BatchQueue(defaultLimits, source)
   const writer = createChangeWriter({ warehouse, readSource, log, signal })
   const confirmation = createConfirmation({
@@ -43,7 +42,7 @@ export function startPipeline(options: {
     feed,
     history: start.history,
     stored: start,
-    invalidate,
+    tell,
     acknowledge,
     log,
     signal,

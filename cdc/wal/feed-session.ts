@@ -19,7 +19,7 @@ import { ReplicationConnection, ServerError } from '../source/replication-connec
 import { dropSlot, identifySystem, isUndecodable, readSlot } from '../source/replication-slot.ts'
 import { createSourceRows } from '../source/source-rows.ts'
 import { planStart, type SourceIdentity, type StartPlan } from '../source/start-plan.ts'
-import type { Invalidate } from '../telling/invalidate.ts'
+import type { Tell } from '../telling/teller.ts'
 import { forgetSnapshot } from '../whole-tables/snapshot-record.ts'
 import { isOtherPublication, readUnread } from '../whole-tables/unread-tables.ts'
 import { createCodecSource } from './codec-source.ts'
@@ -33,7 +33,7 @@ export type SessionOptions = FeedHooks & {
   /** Declared in code; what was added at run time comes beside them. */
   entries: readonly RegistryEntry[]
   warehouse: Warehouse
-  invalidate: Invalidate
+  tell: Tell
   log: Log
   metrics: FeedMetrics
 }
@@ -125,7 +125,7 @@ async function readChanges(
     start,
     source: connection,
     readSource: createSourceRows(() => connectSource(config.crmDatabaseUrl)),
-    invalidate: session.invalidate,
+    tell: session.tell,
     acknowledge: (lsn) => {
       reached = lsn
       stream?.acknowledge(lsn)
@@ -178,7 +178,7 @@ async function readChanges(
         stream?.askPosition()
         return reached
       },
-      invalidate: session.invalidate,
+      tell: session.tell,
       log,
       signal: session.signal,
     })

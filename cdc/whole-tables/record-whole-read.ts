@@ -3,8 +3,8 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type { Catalog } from '../derive/catalog.ts'
 import type { ReplicaTable } from '../derive/derive-table.ts'
 import { retry } from '../retry.ts'
-import type { Invalidate } from '../telling/invalidate.ts'
-import { changesInLog, tellUsers, wholeLog } from '../telling/tell-users.ts'
+import { changesInLog, wholeLog } from '../telling/tell-users.ts'
+import type { Tell } from '../telling/teller.ts'
 import { recordSnapshot } from './snapshot-record.ts'
 
 /**
@@ -20,15 +20,13 @@ export async function recordWholeRead(options: {
   /** Lowest of its rows. */
   version: bigint
   rows: number
-  invalidate: Invalidate
+  tell: Tell
   log: Log
   signal: AbortSignal
 }): Promise<void> {
-  const { warehouse, catalog, replica, version, rows, invalidate, log, signal } = options
+  const { warehouse, catalog, replica, version, rows, tell, log, signal } = options
   const { qualifiedName: table, entry } = replica.source
-  await retry('telling whose reports have changed', { signal, log }, () =>
-    tellUsers({ warehouse, changes: [changesInLog(entry)], versions: wholeLog, invalidate, signal }),
-  )
+  await tell([changesInLog(entry)], wholeLog, signal)
   const membership = catalog.memberships.get(table) ?? ''
   await retry('recording the snapshot', { signal, log }, () =>
     recordSnapshot(warehouse, { table, version, membership, rows }),

@@ -9,7 +9,7 @@ import { cdcErrors } from '../errors.ts'
 import { retry } from '../retry.ts'
 import { formatLsn } from '../source/lsn.ts'
 import { connectSource } from '../source/postgres-connection.ts'
-import type { Invalidate } from '../telling/invalidate.ts'
+import type { Tell } from '../telling/teller.ts'
 import { recordWholeRead } from './record-whole-read.ts'
 import { resyncTable } from './resync.ts'
 import { readFinishedSnapshots } from './snapshot-record.ts'
@@ -60,7 +60,7 @@ type ReadOptions = {
   feed: string
   /** How far the feed has come. */
   reached: () => bigint
-  invalidate: Invalidate
+  tell: Tell
   log: Log
   signal: AbortSignal
 }
@@ -86,7 +86,7 @@ export async function readUnread(options: ReadOptions): Promise<void> {
 }
 
 async function readWhole(options: ReadOptions, replica: ReplicaTable): Promise<void> {
-  const { catalog, warehouse, crmDatabaseUrl, feed, reached, invalidate, log, signal } = options
+  const { catalog, warehouse, crmDatabaseUrl, feed, reached, tell, log, signal } = options
   const isPermanent = (error: unknown) => isSchemaChanged(error) || isRefused(error)
   const { rows, floor } = await retry('reading a table', { signal, log, isPermanent }, () =>
     resyncTable({
@@ -110,5 +110,5 @@ async function readWhole(options: ReadOptions, replica: ReplicaTable): Promise<v
       signal,
     }),
   )
-  await recordWholeRead({ warehouse, catalog, replica, version: floor, rows, invalidate, log, signal })
+  await recordWholeRead({ warehouse, catalog, replica, version: floor, rows, tell, log, signal })
 }
