@@ -4,6 +4,7 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import type pg from 'pg'
 import { z } from 'zod'
+import { isNewest } from './changes/kept-letters.ts'
 import type { Catalog } from './derive/catalog.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
 import { isAtEnd, parseLsn } from './source/lsn.ts'
@@ -29,7 +30,7 @@ const standing = defineQuery({
       (SELECT groupArray((toString(lsn), toUnixTimestamp64Micro(stored_at) / 1e6))
        FROM cdc.positions FINAL WHERE feed = {feed:String}) AS positions,
       (SELECT groupArray((table, toFloat64(n)))
-       FROM (SELECT table, count() AS n FROM cdc.dead_letters FINAL GROUP BY table)) AS dead_letters`,
+       FROM (SELECT table, count() AS n FROM cdc.dead_letters FINAL WHERE ${isNewest} GROUP BY table)) AS dead_letters`,
   params: z.object({ feed: z.string() }),
   row: z.object({
     now: z.number(),

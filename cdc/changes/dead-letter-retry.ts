@@ -6,7 +6,7 @@ import { otherTypeSql } from '../derive/derive-view.ts'
 import { unavailableJson } from '../kafka/derive-connector.ts'
 import { isValueError } from './change-writer.ts'
 import { reasonOf } from './dead-letters.ts'
-import { chosenLetters, letterId, ofTable } from './kept-letters.ts'
+import { chosenLetters, isNewest, letterId, ofTable } from './kept-letters.ts'
 import { type LetterPlace, readPlaces, readSuperseded } from './letter-places.ts'
 import { keepUnapplied, type UnappliedChange, unappliedReasons } from './unapplied.ts'
 import { versionBatches } from './version-batches.ts'
@@ -20,7 +20,7 @@ const isRetried = `(encoding = 'json' OR encoding = 'kafka' AND position(message
 const begin = defineQuery({
   name: 'dead-letters-begin',
   sql: `
-    SELECT toString(now64(6, 'UTC')) AS now, toUInt32(countIf(${isRetried})) AS retried,
+    SELECT toString(now64(6, 'UTC')) AS now, toUInt32(countIf(${isRetried} AND ${isNewest})) AS retried,
       toUInt32(countIf(NOT ${isRetried})) AS others
     FROM cdc.dead_letters FINAL WHERE ${ofTable}`,
   params: z.object({ table: z.string(), unavailable: z.string() }),
@@ -30,11 +30,11 @@ const begin = defineQuery({
 const nextLetters = defineQuery({
   name: 'dead-letters-next',
   sql: `
-    SELECT ${letterId} AS id, encoding FROM cdc.dead_letters FINAL
+    SELECT ${letterId} AS id, encoding, ${isNewest} AS is_newest FROM cdc.dead_letters FINAL
     WHERE ${ofTable} AND ${isRetried} AND failed_at < toDateTime64({before:String}, 6, 'UTC')
     ORDER BY version LIMIT {limit:UInt32}`,
   params: z.object({ table: z.string(), unavailable: z.string(), before: z.string(), limit: z.int() }),
-  row: z.object({ id: z.string(), encoding: z.enum(['json', 'kafka']) }),
+  row: z.object({ id: z.string(), encoding: z.enum(['json', 'kafka']), is_newest: z.coerce.boolean() }),
 })
 
 /** The same event, or the same message, once more. On a cluster, a block that was inserted before would be left out. */
@@ -66,7 +66,7 @@ export type RetryOutcome = { applied: number; superseded: number; failed_again: 
 
 /**
  * Applies dead letters again. Those that fit now leave the table, and those that a later change has superseded, which
- * nobody would see. Those that do not fit are put there anew, by the views, by this or with ClickHouse's words, which is
+ * nobody would see, or a later letter of the same row, which are not counted. Those that do not fit are put there anew, by the views, by this or with ClickHouse's words, which is
  * how they are told apart.
  */
 export async function retryDeadLetters(options: {
@@ -89,7 +89,8 @@ export async function retryDeadLetters(options: {
     if (letters.length === 0) break
     const all = letters.map(({ id }) => id)
     const superseded = await readSuperseded(warehouse, all)
-    const current = letters.filter(({ id }) => !superseded.has(id))
+    const newest = letters.filter(({ is_newest }) => is_newest)
+    const current = newest.filter(({ id }) => !superseded.has(id))
     for (const encoding of ['json', 'kafka'] as const) {
       const ids = current.filter((one) => one.encoding === encoding).map(({ id }) => id)
       if (ids.length > 0) await apply(warehouse, encoding, ids)
@@ -101,9 +102,9 @@ export async function retryDeadLetters(options: {
     await keepWhatReplicasDoNotTake(warehouse, replicas, places)
     await onTried?.(places)
     await warehouse.command(forget, { ids: all, before })
-    tried += all.length
-    supersededCount += superseded.size
-    onProgress?.(tried / retried)
+    tried += newest.length
+    supersededCount += newest.length - current.length
+    if (retried > 0) onProgress?.(tried / retried)
   }
   const [end] = await warehouse.query(begin, params)
   const applied = tried - supersededCount - end!.retried

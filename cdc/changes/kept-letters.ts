@@ -23,12 +23,20 @@ export type KeptLetter = z.infer<typeof letter>
 // An empty name is every table.
 export const ofTable = `({table:String} = '' OR table = {table:String})`
 
+/**
+ * A row has one letter to be dealt with. Each reading of its table, and each repair, writes another one, at a higher
+ * version, beside which the older ones say nothing; what is no row of a known version stands by itself.
+ */
+export const isNewest = `(encoding != 'json' OR key = '' OR (table, key, version) IN (
+  SELECT table, key, max(version) FROM cdc.dead_letters WHERE encoding = 'json' GROUP BY table, key))`
+
 const keptLetters = defineQuery({
   name: 'dead-letters',
   sql: `
     SELECT table, key, toString(version) AS version, op, encoding, reason, message, committed_at, failed_at,
       topic, partition, toString(offset) AS offset
-    FROM cdc.dead_letters FINAL WHERE ${ofTable} ORDER BY failed_at DESC, dead_letters.version DESC LIMIT {limit:UInt32}`,
+    FROM cdc.dead_letters FINAL WHERE ${ofTable} AND ${isNewest}
+    ORDER BY failed_at DESC, dead_letters.version DESC LIMIT {limit:UInt32}`,
   params: z.object({ table: z.string(), limit: z.int() }),
   row: letter,
 })
@@ -56,14 +64,16 @@ export async function tablesWithLetters(warehouse: Warehouse, tables: string[]):
 
 const keptCount = defineQuery({
   name: 'dead-letters-count',
-  sql: `SELECT toString(now64(6, 'UTC')) AS now, toUInt32(count()) AS n FROM cdc.dead_letters FINAL WHERE ${ofTable}`,
+  sql: `
+    SELECT toString(now64(6, 'UTC')) AS now, toUInt32(countIf(${isNewest})) AS n
+    FROM cdc.dead_letters FINAL WHERE ${ofTable}`,
   params: z.object({ table: z.string() }),
   row: z.object({ now: z.string(), n: z.int() }),
 })
 
 /**
  * @param table all of them when it is undefined
- * @returns how many letters are gone
+ * @returns how many of those that are listed are gone
  */
 export async function discardDeadLetters(warehouse: Warehouse, table = ''): Promise<number> {
   const [kept] = await warehouse.query(keptCount, { table })

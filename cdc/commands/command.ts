@@ -20,7 +20,7 @@ import { type RegistryEntry, registry } from '../registry.ts'
 import { connectSource } from '../source/postgres-connection.ts'
 import { readSourceTables } from '../source/source-catalog.ts'
 
-/** `different`: replicas differ or cannot be compared, or dead letters could not be applied. */
+/** `different`: replicas differ or cannot be compared, rows became dead letters, or dead letters could not be applied. */
 export const exitCodes = { ...programExitCodes, different: 3 } as const
 
 const exitCodesHelp = `Ends with 0 when it is done (problems that it prints are none of its own), 1 when it failed and standard error

@@ -61,6 +61,9 @@ export const deadLetters = defineCommand({
   },
 })
 
+/** For whoever has left some. */
+export const listCommand = (table: string) => `npm run cdc -- dead-letters list ${table}`
+
 /** Letters may be of a table that is carried no more; only what has a replica can be applied. */
 async function tableOf(
   warehouse: Warehouse,

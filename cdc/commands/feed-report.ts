@@ -4,6 +4,7 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import type pg from 'pg'
 import { z } from 'zod'
+import { isNewest } from '../changes/kept-letters.ts'
 import { readPosition } from '../changes/positions.ts'
 import { lookUpCarried } from '../derive/catalog.ts'
 import { deriveReplica, type ReplicaTable, replicaTableName } from '../derive/derive-table.ts'
@@ -67,7 +68,7 @@ const snapshots = defineQuery({
 
 const letters = defineQuery({
   name: 'cdc-status-dead-letters',
-  sql: 'SELECT table, toUInt32(count()) AS dead_letters FROM cdc.dead_letters FINAL GROUP BY table',
+  sql: `SELECT table, toUInt32(count()) AS dead_letters FROM cdc.dead_letters FINAL WHERE ${isNewest} GROUP BY table`,
   params: z.object({}),
   row: z.object({ table: z.string(), dead_letters: z.int() }),
 })

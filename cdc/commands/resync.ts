@@ -16,6 +16,7 @@ import {
   replicaOf,
   timeoutOption,
 } from './command.ts'
+import { listCommand } from './dead-letters.ts'
 import { createTelling, tellingOptions } from './telling.ts'
 
 export const resync = defineCommand({
@@ -32,7 +33,7 @@ export const resync = defineCommand({
     const text = `reading ${qualifiedName}`
     const estimate = await estimateRows(source, oid)
     const telling = createTelling(config, warehouse)
-    const { rows, position, versions } = await progress.step(text, (update) =>
+    const { rows, deadLetters, position, versions } = await progress.step(text, (update) =>
       resyncTable({
         warehouse,
         connect: () => connectSource(config.crmDatabaseUrl),
@@ -49,15 +50,18 @@ export const resync = defineCommand({
       }),
     )
     await telling.tell([changesInLog(replica.source.entry)], versions)
-    const answer = { table: qualifiedName, rows, position }
-    print(
-      config,
-      answer,
-      `${qualifiedName} is rebuilt from the source as it was at ${position}: ${rows} rows\n`,
-    )
+    const answer = { table: qualifiedName, rows: rows - deadLetters, dead_letters: deadLetters, position }
+    const done = `${qualifiedName} is rebuilt from the source as it was at ${position}`
+    print(config, answer, `${done}: ${describeRows(qualifiedName, rows, deadLetters)}\n`)
     telling.report()
-    return exitCodes.done
+    return deadLetters > 0 ? exitCodes.different : exitCodes.done
   },
 })
+
+function describeRows(table: string, rows: number, deadLetters: number): string {
+  if (deadLetters === 0) return `${rows} rows`
+  const became = deadLetters === 1 ? '1 became a dead letter' : `${deadLetters} became dead letters`
+  return `${rows - deadLetters} of ${rows} rows; ${became} (${listCommand(table)})`
+}
 
 const rowsBetweenUpdates = 1000

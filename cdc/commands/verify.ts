@@ -15,6 +15,7 @@ import { readUnreadable } from '../source/unreadable.ts'
 import { changesInLog, wholeLog } from '../telling/tell-users.ts'
 import { isEqual, type TableVerdict, type VerifyOptions, verifyTable } from '../verify/verify.ts'
 import { commandOptions, defineCommand, entriesOf, exitCodes, print, timeoutOption } from './command.ts'
+import { listCommand } from './dead-letters.ts'
 import { describeProblem, problemOf } from './problem.ts'
 import { createTelling, tellingOptions } from './telling.ts'
 
@@ -79,7 +80,10 @@ export const verify = defineCommand({
     }
     // A table that the source does not let be carried differs from whatever its replica holds, if there is one.
     const problems = [...uncompared.values()].map(problemOf)
-    const said = [...verdicts.map(describeVerdict), ...problems.map(describeProblem)]
+    const said = [
+      ...verdicts.map((verdict) => describeVerdict(verdict, config.repair)),
+      ...problems.map(describeProblem),
+    ]
     print(config, { tables: verdicts, problems }, said.join(''))
     if (verdicts.some((verdict) => verdict.repaired_keys > 0)) telling.report()
     return isEqual(verdicts) && problems.length === 0 ? exitCodes.done : exitCodes.different
@@ -104,10 +108,10 @@ async function untilItHasColumns(
   }
 }
 
-function describeVerdict(verdict: TableVerdict): string {
+function describeVerdict(verdict: TableVerdict, isRepairing: boolean): string {
   const { table, position, rows, replica_rows, differing_keys, has_more, repaired_keys } = verdict
-  const repaired = repaired_keys > 0 ? `, ${repaired_keys} repaired` : ''
   if (verdict.equal) {
+    const repaired = repaired_keys > 0 ? `, ${repaired_keys} repaired` : ''
     return `${table}: ${rows} rows at ${position}, all equal in ${verdict.columns.length} checksums${repaired}\n`
   }
   const columns = verdict.columns.filter(({ equal }) => !equal).map(({ column }) => column)
@@ -119,6 +123,9 @@ function describeVerdict(verdict: TableVerdict): string {
   if (differing_keys === 0) {
     return `${table}: ${counts}, the checksums of ${columns.join(', ')} differ, and no key that does was found: resync it\n`
   }
+  const repaired = isRepairing
+    ? `, ${repaired_keys} repaired; what its replica does not take is a dead letter (${listCommand(table)})`
+    : ''
   const least = has_more ? 'at least ' : ''
   return `${table}: ${counts}, ${least}${differing_keys} keys differ (${columns.join(', ')})${repaired}\n${lines.join('')}`
 }

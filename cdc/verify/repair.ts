@@ -24,7 +24,7 @@ type Restored = { op: 'r' | 'd'; key: string; values: (Buffer | undefined)[] }
  * Writes rows into the log as the source's snapshot has them, and tombstones for those that it has not: the log
  * stays what the replica is made of. Each stands right above what the snapshot has seen of its key, and so below
  * every change that comes later.
- * @returns their keys as in the log
+ * @returns keys as in the log of those that the replica has taken; a value that does not fit its column is in a dead letter
  */
 export async function repairRows(options: {
   warehouse: Warehouse
@@ -58,7 +58,8 @@ export async function repairRows(options: {
     batch.appendJson(header, codec, values)
   }
   await warehouse.insertLines('cdc.events', batch.bytes.subarray(0, batch.length), 'RowBinary', eventColumns)
-  return rows.map(({ key }) => key)
+  const taken = await readTaken(warehouse, replica, compared, keys)
+  return rows.filter(({ key }) => (taken.get(key) ?? -1n) > (versions.get(key) ?? -1n)).map(({ key }) => key)
 }
 
 async function readSourceRows(
@@ -116,6 +117,8 @@ async function readTombstones(
   })
 }
 
+const newestOfKey = z.object({ __key: z.string(), __newest: z.string().transform(BigInt) })
+
 /** The newest version of each key that the snapshot has seen, in the log or in the replica. */
 async function readVersions(
   warehouse: Warehouse,
@@ -140,8 +143,28 @@ async function readVersions(
       GROUP BY __key
       SETTINGS ${keyJsonSettings}`,
     params: z.record(z.string(), z.unknown()),
-    row: z.object({ __key: z.string(), __newest: z.string().transform(BigInt) }),
+    row: newestOfKey,
   })
   const versions = await warehouse.query(query, { ...params, keys: rows.map(({ key }) => key) })
+  return new Map(versions.map(({ __key, __newest }) => [__key, __newest]))
+}
+
+/** The newest version of each key in the replica. */
+async function readTaken(
+  warehouse: Warehouse,
+  replica: ReplicaTable,
+  compared: Compared,
+  keys: string[][],
+): Promise<Map<string, bigint>> {
+  const query = defineQuery({
+    name: `versions in the replica of ${replica.name}`,
+    sql: `
+      SELECT concat(${keyMembersSql(replica)}, '}') AS __key, toString(max(_version)) AS __newest
+      FROM ${replicaTableName(replica)} WHERE ${isOneOfAtReplica(compared, keys)} GROUP BY __key
+      SETTINGS ${keyJsonSettings}`,
+    params: z.object({}),
+    row: newestOfKey,
+  })
+  const versions = await warehouse.query(query, {})
   return new Map(versions.map(({ __key, __newest }) => [__key, __newest]))
 }

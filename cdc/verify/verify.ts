@@ -40,6 +40,7 @@ export type TableVerdict = {
   has_more: boolean
   /** What differs, of the keys asked for. */
   differences: Difference[]
+  /** Of those, whose rows the replica has taken. */
   repaired_keys: number
 }
 
@@ -49,7 +50,7 @@ export type VerifyOptions = ComparisonParts & {
   limit?: number
   /** Whether differing rows are written into the log as the source has them. */
   repair?: boolean
-  /** Called with keys as in the log, once their rows are written. */
+  /** Called with keys as in the log, once the replica has their rows. */
   onRepaired?: (keys: string[]) => Promise<void>
   /** Called with the part of the source that is read, from 0 to 1. */
   onProgress?: (part: number) => void
@@ -148,8 +149,8 @@ async function lookInto(
           visibility,
           keys: differing,
         })
-        await options.onRepaired?.(keysInLog)
-        verdict.repaired_keys += differing.length
+        if (keysInLog.length > 0) await options.onRepaired?.(keysInLog)
+        verdict.repaired_keys += keysInLog.length
       }
       return differing
     })

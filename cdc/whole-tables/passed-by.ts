@@ -1,6 +1,9 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { defineQuery } from '@tendon/warehouse/query.ts'
+import { z } from 'zod'
 import { type ReplicaTable, replicaTableName } from '../derive/derive-table.ts'
 import { applySql, misfitSql } from '../derive/derive-view.ts'
+import type { Versions } from '../telling/tell-users.ts'
 import type { LogVisibility } from '../verify/log-visibility.ts'
 
 /** What the moment has not seen, and may have passed a view by. */
@@ -30,4 +33,24 @@ export async function writeMisfits(
     ...params,
     floor: floor.toString(),
   })
+}
+
+const lettersOfMoment = defineQuery({
+  name: 'dead-letters-of-moment',
+  sql: `
+    SELECT toUInt32(count()) AS letters FROM cdc.dead_letters FINAL
+    WHERE table = {table:String} AND op = 'r' AND version BETWEEN {from:UInt128} AND {to:UInt128}
+      AND committed_at = fromUnixTimestamp64Micro({takenAt:Int64}, 'UTC')`,
+  params: z.object({ table: z.string(), from: z.bigint(), to: z.bigint(), takenAt: z.bigint() }),
+  row: z.object({ letters: z.int() }),
+})
+
+/** How many rows of a moment became dead letters. Rows of another moment may have the same versions. */
+export async function countLetters(
+  warehouse: Warehouse,
+  { source }: ReplicaTable,
+  moment: Versions & { takenAt: bigint },
+): Promise<number> {
+  const [counted] = await warehouse.query(lettersOfMoment, { table: source.qualifiedName, ...moment })
+  return counted!.letters
 }

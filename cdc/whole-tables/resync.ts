@@ -22,7 +22,7 @@ import { wholeLog } from '../telling/tell-users.ts'
 import { readersOf } from '../telling/users-problem.ts'
 import { atComparisonPoint, type ComparisonParts, type ComparisonPoint } from '../verify/comparison-point.ts'
 import type { LogVisibility } from '../verify/log-visibility.ts'
-import { fillWithLater, writeMisfits } from './passed-by.ts'
+import { countLetters, fillWithLater, writeMisfits } from './passed-by.ts'
 import { readTable } from './read-table.ts'
 import { type Shadow, withShadow } from './shadow.ts'
 import { laterTruncates, truncateReplica } from './truncate-replica.ts'
@@ -43,12 +43,12 @@ export type ResyncOptions = ComparisonParts & {
  *
  * The rows go through the log, as all do: it holds what the replica is made of, and tombstones for rows that the source
  * does not have. They stand right above everything that the moment has seen, and below what came later.
- * @returns the position of that moment, the versions of what has changed, and the lowest of a row: the log from there on makes
- *   the whole replica
+ * @returns how many rows the source had at that moment, how many of them became dead letters, its position, the versions of
+ *   what has changed, and the lowest of a row: the log from there on makes the whole replica
  */
 export async function resyncTable(
   options: ResyncOptions,
-): Promise<{ rows: number; position: string; versions: Versions; floor: bigint }> {
+): Promise<{ rows: number; deadLetters: number; position: string; versions: Versions; floor: bigint }> {
   const { warehouse, replica, log } = options
   await refuseMissedColumns(options)
   const fill = (shadow: Shadow) =>
@@ -67,24 +67,31 @@ export async function resyncTable(
       await deleteVanished(warehouse, shadow.table, snapshot, places)
       const own = versionsOf(places)
       const versions = shadow.isDetached ? wholeLog : own
-      return { rows, position: formatLsn(snapshot.lsnBefore), versions, floor: own.from, seen }
+      return {
+        rows,
+        moment: { ...own, takenAt: snapshot.takenAt },
+        position: formatLsn(snapshot.lsnBefore),
+        versions,
+        seen,
+      }
     })
-  const { rows, position, versions, floor } = await withShadow(
+  const { rows, position, versions, moment } = await withShadow(
     warehouse,
     replica,
     fill,
-    async ({ seen, floor }) => {
+    async ({ seen, moment }) => {
       await applyViews(warehouse, replica, log)
       // What is on its way has passed the view by, and is in the log once what was committed before is.
       await options.caughtUp(await currentWalEnd(options.connect))
       await fillWithLater(warehouse, replica, replica, seen)
-      await writeMisfits(warehouse, replica, seen, floor)
+      await writeMisfits(warehouse, replica, seen, moment.from)
       for (const event of await laterTruncates(warehouse, replica, seen)) {
         await truncateReplica(warehouse, replica, event)
       }
     },
   )
-  return { rows, position, versions, floor }
+  const deadLetters = await countLetters(warehouse, replica, moment)
+  return { rows, deadLetters, position, versions, floor: moment.from }
 }
 
 /** Columns that the source has dropped are gone then, and whom a change concerns may have been read from them. */

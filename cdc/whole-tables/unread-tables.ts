@@ -88,7 +88,7 @@ export async function readUnread(options: ReadOptions): Promise<void> {
 async function readWhole(options: ReadOptions, replica: ReplicaTable): Promise<void> {
   const { catalog, warehouse, crmDatabaseUrl, feed, reached, tell, log, signal } = options
   const isPermanent = (error: unknown) => isSchemaChanged(error) || isRefused(error)
-  const { rows, floor } = await retry('reading a table', { signal, log, isPermanent }, () =>
+  const { rows, deadLetters, floor } = await retry('reading a table', { signal, log, isPermanent }, () =>
     resyncTable({
       warehouse,
       connect: () => connectSource(crmDatabaseUrl),
@@ -111,4 +111,7 @@ async function readWhole(options: ReadOptions, replica: ReplicaTable): Promise<v
     }),
   )
   await recordWholeRead({ warehouse, catalog, replica, version: floor, rows, tell, log, signal })
+  if (deadLetters === 0) return
+  const table = replica.source.qualifiedName
+  log.warn({ table, rows, dead_letters: deadLetters }, 'rows of the table do not fit, and are dead letters')
 }
