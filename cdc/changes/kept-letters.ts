@@ -27,7 +27,7 @@ export const ofTable = `({table:String} = '' OR table = {table:String})`
  * A row has one letter to be dealt with. Each reading of its table, and each repair, writes another one, at a higher
  * version, beside which the older ones say nothing; what is no row of a known version stands by itself.
  */
-export const isNewest = `(encoding != 'json' OR key = '' OR (table, key, version) IN (
+export const isNewest = `(encoding != 'json' OR key = '' OR (table, key, dead_letters.version) IN (
   SELECT table, key, max(version) FROM cdc.dead_letters WHERE encoding = 'json' GROUP BY table, key))`
 
 const keptLetters = defineQuery({

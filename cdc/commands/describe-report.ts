@@ -20,6 +20,9 @@ export function describeFeedReport(report: FeedReport): string {
         : `table     ${table}, not read whole yet`,
     ),
     `letters   ${letters.total} dead letters, ${letters.of_no_table} of them of no table`,
+    ...Object.entries(letters.of_others).map(
+      ([table, count]) => `          ${count} of ${table}, which is not carried`,
+    ),
   ]
   const said = [...problems.map(describeProblem), ...advice.map(describeAdvice)]
   return `${lines.join('\n')}\n${said.join('')}`

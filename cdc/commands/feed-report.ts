@@ -103,8 +103,8 @@ export type FeedReport = {
       })
     | null
   tables: TableReport[]
-  /** Also those of tables that are not carried (any more), and of none: messages that nobody can read. */
-  dead_letters: { total: number; of_no_table: number }
+  /** Also those of tables that are not carried (any more), by name, and of none: messages that nobody can read. */
+  dead_letters: { total: number; of_no_table: number; of_others: Record<string, number> }
   /** Absent when the WAL is read in process. */
   kafka?: KafkaReport
   problems: Problem[]
@@ -133,6 +133,7 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
   const catalog = await lookUpCarried(source, options.publicationName, entries)
   const unreadable = await readUnreadable(source, catalog.tables)
   const replicas = catalog.tables.map(deriveReplica)
+  const carried = new Set(entries.map(({ name }) => name))
   const dead = new Map((await warehouse.query(letters, {})).map((row) => [row.table, row.dead_letters]))
   const missing = await readMissing(warehouse, replicas)
   const tables = await readTableReports(warehouse, replicas, dead, missing)
@@ -183,6 +184,7 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
     dead_letters: {
       total: [...dead.values()].reduce((sum, count) => sum + count, 0),
       of_no_table: dead.get('') ?? 0,
+      of_others: Object.fromEntries([...dead].filter(([table]) => table && !carried.has(table))),
     },
     ...(chain && { kafka: chain.kafka }),
     problems: problems.map(problemOf),

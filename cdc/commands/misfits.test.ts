@@ -37,7 +37,7 @@ test('rows that do not fit are said by who writes them, with where they are, and
   const { stdout } = await cdc('dead-letters', 'list', 'prices', '--json')
   expect(JSON.parse(stdout).dead_letters).toMatchObject([{ key: '{"id":3}' }])
   const status = JSON.parse((await cdc('status', '--json')).stdout)
-  expect(status.dead_letters).toEqual({ total: 1, of_no_table: 0 })
+  expect(status.dead_letters).toMatchObject({ total: 1 })
   expect(await cdc('dead-letters', 'retry', 'prices')).toMatchObject({
     code: 3,
     stdout: '0 applied, 0 superseded by later changes, 1 failed again\n',

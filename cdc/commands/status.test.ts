@@ -99,9 +99,9 @@ test('status says all it knows while Kafka and Kafka Connect are down, and what 
   await world.close()
 }, 180_000)
 
-test('status counts dead letters that are of no table', async () => {
+test('status counts dead letters that are of no table, or of one that is not carried', async () => {
   const { world, settings } = await startWorld()
-  expect((await status(settings)).dead_letters).toEqual({ total: 0, of_no_table: 0 })
+  expect((await status(settings)).dead_letters).toEqual({ total: 0, of_no_table: 0, of_others: {} })
   const letter = {
     version: 0,
     reason: 'not a change',
@@ -113,13 +113,17 @@ test('status counts dead letters that are of no table', async () => {
     { ...letter, table: '', offset: 1 },
     { ...letter, table: '', offset: 2 },
     { ...letter, table: 'public.customers', offset: 3 },
+    { ...letter, table: 'public.removed', offset: 4 },
   ])
   const report = await status(settings)
-  expect(report.dead_letters).toEqual({ total: 3, of_no_table: 2 })
+  expect(report.dead_letters).toEqual({ total: 4, of_no_table: 2, of_others: { 'public.removed': 1 } })
   expect(report.tables).toContainEqual(
     expect.objectContaining({ table: 'public.customers', dead_letters: 1 }),
   )
-  expect((await runCli(settings, 'status')).stdout).toContain('3 dead letters, 2 of them of no table')
+  const { stdout } = await runCli(settings, 'status')
+  expect(stdout).toContain(
+    '4 dead letters, 2 of them of no table\n          1 of public.removed, which is not carried\n',
+  )
   await world.close()
 }, 180_000)
 
