@@ -60,6 +60,12 @@ test('what a killed Tendon left there is not taken for a running one', async () 
   expect((await launch([script])).stderr).toContain('No Tendon is running on .tendon')
 })
 
+test('a folder that cannot be read is not said to have no Tendon', async () => {
+  const unreadable = await launch([script, '--data', script])
+  expect(unreadable).toMatchObject({ code: 1, stderr: expect.stringContaining('cannot be read (ENOTDIR)') })
+  expect(unreadable.stderr).not.toContain('No Tendon')
+})
+
 test('beside real servers no Tendon need run here', async () => {
   const env = { CRM_DATABASE_URL: 'postgresql://crm.example.org/crm' }
   const expected = { code: 3, stdout: '[[],"postgresql://crm.example.org/crm"]' }

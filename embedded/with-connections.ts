@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { relative, resolve } from 'node:path'
-import { readConnections } from './connections-file.ts'
+import { type Connections, readConnections } from './connections-file.ts'
 import { isFolderHeld } from './folder-lock.ts'
 
 /** Set where the parts are real servers: then there need not be a Tendon on this machine. */
@@ -12,21 +12,37 @@ const addresses = ['CRM_DATABASE_URL', 'TELEMETRY_DATABASE_URL', 'CLICKHOUSE_URL
 
 const { data, args } = takeDataOption(process.argv.slice(2))
 const folder = resolve(data ?? (process.env.TENDON_DATA || '.tendon'))
-const connections = isFolderHeld(folder) ? await readConnections(folder).catch(() => undefined) : undefined
+const where = relative(process.cwd(), folder) || folder
+const { kept, unreadable } = await readKept()
+const connections = kept && isFolderHeld(folder) ? kept : undefined
 const needsNone = args.includes('--help') || addresses.some((name) => process.env[name])
 
 // A running Tendon's come first: half of its addresses and half of others would make a pair of strangers.
 if (connections || needsNone) run(args, { ...process.env, ...connections })
 else refuse()
 
+/** Of a folder that another user may read alone, nobody can say whether a Tendon runs there. */
+async function readKept(): Promise<{ kept?: Connections; unreadable?: string }> {
+  try {
+    return { kept: await readConnections(folder) }
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    return code === 'ENOENT' ? {} : { unreadable: code }
+  }
+}
+
 function refuse(): void {
-  const where = relative(process.cwd(), folder) || folder
-  process.stderr.write(
-    isFolderHeld(folder)
-      ? `The Tendon on ${where} is still starting, or stopping.\n`
-      : `No Tendon is running on ${where}. Start it with npm start, name its folder with --data or TENDON_DATA, or set ${addresses.join(', ')} to real servers.\n`,
-  )
+  process.stderr.write(`${reasonToRefuse()}\n`)
   process.exitCode = 1
+}
+
+function reasonToRefuse(): string {
+  const elsewhere = `name its folder with --data or TENDON_DATA, or set ${addresses.join(', ')} to real servers.`
+  if (unreadable) {
+    return `What a Tendon on ${where} has left there cannot be read (${unreadable}). Run this as the user who has started it, ${elsewhere}`
+  }
+  if (isFolderHeld(folder)) return `The Tendon on ${where} is still starting, or stopping.`
+  return `No Tendon is running on ${where}. Start it with npm start, ${elsewhere}`
 }
 
 /** The script's own arguments may stand around it: npm puts those of `npm run cdc -- …` at the end. */
