@@ -3,7 +3,7 @@ import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
 import { type ReplicaTable, replicaTableName } from '../derive/derive-table.ts'
 import { applySql, misfitSql } from '../derive/derive-view.ts'
-import type { Versions } from '../telling/tell-users.ts'
+import type { Versions } from '../telling/concerned-users.ts'
 import type { LogVisibility } from '../verify/log-visibility.ts'
 
 /** What the moment has not seen, and may have passed a view by. */
