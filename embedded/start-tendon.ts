@@ -1,6 +1,7 @@
 import { freePort } from '@tendon/platform/free-port.ts'
 import type { Lifecycle } from '@tendon/platform/lifecycle.ts'
 import type { Progress } from '@tendon/platform/progress.ts'
+import { loadDeclaredReports } from '@tendon/reports-service/load-reports.ts'
 import { createSimulator } from '@tendon/sources/simulator.ts'
 import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'
@@ -46,6 +47,7 @@ export async function startTendon(config: EmbeddedConfig, parts: Parts): Promise
   const log = logFor('tendon')
   // Before anything is started: what cannot go well should not be found after half a minute of loading.
   requireEmbeddedParts(config)
+  await loadDeclaredReports()
   await untilAborted(lifecycle.stopping, requireAttachedServers(config, log))
   requireSignIn(config, { hasDemoPeople: wantedDemo(config).crm })
   const port = await freePort(config.host, config.port)

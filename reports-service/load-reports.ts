@@ -68,6 +68,9 @@ export async function loadReports(folder: URL): Promise<ReadonlyMap<string, Load
   return new Map(reports.map((report) => [report.name, report]))
 }
 
+/** Those of this service. @throws TENDON-REPORTS-013 */
+export const loadDeclaredReports = () => loadReports(new URL('./reports/', import.meta.url))
+
 async function loadReport(folder: URL, name: string): Promise<LoadedReport> {
   try {
     const { report } = await import(new URL(`${name}/report.ts`, folder).href)

@@ -6,11 +6,11 @@ import { createLog } from '@tendon/platform/log.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import { loadReports } from './load-reports.ts'
+import { loadDeclaredReports } from './load-reports.ts'
 import { openApiDocument } from './openapi.ts'
 import { addRoutes } from './routes.ts'
 
-const reports = await loadReports(new URL('./reports/', import.meta.url))
+const reports = await loadDeclaredReports()
 
 test('describes the routes that there are, and no others', async () => {
   const app = createHttpApp({

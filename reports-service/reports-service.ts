@@ -8,7 +8,7 @@ import type { Metrics } from '@tendon/platform/metrics.ts'
 import type { ObjectStore } from '@tendon/platform/object-store.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { createGenerations } from './generations.ts'
-import { loadReports } from './load-reports.ts'
+import { loadDeclaredReports } from './load-reports.ts'
 import { createObjectSweep } from './object-sweep.ts'
 import type { ReportsConfig } from './options.ts'
 import { createPrewarm } from './prewarm.ts'
@@ -103,7 +103,7 @@ export function createReportsService(options: {
   return {
     app,
     async start() {
-      const declared = await loadReports(new URL('./reports/', import.meta.url))
+      const declared = await loadDeclaredReports()
       for (const [name, report] of declared) reports.set(name, report)
       log.info({ reports: [...reports.keys()] }, 'reports loaded')
       sweep.start()

@@ -3,7 +3,7 @@ import { reportFormat } from '@tendon/contracts/report-envelope.ts'
 import { type ReportLink, reportLink, reportList } from '@tendon/contracts/reports-api.ts'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { loadReports } from './load-reports.ts'
+import { loadDeclaredReports } from './load-reports.ts'
 import { subjectOf } from './report-access.ts'
 import {
   objectName,
@@ -16,7 +16,7 @@ const people = ['alice', 'bob', 'carol'] as const
 type Person = (typeof people)[number]
 
 /** All that are declared: one that is added is asked for too. */
-const reports = [...(await loadReports(new URL('./reports/', import.meta.url))).values()]
+const reports = [...(await loadDeclaredReports()).values()]
 
 const theirReports = reports.filter((of) => subjectOf(of) === 'customer').map(({ name }) => name)
 
