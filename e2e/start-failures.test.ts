@@ -101,6 +101,25 @@ test('a CRM that is not there is named, and not taken for one without the demo d
   ])
 })
 
+/** What it does to a report stands in for an edit of it, which the files that other tests read must not get. */
+const brokenReport = `
+  import { registerHooks } from 'node:module'
+  registerHooks({
+    load: (url, context, next) =>
+      url.endsWith('/reports/fleet/report.ts')
+        ? { format: 'module', source: 'export const report = {}', shortCircuit: true }
+        : next(url, context),
+  })`
+
+test('a report that cannot be loaded is said before a database is there', async () => {
+  const data = join(parent, 'report')
+  const preload = `--import=data:text/javascript;base64,${Buffer.from(brokenReport).toString('base64')}`
+  const env = { TENDON_DATA: data, NODE_OPTIONS: preload }
+  const { code, stdout, stderr } = await startProcess({ env }).outcome
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/The report fleet .*TENDON-REPORTS-013/s)])
+  expect(stdout).not.toContain('PostgreSQL')
+})
+
 test('a part that fails when the databases are up already takes them down with it', async () => {
   const data = join(parent, 'store')
   const tendon = startProcess({ env: { TENDON_DATA: data } })
