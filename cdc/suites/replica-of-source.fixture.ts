@@ -9,6 +9,7 @@ import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import pg from 'pg'
+import { expect } from 'vitest'
 import { z } from 'zod'
 import { deriveReplica, type ReplicaTable } from '../derive/derive-table.ts'
 import type { CdcFeed } from '../feed-supervisor.ts'
@@ -113,10 +114,16 @@ export async function createWorld(
 /** With its slot, of which a server has so many and no more. */
 export async function removeDatabase(server: string, url: string, slotName: string): Promise<void> {
   await withConnection(server, async (admin) => {
-    await admin.query(
-      'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1',
-      [slotName],
-    )
+    const drop = 'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1'
+    // Whoever read it has gone, and PostgreSQL may not have noticed yet.
+    await expect
+      .poll(() =>
+        admin.query(drop, [slotName]).then(
+          () => 'dropped',
+          (err) => err.message,
+        ),
+      )
+      .toBe('dropped')
     await admin.query(`DROP DATABASE ${new URL(url).pathname.slice(1)} WITH (FORCE)`)
   })
 }
