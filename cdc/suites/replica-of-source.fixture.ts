@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type ChdbServer, startChdbServer } from '@tendon/chdb-server/start-chdb-server.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'
@@ -9,7 +10,6 @@ import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import pg from 'pg'
-import { expect } from 'vitest'
 import { z } from 'zod'
 import { deriveReplica, type ReplicaTable } from '../derive/derive-table.ts'
 import type { CdcFeed } from '../feed-supervisor.ts'
@@ -115,15 +115,16 @@ export async function createWorld(
 export async function removeDatabase(server: string, url: string, slotName: string): Promise<void> {
   await withConnection(server, async (admin) => {
     const drop = 'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1'
-    // Whoever read it has gone, and PostgreSQL may not have noticed yet.
-    await expect
-      .poll(() =>
-        admin.query(drop, [slotName]).then(
-          () => 'dropped',
-          (err) => err.message,
-        ),
+    const dropped = () =>
+      admin.query(drop, [slotName]).then(
+        () => true,
+        (err) => {
+          if (err.code !== '55006' /* object_in_use */) throw err
+          return false
+        },
       )
-      .toBe('dropped')
+    // Whoever read it has gone, and PostgreSQL may not have noticed yet.
+    while (!(await dropped())) await delay(20)
     await admin.query(`DROP DATABASE ${new URL(url).pathname.slice(1)} WITH (FORCE)`)
   })
 }
