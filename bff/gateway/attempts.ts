@@ -56,7 +56,7 @@ export async function askInstances(
       return upstream.done(chosen, isFailing ? 'failing' : 'answered')
     } catch (err) {
       failure = err
-      if (err instanceof HeldBack) refusal = err
+      if (err instanceof HeldBack && (err.answer || !refusal)) refusal = err
       const leftMs = timeouts.headersMs - (performance.now() - begunAtMs)
       const isOver = outgoing.headersSent || hasBody || leftMs <= 0 || !canBeSentAgain(isRepeatable, err)
       // A kept connection may end just as it is used, of a service that is well (RFC 9112 §9.3.1).

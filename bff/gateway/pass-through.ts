@@ -149,8 +149,8 @@ export function passThrough(
       },
       onResponseError: (_controller, error) => fail(error),
     })
-    // A connection that was at hand has begun by now.
-    if (!controller && !isSettled && headWithinMs !== undefined)
+    // undici's own times count from when there is a connection, in steps of half a second.
+    if (!isSettled && !answer && headWithinMs !== undefined)
       timer = setTimeout(() => fail(new errors.HeadersTimeoutError()), headWithinMs)
   })
 }

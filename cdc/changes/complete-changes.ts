@@ -6,8 +6,12 @@ import type { HeldChange } from './held-changes.ts'
 import { jsonMembers } from './json-members.ts'
 import type { TableCodec } from './table-codec.ts'
 
-/** Values of rows at the source as it is now, by key; for what the log does not tell. */
-export type SourceRows = (codec: TableCodec, keys: string[]) => Promise<Map<string, Map<string, Buffer>>>
+/** Values of some columns at the source as it is now, by key; for what the log does not tell. */
+export type SourceRows = (
+  codec: TableCodec,
+  keys: string[],
+  columns: TableCodec['columns'],
+) => Promise<Map<string, Map<string, Buffer>>>
 
 /** A change with what is known of its values; those at `missing` are filled in. */
 export type IncompleteChange = Pick<HeldChange, 'codec' | 'key' | 'formerKey' | 'values' | 'missing'> & {
@@ -73,7 +77,8 @@ async function completeFromSource(
     JSON.stringify([codec.qualifiedName, ...codec.columns.map(({ name }) => name)])
   for (const some of Map.groupBy(changes, shapeOf).values()) {
     const { codec } = some[0]!
-    const rows = await readSource(codec, [...new Set(some.map(({ key }) => key))])
+    const wanted = codec.columns.filter((_, place) => some.some(({ missing }) => missing.includes(place)))
+    const rows = await readSource(codec, [...new Set(some.map(({ key }) => key))], wanted)
     for (const { key, values, missing } of some) {
       // Gone from the source: a later change deletes the row, or gives it another key.
       for (const place of missing)

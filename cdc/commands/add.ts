@@ -106,9 +106,11 @@ export const add = defineCommand({
     const isRead = async () => Boolean((await readFinishedSnapshots(warehouse)).get(name))
     if (!isDeepStrictEqual(known, entry)) {
       // Carried in another way, it is read again, and everybody told whom it concerns now.
-      await forgetSnapshot(warehouse, name)
       await forgetNotes(warehouse, name)
+      await forgetSnapshot(warehouse, name)
       await addKnownTable(warehouse, entry)
+      // A feed may have looked in between, and have read it as it was carried before.
+      await forgetSnapshot(warehouse, name)
     } else if ((await readMissing(warehouse, [replica])).size > 0) {
       await forgetSnapshot(warehouse, name)
     } else if (await isRead()) {

@@ -57,13 +57,12 @@ export function createCatalogWatch(options: {
     return false
   }
 
-  /** Whether somebody has dropped a replica or its view, or has said that a table is to be read again: a session begins with that. */
-  async function isOneToBeMade(before: Map<string, string>): Promise<boolean> {
+  /** Whether a command has said that one of the tables is to be read again. */
+  async function isOneForgotten(before: Map<string, string>): Promise<boolean> {
     const forgotten = await readForgotten(warehouse)
-    const names = catalog.replicas.map(({ source: { qualifiedName } }) => qualifiedName)
-    if (names.some((name) => forgotten.get(name) !== undefined && forgotten.get(name) !== before.get(name)))
-      return true
-    return (await readMissing(warehouse, catalog.replicas)).size > 0
+    return catalog.replicas.some(({ source: { qualifiedName: name } }) => {
+      return forgotten.get(name) !== undefined && forgotten.get(name) !== before.get(name)
+    })
   }
 
   function look(): void {
@@ -92,8 +91,9 @@ export function createCatalogWatch(options: {
         if (found.fingerprint !== catalog.fingerprint || (await isOneRewritten(found.storages))) {
           throw cdcErrors.schemaChanged('The catalog of the CRM database, or the registry, has changed.')
         }
-        if (await isOneToBeMade(forgotten))
-          throw cdcErrors.replicaMissing('A replica was dropped, or is to be read again.')
+        if (await isOneForgotten(forgotten)) throw cdcErrors.schemaChanged('A table is to be read again.')
+        const [missing] = (await readMissing(warehouse, catalog.replicas)).values()
+        if (missing) throw missing
         for (const resolve of asked) resolve()
       }
     },

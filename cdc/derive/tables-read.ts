@@ -60,12 +60,17 @@ export async function objectsOver(warehouse: Warehouse, replica: { name: string 
   return names
 }
 
+/** UNKNOWN_IDENTIFIER, UNKNOWN_TABLE, UNKNOWN_DATABASE */
+const lacking = new Set([47, 60, 81])
+
 async function doesRead(warehouse: Warehouse, select: string, { name }: { name: string }): Promise<boolean> {
   try {
     return (await readColumns(warehouse, { name: 'tables-read-by-view', select })).has(`crm.${name}`)
   } catch (error) {
-    // One that ClickHouse does not take as it is needs nothing any more.
-    if (clickHouseErrorCode(error) === undefined) throw error
-    return false
+    const code = clickHouseErrorCode(error)
+    if (code === undefined) throw error
+    // One that lacks something already needs nothing any more. Of what else cannot be looked into, as of a view with parameters,
+    // its text counts.
+    return !lacking.has(Number(code))
   }
 }

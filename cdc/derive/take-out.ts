@@ -65,6 +65,6 @@ export async function takeOut(
   const name = splitTableName(table)
   await removeFromPublication(source, publicationName, name)
   await forgetSnapshot(warehouse, table)
-  await forgetNotes(warehouse, table)
   await dropReplica(warehouse, { name: replicaName(name) })
+  await forgetNotes(warehouse, table)
 }

@@ -89,6 +89,50 @@ export function testValues(createWorld: CreateWorld): void {
     await world.close()
   })
 
+  test('values out of line are kept when a key changes, of whatever type it is', async () => {
+    const keys: [type: string, from: string, to: string][] = [
+      ['bytea', '\\xaa', '\\x00ff'],
+      ['bigint', '1', '9007199254740993'],
+      ['bigint[]', '{1}', '{9007199254740993,NULL,2}'],
+      ['text[]', '{a}', '{{"b c","d\\"e"},{NULL,""}}'],
+      ['date[]', '{2024-01-01}', '{infinity,"0044-03-15 BC",10000-01-01}'],
+      ['bytea[]', '{a}', '{"\\\\x00ff"}'],
+      ['date', '0044-03-15 BC', '0001-12-31 BC'],
+      ['timestamp', '2024-01-01', '12345-01-02 03:04:05.000006'],
+      ['timestamptz', '-infinity', '0044-03-15 01:02:03.4+00 BC'],
+      ['interval', '1 day', '-1 mon +2 days 03:04:05.6'],
+      ['numeric', '1.50', '12345678901234567890.123'],
+      ['double precision', '1', '-1e-300'],
+      ['boolean', 'true', 'false'],
+      ['uuid', 'a11ce000-0000-4000-8000-000000000001', 'a11ce000-0000-4000-8000-000000000002'],
+      ['inet', '10.0.0.1', '2001:db8::/32'],
+      ['jsonb', '{"a": [1]}', '"x\\"y"'],
+      ['text', 'a', 'its "quoted" \\ [1]'],
+      ['int4range', '[1,2)', '[3,)'],
+    ]
+    const names = keys.map((_, place) => `key_${place}`)
+    const world = await createWorld(
+      keys
+        .map(
+          ([type, from], place) =>
+            `CREATE TABLE key_${place} (id ${type} PRIMARY KEY, body text NOT NULL);
+             ALTER TABLE key_${place} ALTER body SET STORAGE EXTERNAL;
+             INSERT INTO key_${place} VALUES ('${from}', repeat('long', 1500))`,
+        )
+        .join(';'),
+      names.map((name) => ({ name: `public.${name}`, users: nobody })),
+    )
+    const feed = world.newFeed()
+    feed.start()
+    await feed.caughtUp()
+    for (const [place, [, , to]] of keys.entries())
+      await world.sql.query(`UPDATE key_${place} SET id = '${to}'`)
+    expect(await world.differences(feed)).toEqual([])
+    const lengths = names.map((name) => `SELECT length(body) AS n FROM crm.${name} FINAL`).join(' UNION ALL ')
+    expect(await world.rows(lengths)).toEqual(names.map(() => ({ n: '6000' })))
+    await world.close()
+  })
+
   test('keys that differ in times beyond the range of ClickHouse are as many there', async () => {
     const world = await createWorld(
       `CREATE TABLE validity (id integer, day date, valid_to timestamptz, at timestamp, n integer,

@@ -31,7 +31,7 @@ export async function readUsersProblem(
   }
 }
 
-const idTypes = /^(LowCardinality\()?(Nullable\()?(UUID|String)\)*$/
+const idTypes = /^(LowCardinality\()?(Nullable\()?(UUID|String|FixedString\(36\))\)*$/
 
 async function typeOfUserId(warehouse: Warehouse, entry: RegistryEntry): Promise<string> {
   const query = defineQuery({

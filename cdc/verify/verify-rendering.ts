@@ -74,7 +74,7 @@ const isoText = (text: (token: string) => string): Rendering => ({
   source: (value) => `CASE
       WHEN NOT isfinite(${value}) THEN ${value}::text
       WHEN ${value} < '0001-01-01' THEN regexp_replace(${value}::text, '^\\d+(.*?)(\\+00)? BC$',
-        '-' || lpad((extract(year FROM ${value})::integer * -1 - 1)::text, 4, '0') || '\\1')
+        CASE WHEN ${value} < '0001-01-01 BC' THEN '-' ELSE '' END || lpad((extract(year FROM ${value})::integer * -1 - 1)::text, 4, '0') || '\\1')
       WHEN ${value} >= '10000-01-01' THEN '+' || regexp_replace(${value}::text, '\\+00$', '')
       ELSE regexp_replace(${value}::text, '\\+00$', '') END`,
   replica: (token) =>

@@ -158,7 +158,7 @@ async function lookInto(
 }
 
 function columnVerdicts({ key, columns }: Compared, left: Checksums[], right: Checksums[]): ColumnVerdict[] {
-  const ofKey = ({ sums }: Checksums) => sums.slice(0, 1)
+  const keySum = (parts: Checksums[]) => parts.map(({ sums }) => sums[0]!)
   const ofColumns = ({ sums }: Checksums) => sums.slice(1)
   const verdictOf = (column: string, place: number, sums: bigint[], others: bigint[]) => ({
     column,
@@ -166,8 +166,13 @@ function columnVerdicts({ key, columns }: Compared, left: Checksums[], right: Ch
     checksum: sums[place]!.toString(),
   })
   const [sums, others] = [left.flatMap(ofColumns), right.flatMap(ofColumns)]
+  const [keys, otherKeys] = [keySum(left), keySum(right)]
   return [
-    verdictOf(key.map(({ name }) => name).join(', '), 0, left.flatMap(ofKey), right.flatMap(ofKey)),
+    {
+      column: key.map(({ name }) => name).join(', '),
+      equal: keys.every((sum, place) => sum === otherKeys[place]),
+      checksum: keys[0]!.toString(),
+    },
     ...columns.map(({ name }, place) => verdictOf(name, place, sums, others)),
   ]
 }
