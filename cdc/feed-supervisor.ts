@@ -46,8 +46,11 @@ export type FeedState = 'starting' | 'snapshot' | 'streaming' | 'waiting' | 'sto
 export type FeedHooks = {
   /** Differences from the catalog that an earlier session has looked into. */
   explained: Set<string>
-  /** Tables of which an earlier session may have misread changes: the next one reads them whole. */
-  misread: Set<string>
+  /**
+   * Tables of which changes may have been misread, and the place in commit order up to which a reading of the whole table puts that
+   * right; undefined where the next session is to read it.
+   */
+  misread: Map<string, bigint | undefined>
   signal: AbortSignal
   onState: (state: FeedState) => void
   /** Everything committed below it is visible, its users are invalidated, and the position is stored. */
@@ -69,7 +72,7 @@ export function superviseFeed(options: {
   const { crmDatabaseUrl, log, runSession, onInterrupted } = options
   const stopping = new AbortController()
   const explained = new Set<string>()
-  const misread = new Set<string>()
+  const misread: FeedHooks['misread'] = new Map()
   let state: FeedState = 'stopped'
   let position: bigint | undefined
   let problem: FeedStatus['problem']

@@ -33,10 +33,8 @@ export function createCodecSource(
   function refuseMisread(source: SourceTable, relation: Relation, position: bigint): void {
     if (hasKey(source, relation) && hasOrder(source, relation)) return
     const { qualifiedName } = source
-    const id = `${catalog.fingerprint} ${qualifiedName} at ${position}`
-    if (explained.has(id)) return
-    explained.add(id)
-    misread.add(qualifiedName)
+    if (position < (misread.get(qualifiedName) ?? 0n)) return
+    misread.set(qualifiedName, undefined)
     throw cdcErrors.schemaChanged(`${qualifiedName} had another key, or columns in another order.`)
   }
 

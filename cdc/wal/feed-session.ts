@@ -58,8 +58,10 @@ export async function runSession(options: SessionOptions): Promise<never> {
     for (const { code, message } of catalog.problems) log.error({ error_code: code }, message)
     for (const text of catalog.leftOut) log.warn(text)
     const inShape = await applyReplicas(source, warehouse, catalog, log)
-    for (const table of options.misread) await forgetSnapshot(warehouse, table)
-    options.misread.clear()
+    const misread = [...options.misread].flatMap(([table, rightUpTo]) =>
+      rightUpTo === undefined ? [table] : [],
+    )
+    for (const table of misread) await forgetSnapshot(warehouse, table)
     connection = await ReplicationConnection.open(config.crmDatabaseUrl)
     signal.throwIfAborted()
     signal.addEventListener('abort', () => connection?.destroy(), { once: true })
@@ -70,6 +72,7 @@ export async function runSession(options: SessionOptions): Promise<never> {
         connection,
         catalog,
         inShape,
+        misread,
         watch,
         onPipeline: (started) => {
           pipeline = started
@@ -101,6 +104,7 @@ async function readChanges(
     connection: ReplicationConnection
     catalog: Catalog
     inShape: ReplicaTable[]
+    misread: string[]
     watch: CatalogWatch
     onPipeline: (pipeline: Pipeline) => void
   },
@@ -119,6 +123,9 @@ async function readChanges(
   let reached = start.lsn
   // Nobody has caught up who has not read a table.
   let isReading = true
+  // They are read from now on, and so as they are after all that is in the WAL by now.
+  const rightUpTo = identity.walEnd + start.history.versionOffset
+  for (const table of parts.misread) session.misread.set(table, rightUpTo)
   const pipeline = startPipeline({
     warehouse,
     feed: config.slotName,
