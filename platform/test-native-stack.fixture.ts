@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseEnv, promisify } from 'node:util'
 
@@ -50,7 +51,13 @@ export async function startNativeStack<PartName extends string>(
   Object.assign(process.env, parseEnv(exported))
   return {
     async kill(part) {
-      process.kill((await find(part)).pid, 'SIGKILL')
+      const { pid } = await find(part)
+      process.kill(pid, 'SIGKILL')
+      // PostgreSQL does not start beside a process of that number, and one that nobody has waited for yet counts.
+      for (const deadline = performance.now() + 60_000; isKnown(pid); await delay(10)) {
+        if (performance.now() > deadline)
+          throw new Error(`${part} was killed, and process ${pid} is still there`)
+      }
     },
     async up() {
       await stack('up', ...parts)
@@ -61,6 +68,14 @@ export async function startNativeStack<PartName extends string>(
     async remove() {
       await stack('down')
     },
+  }
+}
+
+function isKnown(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
   }
 }
 
