@@ -1,23 +1,13 @@
 import { once } from 'node:events'
-import { createServer, type RequestListener } from 'node:http'
+import type { RequestListener } from 'node:http'
 import { type AddressInfo, connect, createServer as createSocketServer } from 'node:net'
 import { Worker } from 'node:worker_threads'
 import { freePort } from '@tendon/platform/free-port.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { startTestStack } from '../test-stack.fixture.ts'
-import { filesAt, signInAtGateway } from './test-files-route.fixture.ts'
+import { filesAt, signInAtGateway, startInstance } from './test-files-route.fixture.ts'
 
 const timeouts = { headersMs: 4_000, bodyMs: 4_000 }
-
-async function startInstance(answer: RequestListener): Promise<string> {
-  const server = createServer(answer).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
 
 /** Asks a gateway with these instances behind it. @returns status, text and code of the answer, and how long it took */
 async function gatewayTo(upstreams: string[], methods = ['GET']) {

@@ -1,3 +1,7 @@
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { onTestFinished } from 'vitest'
 import { TestBrowser } from '../test-browser.fixture.ts'
 import type { TestStack } from '../test-stack.fixture.ts'
 import type { GatewayRoute } from './route-table.ts'
@@ -21,4 +25,15 @@ export async function signInAtGateway(stack: TestStack): Promise<Record<string, 
   const browser = new TestBrowser()
   await browser.signIn(stack.loginUrl, 'alice')
   return { cookie: `session_id=${browser.cookie('session_id')!.value}`, 'x-tendon-csrf': '1' }
+}
+
+/** A service, or another instance beside the stack's own, as long as the test runs. @returns its origin */
+export async function startInstance(answer: RequestListener): Promise<string> {
+  const server = createServer(answer).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { freePort } from '@tendon/platform/free-port.ts'
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
 import { startTestStack, type TestStack } from '../test-stack.fixture.ts'
-import { filesAt, signInAtGateway } from './test-files-route.fixture.ts'
+import { filesAt, signInAtGateway, startInstance } from './test-files-route.fixture.ts'
 
 let stack: TestStack
 let headers: Record<string, string>
@@ -12,17 +12,6 @@ afterEach(() => stack?.stop())
 
 const files = () => fetch(`${stack.url}/api/files`, { headers })
 const textOf = async (answer: Promise<Response>) => (await answer).text()
-
-/** A second instance, beside the stack's own. @returns its origin */
-async function startInstance(answer: RequestListener): Promise<string> {
-  const server = createServer(answer).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
 
 /** As the reports service says that it cannot do its work now. */
 const unavailable: RequestListener = (_request, response) => {

@@ -53,14 +53,14 @@ export async function completeChanges(
   before: bigint,
   readSource: SourceRows,
 ): Promise<void> {
-  const wanted = wantedKeys(changes)
   const inReading = await readWholeNow(warehouse, changes)
-  const known = await fetchFormerRows(warehouse, wanted, before)
+  const isTold = ({ codec, key, formerKey }: IncompleteChange) =>
+    key === formerKey && !inReading.has(codec.qualifiedName)
+  const known = await fetchFormerRows(warehouse, wantedKeys(changes, isTold), before)
   const unknown: IncompleteChange[] = []
   for (const change of changes) {
-    const { codec, key, formerKey, header, missing, values } = change
-    const isUntold = key !== formerKey || inReading.has(codec.qualifiedName)
-    const former = isUntold ? undefined : known.get(rowId(codec, key))
+    const { codec, key, header, missing, values } = change
+    const former = isTold(change) ? known.get(rowId(codec, key)) : undefined
     for (const place of missing) values[place] = former?.get(codec.columns[place]!.name)
     if (missing.some((place) => values[place] === undefined)) unknown.push(change)
     if (header.op !== 'd') known.set(rowId(codec, key), namedValues(change))
@@ -125,11 +125,15 @@ async function fetchFormerRows(
 }
 
 /** The rows that are not in the batch before they are asked for, and that the log tells. */
-function wantedKeys(changes: readonly IncompleteChange[]): Map<TableCodec, string[]> {
+function wantedKeys(
+  changes: readonly IncompleteChange[],
+  isTold: (change: IncompleteChange) => boolean,
+): Map<TableCodec, string[]> {
   const touched = new Set<string>()
   const wanted = new Map<string, { codec: TableCodec; keys: Set<string> }>()
-  for (const { header, codec, key, formerKey, missing } of changes) {
-    if (missing.length > 0 && key === formerKey && !touched.has(rowId(codec, key))) {
+  for (const change of changes) {
+    const { header, codec, key, missing } = change
+    if (missing.length > 0 && isTold(change) && !touched.has(rowId(codec, key))) {
       const entry = wanted.get(codec.qualifiedName) ?? { codec, keys: new Set<string>() }
       wanted.set(codec.qualifiedName, entry)
       entry.keys.add(key)

@@ -66,8 +66,8 @@ export type RetryOutcome = { applied: number; superseded: number; failed_again: 
 
 /**
  * Applies dead letters again. Those that fit now leave the table, and those that a later change has superseded, which
- * nobody would see, or a later letter of the same row, which are not counted. Those that do not fit are put there anew, by the views, by this or with ClickHouse's words, which is
- * how they are told apart.
+ * nobody would see, or a later letter of the same row, which are not counted. Those that do not fit are put there anew,
+ * by the views, by this or with ClickHouse's words, which is how they are told apart.
  */
 export async function retryDeadLetters(options: {
   warehouse: Warehouse

@@ -14,6 +14,7 @@ import { cdcErrors } from '../errors.ts'
 import { type RegistryEntry, registry } from '../registry.ts'
 import { withApplyLock } from '../source/advisory-lock.ts'
 import { estimateRows, type SourceTable } from '../source/source-catalog.ts'
+import { qualified } from '../source/table-names.ts'
 import { readUnreadable } from '../source/unreadable.ts'
 import { refuseBadUsers } from '../telling/refuse-bad-users.ts'
 import { forgetNotes, whatKeepsTelling } from '../telling/telling-notes.ts'
@@ -75,7 +76,7 @@ export const add = defineCommand({
   summary: 'Carry another table, or one in another way, while everything runs',
   options: addOptions,
   async act(config, { source, warehouse, operands }) {
-    const name = operands[0]!.includes('.') ? operands[0]! : `public.${operands[0]}`
+    const name = qualified(operands[0]!)
     if (registry.some((declared) => declared.name === name)) {
       if (config.omit ?? config.types ?? config.users) {
         throw new ConfigError('cdc add', [

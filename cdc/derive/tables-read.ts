@@ -71,6 +71,6 @@ async function doesRead(warehouse: Warehouse, select: string, { name }: { name: 
     if (code === undefined) throw error
     // One that lacks something already needs nothing any more. Of what else cannot be looked into, as of a view with parameters,
     // its text counts.
-    return !lacking.has(Number(code))
+    return !lacking.has(code)
   }
 }

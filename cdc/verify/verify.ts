@@ -160,11 +160,6 @@ async function lookInto(
 function columnVerdicts({ key, columns }: Compared, left: Checksums[], right: Checksums[]): ColumnVerdict[] {
   const keySum = (parts: Checksums[]) => parts.map(({ sums }) => sums[0]!)
   const ofColumns = ({ sums }: Checksums) => sums.slice(1)
-  const verdictOf = (column: string, place: number, sums: bigint[], others: bigint[]) => ({
-    column,
-    equal: sums[place] === others[place],
-    checksum: sums[place]!.toString(),
-  })
   const [sums, others] = [left.flatMap(ofColumns), right.flatMap(ofColumns)]
   const [keys, otherKeys] = [keySum(left), keySum(right)]
   return [
@@ -173,7 +168,11 @@ function columnVerdicts({ key, columns }: Compared, left: Checksums[], right: Ch
       equal: keys.every((sum, place) => sum === otherKeys[place]),
       checksum: keys[0]!.toString(),
     },
-    ...columns.map(({ name }, place) => verdictOf(name, place, sums, others)),
+    ...columns.map(({ name }, place) => ({
+      column: name,
+      equal: sums[place] === others[place],
+      checksum: sums[place]!.toString(),
+    })),
   ]
 }
 
