@@ -1,3 +1,5 @@
+import { setTimeout } from 'node:timers/promises'
+
 type Cookie = { name: string; value: string; host: string; path: string; attributes: Map<string, string> }
 
 export type Page = { status: number; url: URL; headers: Headers; text: string }
@@ -74,12 +76,18 @@ export class TestBrowser {
     return this.open(action, { method: 'POST', body }, stopBefore)
   }
 
-  /** Signs in from the application's login link, up to the page it returns to (or to before `stopBefore`). */
+  /**
+   * Signs in from the application's login link, up to the page it returns to (or to before `stopBefore`).
+   * Asks some times: Keycloak answers to who is just being signed in elsewhere, by another test, as if the password
+   * were wrong (its DefaultBlockingBruteForceProtector; of 600 sign-ins of one account, 8 at a time, it took 78).
+   */
   async signIn(loginUrl: string, username: string, stopBefore?: string): Promise<Page> {
-    const page = await this.open(loginUrl, {}, stopBefore)
-    return page.text.includes('name="password"')
-      ? this.submit(page, { username, password: username }, stopBefore)
-      : page
+    let page = await this.open(loginUrl, {}, stopBefore)
+    for (let attempt = 0; attempt < 20 && page.text.includes('name="password"'); attempt += 1) {
+      if (attempt > 0) await setTimeout(100)
+      page = await this.submit(page, { username, password: username }, stopBefore)
+    }
+    return page
   }
 
   #cookieHeader(url: URL): string {

@@ -3,9 +3,6 @@ import { createProviderConnection } from '@tendon/bff/provider-connection.ts'
 import { TestBrowser } from '@tendon/bff/test-browser.fixture.ts'
 import type { TestTendon } from './test-tendon.fixture.ts'
 
-/** Keycloak answered with a page of its own, once in some hundred sign-ins while it was asked for as many more. */
-const attempts = 3
-
 /** An access token of a person, got as the bff gets it, which no browser ever sees. @returns `Bearer <token>` */
 export async function userToken(
   { url, settings }: TestTendon,
@@ -23,15 +20,11 @@ export async function userToken(
     postLogoutRedirectUri: `${url}/`,
     now: Date.now,
   })
-  let answer = ''
-  for (let attempt = 0; attempt < attempts; attempt += 1) {
-    const { url: address, ...secrets } = await client.beginSignIn()
-    const page = await new TestBrowser().signIn(address, username, `${url}/callback`)
-    if (page.url.searchParams.has('code')) {
-      const { accessToken } = await client.finishSignIn(page.url.search, secrets)
-      return `Bearer ${accessToken}`
-    }
-    answer = `${page.status} ${page.url} ${page.text}`
+  const { url: address, ...secrets } = await client.beginSignIn()
+  const page = await new TestBrowser().signIn(address, username, `${url}/callback`)
+  if (!page.url.searchParams.has('code')) {
+    throw new Error(`${username} was not signed in: ${page.status} ${page.url} ${page.text}`)
   }
-  throw new Error(`nobody was signed in: ${answer}`)
+  const { accessToken } = await client.finishSignIn(page.url.search, secrets)
+  return `Bearer ${accessToken}`
 }
