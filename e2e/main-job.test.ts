@@ -1,6 +1,4 @@
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { runCli } from '@tendon/cdc/cdc-process.fixture.ts'
 import { demoPeople } from '@tendon/sources/demo-people.ts'
 import { createWarehouse } from '@tendon/warehouse/client.ts'
 import pg from 'pg'
@@ -29,17 +27,8 @@ async function inDatabase(url: string, sql: string, values: unknown[] = []) {
 }
 const inCrm = (sql: string, values?: unknown[]) => inDatabase(tendon.settings.CRM_DATABASE_URL, sql, values)
 
-type Outcome = { code: number; stdout: string; stderr: string }
-
 /** A command, with the addresses of this Tendon. */
-function cdc(...argv: string[]): Promise<Outcome> {
-  const env = { PATH: process.env.PATH ?? '', ...tendon.settings }
-  const program = fileURLToPath(new URL('../cdc/cli.ts', import.meta.url))
-  return promisify(execFile)(process.execPath, [program, ...argv], { env }).then(
-    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-    (failure: Outcome) => failure,
-  )
-}
+const cdc = (...argv: string[]) => runCli(tendon.settings, ...argv)
 
 async function objectOfBob(): Promise<string> {
   return objectOf((await (await signIn(tendon, 'bob')).report()).url)

@@ -134,7 +134,7 @@ test('status says how late the replicas can be at most, by the source', async ()
   )
   await feed.caughtUp()
   const lateAtMost = async () => (await status(settings)).position!.late_at_most_seconds
-  await expect.poll(lateAtMost, { timeout: 60_000 }).toBe(0)
+  await expect.poll(lateAtMost, { timeout: 60_000, interval: 500 }).toBe(0)
   expect((await runCli(settings, 'status')).stdout).toContain('late by 0.0 s at most')
   await feed.stop()
   await world.sql.query(`UPDATE prosthesis_models SET name = 'two'`)

@@ -64,15 +64,16 @@ export async function applyReplicas(
     for (const table of refused.filter((name) => read.get(name))) await forgetSnapshot(warehouse, table)
   }
   await forgetRewritten(source, warehouse, storages, log)
+  const ofAll = await viewNames(warehouse)
   const inShape: ReplicaTable[] = []
   for (const replica of replicas) {
+    const views = ofAll.filter((name) => isItsView(replica, name))
     if (await applyTable(source, warehouse, replica, log, options.runsAhead ?? false)) {
       // What came while there was none has passed the replica by.
-      if (lacksView(replica, await viewsOf(warehouse, replica)))
-        await forgetSnapshot(warehouse, replica.source.qualifiedName)
-      await applyViews(warehouse, replica, log)
+      if (lacksView(replica, views)) await forgetSnapshot(warehouse, replica.source.qualifiedName)
+      await replaceViews(warehouse, replica, views, log)
       inShape.push(replica)
-    } else await dropViews(warehouse, replica)
+    } else await dropViews(warehouse, views)
   }
   return inShape
 }
@@ -164,9 +165,17 @@ function sortingKeyName(name: string): string {
   return /^[A-Za-z_]\w*$/.test(name) ? name : chIdentifier(name)
 }
 
+/** The views that carry events into a replica, and those that find misfits, as they are derived by now. */
+export const applyViews = async (warehouse: Warehouse, replica: ReplicaTable, log: Log): Promise<void> =>
+  replaceViews(warehouse, replica, await viewsOf(warehouse, replica), log)
+
 /** The new view is there before the old one goes: between the two, an event is only applied twice. */
-export async function applyViews(warehouse: Warehouse, replica: ReplicaTable, log: Log): Promise<void> {
-  const existing = await viewsOf(warehouse, replica)
+async function replaceViews(
+  warehouse: Warehouse,
+  replica: ReplicaTable,
+  existing: string[],
+  log: Log,
+): Promise<void> {
   const views = deriveViews(replica)
   for (const view of views) {
     if (existing.includes(view.name)) continue
@@ -174,30 +183,30 @@ export async function applyViews(warehouse: Warehouse, replica: ReplicaTable, lo
     log.info({ table: replica.source.qualifiedName, view: view.name }, 'made a view')
   }
   const current = new Set(views.map(({ name }) => name))
-  await dropViews(warehouse, replica, (name) => !current.has(name))
+  await dropViews(
+    warehouse,
+    existing.filter((name) => !current.has(name)),
+  )
 }
 
 /** Takes a replica away, and what carries events into it. They stay in the log. */
 export async function dropReplica(warehouse: Warehouse, replica: Pick<ReplicaTable, 'name'>): Promise<void> {
-  await dropViews(warehouse, replica)
+  await dropViews(warehouse, await viewsOf(warehouse, replica))
   await warehouse.command(`DROP TABLE IF EXISTS ${replicaTableName(replica)} SYNC`)
 }
 
-async function dropViews(
-  warehouse: Warehouse,
-  replica: Pick<ReplicaTable, 'name'>,
-  isOld: (name: string) => boolean = () => true,
-): Promise<void> {
-  for (const name of (await viewsOf(warehouse, replica)).filter(isOld)) {
-    await warehouse.command(`DROP VIEW cdc.${chIdentifier(name)} SYNC`)
-  }
+async function dropViews(warehouse: Warehouse, names: string[]): Promise<void> {
+  for (const name of names) await warehouse.command(`DROP VIEW cdc.${chIdentifier(name)} SYNC`)
 }
 
-/** Names of the views that carry events into the replica, and of those that find misfits. */
-async function viewsOf(warehouse: Warehouse, replica: Pick<ReplicaTable, 'name'>): Promise<string[]> {
-  const names = (await warehouse.query(existingViews, {})).map(({ name }) => name)
-  return names.filter((name) => isViewOf(replica, 'apply', name) || isViewOf(replica, 'misfits', name))
-}
+const viewNames = async (warehouse: Warehouse) =>
+  (await warehouse.query(existingViews, {})).map(({ name }) => name)
+
+const isItsView = (replica: Pick<ReplicaTable, 'name'>, name: string) =>
+  isViewOf(replica, 'apply', name) || isViewOf(replica, 'misfits', name)
+
+const viewsOf = async (warehouse: Warehouse, replica: Pick<ReplicaTable, 'name'>) =>
+  (await viewNames(warehouse)).filter((name) => isItsView(replica, name))
 
 /** Whether no event reaches the replica: it has another shape than its source. */
 export async function isDetached(warehouse: Warehouse, replica: ReplicaTable): Promise<boolean> {

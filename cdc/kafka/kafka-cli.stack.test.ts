@@ -78,7 +78,7 @@ test('a table is added by its name while the stream goes on, and its history com
   const lateAtMost = async () =>
     JSON.parse((await cdc(world, 'status', '--json')).stdout).position.late_at_most_seconds
   // Heartbeats alone stand in the WAL.
-  await expect.poll(lateAtMost, { timeout: 40_000 }).toBe(0)
+  await expect.poll(lateAtMost, { timeout: 40_000, interval: 500 }).toBe(0)
   // The CRM's own tables are not in this database; else nothing is wrong.
   expect(report.problems.map(({ code }: { code: string }) => code)).toEqual(
     registry.map(() => 'TENDON-CDC-007'),
@@ -88,7 +88,7 @@ test('a table is added by its name while the stream goes on, and its history com
   await fetch(`${connector}/pause`, { method: 'PUT' })
   const problemsNow = async () => JSON.parse((await cdc(world, 'status', '--json')).stdout).problems
   await expect
-    .poll(problemsNow, { timeout: 30_000 })
+    .poll(problemsNow, { timeout: 30_000, interval: 500 })
     .toContainEqual(
       expect.objectContaining({ code: 'TENDON-CDC-018', detail: expect.stringContaining('PAUSED') }),
     )

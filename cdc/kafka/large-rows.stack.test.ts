@@ -25,7 +25,7 @@ test('rows of many megabytes arrive; one that Kafka does not take is said, and i
   await world.sql.query('INSERT INTO others VALUES (1)')
   const status = async () => (await runCli(world.settings, 'status')).stdout
   await expect
-    .poll(status, { timeout: 90_000 })
+    .poll(status, { timeout: 90_000, interval: 500 })
     .toMatch(/TENDON-CDC-033: .*larger than 67108864[\s\S]*--omit/)
   expect(await runCli(world.settings, 'add', 'papers', '--omit', 'body')).toMatchObject({ code: 0 })
   expect(await world.differences(feed, [...world.entries, { ...papers, omitColumns: ['body'] }])).toEqual([])

@@ -49,7 +49,8 @@ export function testGeneratedColumns(createWorld: CreateWorld): void {
     const feed = world.newFeed()
     feed.start()
     await feed.caughtUp()
-    const equal = () => expect.poll(() => world.differences(feed), { timeout: 40_000 }).toEqual([])
+    const equal = () =>
+      expect.poll(() => world.differences(feed), { timeout: 40_000, interval: 250 }).toEqual([])
     for (const ddl of [
       'ALTER TABLE plain ALTER twice SET EXPRESSION AS (n * 3)',
       'ALTER TABLE plain ALTER twice DROP EXPRESSION; UPDATE plain SET twice = 7 WHERE id = 4',

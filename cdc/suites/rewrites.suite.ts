@@ -28,7 +28,7 @@ export function testRewrites(createWorld: CreateWorld): void {
     feed.start()
     expect(await world.differences(feed)).toEqual([])
     await world.sql.query(ddl)
-    await expect.poll(() => world.differences(feed), { timeout: 40_000 }).toEqual([])
+    await expect.poll(() => world.differences(feed), { timeout: 40_000, interval: 250 }).toEqual([])
     await world.close()
   })
 
@@ -78,7 +78,7 @@ export function testRewrites(createWorld: CreateWorld): void {
     await world.sql.query('ALTER TABLE items ALTER v TYPE text USING upper(v)')
     const second = world.newFeed()
     second.start()
-    await expect.poll(() => world.differences(second), { timeout: 40_000 }).toEqual([])
+    await expect.poll(() => world.differences(second), { timeout: 40_000, interval: 250 }).toEqual([])
     await world.close()
   })
 
@@ -114,8 +114,8 @@ export function testRewrites(createWorld: CreateWorld): void {
       UPDATE items SET n = 2`)
     const second = world.newFeed({ warehouse: slow })
     second.start()
-    await expect.poll(() => isRead, { timeout: 40_000 }).toBe(true)
-    await expect.poll(() => world.differences(second), { timeout: 40_000 }).toEqual([])
+    await expect.poll(() => isRead, { timeout: 40_000, interval: 250 }).toBe(true)
+    await expect.poll(() => world.differences(second), { timeout: 40_000, interval: 250 }).toEqual([])
     await world.close()
   })
 }

@@ -21,6 +21,9 @@ const byCustomer = `
 const { usersRefused, tellingFails, tellingRefused, strayUserIds } = cdcErrors
 const tellingCodes = [usersRefused, tellingFails, tellingRefused, strayUserIds].map(({ code }) => code)
 
+/** Asking is a process of its own. */
+const isSaid = { timeout: 60_000, interval: 500 }
+
 async function startWorld() {
   const world = await createWorld(servers, ddl, [{ name: 'public.kept', users: nobody }])
   const cdc = (...argv: string[]) => runCli(settingsOf(world, servers.clickHouse), ...argv)
@@ -112,7 +115,7 @@ test('why a position stands is said: reports-service is away, or refuses, or a S
 
   await world.sql.query(`INSERT INTO appointments VALUES (1, '${randomUUID()}')`)
   const refused = { code: 'TENDON-CDC-037', detail: expect.stringMatching(/status 400.*not in these words/) }
-  await expect.poll(problems, { timeout: 60_000 }).toEqual([expect.objectContaining(refused)])
+  await expect.poll(problems, isSaid).toEqual([expect.objectContaining(refused)])
   expect(await cdc('status')).toMatchObject({
     code: 0,
     stdout: expect.stringMatching(/^problem {3}TENDON-CDC-037: POST/m),
@@ -123,11 +126,11 @@ test('why a position stands is said: reports-service is away, or refuses, or a S
   })
   status = 503
   const away = { code: 'TENDON-CDC-036', detail: expect.stringContaining('status 503') }
-  await expect.poll(problems, { timeout: 60_000 }).toEqual([expect.objectContaining(away)])
+  await expect.poll(problems, isSaid).toEqual([expect.objectContaining(away)])
   expect(await position()).toBe(before)
   status = 200
   await feed.caughtUp()
-  await expect.poll(problems, { timeout: 60_000 }).toEqual([])
+  await expect.poll(problems, isSaid).toEqual([])
 
   // It is taken as long as there is no such value.
   const parsing = byCustomer
@@ -136,7 +139,7 @@ test('why a position stands is said: reports-service is away, or refuses, or a S
   expect(await cdc('add', 'appointments', '--users', parsing)).toMatchObject({ code: 0 })
   await world.sql.query(`INSERT INTO appointments VALUES (2, 'abc')`)
   const atValue = { code: 'TENDON-CDC-024', detail: expect.stringMatching(/public.appointments: .*UUID/) }
-  await expect.poll(problems, { timeout: 60_000 }).toEqual([expect.objectContaining(atValue)])
+  await expect.poll(problems, isSaid).toEqual([expect.objectContaining(atValue)])
   expect(await cdc('add', 'appointments', '--users', byCustomer)).toMatchObject({ code: 0 })
   await feed.caughtUp()
   await new Promise((resolve) => reports.close(resolve))
