@@ -4,7 +4,7 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import type pg from 'pg'
 import { z } from 'zod'
-import { isNewest } from './changes/kept-letters.ts'
+import { countLetters } from './changes/kept-letters.ts'
 import type { Catalog } from './derive/catalog.ts'
 import type { FeedMetrics } from './feed-metrics.ts'
 import { isAtEnd, parseLsn } from './source/lsn.ts'
@@ -28,14 +28,11 @@ const standing = defineQuery({
   sql: `
     SELECT toUnixTimestamp64Micro(now64(6)) / 1e6 AS now,
       (SELECT groupArray((toString(lsn), toUnixTimestamp64Micro(stored_at) / 1e6))
-       FROM cdc.positions FINAL WHERE feed = {feed:String}) AS positions,
-      (SELECT groupArray((table, toFloat64(n)))
-       FROM (SELECT table, count() AS n FROM cdc.dead_letters FINAL WHERE ${isNewest} GROUP BY table)) AS dead_letters`,
+       FROM cdc.positions FINAL WHERE feed = {feed:String}) AS positions`,
   params: z.object({ feed: z.string() }),
   row: z.object({
     now: z.number(),
     positions: z.array(z.tuple([z.string(), z.number()])),
-    dead_letters: z.array(z.tuple([z.string(), z.number()])),
   }),
 })
 
@@ -58,7 +55,7 @@ export async function keepGauges(options: {
       const [slot] = await rowsOf(source, slotBehind, slotBehindSql, [slotName])
       metrics.walBehind(BigInt(Math.max(0, slot?.behind_bytes ?? 0)))
       if (stored) {
-        const { now, positions, dead_letters } = stored
+        const { now, positions } = stored
         const [lsn, storedAt] = positions[0] ?? []
         // An idle source has nothing that would move it on.
         if (lsn !== undefined && slot?.is_streaming && isAtEnd(BigInt(lsn), slot.wal_end)) {
@@ -68,8 +65,8 @@ export async function keepGauges(options: {
           metrics.positionMoved(storedAt)
         }
         seenLsn = lsn
-        metrics.deadLetters(new Map(dead_letters))
       }
+      metrics.deadLetters(await countLetters(warehouse))
       metrics.unreadTables(await unreadTables(warehouse, catalog))
       metrics.catalogProblems(catalog.problems.map(({ code }) => code))
     } catch (err) {

@@ -7,7 +7,7 @@ import { unavailableJson } from '../kafka/derive-connector.ts'
 import { isValueError } from './change-writer.ts'
 import { reasonOf } from './dead-letters.ts'
 import { chosenLetters, isNewest, letterId, ofTable } from './kept-letters.ts'
-import { type LetterPlace, readPlaces, readSuperseded } from './letter-places.ts'
+import { type LetterPlace, readAppliedPlaces, readPlaces, readSuperseded } from './letter-places.ts'
 import { keepUnapplied, type UnappliedChange, unappliedReasons } from './unapplied.ts'
 import { versionBatches } from './version-batches.ts'
 
@@ -76,10 +76,10 @@ export async function retryDeadLetters(options: {
   /** All letters when it is undefined. */
   table?: string | undefined
   onProgress?: (part: number) => void
-  /** Called with what the letters hold that were tried. */
-  onTried?: (tried: LetterPlace[]) => Promise<void>
+  /** Called with the changes that were applied, before their letters go. */
+  onApplied?: (applied: LetterPlace[]) => Promise<void>
 }): Promise<RetryOutcome> {
-  const { warehouse, replicas, table = '', onProgress, onTried } = options
+  const { warehouse, replicas, table = '', onProgress, onApplied } = options
   const params = { table, unavailable: unavailableJson }
   const [start] = await warehouse.query(begin, params)
   const { now: before, retried, others } = start!
@@ -95,12 +95,9 @@ export async function retryDeadLetters(options: {
       const ids = current.filter((one) => one.encoding === encoding).map(({ id }) => id)
       if (ids.length > 0) await apply(warehouse, encoding, ids)
     }
-    const places = await readPlaces(
-      warehouse,
-      current.map(({ id }) => id),
-    )
-    await keepWhatReplicasDoNotTake(warehouse, replicas, places)
-    await onTried?.(places)
+    const again = current.map(({ id }) => id)
+    await keepWhatReplicasDoNotTake(warehouse, replicas, await readPlaces(warehouse, again))
+    if (onApplied) await onApplied(await readAppliedPlaces(warehouse, again, before))
     await warehouse.command(forget, { ids: all, before })
     tried += newest.length
     supersededCount += newest.length - current.length

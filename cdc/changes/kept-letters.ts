@@ -1,6 +1,7 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
+import { readFloor } from '../whole-tables/snapshot-record.ts'
 
 const letter = z.object({
   table: z.string(),
@@ -48,6 +49,36 @@ export function listDeadLetters(
   limit: number,
 ): Promise<KeptLetter[]> {
   return warehouse.query(keptLetters, { table: table ?? '', limit })
+}
+
+const letterCounts = defineQuery({
+  name: 'dead-letters-by-table',
+  sql: `SELECT table, toUInt32(count()) AS n FROM cdc.dead_letters FINAL WHERE ${isNewest} GROUP BY table`,
+  params: z.object({}),
+  row: z.object({ table: z.string(), n: z.int() }),
+})
+
+/** How many are listed of each table that has some. */
+export async function countLetters(warehouse: Warehouse): Promise<Map<string, number>> {
+  return new Map((await warehouse.query(letterCounts, {})).map(({ table, n }) => [table, n]))
+}
+
+const lettersSinceRead = defineQuery({
+  name: 'dead-letters-since-read',
+  sql: `
+    SELECT toUInt32(count()) AS n FROM cdc.dead_letters FINAL
+    WHERE table = {table:String} AND ${isNewest} AND version >= {floor:UInt128}`,
+  params: z.object({ table: z.string(), floor: z.bigint() }),
+  row: z.object({ n: z.int() }),
+})
+
+/** How many rows became dead letters when the table was last read whole, and since. */
+export async function countLettersSinceRead(warehouse: Warehouse, table: string): Promise<number> {
+  const [counted] = await warehouse.query(lettersSinceRead, {
+    table,
+    floor: await readFloor(warehouse, table),
+  })
+  return counted!.n
 }
 
 const lettersOf = defineQuery({

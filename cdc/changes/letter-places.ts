@@ -28,6 +28,26 @@ const letterPlaces = defineQuery({
 export const readPlaces = (warehouse: Warehouse, ids: string[]): Promise<LetterPlace[]> =>
   warehouse.query(letterPlaces, { ids })
 
+const writtenSince = `cdc.dead_letters FINAL WHERE failed_at >= toDateTime64({since:String}, 6, 'UTC')`
+
+// A message that has become a change since, whose values do not fit, has another letter then.
+const appliedPlaces = defineQuery({
+  name: 'dead-letters-applied',
+  sql: `
+    SELECT table, key, toString(version) AS version FROM (${places}) AS tried
+    WHERE id NOT IN (SELECT ${letterId} FROM ${writtenSince})
+      AND (table, key, tried.version) NOT IN (SELECT table, key, version FROM ${writtenSince})`,
+  params: z.object({ ids: z.array(z.string()), since: z.string() }),
+  row: letterPlace,
+})
+
+/** Those of the changes that letters hold, of which none was written again since. */
+export const readAppliedPlaces = (
+  warehouse: Warehouse,
+  ids: string[],
+  since: string,
+): Promise<LetterPlace[]> => warehouse.query(appliedPlaces, { ids, since })
+
 const supersededLetters = defineQuery({
   name: 'dead-letters-superseded',
   sql: `

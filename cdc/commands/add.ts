@@ -6,6 +6,7 @@ import { progressBar } from '@tendon/platform/progress-bar.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'
 import type pg from 'pg'
 import { z } from 'zod'
+import { countLettersSinceRead } from '../changes/kept-letters.ts'
 import { lookUpCarried } from '../derive/catalog.ts'
 import { deriveReplica } from '../derive/derive-table.ts'
 import { addKnownTable, nobody, readKnownTables } from '../derive/known-tables.ts'
@@ -21,6 +22,7 @@ import { forgetNotes, whatKeepsTelling } from '../telling/telling-notes.ts'
 import { rowsInShadow } from '../whole-tables/shadow.ts'
 import { forgetSnapshot, readFinishedSnapshots } from '../whole-tables/snapshot-record.ts'
 import { commandOptions, defineCommand, exitCodes, print } from './command.ts'
+import { describeLetters } from './dead-letters.ts'
 import { describeAdvice } from './problem.ts'
 
 const pollIntervalMs = 200
@@ -136,12 +138,14 @@ export const add = defineCommand({
       }
     })
     const { leftOut } = replica.source
+    const deadLetters = await countLettersSinceRead(warehouse, name)
+    const unfit = deadLetters > 0 ? `, and of its rows ${describeLetters(name, deadLetters)}` : ''
     print(
       config,
-      { table: name, added: true, left_out: leftOut },
-      `${name} is carried\n${leftOut.map(describeAdvice).join('')}`,
+      { table: name, added: true, dead_letters: deadLetters, left_out: leftOut },
+      `${name} is carried${unfit}\n${leftOut.map(describeAdvice).join('')}`,
     )
-    return exitCodes.done
+    return deadLetters > 0 ? exitCodes.different : exitCodes.done
   },
 })
 

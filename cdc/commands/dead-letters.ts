@@ -52,7 +52,7 @@ export const deadLetters = defineCommand({
         const telling = createTelling(config, warehouse)
         const outcome = await retryAll(config, source, warehouse, table, telling)
         print(config, outcome, describeOutcome(outcome))
-        telling.report()
+        if (outcome.applied > 0) telling.report()
         return outcome.failed_again + outcome.not_retried > 0 ? exitCodes.different : exitCodes.done
       }
       default:
@@ -63,6 +63,9 @@ export const deadLetters = defineCommand({
 
 /** For whoever has left some. */
 export const listCommand = (table: string) => `npm run cdc -- dead-letters list ${table}`
+
+export const describeLetters = (table: string, count: number) =>
+  `${count === 1 ? '1 became a dead letter' : `${count} became dead letters`} (${listCommand(table)})`
 
 /** Letters may be of a table that is carried no more; only what has a replica can be applied. */
 async function tableOf(
@@ -93,7 +96,7 @@ async function retryAll(
       replicas: tables.map(deriveReplica),
       table,
       onProgress: (part) => update(`${text} ${progressBar(part)}`),
-      onTried: (tried) => telling.tell(byTable(entries, tried), wholeLog),
+      onApplied: (applied) => telling.tell(byTable(entries, applied), wholeLog),
     }),
   )
 }
@@ -104,9 +107,9 @@ function describeOutcome({ applied, superseded, failed_again, not_retried }: Ret
   return `${applied} applied, ${superseded} superseded by later changes, ${failed_again} failed again${left}\n`
 }
 
-function byTable(entries: readonly RegistryEntry[], tried: LetterPlace[]): TableChanges[] {
+function byTable(entries: readonly RegistryEntry[], applied: LetterPlace[]): TableChanges[] {
   return entries.flatMap((entry) => {
-    const keys = tried.filter(({ table }) => table === entry.name).map(({ key }) => key)
+    const keys = applied.filter(({ table }) => table === entry.name).map(({ key }) => key)
     return keys.length > 0 ? [changesOf(entry, keys)] : []
   })
 }

@@ -33,6 +33,19 @@ async function startWorld() {
 test('status and verify say that a replica or its view was dropped, beside what they know of the others', async () => {
   const { world, feed, cdc, dropView } = await startWorld()
   await feed.stop()
+  const users = {
+    items: 'SELECT name AS user_id FROM crm.items',
+    others: 'SELECT name AS user_id FROM crm.others',
+  }
+  await world.warehouse.insertRows(
+    'cdc.registry',
+    Object.entries(users).map(([name, select]) => ({
+      table: `public.${name}`,
+      omit_columns: [],
+      types: {},
+      users: select,
+    })),
+  )
   for (const drop of [dropView, 'DROP TABLE crm.items SYNC']) {
     await world.warehouse.command(drop)
     const report = JSON.parse((await cdc('status', '--json')).stdout)
@@ -43,6 +56,11 @@ test('status and verify say that a replica or its view was dropped, beside what 
       detail: expect.stringContaining('crm.`items`'),
       help: expect.stringContaining('npm run cdc -- apply'),
     })
+    // What reads the replica is right, once that is there again.
+    const ofUsers = report.problems.filter(({ code }: { code: string }) => code === 'TENDON-CDC-024')
+    expect(ofUsers).toEqual([
+      expect.objectContaining({ detail: expect.stringContaining('Of public.others') }),
+    ])
     expect(await cdc('verify', 'items')).toMatchObject({
       code: 3,
       stdout: expect.stringContaining('TENDON-CDC-035'),

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, expect, test } from 'vitest'
 import { runCli, settingsOf } from '../cdc-process.fixture.ts'
-import { nobody } from '../derive/known-tables.ts'
 import { registry } from '../registry.ts'
 import { createWorld, startServers } from '../suites/replica-of-source.fixture.ts'
 
@@ -13,8 +12,6 @@ const schema = await readFile(new URL(import.meta.resolve('@tendon/sources/crm/s
 test('rows that do not fit are said by who writes them, with where they are, and end it with 3', async () => {
   const ddl = 'CREATE TABLE prices (id integer PRIMARY KEY, price numeric NOT NULL)'
   const world = await createWorld(servers, `${schema}; ${ddl}`, [...registry])
-  const entry = { table: 'public.prices', omit_columns: [], types: { price: 'Decimal(9, 2)' }, users: nobody }
-  await world.warehouse.insertRows('cdc.registry', [entry])
   await world.sql.query('INSERT INTO prices VALUES (1, 1.5), (2, 2.5), (3, 12345678.5)')
   const feed = world.newFeed()
   feed.start()
@@ -22,7 +19,14 @@ test('rows that do not fit are said by who writes them, with where they are, and
   const settings = settingsOf(world, servers.clickHouse)
   const cdc = (...argv: string[]) => runCli(settings, ...argv)
 
+  const added = await cdc('add', 'prices', '--types', 'price=Decimal(9, 2)')
   const where = '\\(npm run cdc -- dead-letters list public\\.prices\\)'
+  expect(added).toMatchObject({
+    code: 3,
+    stdout: expect.stringMatching(
+      `^public.prices is carried, and of its rows 1 became a dead letter ${where}\n$`,
+    ),
+  })
   expect(await cdc('resync', 'prices')).toMatchObject({
     code: 3,
     stdout: expect.stringMatching(`: 2 of 3 rows; 1 became a dead letter ${where}\n$`),
@@ -38,10 +42,12 @@ test('rows that do not fit are said by who writes them, with where they are, and
   expect(JSON.parse(stdout).dead_letters).toMatchObject([{ key: '{"id":3}' }])
   const status = JSON.parse((await cdc('status', '--json')).stdout)
   expect(status.dead_letters).toMatchObject({ total: 1 })
-  expect(await cdc('dead-letters', 'retry', 'prices')).toMatchObject({
+  const retried = await cdc('dead-letters', 'retry', 'prices')
+  expect(retried).toMatchObject({
     code: 3,
     stdout: '0 applied, 0 superseded by later changes, 1 failed again\n',
   })
+  expect(retried.stderr).not.toContain('told')
 
   await world.sql.query('UPDATE prices SET price = 3.5 WHERE id = 3')
   expect(await cdc('resync', 'prices')).toMatchObject({

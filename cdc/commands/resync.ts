@@ -16,7 +16,7 @@ import {
   replicaOf,
   timeoutOption,
 } from './command.ts'
-import { listCommand } from './dead-letters.ts'
+import { describeLetters } from './dead-letters.ts'
 import { createTelling, tellingOptions } from './telling.ts'
 
 export const resync = defineCommand({
@@ -60,8 +60,7 @@ export const resync = defineCommand({
 
 function describeRows(table: string, rows: number, deadLetters: number): string {
   if (deadLetters === 0) return `${rows} rows`
-  const became = deadLetters === 1 ? '1 became a dead letter' : `${deadLetters} became dead letters`
-  return `${rows - deadLetters} of ${rows} rows; ${became} (${listCommand(table)})`
+  return `${rows - deadLetters} of ${rows} rows; ${describeLetters(table, deadLetters)}`
 }
 
 const rowsBetweenUpdates = 1000

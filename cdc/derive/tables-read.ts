@@ -60,8 +60,8 @@ export async function objectsOver(warehouse: Warehouse, replica: { name: string 
   return names
 }
 
-/** UNKNOWN_IDENTIFIER, UNKNOWN_TABLE, UNKNOWN_DATABASE */
-const lacking = new Set([47, 60, 81])
+/** UNKNOWN_IDENTIFIER, UNKNOWN_TABLE, UNKNOWN_DATABASE: a SELECT that lacks something already needs nothing any more. */
+export const lacking: ReadonlySet<number> = new Set([47, 60, 81])
 
 async function doesRead(warehouse: Warehouse, select: string, { name }: { name: string }): Promise<boolean> {
   try {
@@ -69,8 +69,7 @@ async function doesRead(warehouse: Warehouse, select: string, { name }: { name: 
   } catch (error) {
     const code = clickHouseErrorCode(error)
     if (code === undefined) throw error
-    // One that lacks something already needs nothing any more. Of what else cannot be looked into, as of a view with parameters,
-    // its text counts.
+    // Of what else cannot be looked into, as of a view with parameters, its text counts.
     return !lacking.has(code)
   }
 }
