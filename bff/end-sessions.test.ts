@@ -19,6 +19,7 @@ const issued = {
   accessTokenExpiresAtMs: now() + 300_000,
   renewAtMs: now() + 270_000,
   refreshToken: 'refresh',
+  issuedAtSeconds: 0,
   audiences: [],
   identity: { sub: 'alice', iat: 0, sid: 'sid-of-alice', roles: [] },
 }

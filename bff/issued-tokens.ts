@@ -11,6 +11,8 @@ export type IssuedTokens = {
   /** When to ask for the next ones: early enough that a report's way through the services takes less. */
   renewAtMs: number
   refreshToken: string
+  /** When, by the provider's clock; 0 when it does not say. */
+  issuedAtSeconds: number
   /** Proof for the sign-out at the provider, and for nothing else; absent when a refresh answered without one. */
   idToken?: string | undefined
   /** The services that the access token is for. */
@@ -37,8 +39,11 @@ const identity = z.object({
   customer_id: z.guid().toLowerCase().nullish(),
 })
 
-/** The access token's `aud`. That it is what it says is for the services to verify, which get it. */
-const tokenAudiences = z.object({ aud: z.union([z.string(), z.array(z.string())]).optional() })
+/** What is read of an access token. That it is what it says is for the services to verify, which get it. */
+const accessTokenClaims = z.object({
+  aud: z.union([z.string(), z.array(z.string())]).default([]),
+  iat: z.number().default(0),
+})
 
 /** Of access tokens whose lifetime the provider does not tell: it need not (RFC 6749 §5.1). */
 const defaultLifetimeSeconds = 60
@@ -64,6 +69,7 @@ export async function parseIssuedTokens(
     await jwtVerify(response.id_token, keys, allowed)
   }
   const claims = response.claims()
+  const { aud, iat } = claimsOf(response.access_token)
   const lifetimeMs = Math.min((response.expires_in ?? defaultLifetimeSeconds) * 1000, longestUseMs)
   return {
     accessToken: response.access_token,
@@ -71,8 +77,9 @@ export async function parseIssuedTokens(
     renewAtMs: now() + lifetimeMs - Math.min(renewalMarginMs, lifetimeMs / 2),
     // A provider that does not rotate answers without one (RFC 6749 §6).
     refreshToken: response.refresh_token ?? previousRefreshToken,
+    issuedAtSeconds: claims?.iat ?? iat,
     idToken: response.id_token,
-    audiences: audiencesOf(response.access_token),
+    audiences: typeof aud === 'string' ? [aud] : aud,
     identity: claims && identity.parse(claims),
   }
 }
@@ -86,21 +93,22 @@ const unacceptedAnswer = z.object({ refresh_token: z.string().min(1), id_token: 
 export async function nextRefreshToken(
   answer: Response | undefined,
   subject: string,
-): Promise<string | undefined> {
+): Promise<Pick<IssuedTokens, 'refreshToken' | 'issuedAtSeconds'> | undefined> {
   if (!answer?.ok) return undefined
   try {
-    const { refresh_token: next, id_token: idToken } = unacceptedAnswer.parse(await answer.json())
-    return idToken === undefined || decodeJwt(idToken).sub === subject ? next : undefined
+    const { refresh_token: refreshToken, id_token: idToken } = unacceptedAnswer.parse(await answer.json())
+    const claims = idToken === undefined ? { sub: subject } : decodeJwt(idToken)
+    return claims.sub === subject ? { refreshToken, issuedAtSeconds: claims.iat ?? 0 } : undefined
   } catch {
     return undefined
   }
 }
 
-function audiencesOf(accessToken: string): string[] {
+/** An access token need not be a JWT (RFC 6749 §1.4). */
+function claimsOf(accessToken: string): z.infer<typeof accessTokenClaims> {
   try {
-    const { aud = [] } = tokenAudiences.parse(decodeJwt(accessToken))
-    return typeof aud === 'string' ? [aud] : aud
+    return accessTokenClaims.parse(decodeJwt(accessToken))
   } catch {
-    return []
+    return accessTokenClaims.parse({})
   }
 }

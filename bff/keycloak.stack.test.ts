@@ -2,6 +2,7 @@ import { createRedisKeyValue } from '@tendon/platform/key-value-redis.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
+import { directoryChangesSuite } from './directory-changes.suite.ts'
 import { attacksSuite } from './gateway/attacks.suite.ts'
 import { lostTokensSuite } from './lost-tokens.suite.ts'
 import { rateLimitsSuite } from './rate-limits.suite.ts'
@@ -30,6 +31,7 @@ signOutSuite(name, options)
 sessionListSuite(name, options)
 storedSessionsSuite(name, options)
 refreshTokensSuite(name, options)
+directoryChangesSuite(name, options)
 lostTokensSuite(name, options)
 // Counted by address, and all tests have one: Redis has them in its own suite.
 rateLimitsSuite(name, { ...options, isShared: false })

@@ -12,7 +12,7 @@ export type RefreshOutcome =
   | { kind: 'refused' }
   | { kind: 'renewed'; tokens: IssuedTokens }
   /** What came could not be accepted, as when the provider's keys cannot be had: the next refresh is all it is good for. */
-  | { kind: 'unverified'; refreshToken: string; cause: Error }
+  | { kind: 'unverified'; next: Pick<IssuedTokens, 'refreshToken' | 'issuedAtSeconds'>; cause: Error }
 
 export type OidcClient = ReturnType<typeof createOidcClient>
 
@@ -101,7 +101,7 @@ export function createOidcClient(options: {
           return { kind: 'refused' }
         const cause = withoutPayload(err)
         const next = await nextRefreshToken(answer(), subject)
-        if (next) return { kind: 'unverified', refreshToken: next, cause }
+        if (next) return { kind: 'unverified', next, cause }
         throw bffErrors.providerUnavailable('The identity provider gave no new tokens.', { cause })
       }
     },

@@ -1,9 +1,6 @@
-import { randomUUID } from 'node:crypto'
-import { generationKeyPrefix, invalidationsChannel } from '@tendon/contracts/invalidations.ts'
-import { demoPeople } from '@tendon/sources/demo-people.ts'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { TestBrowser } from './test-browser.fixture.ts'
-import { openEventStream } from './test-event-stream.fixture.ts'
+import type { TestBrowser } from './test-browser.fixture.ts'
+import { cookieOf, signedInBrowser } from './test-sessions.fixture.ts'
 import { eventuallyMs, type StackOptions, startSuiteStack, type TestStack } from './test-stack.fixture.ts'
 
 /** Past the access token's five minutes, and the margin before its end. */
@@ -25,25 +22,10 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
       await stack.stop()
       await start(1_500)
     }
-    const streams: { close(): void }[] = []
-    afterEach(async () => {
-      for (const stream of streams.splice(0)) stream.close()
-      await stack?.stop()
-    })
+    afterEach(() => stack?.stop())
 
-    async function signIn(username: string): Promise<{ cookie: string }> {
-      const browser = new TestBrowser()
-      const end = await browser.signIn(stack.loginUrl, username)
-      const session = browser.cookie('session_id')
-      expect(session, end.text).toBeDefined()
-      return { cookie: `session_id=${session!.value}` }
-    }
+    const signIn = async (username: string) => cookieOf(await signedInBrowser(stack, username))
     const reports = (url = stack.url, headers = cookie) => fetch(`${url}/api/reports`, { headers })
-    async function listen(path: string, headers: { cookie: string }) {
-      const stream = await openEventStream(stack.url + path, headers)
-      streams.push(stream)
-      return stream
-    }
     const me = () => fetch(`${stack.url}/auth/me`, { headers: cookie })
     const signOut = () =>
       fetch(`${stack.url}/auth/logout`, { method: 'POST', headers: { ...cookie, 'x-tendon-csrf': '1' } })
@@ -163,9 +145,8 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
       ],
     ])('a refresh that comes back after %s brings nothing back to life', async (_what, endIt) => {
       const username = await stack.provider.createPerson(['patient'])
-      const browser = new TestBrowser()
-      await browser.signIn(stack.loginUrl, username)
-      cookie = { cookie: `session_id=${browser.cookie('session_id')!.value}` }
+      const browser = await signedInBrowser(stack, username)
+      cookie = cookieOf(browser)
       stack.clock.skewMs = expired
       // Begun now, so that it has no refresh of its own to wait for.
       const other = await signIn(username)
@@ -226,86 +207,6 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
       await signOut()
       held.resolve()
       expect((await inFlight).status).toBe(401)
-    })
-
-    test.each([
-      ['disabled', 'disablePerson'],
-      ['locked', 'lockPerson'],
-      ['deleted', 'deletePerson'],
-    ] as const)('an account that is %s in the directory has ended at the next refresh', async (_how, end) => {
-      const username = await stack.provider.createPerson(['patient'])
-      const theirs = await signIn(username)
-      expect((await reports(stack.url, theirs)).status).toBe(200)
-      await stack.provider[end](username)
-      stack.clock.skewMs = expired
-      expect(await answerOf(await reports(stack.url, theirs))).toEqual([401, 'TENDON-BFF-002'])
-      expect((await fetch(`${stack.url}/auth/me`, { headers: theirs })).status).toBe(401)
-      // Nobody else is.
-      expect((await reports()).status).toBe(200)
-      expect(stack.audited().filter(({ action }) => action === 'token_refresh')).toMatchObject([
-        { outcome: 'refused', who: { username }, reason: 'TENDON-BFF-002' },
-      ])
-    })
-
-    test('a role that is taken away in the directory is gone at the next refresh', async () => {
-      const username = await stack.provider.createPerson(['patient', 'report-admin'])
-      const theirs = await signIn(username)
-      const roles = async () => (await (await reports(stack.url, theirs)).json()).roles.sort()
-      expect(await roles()).toEqual(['patient', 'report-admin'])
-      await stack.provider.removeRole(username, 'report-admin')
-      stack.clock.skewMs = expired
-      const known = await fetch(`${stack.url}/auth/me`, { headers: theirs })
-      expect((await known.json()).roles).toEqual(['patient'])
-      expect(await roles()).toEqual(['patient'])
-    })
-
-    test.each(['/auth/me', '/auth/sessions', '/api/events'])(
-      'an account that is disabled in the directory gets nothing of %s after the next refresh',
-      async (path) => {
-        const username = await stack.provider.createPerson(['patient'])
-        const theirs = await signIn(username)
-        await stack.provider.disablePerson(username)
-        stack.clock.skewMs = expired
-        const answer = await fetch(stack.url + path, { headers: theirs })
-        expect(await answerOf(answer)).toEqual([401, 'TENDON-BFF-002'])
-      },
-    )
-
-    test('a stream of events that is open ends at the next refresh, when role or account are gone', async () => {
-      const { customerId } = demoPeople.alice
-      const [colleague, leaver] = [
-        await stack.provider.createPerson(['report-admin']),
-        await stack.provider.createPerson(['report-admin']),
-      ]
-      const path = `/api/events?user_id=${customerId}`
-      const [colleagues, leavers, staffs] = [
-        await listen(path, await signIn(colleague)),
-        await listen(path, await signIn(leaver)),
-        await listen(path, await signIn('staff')),
-      ]
-      await stack.provider.removeRole(colleague, 'report-admin')
-      await stack.provider.disablePerson(leaver)
-      stack.clock.skewMs = expired
-      await Promise.all([colleagues.ended, leavers.ended])
-      const heartbeats = staffs.heartbeats()
-      await vi.waitFor(() => expect(staffs.heartbeats()).toBeGreaterThan(heartbeats), eventuallyMs)
-    })
-
-    test('while the provider is away a stream stays open and says nothing, and goes on when it is back', async () => {
-      const stream = await listen('/api/events', cookie)
-      await vi.waitFor(() => expect(stream.events).toHaveLength(1), eventuallyMs)
-      const keyValue = stack.bffs[0]!.keyValue
-      const { customerId } = demoPeople.alice
-      await stack.provider.leave()
-      stack.clock.skewMs = expired
-      const generation = randomUUID().replaceAll('-', '')
-      await keyValue.set(generationKeyPrefix + customerId, generation)
-      await keyValue.publish(invalidationsChannel, [JSON.stringify([[customerId, generation]])])
-      const heartbeats = stream.heartbeats()
-      await vi.waitFor(() => expect(stream.heartbeats()).toBeGreaterThan(heartbeats + 2), eventuallyMs)
-      expect(stream.events).toHaveLength(1)
-      await stack.provider.come()
-      await vi.waitFor(() => expect(stream.events.map(({ id }) => id)).toContain(generation), eventuallyMs)
     })
 
     test('tokens whose signature cannot be checked are not used, and the next refresh goes on from them', async () => {

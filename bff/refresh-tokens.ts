@@ -108,8 +108,8 @@ export function createRefreshTokens(options: {
       throw bffErrors.sessionEnded('The identity provider has ended your sign-in.')
     }
     if (outcome.kind === 'unverified') {
-      const { refreshToken, cause } = outcome
-      await keep(current, refreshToken, (session) => ({ ...session, refreshToken }))
+      const { next, cause } = outcome
+      await keep(current, next.refreshToken, (session) => ({ ...session, ...next }))
       refreshes.inc({ outcome: 'unverified' })
       throw bffErrors.providerUnavailable('What the identity provider gave could not be accepted.', { cause })
     }
@@ -148,20 +148,23 @@ export function createRefreshTokens(options: {
   }
 
   /**
-   * Compare and set on what this refresh was made from (the fence): a session that has ended stays ended, one that
-   * was only used meanwhile gets the tokens, and one that another refresh has written to is left as that wrote it.
+   * Compare and set on what this refresh was made from (the fence): a session that has ended stays ended, and one that
+   * was only used meanwhile gets the tokens. So does one that another refresh has written to, if that was given its tokens
+   * earlier: by them Keycloak would end the session, for it has given newer ones.
    */
   async function write(current: LoadedSession, renew: Renew): Promise<LoadedSession | undefined> {
     const spent = current.session.refreshToken
     let latest: LoadedSession | undefined = current
-    while (latest && latest.session.refreshToken === spent) {
+    while (latest) {
       const renewed = renew(latest.session)
       if (!renewed) return undefined
+      const isSpent = latest.session.refreshToken === spent
+      if (!isSpent && latest.session.issuedAtSeconds >= renewed.issuedAtSeconds) return latest
       const written = await sessions.replace(latest, renewed)
       if (written) return written
       latest = await sessions.load(current.id)
     }
-    return latest
+    return undefined
   }
 
   /** The refresh of this session that is under way, or a new one. */

@@ -23,6 +23,7 @@ export const storedSession: z.ZodType<Session> = z.object({
   accessTokenExpiresAtMs: z.number(),
   renewAtMs: z.number(),
   refreshToken: z.string(),
+  issuedAtSeconds: z.number().default(0),
   idToken: z.string().optional(),
   audiences: z.array(z.string()),
   user: sessionUser,

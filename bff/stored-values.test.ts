@@ -21,6 +21,7 @@ const issued = {
   accessTokenExpiresAtMs: Date.now() + 300_000,
   renewAtMs: Date.now() + 270_000,
   refreshToken: 'refresh',
+  issuedAtSeconds: 0,
   audiences: [],
 }
 const visit = { device: 'Firefox on Linux', address: '192.0.2.1' }

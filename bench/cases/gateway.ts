@@ -255,6 +255,7 @@ function issuedTokens(): IssuedTokens & { identity: NonNullable<IssuedTokens['id
     accessTokenExpiresAtMs: Date.now() + 300_000,
     renewAtMs: Date.now() + 270_000,
     refreshToken: token(500),
+    issuedAtSeconds: 0,
     idToken: token(800),
     audiences: ['reports-service'],
     identity: {
