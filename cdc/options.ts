@@ -67,6 +67,12 @@ export const cdcOptions = defineOptions({
     default: 1,
     help: 'Partitions of topics that are made; better not raised later (docs/cdc-faults.md)',
   },
+  pollIntervalMs: {
+    env: 'CDC_POLL_INTERVAL_MS',
+    type: z.coerce.number<string>().int().min(1).max(10_000),
+    default: 5,
+    help: 'How often Debezium looks for changes: seldom is later, and often costs CPU (at 5 ms a fifth of a core)',
+  },
 })
 export type CdcConfig = Config<typeof cdcOptions>
 /** What reading the WAL in process needs of it. */

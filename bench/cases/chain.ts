@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { nobody } from '@tendon/cdc/derive/known-tables.ts'
 import { createKafkaClient } from '@tendon/cdc/kafka/kafka-client.ts'
 import { createKafkaWorld } from '@tendon/cdc/kafka/kafka-world.fixture.ts'
+import { cdcOptions } from '@tendon/cdc/options.ts'
 import type { World } from '@tendon/cdc/suites/replica-of-source.fixture.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import pg from 'pg'
@@ -50,7 +51,7 @@ const tickHasValue = defineQuery({
 })
 
 async function measureChain({ scope, log, say }: BenchContext) {
-  const world = await createKafkaWorld(ddl, entries)
+  const world = await createKafkaWorld(ddl, entries, { pollIntervalMs: cdcOptions.pollIntervalMs.default })
   scope.defer(() => world.close())
   let feed = world.newFeed()
   feed.start()

@@ -91,7 +91,7 @@ export function deriveConnector(
     'skipped.operations': 'none',
     'tombstones.on.delete': 'false',
     'event.converting.failure.handling.mode': 'fail',
-    'poll.interval.ms': '5',
+    'poll.interval.ms': String(config.pollIntervalMs),
     'max.batch.size': '8192',
     'max.queue.size': '32768',
     // Rows may be large: 60 of 10 MB, counted alone, were too many for a heap of 512 MB.

@@ -14,23 +14,24 @@ export function testRewrites(createWorld: CreateWorld): void {
     INSERT INTO items VALUES (1, '2026-05-02', 'a'), (2, '2026-05-03', 'b'), (3, '2026-06-02', 'c');
     INSERT INTO items_july VALUES (4, '2026-07-01', 'd')`
 
-  test.each([
-    ['emptied', 'TRUNCATE items_may'],
-    [
-      'attached',
-      `ALTER TABLE items ATTACH PARTITION items_july FOR VALUES FROM ('2026-07-01') TO ('2026-08-01')`,
-    ],
-    ['detached', 'ALTER TABLE items DETACH PARTITION items_may'],
-    ['dropped', 'DROP TABLE items_june'],
-  ])('a partition is %s, and its rows come or go', async (_what, ddl) => {
+  test('a partition is emptied, attached, detached or dropped, and its rows come or go', async () => {
     const world = await createWorld(partitioned, entries)
     const feed = world.newFeed()
     feed.start()
     expect(await world.differences(feed)).toEqual([])
-    await world.sql.query(ddl)
-    await expect.poll(() => world.differences(feed), { timeout: 40_000, interval: 250 }).toEqual([])
+    for (const ddl of [
+      'TRUNCATE items_may',
+      `INSERT INTO items VALUES (5, '2026-05-04', 'e');
+       ALTER TABLE items ATTACH PARTITION items_july FOR VALUES FROM ('2026-07-01') TO ('2026-08-01')`,
+      'ALTER TABLE items DETACH PARTITION items_may',
+      'DROP TABLE items_june',
+    ]) {
+      await world.sql.query(ddl)
+      const isEqual = { timeout: 40_000, interval: 250, message: ddl }
+      await expect.poll(() => world.differences(feed), isEqual).toEqual([])
+    }
     await world.close()
-  })
+  }, 120_000)
 
   test('what puts a table elsewhere or changes no value has no table read again', async () => {
     const world = await createWorld(
