@@ -162,7 +162,7 @@ test.each(Object.entries(pgbenchShapes))(
     await pgbench('--initialize', '--scale=1', '--quiet', ...shape)
     let isLoading = true
     const load = (async () => {
-      while (isLoading) await pgbench('--no-vacuum', '--client=4', '--time=2', '--rate=200')
+      while (isLoading) await pgbench('--no-vacuum', '--client=4', '--time=2', '--rate=100')
     })()
     const cdc = (...argv: string[]) => runCli(world.settings, ...argv)
     try {

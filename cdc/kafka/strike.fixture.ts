@@ -19,9 +19,9 @@ export async function strikeUnderLoad(
   world: World,
   strike: (hammer: Hammer) => Promise<CdcFeed>,
 ): Promise<void> {
-  const hammer = startHammer(world.url, { pauseMs: 50 })
+  const hammer = startHammer(world.url, { pauseMs: 100 })
   try {
-    await moreCommits(hammer, 200)
+    await moreCommits(hammer, 150)
     const before = hammer.commits()
     const struckAt = performance.now()
     const feed = await strike(hammer)
