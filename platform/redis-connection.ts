@@ -97,6 +97,8 @@ function connect(address: RedisAddress, commandTimeoutMs: number): RedisClient {
   const common = {
     ...address.credentials,
     commandTimeout: commandTimeoutMs,
+    // One that takes commands and answers none is as one that is gone: the next connection shows when it is back.
+    socketTimeout: commandTimeoutMs,
     connectTimeout: 2_000,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -134,17 +136,28 @@ function connect(address: RedisAddress, commandTimeoutMs: number): RedisClient {
 }
 
 /**
- * Runs commands on a connection: waits for the attempt to connect that is under way, and fails with it.
+ * Runs commands on a connection. While there is none, the first attempt to make one is waited for; when that has failed,
+ * commands fail at once until another has not.
  * @throws TENDON-PLATFORM-012
  */
 export function createAsking(redis: RedisClient, commandTimeoutMs: number) {
   let connecting: Promise<unknown> | undefined
+  let hasFailed = false
+  redis.on('ready', () => {
+    hasFailed = false
+  })
 
   function connected(): Promise<unknown> {
     if (redis.status === 'end') throw new Error('the connection was closed')
-    connecting ??= once(redis, 'ready', { signal: AbortSignal.timeout(commandTimeoutMs) }).finally(() => {
-      connecting = undefined
-    })
+    if (hasFailed) throw new Error('no connection could be made')
+    connecting ??= once(redis, 'ready', { signal: AbortSignal.timeout(commandTimeoutMs) })
+      .catch((error) => {
+        hasFailed = true
+        throw error
+      })
+      .finally(() => {
+        connecting = undefined
+      })
     return connecting
   }
 
