@@ -1,20 +1,15 @@
 import type { TendonError } from '@tendon/platform/errors.ts'
 import type { ClientBase } from 'pg'
 import pg from 'pg'
-import { z } from 'zod'
 import { cdcErrors } from '../errors.ts'
 import {
   type PublishedGenerated,
   publishGeneratedSql,
   readPublishedGenerated,
 } from '../source/generated-columns.ts'
-import { rowsOf } from '../source/rows-of.ts'
 import type { SourceTable } from '../source/source-catalog.ts'
 import { readMemberships, readPartialMembers, readPublication } from './publication-members.ts'
 import { addMemberSql, dropMemberSql, makePublicationSql, notAdded, notMade } from './publication-sql.ts'
-import { pgTableName } from './sql-names.ts'
-
-const tableName = z.object({ schema: z.string(), name: z.string() })
 
 const insufficientPrivilege = '42501'
 const undefinedTable = '42P01'
@@ -25,18 +20,9 @@ const notTaken = ['0A000', '22023', '42809', '42P10', '42P17']
 const isForbidden = (error: unknown) =>
   error instanceof pg.DatabaseError && error.code === insufficientPrivilege
 
-/** Members with generated columns. */
-const withGeneratedSql = `
-SELECT n.nspname AS schema, c.relname AS name
-FROM pg_publication p
-JOIN pg_publication_rel r ON r.prpubid = p.oid
-JOIN pg_class c ON c.oid = r.prrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE p.pubname = $1 AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attgenerated = 's')`
-
 /**
  * Has the publication hold generated columns, where that can be had: PostgreSQL offers it, and the user may. It stays the
- * same publication, but tables with such columns get another place in it, also after a while without the option that nobody saw.
+ * same publication, and tables get another place in it: what passes without the option lacks them.
  */
 export async function publishGenerated(
   client: ClientBase,
@@ -44,12 +30,8 @@ export async function publishGenerated(
 ): Promise<PublishedGenerated> {
   const published = await readPublishedGenerated(client, publicationName)
   if (published.areStored || !published.isOffered) return published
-  const tables = (await rowsOf(client, tableName, withGeneratedSql, [publicationName])).map(pgTableName)
-  const quoted = pg.escapeIdentifier(publicationName)
-  const anew = `ALTER PUBLICATION ${quoted} DROP TABLE ${tables.join(', ')}; ALTER PUBLICATION ${quoted} ADD TABLE ${tables.join(', ')}`
   try {
-    // Statements that are sent at once are one transaction.
-    await client.query(`${publishGeneratedSql(publicationName)}${tables.length > 0 ? `; ${anew}` : ''}`)
+    await client.query(publishGeneratedSql(publicationName))
   } catch (error) {
     if (!isForbidden(error)) throw error
     return published

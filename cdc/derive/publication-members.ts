@@ -25,23 +25,21 @@ export async function readPublication(
 
 const membershipRow = z.object({ qualified_name: z.string(), membership: z.string() })
 
-/** Of `p` and `c`: with generated columns a table has another place than without, for what passes meanwhile lacks them. */
-const generatedSql = `CASE WHEN to_jsonb(p) ->> 'pubgencols' = 's'
-    AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attgenerated = 's') THEN '/generated' ELSE '' END`
-
 const ofMembers = `
 FROM pg_publication p
 JOIN pg_publication_rel r ON r.prpubid = p.oid
 JOIN pg_class c ON c.oid = r.prrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace`
 
-// A filtered or partial membership is as good as none; one that was taken away and given back has another oid.
+// A filtered or partial membership is as good as none. One that was taken away, filtered or partial for a while has another
+// oid; a publication whose name or options were others for a while has another xmin, whatever they are by now. Neither
+// changes when tables come or go, or when the catalog is vacuumed.
 const membershipSql = `
-SELECT n.nspname || '.' || c.relname AS qualified_name, p.oid || '/' || r.oid || ${generatedSql} AS membership ${ofMembers}
+SELECT n.nspname || '.' || c.relname AS qualified_name, p.oid || '/' || r.oid || '/' || p.xmin AS membership ${ofMembers}
 WHERE p.pubname = $1 AND r.prqual IS NULL AND r.prattrs IS NULL`
 
 const membershipOfAllSql = `
-SELECT n.nspname || '.' || c.relname AS qualified_name, p.oid || '/table ' || c.oid || ${generatedSql} AS membership
+SELECT n.nspname || '.' || c.relname AS qualified_name, p.oid || '/table ' || c.oid || '/' || p.xmin AS membership
 FROM pg_publication p, pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE p.pubname = $1 AND c.oid = ANY($2::oid[])`

@@ -67,7 +67,7 @@ export function testRewrites(createWorld: CreateWorld): void {
     await world.close()
   })
 
-  test('a table that is rewritten while the feed is away is read again', async () => {
+  test('a table that is rewritten, or not published for a while, while the feed is away is read again', async () => {
     const world = await createWorld(
       `CREATE TABLE items (id integer PRIMARY KEY, v text); INSERT INTO items VALUES (1, 'a')`,
       entries,
@@ -80,6 +80,17 @@ export function testRewrites(createWorld: CreateWorld): void {
     const second = world.newFeed()
     second.start()
     await expect.poll(() => world.differences(second), { timeout: 40_000, interval: 250 }).toEqual([])
+    // Nor is it in the WAL for the feed what a publication leaves out for a while.
+    await second.stop()
+    for (const statement of [
+      `ALTER PUBLICATION test_publication SET (publish = 'insert')`,
+      `UPDATE items SET v = 'b'`,
+      `ALTER PUBLICATION test_publication SET (publish = 'insert, update, delete, truncate')`,
+    ])
+      await world.sql.query(statement)
+    const third = world.newFeed()
+    third.start()
+    await expect.poll(() => world.differences(third), { timeout: 40_000, interval: 250 }).toEqual([])
     await world.close()
   })
 
