@@ -217,7 +217,7 @@ test('a page whose question is overtaken by a sign-in in another tab goes on', a
   expect(problems()).toEqual([])
 })
 
-test('a sign-in that ended after it was listed is not said to be ended where the device has signed in again', async () => {
+test('a sign-in that ended after it was listed is not said to be ended; staff end all that there are', async () => {
   const { page: other } = await signInPage(browser, tendon.url, 'bob')
   const { page } = await signInPage(browser, tendon.url, 'bob')
   await page.getByRole('button', { name: 'Where you are signed in' }).click()
@@ -231,9 +231,21 @@ test('a sign-in that ended after it was listed is not said to be ended where the
   expect(await listed.count()).toBe(2)
   await page.getByRole('button', { name: 'Sign out there' }).click()
   await page.getByText(/^Signed out there: Chrome.* on Linux\.$/).waitFor()
+  await other.reload()
   await other.getByRole('link', { name: /sign in/i }).waitFor()
-  await page.getByRole('button', { name: 'Sign out everywhere' }).click()
-  await page.getByText('You are signed out.').waitFor()
+
+  const { page: staffs } = await signInPage(browser, tendon.url, 'staff')
+  await staffs.getByRole('button', { name: 'Where you are signed in' }).click()
+  const named = staffs.getByRole('dialog').getByRole('textbox', { name: /user name/i })
+  const answerTo = async (username: string, text: string) => {
+    await named.fill(username)
+    await named.press('Enter')
+    await staffs.getByRole('dialog').getByText(text).waitFor()
+  }
+  await answerTo('..', 'Nobody of the user name “..” was signed in of late.')
+  await answerTo('bob', 'Signed out everywhere: bob (1 sign-in).')
+  await page.reload()
+  await page.getByRole('link', { name: /sign in/i }).waitFor()
 })
 
 test('a person sees where they are signed in, ends a session there, and then all', async () => {

@@ -11,6 +11,7 @@ import {
 import {
   type OwnSessions,
   ownSessions,
+  revokedSessions,
   type SessionUser,
   sessionUser,
 } from '@tendon/contracts/session-api.ts'
@@ -66,6 +67,19 @@ export async function endSession(id: string): Promise<boolean> {
 /** Ends all of one's own sessions, this one too. */
 export async function endAllSessions(): Promise<void> {
   await request('/auth/sessions', { method: 'DELETE', headers: csrf })
+}
+
+/** Ends all of somebody's sessions, for staff. @returns how many; null when nobody of this name was signed in of late */
+export async function endSessionsOf(username: string): Promise<number | null> {
+  // A browser takes dot segments out of a path (WHATWG URL §4.4): what is left would be about one's own sessions.
+  if (username === '.' || username === '..') return null
+  const url = `/auth/users/${encodeURIComponent(username)}/sessions`
+  try {
+    return (await getJson(url, revokedSessions, { method: 'DELETE', headers: csrf })).ended
+  } catch (error) {
+    if (problemOf(error).status !== 404) throw error
+    return null
+  }
 }
 
 /** The reports that can be read, and the days that have data. */

@@ -24,9 +24,10 @@ export function App() {
     )
   }
   const { user } = session
+  const isStaff = user.roles.includes(reportAdminRole)
   return (
     <>
-      <Masthead user={{ name: user.username, onSessionEnd: end }} />
+      <Masthead user={{ name: user.username, isStaff, onSessionEnd: end }} />
       <main className="page">
         {user.customer_id ? (
           <CustomerPages
@@ -37,12 +38,7 @@ export function App() {
             onSessionEnd={end}
           />
         ) : (
-          <StaffPage
-            mayRead={user.roles.includes(reportAdminRole)}
-            address={address}
-            onAddress={navigate}
-            onSessionEnd={end}
-          />
+          <StaffPage mayRead={isStaff} address={address} onAddress={navigate} onSessionEnd={end} />
         )}
       </main>
     </>

@@ -4,8 +4,10 @@ import { Logo } from './logo.tsx'
 import { SessionList } from './session-list.tsx'
 import { markSignedOut } from './signed-out-mark.ts'
 
+type MastheadUser = { name: string; isStaff: boolean; onSessionEnd: () => void }
+
 /** @param user absent while nobody is known to be signed in */
-export function Masthead({ user }: { user?: { name: string; onSessionEnd: () => void } }) {
+export function Masthead({ user }: { user?: MastheadUser }) {
   const [state, setState] = useState<'idle' | 'busy' | 'failed'>('idle')
   const [isListOpen, setIsListOpen] = useState(false)
 
@@ -35,7 +37,11 @@ export function Masthead({ user }: { user?: { name: string; onSessionEnd: () => 
             Where you are signed in
           </button>
           {isListOpen && (
-            <SessionList onClose={() => setIsListOpen(false)} onSessionEnd={user.onSessionEnd} />
+            <SessionList
+              isStaff={user.isStaff}
+              onClose={() => setIsListOpen(false)}
+              onSessionEnd={user.onSessionEnd}
+            />
           )}
           <button
             type="button"

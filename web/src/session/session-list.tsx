@@ -2,21 +2,27 @@ import type { Problem } from '@tendon/contracts/problem.ts'
 import type { OwnSessions } from '@tendon/contracts/session-api.ts'
 import { useEffect, useRef, useState } from 'react'
 import { Age } from '../age.tsx'
-import { endAllSessions, endSession, getOwnSessions, problemOf } from '../api.ts'
+import { endAllSessions, endSession, endSessionsOf, getOwnSessions, problemOf } from '../api.ts'
+import { SignOutForm } from './sign-out-form.tsx'
 import { markSignedOut } from './signed-out-mark.ts'
 
 const timeFormat = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short' })
 const nameOf = (device: string | null) => device ?? 'A device that cannot be named just now'
 
-type SessionListProps = { onClose: () => void; onSessionEnd: () => void }
+type SessionListProps = {
+  /** Whether they may sign other people out. */
+  isStaff: boolean
+  onClose: () => void
+  onSessionEnd: () => void
+}
 
 /** Where the person is signed in, as a dialog; what they do not know there, they end. */
-export function SessionList({ onClose, onSessionEnd }: SessionListProps) {
+export function SessionList({ isStaff, onClose, onSessionEnd }: SessionListProps) {
   const dialog = useRef<HTMLDialogElement>(null)
   const [sessions, setSessions] = useState<OwnSessions['sessions']>([])
   const [problem, setProblem] = useState<Problem | null>(null)
   const [isBusy, setIsBusy] = useState(true)
-  /** What became of the device that was to be signed out last. */
+  /** What became of the device, or the person, that was to be signed out last. */
   const [outcome, setOutcome] = useState<string | null>(null)
 
   async function run(task: () => Promise<void>) {
@@ -48,6 +54,17 @@ export function SessionList({ onClose, onSessionEnd }: SessionListProps) {
     await load()
     setOutcome(
       `That sign-in had ended already: ${nameOf(device)}. The list now shows where you are still signed in.`,
+    )
+  }
+
+  async function endOf(username: string) {
+    const ended = await endSessionsOf(username)
+    // One's own may have been meant.
+    await load()
+    setOutcome(
+      ended === null
+        ? `Nobody of the user name “${username}” was signed in of late.`
+        : `Signed out everywhere: ${username} (${ended === 1 ? '1 sign-in' : `${ended} sign-ins`}).`,
     )
   }
 
@@ -103,6 +120,7 @@ export function SessionList({ onClose, onSessionEnd }: SessionListProps) {
           </li>
         ))}
       </ul>
+      {isStaff && <SignOutForm isBusy={isBusy} onSubmit={(username) => run(() => endOf(username))} />}
       <p role="status">{outcome}</p>
       {problem && (
         <p role="alert">
