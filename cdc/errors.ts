@@ -185,7 +185,7 @@ export const cdcErrors = defineErrors('CDC', {
     number: 31,
     status: 503,
     title: 'A table cannot be carried beside another',
-    help: 'Carry a partitioned table or its partitions, not both. Of two tables whose replica would have one name (`a.b` and `public."a.b"`), rename one at the source. `npm run cdc -- remove <table>` carries one no more.',
+    help: 'Carry a partitioned table or its partitions, not both. Of two tables whose replica, or whose name in the log, would be one (`a.b` and `public."a.b"`, `"a.b".c` and `a."b.c"`), rename one at the source. `npm run cdc -- remove <table>` carries one no more.',
   },
   sourceFull: {
     number: 32,

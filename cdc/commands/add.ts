@@ -14,8 +14,8 @@ import { readMissing } from '../derive/missing-replicas.ts'
 import { cdcErrors } from '../errors.ts'
 import { type RegistryEntry, registry } from '../registry.ts'
 import { withApplyLock } from '../source/advisory-lock.ts'
-import { estimateRows, type SourceTable } from '../source/source-catalog.ts'
-import { qualified } from '../source/table-names.ts'
+import { estimateRows, findTable, type SourceTable } from '../source/source-catalog.ts'
+import { namesMeant } from '../source/table-names.ts'
 import { readUnreadable } from '../source/unreadable.ts'
 import { refuseBadUsers } from '../telling/refuse-bad-users.ts'
 import { forgetNotes, whatKeepsTelling } from '../telling/telling-notes.ts'
@@ -78,7 +78,9 @@ export const add = defineCommand({
   summary: 'Carry another table, or one in another way, while everything runs',
   options: addOptions,
   async act(config, { source, warehouse, operands }) {
-    const name = qualified(operands[0]!)
+    await applyMigrations(warehouse)
+    const all = await readKnownTables(warehouse, registry)
+    const name = await nameOf(source, all, operands[0]!)
     if (registry.some((declared) => declared.name === name)) {
       if (config.omit ?? config.types ?? config.users) {
         throw new ConfigError('cdc add', [
@@ -88,8 +90,6 @@ export const add = defineCommand({
       print(config, { table: name, added: false }, `${name} is declared in cdc/registry.ts\n`)
       return exitCodes.done
     }
-    await applyMigrations(warehouse)
-    const all = await readKnownTables(warehouse, registry)
     const known = all.find((one) => one.name === name)
     const entry = {
       name,
@@ -148,6 +148,13 @@ export const add = defineCommand({
     return deadLetters > 0 ? exitCodes.different : exitCodes.done
   },
 })
+
+/** The likeliest of those that somebody may mean of which there is one: carried already, or at the source. */
+async function nameOf(source: pg.Client, all: readonly RegistryEntry[], text: string): Promise<string> {
+  const names = namesMeant(text)
+  const found = await findTable(source, names)
+  return names.find((name) => name === found || all.some((known) => known.name === name)) ?? names[0]!
+}
 
 /** @throws why the source would not let the feed carry it, or another one beside it any more */
 async function readAddable(

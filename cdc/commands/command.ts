@@ -19,6 +19,7 @@ import { cdcOptions } from '../options.ts'
 import { type RegistryEntry, registry } from '../registry.ts'
 import { connectSource } from '../source/postgres-connection.ts'
 import { readSourceTables } from '../source/source-catalog.ts'
+import { namesMeant } from '../source/table-names.ts'
 
 /** `different`: replicas differ or cannot be compared, rows became dead letters, or dead letters could not be applied. */
 export const exitCodes = { ...programExitCodes, different: 3 } as const
@@ -84,7 +85,8 @@ export function defineCommand<const Table extends typeof commandOptions & Option
 }
 
 /**
- * A table that is carried, by its name with or without `public.`; all of them when none is named.
+ * A table that is carried, by its name in the registry, with or without `public.`, or as PostgreSQL writes it
+ * (`"Odd Schema"."T"`); all of them when none is named.
  * @throws ConfigError when it is not carried
  */
 export async function entriesOf(
@@ -93,10 +95,12 @@ export async function entriesOf(
 ): Promise<readonly RegistryEntry[]> {
   const entries = await readKnownTables(warehouse, registry)
   if (name === undefined) return entries
-  const entry = entries.find((candidate) => candidate.name === name || candidate.name === `public.${name}`)
-  if (entry) return [entry]
+  for (const meant of namesMeant(name)) {
+    const entry = entries.find((candidate) => candidate.name === meant)
+    if (entry) return [entry]
+  }
   const known = entries.map((candidate) => candidate.name).join(', ')
-  throw new ConfigError('cdc', [`"${name}" is not a table that is carried; there are: ${known}`])
+  throw new ConfigError('cdc', [`${name} is not a table that is carried; there are: ${known}`])
 }
 
 /**

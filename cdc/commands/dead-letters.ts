@@ -15,6 +15,7 @@ import type { LetterPlace } from '../changes/letter-places.ts'
 import { deriveReplica } from '../derive/derive-table.ts'
 import type { RegistryEntry } from '../registry.ts'
 import { lookUpTables } from '../source/source-catalog.ts'
+import { namesMeant } from '../source/table-names.ts'
 import type { TableChanges } from '../telling/concerned-users.ts'
 import { changesOf, wholeLog } from '../telling/tell-users.ts'
 import { commandOptions, defineCommand, entriesOf, exitCodes, print } from './command.ts'
@@ -74,8 +75,9 @@ async function tableOf(
   what: string | undefined,
 ): Promise<string | undefined> {
   if (name === undefined) return undefined
-  const named = what === 'retry' ? [] : await tablesWithLetters(warehouse, [name, `public.${name}`])
-  return named[0] ?? (await entriesOf(warehouse, name))[0]!.name
+  const withLetters = what === 'retry' ? [] : await tablesWithLetters(warehouse, namesMeant(name))
+  const named = namesMeant(name).find((meant) => withLetters.includes(meant))
+  return named ?? (await entriesOf(warehouse, name))[0]!.name
 }
 
 /** Applies letters again, and tells whose reports they concern. */

@@ -8,12 +8,15 @@ import {
   readPublishedGenerated,
 } from '../source/generated-columns.ts'
 import type { SourceTable } from '../source/source-catalog.ts'
-import { readMemberships, readPartialMembers, readPublication } from './publication-members.ts'
+import {
+  readMemberships,
+  readMembersNamed,
+  readPartialMembers,
+  readPublication,
+} from './publication-members.ts'
 import { addMemberSql, dropMemberSql, makePublicationSql, notAdded, notMade } from './publication-sql.ts'
 
 const insufficientPrivilege = '42501'
-const undefinedTable = '42P01'
-const undefinedObject = '42704'
 /** feature_not_supported, invalid_parameter_value, wrong_object_type, invalid_column_reference, invalid_object_definition */
 const notTaken = ['0A000', '22023', '42809', '42P10', '42P17']
 
@@ -101,21 +104,17 @@ const isRefusal = (error: unknown): error is pg.DatabaseError =>
 export async function removeFromPublication(
   client: ClientBase,
   publicationName: string,
-  table: { schema: string; name: string },
+  qualifiedName: string,
 ): Promise<void> {
-  const statement = dropMemberSql(publicationName, table)
-  try {
-    await client.query(statement)
-  } catch (cause) {
-    const code = cause instanceof pg.DatabaseError ? cause.code : undefined
-    if (code === insufficientPrivilege)
+  for (const member of await readMembersNamed(client, publicationName, qualifiedName)) {
+    const statement = dropMemberSql(publicationName, member)
+    try {
+      await client.query(statement)
+    } catch (cause) {
+      if (!isForbidden(cause)) throw cause
       throw cdcErrors.publicationRefused(`The user may not. The publication's owner can: ${statement}`, {
         cause,
       })
-    if (code !== undefinedTable) ignoreNotMember(cause)
+    }
   }
-}
-
-function ignoreNotMember(error: unknown): void {
-  if (!(error instanceof pg.DatabaseError && error.code === undefinedObject)) throw error
 }

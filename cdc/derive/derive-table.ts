@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { TendonError } from '@tendon/platform/errors.ts'
 import type { SourceTable } from '../source/source-catalog.ts'
 import type { ColumnMapping } from './column-mapping.ts'
@@ -15,10 +16,24 @@ export type ReplicaTable = {
   problems: TendonError[]
 }
 
-/** Tables of `public` keep their name; those of another schema have it in front, with a dot. */
-export function replicaName(source: { schema: string; name: string }): string {
-  return source.schema === 'public' ? source.name : `${source.schema}.${source.name}`
+/**
+ * Tables of `public` keep their name; those of another schema have it in front, with a dot. One that ClickHouse would not take
+ * ends with a hash.
+ */
+export function replicaName(qualifiedName: string): string {
+  const name = qualifiedName.startsWith('public.') ? qualifiedName.slice('public.'.length) : qualifiedName
+  if (lengthInFiles(name) <= longestInFiles) return name
+  const end = `~${createHash('sha256').update(qualifiedName).digest('hex').slice(0, 12)}`
+  const kept = [...name]
+  while (lengthInFiles(kept.join('') + end) > longestInFiles) kept.pop()
+  return kept.join('') + end
 }
+
+/** ClickHouse takes 210 (getMaxTableNameLength, where a file's name has 255), less what `misfits <name> <hash>` has more. */
+const longestInFiles = 185
+
+/** Of what is no letter, digit or underscore of ASCII, it writes each byte with three (escapeForFileName). */
+const lengthInFiles = (name: string) => 3 * Buffer.byteLength(name) - 2 * (name.match(/\w/g)?.length ?? 0)
 
 /** @throws TENDON-CDC-009 for a column of the key that cannot be mapped */
 export function deriveReplica(source: SourceTable): ReplicaTable {
@@ -30,7 +45,7 @@ export function deriveReplica(source: SourceTable): ReplicaTable {
   })
   const key = source.key.flatMap((name) => columns.find((column) => column.name === name) ?? [])
   if (key.length < source.key.length && problems[0]) throw problems[0]
-  return { source, name: replicaName(source), columns, key, problems }
+  return { source, name: replicaName(source.qualifiedName), columns, key, problems }
 }
 
 /** `crm.<table>`, quoted. */

@@ -58,6 +58,16 @@ export async function readMemberships(
   return new Map(members.map((member) => [member.qualified_name, member.membership]))
 }
 
+const memberName = z.object({ schema: z.string(), name: z.string() })
+
+const membersNamedSql = `
+SELECT n.nspname AS schema, c.relname AS name ${ofMembers}
+WHERE p.pubname = $1 AND n.nspname || '.' || c.relname = $2`
+
+/** Those of a name as the log has it: at most one, but for tables that were not told apart. */
+export const readMembersNamed = (client: ClientBase, publicationName: string, qualifiedName: string) =>
+  rowsOf(client, memberName, membersNamedSql, [publicationName, qualifiedName])
+
 const partialMembersSql = `
 SELECT n.nspname || '.' || c.relname AS qualified_name ${ofMembers}
 WHERE p.pubname = $1 AND (r.prqual IS NOT NULL OR r.prattrs IS NOT NULL)`

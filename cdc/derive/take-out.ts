@@ -5,7 +5,6 @@ import type { ClientBase } from 'pg'
 import { z } from 'zod'
 import { cdcErrors } from '../errors.ts'
 import type { RegistryEntry } from '../registry.ts'
-import { splitTableName } from '../source/table-names.ts'
 import { forgetNotes } from '../telling/telling-notes.ts'
 import { readersOf } from '../telling/users-problem.ts'
 import { forgetSnapshot, readFinishedSnapshots } from '../whole-tables/snapshot-record.ts'
@@ -30,7 +29,7 @@ export async function undeclaredTables(
   const read = await readFinishedSnapshots(warehouse)
   const held = new Set((await warehouse.query(heldReplicas, {})).map(({ name }) => name))
   // One that could not be carried in the end has its replica still.
-  return [...read.keys()].filter((table) => !names.has(table) && held.has(replicaName(splitTableName(table))))
+  return [...read.keys()].filter((table) => !names.has(table) && held.has(replicaName(table)))
 }
 
 /** Why a table has to stay: the SELECT of whom another's changes concern reads its replica, or something in ClickHouse does. */
@@ -39,7 +38,7 @@ export async function readReadersProblem(
   others: readonly RegistryEntry[],
   table: string,
 ): Promise<TendonError | undefined> {
-  const name = replicaName(splitTableName(table))
+  const name = replicaName(table)
   const [reader] = await readersOf(warehouse, others, { name })
   if (reader)
     return cdcErrors.usersRefused(
@@ -62,9 +61,8 @@ export async function takeOut(
   publicationName: string,
   table: string,
 ): Promise<void> {
-  const name = splitTableName(table)
-  await removeFromPublication(source, publicationName, name)
+  await removeFromPublication(source, publicationName, table)
   await forgetSnapshot(warehouse, table)
-  await dropReplica(warehouse, { name: replicaName(name) })
+  await dropReplica(warehouse, { name: replicaName(table) })
   await forgetNotes(warehouse, table)
 }

@@ -21,6 +21,9 @@ test('a table is added by its name while the stream goes on, and its history com
     `CREATE TABLE items (id integer PRIMARY KEY, v text);
      CREATE TABLE parts (id integer, lot text, n numeric, PRIMARY KEY (lot, id));
      CREATE TABLE keyless (v text);
+     CREATE SCHEMA "Odd.Schema";
+     CREATE TABLE "Odd.Schema"."say ""é"", t" ("i d" integer PRIMARY KEY, "s x" text, v text);
+     INSERT INTO "Odd.Schema"."say ""é"", t" VALUES (1, 'secret', 'v');
      INSERT INTO parts SELECT n, 'a', n FROM generate_series(1, 5000) n`,
     [{ name: 'public.items', users: nobody }],
   )
@@ -109,6 +112,14 @@ test('a table is added by its name while the stream goes on, and its history com
   expect(await world.differences(feed, [items!])).toEqual([])
   expect(await cdc(world, 'add', 'parts', '--timeout-ms', '150000')).toMatchObject({ code: 0 })
   expect(await world.differences(feed, [items!, parts])).toEqual([])
+  const odd = { name: 'Odd.Schema.say "é", t', users: nobody, omitColumns: ['s x'] }
+  const quoted = '"Odd.Schema"."say ""é"", t"'
+  expect(await cdc(world, 'add', quoted, '--omit', 's x')).toMatchObject({ code: 0 })
+  await world.sql.query(
+    `INSERT INTO ${quoted} VALUES (2, 'secret', 'w'); DELETE FROM ${quoted} WHERE v = 'v'`,
+  )
+  expect(await world.differences(feed, [odd])).toEqual([])
+  expect(await world.rows(`SELECT key FROM cdc.events WHERE position(row, 'secret') > 0`)).toEqual([])
   await world.sql.query('DROP TABLE parts')
   expect(await cdc(world, 'remove', 'parts')).toMatchObject({ code: 0 })
   expect(await cdc(world, 'remove', 'parts')).toMatchObject({

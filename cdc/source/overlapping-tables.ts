@@ -25,7 +25,7 @@ export async function refuseOverlaps(client: ClientBase, lookedUp: LookedUp): Pr
   for (const table of lookedUp.tables) {
     const { qualifiedName } = table
     const root = ancestors.find(({ oid, ancestor }) => oid === table.oid && byOid.has(ancestor))
-    const twin = tables.find((other) => replicaName(other) === replicaName(table))
+    const twin = tables.find((other) => replicaName(other.qualifiedName) === replicaName(qualifiedName))
     if (root) {
       const rootName = byOid.get(root.ancestor)!.qualifiedName
       refused.set(
@@ -38,7 +38,7 @@ export async function refuseOverlaps(client: ClientBase, lookedUp: LookedUp): Pr
       refused.set(
         qualifiedName,
         cdcErrors.tablesOverlap(
-          `${qualifiedName} would have the replica crm.\`${replicaName(table)}\`, which is that of "${twin.schema}"."${twin.name}".`,
+          `${qualifiedName} would have the replica crm.\`${replicaName(qualifiedName)}\`, which is that of "${twin.schema}"."${twin.name}".`,
         ),
       )
     } else tables.push(table)

@@ -14,7 +14,7 @@ import {
 import { refuseOverlaps } from './overlapping-tables.ts'
 import { partsSql } from './partitions.ts'
 import { rowsOf } from './rows-of.ts'
-import { qualified, splitTableName } from './table-names.ts'
+import { qualified, splitsOf } from './table-names.ts'
 
 export type SourceColumn = {
   name: string
@@ -58,11 +58,11 @@ export type SourceTable = {
 
 const tableRow = z.object({
   qualified_name: z.string(),
-  oid: z.coerce.number().nullable(),
-  kind: z.string().nullable(),
+  oid: z.coerce.number(),
+  kind: z.string(),
   schema: z.string(),
   name: z.string(),
-  replica_identity: z.string().nullable(),
+  replica_identity: z.string(),
   key_deferrable: z.boolean(),
   is_publishable: z.boolean(),
   key: z.array(z.string()),
@@ -78,7 +78,7 @@ SELECT
     SELECT FROM pg_index i
     WHERE i.indrelid = c.oid AND i.indisprimary AND NOT i.indimmediate AND c.relreplident <> 'i'
   ) AS key_deferrable,
-  coalesce(pg_relation_is_publishable(c.oid), false) AND NOT EXISTS (
+  pg_relation_is_publishable(c.oid) AND NOT EXISTS (
     SELECT FROM pg_class part WHERE part.oid IN ${partsSql('c.oid')} AND part.relpersistence <> 'p'
   ) AS is_publishable,
   ARRAY(
@@ -91,8 +91,8 @@ SELECT
     ORDER BY k.place
   ) AS key
 FROM unnest($1::text[], $2::text[]) AS wanted (schema, name)
-LEFT JOIN pg_namespace n ON n.nspname = wanted.schema
-LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name AND c.relkind IN ('r', 'p')`
+JOIN pg_namespace n ON n.nspname = wanted.schema
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name AND c.relkind IN ('r', 'p')`
 
 const columnRow = z.object({
   table_oid: z.coerce.number(),
@@ -150,29 +150,45 @@ export async function lookUpTablesUnder(
   published: PublishedGenerated,
   entries: readonly RegistryEntry[],
 ): Promise<LookedUp> {
-  const names = entries.map((entry) => splitTableName(entry.name))
+  const names = entries.flatMap((entry) => splitsOf(qualified(entry.name)))
   const tables = await rowsOf(client, tableRow, tablesSql, [
     names.map(({ schema }) => schema),
     names.map(({ name }) => name),
   ])
-  const columns = await rowsOf(client, columnRow, columnsSql, [tables.flatMap(({ oid }) => oid ?? [])])
+  const columns = await rowsOf(client, columnRow, columnsSql, [tables.map(({ oid }) => oid)])
   const types = await readTypes(
     client,
     columns.map((column) => column.type_oid),
   )
   const lookedUp: LookedUp = { tables: [], refused: new Map() }
   for (const entry of entries) {
-    const table = tables.find((row) => row.qualified_name === qualified(entry.name))
+    const [table, twin] = tables.filter((row) => row.qualified_name === qualified(entry.name))
     const own = columns.filter((column) => column.table_oid === table?.oid)
-    const problem = problemOf(entry, table, own, published)
+    const problem = twin ? namedAlike(table!, twin) : problemOf(entry, table, own, published)
     if (problem) lookedUp.refused.set(qualified(entry.name), problem)
     else lookedUp.tables.push(describeTable(entry, table!, own, published, types))
   }
   return refuseOverlaps(client, lookedUp)
 }
 
+/** The first of the names that the source has a table of. */
+export async function findTable(client: ClientBase, names: readonly string[]): Promise<string | undefined> {
+  const splits = names.flatMap(splitsOf)
+  const found = await rowsOf(client, tableRow, tablesSql, [
+    splits.map(({ schema }) => schema),
+    splits.map(({ name }) => name),
+  ])
+  return names.find((name) => found.some((row) => row.qualified_name === name))
+}
+
 type TableRow = z.infer<typeof tableRow>
 type ColumnRow = z.infer<typeof columnRow>
+
+/** The log, Debezium and its topics would have one name for both. */
+const namedAlike = (table: TableRow, twin: TableRow): TendonError =>
+  cdcErrors.tablesOverlap(
+    `"${table.schema}"."${table.name}" and "${twin.schema}"."${twin.name}" are both ${table.qualified_name} in the log.`,
+  )
 
 /** Why a table cannot be carried. */
 function problemOf(
@@ -181,7 +197,7 @@ function problemOf(
   columns: ColumnRow[],
   published: PublishedGenerated,
 ): TendonError | undefined {
-  if (!table?.oid) return cdcErrors.tableMissing(`There is no table ${entry.name}.`)
+  if (!table) return cdcErrors.tableMissing(`There is no table ${entry.name}.`)
   const { key } = table
   if (!table.is_publishable)
     return cdcErrors.tableNotPublishable(
@@ -212,7 +228,7 @@ function describeTable(
   return {
     entry,
     qualifiedName: table.qualified_name,
-    oid: table.oid!,
+    oid: table.oid,
     isPartitioned: table.kind === 'p',
     schema: table.schema,
     name: table.name,
@@ -230,7 +246,7 @@ function describeTable(
       .filter((column) => !kept.includes(column))
       .map((column) => whyLeftOut(table.qualified_name, column, published)),
     published,
-    replicaIdentity: replicaIdentities[table.replica_identity ?? 'd'] ?? 'default',
+    replicaIdentity: replicaIdentities[table.replica_identity] ?? 'default',
     canBeFull: !identityProblem({ name: entry.name, key: [], isFull: true }, own, published),
     domains: types.domainsOf(kept.map((column) => column.type_oid)),
   }
