@@ -41,7 +41,7 @@ export const cdcErrors = defineErrors('CDC', {
     number: 7,
     status: 503,
     title: 'A table of the registry is not in the CRM database',
-    help: 'Check how its schema and name are written. If the CRM has dropped it, take it out of cdc/registry.ts, or with `npm run cdc -- remove <table>`.',
+    help: 'Check how its schema and name are written. If it is called otherwise by now, `npm run cdc -- add` it by that name with its `--users`, or change the name in cdc/registry.ts; then take the former one out. If the CRM has dropped it, take it out of cdc/registry.ts, or with `npm run cdc -- remove <table>`.',
   },
   tableWithoutKey: {
     number: 8,

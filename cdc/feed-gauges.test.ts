@@ -43,7 +43,7 @@ test('the gauges say when the position moved on, what waits in dead letters, and
   const world = await createWorld(servers, tables, [])
   const { sql: source, warehouse, slotName, publicationName, close } = world
   const entries = ['public.items', 'public.keyless'].map((name) => ({ name, users: nobody }))
-  const catalog = await readCatalog(source, publicationName, entries)
+  const catalog = await readCatalog(source, world.warehouse, publicationName, entries)
   const history = { systemIdentifier: '1', timeline: 1, versionOffset: 0n }
   const position = { lsn: 1n, version: 1n, wholeBefore: 0n, committedAt: 0n, history }
   await writePosition(warehouse, slotName, position)
@@ -75,7 +75,7 @@ test('while the source is idle, and all of it is dealt with, the position does n
   const feed = world.newFeed()
   feed.start()
   await feed.caughtUp()
-  const catalog = await readCatalog(source, publicationName, entries)
+  const catalog = await readCatalog(source, world.warehouse, publicationName, entries)
   const { gauge, movedAt, stop } = startKeeping(world, catalog)
   // Whatever the start has written into the WAL is behind us by then.
   const later = Date.now() / 1000 + 35

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { ConfigError, defineOptions, millisecondsOption } from '@tendon/platform/config.ts'
 import { createTerminalProgress } from '@tendon/platform/progress.ts'
 import { progressBar } from '@tendon/platform/progress-bar.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'
 import type pg from 'pg'
 import { z } from 'zod'
@@ -99,7 +100,7 @@ export const add = defineCommand({
     }
     // What cannot be carried as asked is refused before it is written down.
     const others = all.filter((one) => one !== known)
-    const table = await readAddable(source, config.publicationName, entry, others)
+    const table = await readAddable(source, warehouse, config.publicationName, entry, others)
     // What was said before may name a column that the source has dropped since.
     refuseUnknownColumns(table, [...(config.omit ?? []), ...Object.keys(config.types ?? {})])
     const replica = deriveReplica(table)
@@ -159,12 +160,13 @@ async function nameOf(source: pg.Client, all: readonly RegistryEntry[], text: st
 /** @throws why the source would not let the feed carry it, or another one beside it any more */
 async function readAddable(
   source: pg.Client,
+  warehouse: Warehouse,
   publicationName: string,
   entry: RegistryEntry,
   others: RegistryEntry[],
 ): Promise<SourceTable> {
-  const without = await lookUpCarried(source, publicationName, others)
-  const { tables, refused } = await lookUpCarried(source, publicationName, [...others, entry])
+  const without = await lookUpCarried(source, warehouse, publicationName, others)
+  const { tables, refused } = await lookUpCarried(source, warehouse, publicationName, [...others, entry])
   const table = tables.find((one) => one.entry === entry)
   const unreadable = await readUnreadable(source, table ? [table] : [])
   const more = [...refused].filter(([name]) => !without.refused.has(name)).map(([, problem]) => problem)

@@ -90,7 +90,7 @@ async function applyAll(world: World): Promise<Said & { tables: string[]; remove
   const entries = await readKnownTables(warehouse, registry)
   const connector = kafka && connectorOf(world, kafka)
   if (connector) await omitFirst({ source, connector, publicationName, entries })
-  const catalog = await readCatalog(source, publicationName, entries)
+  const catalog = await readCatalog(source, warehouse, publicationName, entries)
   const removed: string[] = []
   const stillRead: TendonError[] = []
   for (const table of await undeclaredTables(warehouse, entries)) {

@@ -92,7 +92,7 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
   const walEnd = await readWalEnd(source)
   const [slot] = await rowsOf(source, slotRow, slotSql, [slotName])
   const [stored] = await warehouse.query(position, { feed: slotName })
-  const catalog = await lookUpCarried(source, publicationName, entries)
+  const catalog = await lookUpCarried(source, warehouse, publicationName, entries)
   const replicas = catalog.tables.map(deriveReplica)
   const letters = await countLetters(warehouse)
   const missing = await readMissing(warehouse, replicas)

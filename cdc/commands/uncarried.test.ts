@@ -27,19 +27,40 @@ async function startWorld(ddl: string, names: string[]) {
 
 test('a table that the CRM has dropped is said in the same words by every command, with what to do', async () => {
   const { world, feed, cdc } = await startWorld(
-    'CREATE TABLE kept (id integer PRIMARY KEY); CREATE TABLE gone (id integer PRIMARY KEY)',
-    ['kept', 'gone'],
+    `CREATE TABLE kept (id integer PRIMARY KEY); CREATE TABLE gone (id integer PRIMARY KEY);
+     CREATE SCHEMA "Old"; CREATE TABLE moved (id integer PRIMARY KEY);
+     CREATE TABLE parted (id integer PRIMARY KEY) PARTITION BY RANGE (id);
+     CREATE TABLE part PARTITION OF parted FOR VALUES FROM (0) TO (10)`,
+    ['kept', 'gone', 'moved', 'parted'],
   )
-  await world.sql.query('INSERT INTO kept VALUES (1); DROP TABLE gone')
+  await world.sql.query(`INSERT INTO kept VALUES (1); DROP TABLE gone;
+    ALTER TABLE moved SET SCHEMA "Old"; ALTER TABLE parted RENAME TO divided; ALTER TABLE part RENAME TO parted_part`)
   await feed.caughtUp()
   const said = expect.stringMatching(
     /^problem {3}TENDON-CDC-007: There is no table public.gone\.\n {10}what to do: .*cdc -- remove <table>/m,
   )
   expect(await cdc('status')).toMatchObject({ code: 0, stdout: said })
-  expect(await cdc('apply', '--dry-run')).toMatchObject({ code: 0, stdout: said })
+  const planned = await cdc('apply', '--dry-run')
+  expect(planned).toMatchObject({ code: 0, stdout: said })
   const verified = await cdc('verify')
   expect(verified).toMatchObject({ code: 3, stdout: said })
   expect(verified.stdout).toContain('public.kept: 1 rows')
+  const names = [
+    ['moved', 'Old.moved'],
+    ['parted', 'public.divided'],
+  ] as const
+  for (const [former, present] of names) {
+    const renamed = `TENDON-CDC-007: There is no table public.${former}: it is called ${present} now.\n`
+    for (const { stdout } of [planned, verified]) expect(stdout).toContain(renamed)
+  }
+  expect(await Promise.all(names.map(([, present]) => cdc('add', present)))).toMatchObject([
+    { code: 0 },
+    { code: 0 },
+  ])
+  expect(await Promise.all(names.map(([former]) => cdc('remove', former)))).toMatchObject([
+    { code: 0 },
+    { code: 0 },
+  ])
   expect(JSON.parse((await cdc('verify', 'gone', '--json')).stdout)).toMatchObject({
     tables: [],
     problems: [{ code: 'TENDON-CDC-007' }],

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { TendonError } from '@tendon/platform/errors.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type { ClientBase } from 'pg'
 import type { RegistryEntry } from '../registry.ts'
 import { readPublishedGenerated } from '../source/generated-columns.ts'
@@ -8,6 +9,7 @@ import { readStorages, type TableStorage } from '../source/table-storage.ts'
 import { applyPublication, publishGenerated } from './derive-publication.ts'
 import { deriveReplica, type ReplicaTable } from './derive-table.ts'
 import { readMemberships } from './publication-members.ts'
+import { sayRenamed } from './renamed-tables.ts'
 import { readUnpublishable } from './unpublishable.ts'
 
 /** The registry's tables as the source has them. */
@@ -35,11 +37,14 @@ export type Catalog = {
  */
 export async function readCatalog(
   client: ClientBase,
+  warehouse: Warehouse,
   publicationName: string,
   entries: readonly RegistryEntry[],
 ): Promise<Catalog> {
   const published = await publishGenerated(client, publicationName)
-  const { tables, refused } = await lookUpTablesUnder(client, published, entries)
+  const lookedUp = await lookUpTablesUnder(client, published, entries)
+  const { tables } = lookedUp
+  const refused = await sayRenamed(client, warehouse, lookedUp.refused)
   refuseAll(tables, refused)
   const { memberships, refused: unpublished } = await applyPublication(client, published, tables)
   for (const [name, problem] of unpublished) refused.set(name, problem)
@@ -70,6 +75,7 @@ function refuseAll(carried: readonly SourceTable[], refused: ReadonlyMap<string,
  */
 export async function lookUpCarried(
   client: ClientBase,
+  warehouse: Warehouse,
   publicationName: string,
   entries: readonly RegistryEntry[],
 ): Promise<LookedUp> {
@@ -78,7 +84,7 @@ export async function lookUpCarried(
   const unpublishable = await readUnpublishable(client, published, tables)
   return {
     tables: tables.filter(({ qualifiedName }) => !unpublishable.has(qualifiedName)),
-    refused: new Map([...refused, ...unpublishable]),
+    refused: new Map([...(await sayRenamed(client, warehouse, refused)), ...unpublishable]),
   }
 }
 

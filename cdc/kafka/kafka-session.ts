@@ -84,7 +84,7 @@ export async function runKafkaSession(options: KafkaSessionOptions): Promise<nev
       const entries = await readEntries()
       const { publicationName } = config
       await omitFirst({ source, connector, publicationName, entries })
-      const catalog = await readCatalog(source, publicationName, entries)
+      const catalog = await readCatalog(source, warehouse, publicationName, entries)
       for (const { code, message } of catalog.problems) log.error({ error_code: code }, message)
       for (const text of catalog.leftOut) log.warn(text)
       // ClickHouse goes on reading while its tables are brought along.

@@ -54,7 +54,7 @@ export async function runSession(options: SessionOptions): Promise<never> {
   let pipeline: Pipeline | undefined
   try {
     const readEntries = () => readKnownTables(warehouse, options.entries)
-    const catalog = await readCatalog(source, config.publicationName, await readEntries())
+    const catalog = await readCatalog(source, warehouse, config.publicationName, await readEntries())
     for (const { code, message } of catalog.problems) log.error({ error_code: code }, message)
     for (const text of catalog.leftOut) log.warn(text)
     const inShape = await applyReplicas(source, warehouse, catalog, log)

@@ -43,12 +43,17 @@ export async function forgetRewritten(
   now: Storages,
   log: Log,
 ): Promise<void> {
-  const noted = new Map((await warehouse.query(notedStorages, {})).map((row) => [row.table, row.storage]))
+  const noted = await readNotedStorages(warehouse)
   for (const table of await rewrittenTables(source, warehouse, noted, now)) {
     log.warn({ table }, 'PostgreSQL has rewritten it, or a partition came or went: it is read again')
     await forgetSnapshot(warehouse, table)
   }
   await noteStorages(warehouse, noted, now)
+}
+
+/** As the feed last saw them. */
+export async function readNotedStorages(warehouse: Warehouse): Promise<Storages> {
+  return new Map((await warehouse.query(notedStorages, {})).map((row) => [row.table, row.storage]))
 }
 
 /** From then on they are what is compared with. */
