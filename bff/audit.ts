@@ -5,7 +5,7 @@ import type { ClientAddress } from './client-address.ts'
 import { bffErrors } from './errors.ts'
 import type { Session } from './session.ts'
 
-/** What is written down: who may see or end what, and what was refused. Reading a report is the access log's. */
+/** What is written down: who may see or end what, who asked for another customer's reports, and what was refused. */
 type AuditedAction =
   | 'sign_in'
   | 'sign_out'
@@ -14,6 +14,7 @@ type AuditedAction =
   | 'token_refresh'
   | 'cross_site_request'
   | 'api_request'
+  | 'report_of_another'
 
 export type AuditEvent = {
   action: AuditedAction
@@ -21,7 +22,9 @@ export type AuditEvent = {
   /** Who did it; absent when nobody is known, as in a sign-in that was refused. */
   who?: Pick<Session, 'subject' | 'user' | 'handle'> | undefined
   /** Whom it was done to, when that is somebody else. */
-  whom?: { username?: string; subject?: string | undefined; sid?: string | undefined }
+  whom?: { username?: string; subject?: string | undefined; sid?: string | undefined; customer_id?: string }
+  /** What was asked for, when the action does not say it. */
+  path?: string
   /** The code of the error that it was refused with. */
   reason?: string
   sessions?: number
@@ -44,13 +47,14 @@ export function createAudit(options: { log: Log; clientAddress: ClientAddress })
   const { clientAddress } = options
   // Whatever else the service is told to leave out of its log.
   const log = options.log.child({ stream: 'audit' }, { level: 'info' })
-  return (c, { action, outcome, who, whom, reason, sessions }) => {
+  return (c, { action, outcome, who, whom, path, reason, sessions }) => {
     const userAgent = c.req.header('user-agent')?.slice(0, 256)
     log.info({
       action,
       outcome,
       ...(who && { who: { subject: who.subject, username: who.user.username, session: who.handle } }),
       ...(whom && { whom }),
+      ...(path && { path }),
       ...(reason && { reason }),
       ...(sessions !== undefined && { sessions }),
       from: { address: clientAddress(c), user_agent: userAgent },

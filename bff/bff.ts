@@ -116,6 +116,7 @@ export function createBff(options: {
     signedIn,
     freshen,
     noteUse,
+    audit,
     answerHeaders: dataHeaders({ https }),
     now,
     log,

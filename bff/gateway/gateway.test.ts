@@ -43,6 +43,13 @@ test('declared addresses go where they should, with the session as the only proo
     expect(url).toBe(behind)
     expect(headers.authorization).toMatch(/^Bearer eyJ/)
   }
+  const { alice, bob } = demoPeople
+  const ofAnother = { outcome: 'done', who: { username: 'alice' }, whom: { customer_id: bob.customerId } }
+  expect((await get(`/api/reports?user_id=${alice.customerId}`)).status).toBe(200)
+  expect(stack.audited().filter(({ action }) => action === 'report_of_another')).toMatchObject([
+    { ...ofAnother, path: '/api/reports' },
+    { ...ofAnother, path: '/api/reports/cdn/2026-01-31' },
+  ])
 })
 
 /** Until so many requests have found another that asks for them, since the start. */

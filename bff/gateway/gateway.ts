@@ -5,8 +5,9 @@ import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import { platformErrors } from '@tendon/platform/platform-errors.ts'
 import { type Context, Hono } from 'hono'
+import type { Audit } from '../audit.ts'
 import { bffErrors } from '../errors.ts'
-import type { LoadedSession } from '../session.ts'
+import type { LoadedSession, Session } from '../session.ts'
 import type { SessionStore } from '../session-store.ts'
 import type { Freshen, NoteUse, SignedIn } from '../signed-in.ts'
 import { withTimeout } from '../with-timeout.ts'
@@ -31,12 +32,13 @@ export function createGateway(options: {
   signedIn: SignedIn
   freshen: Freshen
   noteUse: NoteUse
+  audit: Audit
   answerHeaders: Record<string, string>
   now: () => number
   log: Log
   metrics: Metrics
 }): { app: HttpApp; close(): Promise<unknown> } {
-  const { routes, sessions, signedIn, freshen, noteUse } = options
+  const { routes, sessions, signedIn, freshen, noteUse, audit } = options
   const { answerHeaders, now, log, metrics } = options
   const upstreams = new Map<GatewayRoute, Upstream>(
     routes.map((route) => [route, createUpstream({ route, now, log })]),
@@ -59,8 +61,19 @@ export function createGateway(options: {
       throw bffErrors.audienceMissing(`The access token is not for ${audience}.`)
     }
     await answer({ ...matched, c, loaded })
+    auditOther(c, loaded.session)
     return RESPONSE_ALREADY_SENT
   })
+
+  /** What was asked for of another customer: the service says whether one may. */
+  function auditOther(c: Context<HttpEnv>, who: Session): void {
+    const customerId = c.req.query('user_id')?.toLowerCase()
+    if (customerId === undefined || customerId === who.user.customer_id) return
+    const { statusCode } = c.env.outgoing
+    const outcome = statusCode < 400 ? 'done' : statusCode === 403 ? 'refused' : 'failed'
+    const whom = { customer_id: customerId }
+    audit(c, { action: 'report_of_another', outcome, who, whom, path: c.req.path })
+  }
 
   async function answer(exchange: Exchange): Promise<void> {
     const { c, route, upstreamPath, loaded } = exchange
