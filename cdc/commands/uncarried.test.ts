@@ -53,10 +53,7 @@ test('a table that the CRM has dropped is said in the same words by every comman
     const renamed = `TENDON-CDC-007: There is no table public.${former}: it is called ${present} now.\n`
     for (const { stdout } of [planned, verified]) expect(stdout).toContain(renamed)
   }
-  expect(await Promise.all(names.map(([, present]) => cdc('add', present)))).toMatchObject([
-    { code: 0 },
-    { code: 0 },
-  ])
+  expect(await cdc('add', 'Old.moved')).toMatchObject({ code: 0 })
   expect(await Promise.all(names.map(([former]) => cdc('remove', former)))).toMatchObject([
     { code: 0 },
     { code: 0 },
