@@ -21,6 +21,8 @@ export type ColumnMapping = {
    * change is kept as a dead letter.
    */
   isOfTypeSql?: (extracted: string) => string
+  /** Of a column that takes NULL: what was extracted is NULL too where the row has a value of another type. */
+  isNullIfOther?: boolean
   /** The same of a value in the row's JSON. */
   isOfType: (value: unknown) => boolean
   /** SQL of the value as it stands in the JSON of a key, from the column of `crm.<table>`. */
@@ -247,12 +249,10 @@ function mappingOf(table: SourceTable, { name, notNull }: SourceColumn, shape: S
     columnType: nullable(shape.columnType),
     extractType,
     ...(shape.fits && { fits: orNull(shape.fits) }),
-    ...((pattern !== undefined || shape.extractType !== 'String') && {
-      isOfTypeSql: (extracted: string) =>
-        pattern === undefined
-          ? `(isNotNull(${extracted}) OR JSONType(__row, ${chLiteral(name)}) = 'Null')`
-          : `(isNull(${extracted}) OR ${matches(extracted)[0]})`,
+    ...(pattern !== undefined && {
+      isOfTypeSql: (extracted: string) => `(isNull(${extracted}) OR ${matches(extracted)[0]})`,
     }),
+    isNullIfOther: pattern === undefined && shape.extractType !== 'String',
     isOfType: (value) => value === null || isOfType(value),
   }
 }

@@ -86,7 +86,7 @@ export function appliesSql(replica: ReplicaTable): string {
 function areOfTypeSql(replica: ReplicaTable, also: string[] = []): string {
   const isKey = (column: ColumnMapping) => replica.key.includes(column)
   const key = ofTypeSql(replica, isKey)
-  const others = [...ofTypeSql(replica, (column) => !isKey(column)), ...also]
+  const others = [...ofTypeSql(replica, (column) => !isKey(column)), ...nullsSql(replica), ...also]
   const ifThere = others.length > 0 ? [`(__deleted = 1 OR (${others.join(' AND ')}))`] : []
   return [`${extracted(1)} != ''`, ...key, ...ifThere].join(' AND ')
 }
@@ -104,6 +104,21 @@ function ofTypeSql(replica: ReplicaTable, isAsked: (column: ColumnMapping) => bo
   return replica.columns.flatMap((column, index) =>
     isAsked(column) ? (column.isOfTypeSql?.(extracted(index + 2)) ?? []) : [],
   )
+}
+
+/**
+ * That what is NULL is so in the row too. In one expression and not one a column: of 1,597 integers those took each
+ * insert, of whatever table, 4.4 s instead of 0.8 s.
+ */
+function nullsSql(replica: ReplicaTable): string[] {
+  const asked = replica.columns.flatMap((column, index) =>
+    column.isNullIfOther ? [{ name: chLiteral(column.name), isNull: `isNull(${extracted(index + 2)})` }] : [],
+  )
+  if (asked.length === 0) return []
+  const names = `[${asked.map(({ name }) => name).join(', ')}]`
+  const areNull = `[${asked.map(({ isNull }) => isNull).join(', ')}]`
+  const nulls = `arrayFilter((__name, __is_null) -> __is_null, ${names}, ${areNull})`
+  return [`arrayAll(__name -> JSONType(__row, __name) = 'Null', ${nulls})`]
 }
 
 function fitsSql(replica: ReplicaTable): string[] {
