@@ -178,8 +178,8 @@ export const cdcErrors = defineErrors('CDC', {
   tableNotReadable: {
     number: 30,
     status: 503,
-    title: 'The user may not read a table',
-    help: 'GRANT SELECT ON the table, and USAGE ON its schema, to the user of CRM_DATABASE_URL; the feed reads it with its next session.',
+    title: 'A user may not read a table',
+    help: 'GRANT SELECT ON the table, and USAGE ON its schema, to the user of CRM_DATABASE_URL, and by Kafka to that of the connector; the feed reads it with its next session.',
   },
   tablesOverlap: {
     number: 31,

@@ -100,7 +100,7 @@ export const add = defineCommand({
     }
     // What cannot be carried as asked is refused before it is written down.
     const others = all.filter((one) => one !== known)
-    const table = await readAddable(source, warehouse, config.publicationName, entry, others)
+    const table = await readAddable(source, warehouse, config, entry, others)
     // What was said before may name a column that the source has dropped since.
     refuseUnknownColumns(table, [...(config.omit ?? []), ...Object.keys(config.types ?? {})])
     const replica = deriveReplica(table)
@@ -161,14 +161,14 @@ async function nameOf(source: pg.Client, all: readonly RegistryEntry[], text: st
 async function readAddable(
   source: pg.Client,
   warehouse: Warehouse,
-  publicationName: string,
+  { publicationName, slotName }: { publicationName: string; slotName: string },
   entry: RegistryEntry,
   others: RegistryEntry[],
 ): Promise<SourceTable> {
   const without = await lookUpCarried(source, warehouse, publicationName, others)
   const { tables, refused } = await lookUpCarried(source, warehouse, publicationName, [...others, entry])
   const table = tables.find((one) => one.entry === entry)
-  const unreadable = await readUnreadable(source, table ? [table] : [])
+  const unreadable = await readUnreadable(source, table ? [table] : [], slotName)
   const more = [...refused].filter(([name]) => !without.refused.has(name)).map(([, problem]) => problem)
   const [problem] = [...more, ...unreadable.values()]
   if (problem) throw problem

@@ -115,16 +115,18 @@ export async function readFeedReport(options: ReportOptions): Promise<FeedReport
     ...users,
     ...missing.values(),
     ...catalog.refused.values(),
-    ...(await readUnreadable(source, catalog.tables)).values(),
+    ...(await readUnreadable(source, catalog.tables, slotName)).values(),
     ...replicas.flatMap((replica) => replica.problems),
     ...start.problems,
     ...(stored ? tables.flatMap(unreadProblem) : []),
     ...(chain?.problems ?? []),
   ]
   const { systemIdentifier, timeline } = start.identity
-  const isFlowing = slot?.active === true && chain?.problems.length === 0
+  // A history that has just begun, with everything still to be read, stands at the end of the WAL too.
+  const isBegun = read.size > 0 || tables.length === 0
+  const isFlowing = isBegun && slot?.active === true && chain?.problems.length === 0
   const lateBy = ({ committed_at: committedAt }: z.infer<typeof position.row>) =>
-    start.isAtEnd ? 0 : readLateness(options, { walEnd, isFlowing, committedAt })
+    isBegun && start.isAtEnd ? 0 : readLateness(options, { walEnd, isFlowing, committedAt })
   return {
     source: { system_identifier: systemIdentifier, timeline },
     slot: slot ?? null,

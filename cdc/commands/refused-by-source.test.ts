@@ -91,7 +91,7 @@ test('a login that owns neither publication nor tables is told the statement, an
   const { stdout } = await cdc('status')
   expect(stdout).toContain(`TENDON-CDC-015: public.other is not in the publication: the user may not add it`)
   expect(stdout).toContain(statement)
-  expect(stdout).toContain('TENDON-CDC-030: The user may not SELECT from public.hidden')
+  expect(stdout).toContain('TENDON-CDC-030: reader may not SELECT from public.hidden')
 
   // Once the owner has run it, the feed goes on by itself.
   await world.sql.query(`INSERT INTO other VALUES (7); ${statement}`)

@@ -69,7 +69,7 @@ export function unreadProblem({ table, snapshot_at }: TableReport): TendonError[
   if (snapshot_at !== null) return []
   return [
     cdcErrors.schemaChanged(
-      `${table} is new or has another shape, and was not read whole yet; until then its replica stays as it was.`,
+      `${table} was not read whole yet: it is new, has another shape, or all tables are read again; until then its replica stays as it was.`,
     ),
   ]
 }

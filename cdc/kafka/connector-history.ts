@@ -122,8 +122,8 @@ async function makeAnew(
  */
 export function lostChangesOf(status: ConnectorStatus | undefined): TendonError | undefined {
   const trace = status?.task?.state === 'FAILED' ? (status.task.trace ?? '') : ''
-  if (trace.includes(cdcErrors.slotLost.code))
-    return cdcErrors.slotLost('The replication slot does not go back to what the connector has read.')
+  const why = new RegExp(`${cdcErrors.slotLost.code}: (.*)`).exec(trace)?.[1]
+  if (why) return cdcErrors.slotLost(`The connector cannot go on: ${why}.`)
   if (isUndecodable(trace))
     return cdcErrors.changeUnreadable('PostgreSQL cannot decode what the slot is to give.')
   if (
@@ -197,7 +197,8 @@ async function beginHistory(
     version: versionAt(base, snapshotTombstoneIndex),
     // Raised when the snapshot is there.
     wholeBefore: versionAt(base, snapshotTombstoneIndex),
-    committedAt: BigInt(Date.now()) * 1000n,
+    // What can be read is what could be read before, until the snapshot is there.
+    committedAt: stored?.committedAt ?? 0n,
     history: { systemIdentifier: identity.systemIdentifier, timeline: identity.timeline, versionOffset },
   }
 }

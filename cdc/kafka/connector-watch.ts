@@ -68,12 +68,14 @@ export const traceOf = (status: ConnectorStatus | undefined): string[] | undefin
 
 /** Why one does not run. */
 export function failureOf(status: ConnectorStatus): TendonError {
-  const tooLarge = /RecordTooLargeException: (.*)/.exec(status.task?.trace ?? '')?.[1]
-  return tooLarge
-    ? cdcErrors.messageTooLarge(`The connector cannot hand a change to Kafka: ${tooLarge}`)
-    : cdcErrors.connectorFailed(
-        `The connector is ${status.state}, its task ${status.task?.state ?? 'not made'}.`,
-      )
+  const trace = status.task?.trace ?? ''
+  const tooLarge = /RecordTooLargeException: (.*)/.exec(trace)?.[1]
+  if (tooLarge) return cdcErrors.messageTooLarge(`The connector cannot hand a change to Kafka: ${tooLarge}`)
+  const denied = /permission denied for \w+ .+/.exec(trace)?.[0]
+  if (denied) return cdcErrors.tableNotReadable(`PostgreSQL refuses the connector's user: ${denied}.`)
+  return cdcErrors.connectorFailed(
+    `The connector is ${status.state}, its task ${status.task?.state ?? 'not made'}.`,
+  )
 }
 
 export const isRunning = (status: ConnectorStatus): boolean =>

@@ -21,8 +21,10 @@ export type FeedPosition = {
   readConfirmed(): Promise<bigint>
   /** Resolves when everything committed at the source up to an LSN is in Kafka. */
   inKafka(lsn: bigint, signal: AbortSignal): Promise<void>
-  /** Takes note that a change can be read, and stores it. */
+  /** Takes note that a change can be read, and stores it; when it was committed, only once everything before it can be read too. */
   onVisible(newest: NewestChange): Promise<void>
+  /** The initial snapshot can be read whole. */
+  onWhole(): Promise<void>
   /** Takes note of where the source is while the newest change can be read: to be called before `readConfirmed`. */
   noteSource(): Promise<void>
   /**
@@ -38,10 +40,15 @@ export function createFeedPosition(options: {
   warehouse: Warehouse
   slotName: string
   stored: Position
+  /** The initial snapshot is still to be seen through. */
+  isInitial: boolean
 }): FeedPosition {
   const { source, warehouse, slotName } = options
   let position = options.stored
   let confirmed = 0n
+  let isWhole = !options.isInitial
+  /** When the newest of the changes was committed that came while the snapshot was read. */
+  let committedMeanwhile: bigint | undefined
   const transactions = createWholeTransactions(() => readWalEnd(source))
 
   const store = (change: Partial<Position>): Promise<void> => {
@@ -68,7 +75,13 @@ export function createFeedPosition(options: {
       }
     },
     async onVisible(newest) {
-      if (newest.version > position.version) await store(newest)
+      if (newest.version <= position.version) return
+      if (!isWhole) committedMeanwhile = newest.committedAt
+      await store(isWhole ? newest : { version: newest.version })
+    },
+    async onWhole() {
+      isWhole = true
+      if (committedMeanwhile !== undefined) await store({ committedAt: committedMeanwhile })
     },
     async noteSource() {
       if (position.version >= position.wholeBefore) await transactions.note(position.version)

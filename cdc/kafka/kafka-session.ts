@@ -153,6 +153,7 @@ async function follow(
     warehouse,
     slotName: config.slotName,
     stored: parts.position,
+    isInitial,
   })
   /** Topics that are not those any more of which messages were read. */
   const madeAnew = new Set<string>()
@@ -242,6 +243,7 @@ async function follow(
         log,
         signal,
       })
+      await position.onWhole()
       metrics.snapshotTaken()
     }
     onState('streaming')
