@@ -24,7 +24,7 @@ test.each([1, 4])(
   async (topicPartitions) => {
     const world = await createKafkaWorld(hammerTables, hammerEntries, { topicPartitions })
     // The slot is made while many transactions are open, some of which began before its consistent point.
-    const hammer = startHammer(world.url, { sessions: 12, pauseMs: 40 })
+    const hammer = startHammer(world.url, { sessions: 12, pauseMs: 80 })
     try {
       await expect.poll(() => hammer.commits(), { timeout: 60_000 }).toBeGreaterThan(200)
       const feed = world.newFeed()

@@ -94,7 +94,7 @@ test('the same history by both feeds: the same log, the same replicas, and both 
       expect(await twin.differences(inProcess)).toEqual([])
       expect(await contentsOf(world)).toEqual(await contentsOf(twin))
     }),
-    { numRuns: Number(process.env.CDC_TEST_RUNS ?? 4), endOnFailure: true },
+    { numRuns: Number(process.env.CDC_TEST_RUNS ?? 3), endOnFailure: true },
   )
   expect(await storyOf(world)).toEqual(await storyOf(twin))
   for (const one of [world, twin]) expect(await one.rows('SELECT * FROM cdc.dead_letters')).toEqual([])
