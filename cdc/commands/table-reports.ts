@@ -69,7 +69,8 @@ export function unreadProblem({ table, snapshot_at }: TableReport): TendonError[
   if (snapshot_at !== null) return []
   return [
     cdcErrors.schemaChanged(
-      `${table} was not read whole yet: it is new, has another shape, or all tables are read again; until then its replica stays as it was.`,
+      `${table} was not read whole yet: it is new, has another shape, or all tables are read again; ` +
+        'until then its replica stays as it was.',
     ),
   ]
 }

@@ -150,11 +150,10 @@ export async function lookUpTablesUnder(
   published: PublishedGenerated,
   entries: readonly RegistryEntry[],
 ): Promise<LookedUp> {
-  const names = entries.flatMap((entry) => splitsOf(qualified(entry.name)))
-  const tables = await rowsOf(client, tableRow, tablesSql, [
-    names.map(({ schema }) => schema),
-    names.map(({ name }) => name),
-  ])
+  const tables = await readTableRows(
+    client,
+    entries.map((entry) => qualified(entry.name)),
+  )
   const columns = await rowsOf(client, columnRow, columnsSql, [tables.map(({ oid }) => oid)])
   const types = await readTypes(
     client,
@@ -173,12 +172,17 @@ export async function lookUpTablesUnder(
 
 /** The first of the names that the source has a table of. */
 export async function findTable(client: ClientBase, names: readonly string[]): Promise<string | undefined> {
-  const splits = names.flatMap(splitsOf)
-  const found = await rowsOf(client, tableRow, tablesSql, [
+  const found = await readTableRows(client, names)
+  return names.find((name) => found.some((row) => row.qualified_name === name))
+}
+
+/** All that may be meant: two tables may have one name. */
+function readTableRows(client: ClientBase, qualifiedNames: readonly string[]): Promise<TableRow[]> {
+  const splits = qualifiedNames.flatMap(splitsOf)
+  return rowsOf(client, tableRow, tablesSql, [
     splits.map(({ schema }) => schema),
     splits.map(({ name }) => name),
   ])
-  return names.find((name) => found.some((row) => row.qualified_name === name))
 }
 
 type TableRow = z.infer<typeof tableRow>

@@ -46,7 +46,7 @@ const lettersOfMoment = defineQuery({
 })
 
 /** How many rows of a moment became dead letters. Rows of another moment may have the same versions. */
-export async function countLetters(
+export async function countLettersOfMoment(
   warehouse: Warehouse,
   { source }: ReplicaTable,
   moment: Versions & { takenAt: bigint },

@@ -22,7 +22,7 @@ import { wholeLog } from '../telling/tell-users.ts'
 import { readersOf } from '../telling/users-problem.ts'
 import { atComparisonPoint, type ComparisonParts, type ComparisonPoint } from '../verify/comparison-point.ts'
 import type { LogVisibility } from '../verify/log-visibility.ts'
-import { countLetters, fillWithLater, writeMisfits } from './passed-by.ts'
+import { countLettersOfMoment, fillWithLater, writeMisfits } from './passed-by.ts'
 import { readTable } from './read-table.ts'
 import { type Shadow, withShadow } from './shadow.ts'
 import { laterTruncates, truncateReplica } from './truncate-replica.ts'
@@ -90,7 +90,7 @@ export async function resyncTable(
       }
     },
   )
-  const deadLetters = await countLetters(warehouse, replica, moment)
+  const deadLetters = await countLettersOfMoment(warehouse, replica, moment)
   return { rows, deadLetters, position, versions, floor: moment.from }
 }
 
