@@ -45,7 +45,7 @@ export function createSessionStore(options: {
 }) {
   const { keyValue, encryption, index, endSessions, sessionMs, idleMs, now } = options
   const useIntervalMs = Math.min(maxUseIntervalMs, idleMs / 10)
-  /** What was decrypted last, by hash: the store is asked each time, and the same text says the same. */
+  /** What was decrypted last, by id: the store is asked each time, and the same text says the same. */
   const opened = new Map<string, LoadedSession>()
 
   const seal = (id: string, session: Session) =>
@@ -54,15 +54,15 @@ export function createSessionStore(options: {
   const ttlMs = (session: Session) => Math.max(1, Math.ceil(expiresAtMs(session) - now()))
 
   function open(id: string, hash: string, stored: string): LoadedSession | undefined {
-    const known = opened.get(hash)
+    const known = opened.get(id)
     if (known?.stored === stored) return known
     const text = encryption.decrypt(stored, associatedData(id))
     if (!text) return undefined
     const { data: session } = storedSession.safeParse(JSON.parse(text))
     if (!session) return undefined
     const loaded = { id, hash, stored, session }
-    opened.delete(hash)
-    opened.set(hash, loaded)
+    opened.delete(id)
+    opened.set(id, loaded)
     const [oldest] = opened.keys()
     if (opened.size > maxOpened && oldest !== undefined) opened.delete(oldest)
     return loaded
@@ -78,9 +78,9 @@ export function createSessionStore(options: {
 
   async function load(id: string): Promise<LoadedSession | undefined> {
     if (!isSessionId(id)) return undefined
-    const hash = hashSessionId(id)
+    const hash = opened.get(id)?.hash ?? hashSessionId(id)
     const stored = await keyValue.get(sessionKey(hash))
-    if (stored === undefined) opened.delete(hash)
+    if (stored === undefined) opened.delete(id)
     const loaded = stored === undefined ? undefined : open(id, hash, stored)
     return loaded && expiresAtMs(loaded.session) > now() ? loaded : undefined
   }

@@ -7,7 +7,7 @@ import { platformErrors } from '@tendon/platform/platform-errors.ts'
 import { type Context, Hono } from 'hono'
 import type { Audit } from '../audit.ts'
 import { bffErrors } from '../errors.ts'
-import type { LoadedSession, Session } from '../session.ts'
+import { type LoadedSession, type Session, versionOf } from '../session.ts'
 import type { SessionStore } from '../session-store.ts'
 import type { Freshen, NoteUse, SignedIn } from '../signed-in.ts'
 import { withTimeout } from '../with-timeout.ts'
@@ -82,10 +82,10 @@ export function createGateway(options: {
     // For others, however many. Who asks for several has half of it for the question before, and they the rest for the answer.
     const longestWaitMs = route.timeouts.headersMs
     const turn = coalesce(
-      // The token as well: another may say less of who asks.
+      // What was read of the session as well: another token may say less of who asks.
       [
         loaded.hash,
-        loaded.session.accessToken,
+        versionOf(loaded),
         upstreamPath,
         ...variants.map((name) => c.env.incoming.headers[name]),
       ].join('\n'),

@@ -46,7 +46,7 @@ function longestMatch(routes: GatewayRoute[], path: string): GatewayRoute | unde
 
 function isRepaired(segment: string): boolean {
   if (segment === '') return true
-  const decoded = decodeSegment(segment)
+  const decoded = segment.includes('%') ? decodeSegment(segment) : segment
   return decoded === undefined || decoded === '.' || decoded === '..' || /[/\\%\p{Cc}]/u.test(decoded)
 }
 
