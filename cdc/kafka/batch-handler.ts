@@ -9,6 +9,7 @@ import type { ReplicaTable } from '../derive/derive-table.ts'
 import type { FeedMetrics } from '../feed-metrics.ts'
 import { highest } from '../highest.ts'
 import { retry } from '../retry.ts'
+import { createNameCheck } from '../source/misread-columns.ts'
 import { addKey, type TableChanges } from '../telling/concerned-users.ts'
 import type { Tell } from '../telling/teller.ts'
 import { truncateReplica } from '../whole-tables/truncate-replica.ts'
@@ -40,6 +41,8 @@ export function createBatchHandler(options: {
   inKafka: (lsn: bigint, signal: AbortSignal) => Promise<void>
   /** A message that does not go with the catalog, which must have changed. */
   onOtherShape: (what: string) => void
+  /** A change that was written while columns had other names: which values are whose cannot be told. */
+  onMisread: (message: ChangeMessage) => Promise<void>
   /** Resolves when the catalog is read again and is the same. */
   confirmCatalog: () => Promise<void>
   /** Called before anybody is told to look again: the reports they get say which changes they have seen. */
@@ -48,9 +51,12 @@ export function createBatchHandler(options: {
   metrics: FeedMetrics
 }): (batch: ChangeBatch, signal: AbortSignal) => Promise<void> {
   const { progress, catalog, warehouse, readSource, tell, log, metrics } = options
-  const { inKafka, onOtherShape, confirmCatalog, onVisible } = options
+  const { inKafka, onOtherShape, onMisread, confirmCatalog, onVisible } = options
   const replicas = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, replica]))
   const types = new Map(catalog.replicas.map((replica) => [replica.source.qualifiedName, typesOf(replica)]))
+  const areOfOtherTime = new Map(
+    catalog.replicas.map(({ source }) => [source.qualifiedName, createNameCheck(source, comesInItsPlace)]),
+  )
 
   async function handle({ messages, end }: ChangeBatch, signal: AbortSignal): Promise<void> {
     await progress.visible(end, signal)
@@ -69,6 +75,8 @@ export function createBatchHandler(options: {
       const replica = replicas.get(table)
       if (!replica) continue
       for (const message of some) compareShape(message)
+      const misread = some.findLast(({ columns }) => areOfOtherTime.get(table)!(columns.keys()))
+      if (misread) await onMisread(misread)
       await retry('completing changes', { signal, log }, () =>
         completeMessages({ warehouse, replica, messages: some, readSource }),
       )
@@ -141,6 +149,9 @@ export function createBatchHandler(options: {
 
   return handle
 }
+
+/** JavaScript puts members that look like the index of an array before all others (ECMA-262 §10.1.11). */
+const comesInItsPlace = (name: string) => !/^\d+$/.test(name)
 
 /** For each column of the source, whether a value is of its type; one that the replica does not have takes all. */
 function typesOf({ source, columns }: ReplicaTable): Map<string, ColumnMapping['isOfType']> {

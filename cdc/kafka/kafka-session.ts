@@ -19,6 +19,7 @@ import { withAdvisoryLock, withApplyLock } from '../source/advisory-lock.ts'
 import { connectSource } from '../source/postgres-connection.ts'
 import { createSourceRows } from '../source/source-rows.ts'
 import type { Tell } from '../telling/teller.ts'
+import { forgetSnapshot, readFinishedSnapshots, readFloor } from '../whole-tables/snapshot-record.ts'
 import { readUnread } from '../whole-tables/unread-tables.ts'
 import { applyChain, omitFirst } from './apply-chain.ts'
 import { createBatchHandler } from './batch-handler.ts'
@@ -170,6 +171,13 @@ async function follow(
       if (explained.has(difference)) return
       explained.add(difference)
       watch.look()
+    },
+    async onMisread({ table, version }) {
+      const read = await readFinishedSnapshots(warehouse)
+      // It is to be read again already, or what it was read with is newer.
+      if (!read.get(table) || version < (await readFloor(warehouse, table))) return
+      await forgetSnapshot(warehouse, table)
+      throw cdcErrors.schemaChanged(`${table} had columns by other names.`)
     },
     confirmCatalog: () => watch.confirm(),
     onVisible: position.onVisible,

@@ -6,7 +6,7 @@ import type { SourceTable } from './source-catalog.ts'
 
 const byId = z.record(z.string(), z.string())
 
-/** Where PostgreSQL keeps a table, and what its values are rendered by: what it may change without a word in the WAL. */
+/** Where PostgreSQL keeps a table, what its values are rendered by, and what its changes are told by: of none is a word in the WAL. */
 export const tableStorage = z.object({
   isPartitioned: z.boolean(),
   /** The file of the table, or of each partition that holds rows, by oid. */
@@ -15,24 +15,49 @@ export const tableStorage = z.object({
   columns: byId,
   /** Labels of enums by their oids, and which attributes composite types have, by the oid of their pg_class. */
   types: byId,
+  /** What says whose changes the stream tells, and by which key: for each such row of the catalog its `xmin` and what it says. */
+  definitions: byId.default({}),
 })
 
 export type TableStorage = z.infer<typeof tableStorage>
 
-const filesRow = z.object({ table_oid: z.coerce.number(), files: byId, columns: byId })
+const filesRow = z.object({ table_oid: z.coerce.number(), files: byId, columns: byId, definitions: byId })
+
+/** What VACUUM and ANALYZE write into pg_class. */
+const statistics = '{relpages,reltuples,relallvisible,relallfrozen,relfrozenxid,relminmxid}'
+
+/**
+ * The row type has the table's name and schema, and nothing else changes it but an owner. A primary key that is dropped and made
+ * again is another constraint; REINDEX CONCURRENTLY gives it another index.
+ */
+const definitionsSql = `
+SELECT 'row type' AS id, xmin::text AS version FROM pg_type WHERE typrelid = wanted.root
+UNION ALL
+SELECT 'key', oid::text FROM pg_constraint WHERE conrelid = wanted.root AND contype = 'p'
+UNION ALL
+SELECT 'schema', n.xmin || ' ' || md5(to_jsonb(n)::text)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = wanted.root
+UNION ALL
+SELECT 'class ' || c.oid, c.xmin || ' ' || md5((to_jsonb(c) - '${statistics}'::text[])::text)
+FROM pg_class c WHERE c.oid = ANY (parts.oids)
+UNION ALL
+SELECT 'index ' || i.indexrelid, i.xmin || ' ' || md5(to_jsonb(i)::text)
+FROM pg_index i WHERE i.indrelid = ANY (parts.oids)`
 
 const filesSql = `
 SELECT
   wanted.root AS table_oid,
   (
     SELECT coalesce(jsonb_object_agg(c.oid, c.relfilenode::text), '{}')
-    FROM pg_class c WHERE c.oid IN ${partsSql('wanted.root')} AND c.relkind <> 'p'
+    FROM pg_class c WHERE c.oid = ANY (parts.oids) AND c.relkind <> 'p'
   ) AS files,
   (
     SELECT coalesce(jsonb_object_agg(attnum, xmin::text), '{}')
     FROM pg_attribute WHERE attrelid = wanted.root AND attnum > 0 AND NOT attisdropped
-  ) AS columns
-FROM unnest($1::oid[]) AS wanted (root)`
+  ) AS columns,
+  (SELECT jsonb_object_agg(id, version) FROM (${definitionsSql}) AS definitions (id, version)) AS definitions
+FROM unnest($1::oid[]) AS wanted (root)
+CROSS JOIN LATERAL (SELECT array_agg(oid) AS oids FROM ${partsSql('wanted.root')} AS part) AS parts`
 
 const labelRow = z.object({ table_oid: z.coerce.number(), id: z.string(), label: z.string() })
 
@@ -89,6 +114,7 @@ export async function readStorages(
         files: found.files,
         columns: Object.fromEntries(carried),
         types: Object.fromEntries(ofTypes),
+        definitions: found.definitions,
       }
       return [qualifiedName, storage]
     }),
@@ -100,9 +126,18 @@ function someDiffer(before: Record<string, string>, now: Record<string, string>)
   return Object.entries(now).some(([id, value]) => before[id] !== undefined && before[id] !== value)
 }
 
+/** Whether one of them was changed since, and says what it said before. */
+function someChangedBack(before: Record<string, string>, now: Record<string, string>): boolean {
+  const says = (version: string | undefined) => version?.split(' ')[1]
+  return Object.entries(now).some(
+    ([id, version]) =>
+      before[id] !== undefined && before[id] !== version && says(before[id]) === says(version),
+  )
+}
+
 /** What may have become of values since. */
 export type StorageChange = {
-  /** They are others by now, or rows are gone, and the WAL does not say so. */
+  /** They are others by now, rows are gone and the WAL does not say so, or what it says was told by names or keys of before. */
   isCertain: boolean
   /** Partitions in another file. Each was emptied, or only put elsewhere. */
   moved: string[]
@@ -116,7 +151,8 @@ export type StorageChange = {
  * no value. A label that is added to an enum changes none either.
  */
 export function compareStorages(before: TableStorage, now: TableStorage): StorageChange {
-  const areOthers = someDiffer(before.types, now.types)
+  const areOthers =
+    someDiffer(before.types, now.types) || someChangedBack(before.definitions, now.definitions)
   if (!now.isPartitioned) {
     const isRewritten = someDiffer(before.files, now.files) && someDiffer(before.columns, now.columns)
     return { isCertain: areOthers || isRewritten, moved: [], added: [] }

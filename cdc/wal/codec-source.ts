@@ -2,6 +2,7 @@ import { createTableCodec, type TableCodec } from '../changes/table-codec.ts'
 import type { Catalog } from '../derive/catalog.ts'
 import { cdcErrors } from '../errors.ts'
 import type { FeedHooks } from '../feed-supervisor.ts'
+import { createNameCheck } from '../source/misread-columns.ts'
 import type { SourceTable } from '../source/source-catalog.ts'
 import type { Relation } from './relation.ts'
 
@@ -26,16 +27,19 @@ export function createCodecSource(
     throw cdcErrors.schemaChanged(detail)
   }
 
+  const areOfOtherTime = new Map(catalog.replicas.map(({ source }) => [source.oid, createNameCheck(source)]))
+
   /**
-   * What the catalog never shows when it is as before by the time somebody looks: the key was another one, or columns had each
-   * other's names. Which rows the changes of meanwhile are of, or which values they have, cannot be told.
+   * What the catalog never shows when it is as before by the time somebody looks: the key was another one, or columns had other
+   * names. Which rows the changes of meanwhile are of, or which values they have, cannot be told.
    */
   function refuseMisread(source: SourceTable, relation: Relation, position: bigint): void {
-    if (hasKey(source, relation) && hasOrder(source, relation)) return
+    const names = relation.columns.map(({ name }) => name)
+    if (hasKey(source, relation) && !areOfOtherTime.get(source.oid)!(names)) return
     const { qualifiedName } = source
     if (position < (misread.get(qualifiedName) ?? 0n)) return
     misread.set(qualifiedName, undefined)
-    throw cdcErrors.schemaChanged(`${qualifiedName} had another key, or columns in another order.`)
+    throw cdcErrors.schemaChanged(`${qualifiedName} had another key, or columns by other names.`)
   }
 
   return {
@@ -75,12 +79,4 @@ function hasKey({ key }: SourceTable, { identity }: Relation): boolean {
   return (
     identity === undefined || (identity.length === key.length && identity.every((name) => key.includes(name)))
   )
-}
-
-/** Columns come in the order of their numbers, which stay the same whatever their names. */
-function hasOrder({ columns }: SourceTable, relation: Relation): boolean {
-  const told = new Set(relation.columns.map(({ name }) => name))
-  const known = columns.map(({ name }) => name)
-  const names = relation.columns.map(({ name }) => name).filter((name) => known.includes(name))
-  return known.filter((name) => told.has(name)).every((name, place) => names[place] === name)
 }

@@ -45,7 +45,10 @@ export async function forgetRewritten(
 ): Promise<void> {
   const noted = await readNotedStorages(warehouse)
   for (const table of await rewrittenTables(source, warehouse, noted, now)) {
-    log.warn({ table }, 'PostgreSQL has rewritten it, or a partition came or went: it is read again')
+    log.warn(
+      { table },
+      'it was rewritten, a partition came or went, or names or keys were others for a while: it is read again',
+    )
     await forgetSnapshot(warehouse, table)
   }
   await noteStorages(warehouse, noted, now)

@@ -1,0 +1,31 @@
+import type { SourceTable } from './source-catalog.ts'
+
+/**
+ * Tells whether names of columns, in the order in which a change came with them, are those of another time: PostgreSQL puts columns in
+ * the order of their numbers, which stay the same whatever their names. Two that had each other's name have each other's place
+ * then, and one that had another name has left its place to a name that nobody knows. A column that was dropped since has left none,
+ * and one that was added since has its place at the end.
+ * @param hasPlace whether a name comes in its place
+ */
+export function createNameCheck(
+  { columns, omitted }: Pick<SourceTable, 'columns' | 'omitted'>,
+  hasPlace: (name: string) => boolean = () => true,
+): (names: Iterable<string>) => boolean {
+  const known = columns.map(({ name }) => name).filter(hasPlace)
+  const places = new Map(known.map((name, place) => [name, place]))
+  return (names) => {
+    let last = -1
+    let isUnknown = false
+    for (const name of names) {
+      const place = places.get(name)
+      if (place === undefined) {
+        isUnknown ||= hasPlace(name) && !omitted.includes(name)
+        continue
+      }
+      if (place < last || (isUnknown && place > last + 1)) return true
+      last = place
+      isUnknown = false
+    }
+    return isUnknown && last < known.length - 1
+  }
+}
