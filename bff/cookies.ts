@@ -20,9 +20,14 @@ export function createCookies(options: { secure: boolean }) {
   // Lax, not Strict: the browser comes back from the provider by a navigation from another site.
   const attributes = { httpOnly: true, sameSite: 'Lax', path: '/', secure: options.secure } as const
   const signInName = (state: string) => signInPrefix + state.slice(0, 16)
+  /** Of the request that was asked about last: several ask, one after the other. */
+  let latest: { c: RequestContext; sessionId: string | undefined } | undefined
 
   return {
-    sessionId: (c: RequestContext) => getCookie(c, sessionName),
+    sessionId(c: RequestContext): string | undefined {
+      if (latest?.c !== c) latest = { c, sessionId: getCookie(c, sessionName) }
+      return latest.sessionId
+    },
     /** Without an expiry: it goes when the browser is closed, and the session has its own end. */
     setSessionId: (c: RequestContext, id: string) => setCookie(c, sessionName, id, attributes),
     clearSessionId: (c: RequestContext) => {

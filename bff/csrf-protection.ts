@@ -23,10 +23,13 @@ export function csrfProtection(options: {
 }): MiddlewareHandler<HttpEnv> {
   const { origin, except, addressRateLimit, audit } = options
 
-  return async (c, next) => {
+  return (c, next) => {
     if (isSafe(c.req.method) || except.includes(c.req.path)) return next()
     const suspicion = suspicionOf(c)
-    if (!suspicion) return next()
+    return suspicion ? refuse(c, suspicion) : next()
+  }
+
+  async function refuse(c: Context<HttpEnv>, suspicion: string): Promise<never> {
     await addressRateLimit.countRefusal(c)
     const { code: reason } = bffErrors.crossSiteRefused
     audit(c, { action: 'cross_site_request', outcome: 'refused', reason })

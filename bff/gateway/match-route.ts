@@ -36,12 +36,13 @@ function splitTarget(target: string): string[] {
 }
 
 function longestMatch(routes: GatewayRoute[], path: string): GatewayRoute | undefined {
-  return routes
-    .filter(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`))
-    .reduce<GatewayRoute | undefined>(
-      (longest, route) => (route.prefix.length > (longest?.prefix.length ?? 0) ? route : longest),
-      undefined,
-    )
+  let longest: GatewayRoute | undefined
+  for (const route of routes) {
+    const { length } = route.prefix
+    const isWhole = path.length === length || path[length] === '/'
+    if (isWhole && path.startsWith(route.prefix) && length > (longest?.prefix.length ?? 0)) longest = route
+  }
+  return longest
 }
 
 function isRepaired(segment: string): boolean {
