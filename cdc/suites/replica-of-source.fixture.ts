@@ -12,6 +12,7 @@ import { defineQuery } from '@tendon/warehouse/query.ts'
 import pg from 'pg'
 import { z } from 'zod'
 import { deriveReplica, type ReplicaTable } from '../derive/derive-table.ts'
+import { chIdentifier } from '../derive/sql-names.ts'
 import type { CdcFeed } from '../feed-supervisor.ts'
 import type { RegistryEntry } from '../registry.ts'
 import { formatLsn } from '../source/lsn.ts'
@@ -212,11 +213,41 @@ export async function worldOver(options: WorldOptions): Promise<World> {
   }
 }
 
+const databases = ['cdc', 'crm', 'reports', 'warehouse']
+const tablesOfWarehouse = defineQuery({
+  name: 'test-tables-of-warehouse',
+  sql: `
+    SELECT database, name, create_table_query AS definition, coalesce(total_rows, 0) > 0 AS is_filled
+    FROM system.tables WHERE database IN {databases:Array(String)}
+    ORDER BY engine = 'MaterializedView' DESC`,
+  params: z.object({ databases: z.array(z.string()) }),
+  row: z.object({
+    database: z.string(),
+    name: z.string(),
+    definition: z.string(),
+    is_filled: z.coerce.boolean(),
+  }),
+})
+/** What the migrations make. */
+let migrated = new Set<string>()
+
+/** Emptying takes a fraction of making everything anew, which is done where a test has changed what there was. */
 async function emptyWarehouse(warehouse: Warehouse): Promise<void> {
-  for (const database of ['cdc', 'crm', 'reports', 'warehouse']) {
-    await warehouse.command(`DROP DATABASE IF EXISTS ${database} SYNC`)
+  const tables = await warehouse.query(tablesOfWarehouse, { databases })
+  const kept = tables.filter(({ definition }) => migrated.has(definition))
+  const sqlName = ({ database, name }: (typeof tables)[number]) => `${database}.${chIdentifier(name)}`
+  if (migrated.size > 0 && kept.length === migrated.size) {
+    for (const table of tables)
+      if (!kept.includes(table)) await warehouse.command(`DROP TABLE ${sqlName(table)} SYNC`)
+    for (const table of kept)
+      if (table.is_filled && table.database !== 'warehouse')
+        await warehouse.command(`TRUNCATE TABLE ${sqlName(table)}`)
+    return
   }
+  for (const database of databases) await warehouse.command(`DROP DATABASE IF EXISTS ${database} SYNC`)
   await applyMigrations(warehouse)
+  const made = await warehouse.query(tablesOfWarehouse, { databases })
+  migrated = new Set(made.map(({ definition }) => definition))
 }
 
 /** Runs statements on a connection of their own. */

@@ -111,6 +111,8 @@ test('why a position stands is said: reports-service is away, or refuses, or a S
   feed.start()
   await feed.caughtUp()
   const position = async () => (await world.rows('SELECT lsn FROM cdc.positions FINAL'))[0]?.lsn
+  // Where a first snapshot begins is stored by and by.
+  await expect.poll(position).toBeDefined()
   const before = await position()
 
   await world.sql.query(`INSERT INTO appointments VALUES (1, '${randomUUID()}')`)
