@@ -11,8 +11,6 @@ import { isAtEnd, parseLsn } from './source/lsn.ts'
 import { rowsOf } from './source/rows-of.ts'
 import { unreadTables } from './whole-tables/unread-tables.ts'
 
-const intervalMs = 10_000
-
 const slotBehind = z.object({
   is_streaming: z.boolean(),
   wal_end: z.string().transform(parseLsn),
@@ -45,8 +43,9 @@ export async function keepGauges(options: {
   metrics: FeedMetrics
   log: Log
   signal: AbortSignal
+  intervalMs?: number
 }): Promise<never> {
-  const { source, warehouse, catalog, slotName, metrics, log, signal } = options
+  const { source, warehouse, catalog, slotName, metrics, log, signal, intervalMs = 10_000 } = options
   let seenLsn: string | undefined
   for (;;) {
     try {
