@@ -53,7 +53,7 @@ async function holderOfRun(): Promise<ChildProcess> {
     const [run] = await listRuns(world.warehouse, 1).catch(() => [])
     const pid = run?.state === 'running' ? Number(run.holder.split('/').at(-1)) : undefined
     for (const child of schedulers) if (child.pid === pid) return child
-    await delay(5)
+    await delay(20)
   }
 }
 
