@@ -5,7 +5,7 @@ import type { ClientAddress } from './client-address.ts'
 import { bffErrors } from './errors.ts'
 import type { Session } from './session.ts'
 
-/** What is written down: who may see or end what, who asked for another customer's reports, and what was refused. */
+/** What is written down: who may see or end what, who looked for customers or asked for another's reports, and what was refused. */
 type AuditedAction =
   | 'sign_in'
   | 'sign_out'
@@ -15,6 +15,7 @@ type AuditedAction =
   | 'cross_site_request'
   | 'api_request'
   | 'report_of_another'
+  | 'customer_search'
 
 export type AuditEvent = {
   action: AuditedAction

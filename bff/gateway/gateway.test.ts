@@ -50,6 +50,9 @@ test('declared addresses go where they should, with the session as the only proo
     { ...ofAnother, path: '/api/reports' },
     { ...ofAnother, path: '/api/reports/cdn/2026-01-31' },
   ])
+  expect(stack.audited().filter(({ action }) => action === 'customer_search')).toMatchObject([
+    { outcome: 'done', who: { username: 'alice' }, path: '/api/reports/customers' },
+  ])
 })
 
 /** Until so many requests have found another that asks for them, since the start. */

@@ -61,18 +61,20 @@ export function createGateway(options: {
       throw bffErrors.audienceMissing(`The access token is not for ${audience}.`)
     }
     await answer({ ...matched, c, loaded })
-    auditOther(c, loaded.session)
+    auditAnswer(c, matched.route, loaded.session)
     return RESPONSE_ALREADY_SENT
   })
 
-  /** What was asked for of another customer: the service says whether one may. */
-  function auditOther(c: Context<HttpEnv>, who: Session): void {
+  /** Who looked for others, or asked for what is another's: the service says whether one may. */
+  function auditAnswer(c: Context<HttpEnv>, { findsOthers }: GatewayRoute, who: Session): void {
     const customerId = c.req.query('user_id')?.toLowerCase()
-    if (customerId === undefined || customerId === who.user.customer_id) return
+    const isAnothers = customerId !== undefined && customerId !== who.user.customer_id
+    if (!isAnothers && !findsOthers) return
     const { statusCode } = c.env.outgoing
     const outcome = statusCode < 400 ? 'done' : statusCode === 403 ? 'refused' : 'failed'
-    const whom = { customer_id: customerId }
-    audit(c, { action: 'report_of_another', outcome, who, whom, path: c.req.path })
+    const path = c.req.path
+    if (findsOthers) audit(c, { action: 'customer_search', outcome, who, path })
+    else audit(c, { action: 'report_of_another', outcome, who, whom: { customer_id: customerId! }, path })
   }
 
   async function answer(exchange: Exchange): Promise<void> {

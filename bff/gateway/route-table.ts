@@ -21,6 +21,8 @@ export type GatewayRoute = {
   maxRequestBytes: number
   /** Whether requests of one session for the same thing at the same time become one. */
   isCoalesced: boolean
+  /** Whether it tells who there is: each question is in the audit log. */
+  findsOthers?: boolean
 }
 
 /** `GET /api/reports…`: reports are read, and only read, through here. */
@@ -51,6 +53,7 @@ export function gatewayRoutes(
       prefix: '/api/reports/customers',
       rest: /^$/,
       upstreamPrefix: '/customers',
+      findsOthers: true,
       // Names of any script; what it may be is for the service to say.
       query: { query: /^[^\p{Cc}]{1,200}$/u },
       otherQuery: undefined,
