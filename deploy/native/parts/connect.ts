@@ -1,5 +1,5 @@
 import { answers, deployFile, type Part, portOf } from '../part.ts'
-import { javaArgs, kafka, kafkaDistribution } from './kafka.ts'
+import { archiveClasses, javaArgs, kafka, kafkaDistribution } from './kafka.ts'
 import { crm } from './postgres.ts'
 
 const port = portOf(18_083)
@@ -13,7 +13,7 @@ export const connect: Part = {
     return {
       program: 'java',
       args: [
-        ...javaArgs(distribution, 512),
+        ...javaArgs('connect', 512),
         'org.apache.kafka.connect.cli.ConnectDistributed',
         deployFile('connect/worker.properties'),
       ],
@@ -30,5 +30,6 @@ export const connect: Part = {
     }
   },
   ready: () => answers(`http://127.0.0.1:${port}/connectors`),
+  initialize: async () => archiveClasses(connect),
   exports: () => ({ KAFKA_CONNECT_URL: `http://127.0.0.1:${port}` }),
 }

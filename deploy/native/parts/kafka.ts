@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { mavenProject } from '../install.ts'
 import { deployFile, type Part, portOf, runFolder } from '../part.ts'
+import { runningPid } from '../processes.ts'
 
 const port = portOf(19_092)
 const controllerPort = portOf(19_093)
@@ -12,9 +13,26 @@ export function kafkaDistribution(): string {
   return mavenProject(deployFile('connect'), ['pom.xml', 'src'])
 }
 
+const classArchive = (name: string) => join(kafkaDistribution(), `${name}.jsa`)
+
+/**
+ * Keeps the classes of a part that has started as the JVM has them in memory (JEP 350), which halves the CPU of every
+ * start after it.
+ */
+export function archiveClasses(part: Part): void {
+  const archive = classArchive(part.name)
+  if (existsSync(archive)) return
+  const unfinished = `${archive}.${process.pid}`
+  const dump = [String(runningPid(part)), 'VM.cds', 'dynamic_dump', unfinished]
+  execFileSync('jcmd', dump, { stdio: ['ignore', 'ignore', 'inherit'] })
+  renameSync(unfinished, archive)
+}
+
 /** @param heapMegabytes more than is needed here makes the first collection later, and the process larger */
-export function javaArgs(distribution: string, heapMegabytes: number): string[] {
+export function javaArgs(name: string, heapMegabytes: number): string[] {
+  const archive = classArchive(name)
   return [
+    existsSync(archive) ? `-XX:SharedArchiveFile=${archive}` : '-XX:+RecordDynamicDumpInfo',
     // PostgreSQL writes times in the client's zone, which is the JVM's.
     '-Duser.timezone=UTC',
     '-XX:+UseSerialGC',
@@ -22,7 +40,7 @@ export function javaArgs(distribution: string, heapMegabytes: number): string[] 
     `-Xmx${heapMegabytes}m`,
     `-Dlog4j2.configurationFile=${deployFile('kafka/log4j2.properties')}`,
     '-cp',
-    join(distribution, 'lib', '*'),
+    join(kafkaDistribution(), 'lib', '*'),
   ]
 }
 
@@ -33,7 +51,7 @@ export const kafka: Part = {
   name: 'kafka',
   port,
   prepare() {
-    const java = javaArgs(kafkaDistribution(), 384)
+    const java = javaArgs('kafka', 384)
     const data = join(runFolder, 'kafka')
     const properties = join(runFolder, 'kafka.properties')
     const own = {
@@ -58,5 +76,6 @@ export const kafka: Part = {
     }
     return { program: 'java', args: [...java, 'kafka.Kafka', properties] }
   },
+  initialize: async () => archiveClasses(kafka),
   exports: () => ({ KAFKA_BROKERS: `127.0.0.1:${port}` }),
 }
