@@ -19,7 +19,7 @@ export type Part = {
   lingersMs?: number
   /** What it takes at most to be ready, once its program is there. */
   startTimeoutMs?: number
-  /** Once, after it has become ready: databases, buckets, users. Safe to repeat. */
+  /** Once, after it has become ready: databases, buckets, users. Safe to repeat, wherever it was cut. */
   initialize?(): Promise<void>
   /** What a client of this part sets. */
   exports(): Record<string, string>
@@ -41,10 +41,14 @@ export const cache =
 /** Data, logs and pids of the running stack; gone when it is down. */
 export const runFolder = process.env.TENDON_STACK_DIR ?? join(cache, 'stack')
 
+const { TENDON_STACK_PORT_OFFSET: portOffset = '0' } = process.env
+
+/** With which the highest of its ports is still one. */
+export const maxPortOffset = 45_000
+export const isPortOffset = /^\d{1,5}$/.test(portOffset) && Number(portOffset) <= maxPortOffset
+
 /** A port of this stack: several stacks live side by side with another TENDON_STACK_PORT_OFFSET each. */
-export function portOf(base: number): number {
-  return base + Number(process.env.TENDON_STACK_PORT_OFFSET ?? 0)
-}
+export const portOf = (base: number): number => base + Number(portOffset)
 
 /** Where browsers reach the Tendon that uses the stack: the provider sends them back there, and the CDN lets its pages read. */
 export const webOrigin = process.env.TENDON_STACK_WEB_ORIGIN ?? 'http://localhost:8080'

@@ -10,7 +10,7 @@ const defaultStartTimeoutMs = 60_000
 const stopTimeoutMs = 10_000
 
 /** The pid of a part that was started from here, and when: pids are used again. */
-type Started = { pid: number; startTicks: string; webOrigin: string }
+type Started = { pid: number; startTicks: string | undefined; webOrigin: string; isUp: boolean }
 
 const pidFile = (part: Part) => join(runFolder, `${part.name}.pid`)
 
@@ -31,7 +31,14 @@ function running(part: Part): Started | undefined {
   return startTicksOf(started.pid) === started.startTicks ? started : undefined
 }
 
+const write = (part: Part, started: Started) => writeFileSync(pidFile(part), JSON.stringify(started))
+
 export const runningPid = (part: Part): number | undefined => running(part)?.pid
+
+/** Up is what serves and has all that it begins with: whoever started it may have been ended before. */
+export function stateOf(part: Part): { pid: number; isUp: boolean } | undefined {
+  return running(part)
+}
 
 function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
@@ -46,28 +53,32 @@ function accepts(port: number): Promise<boolean> {
 
 export async function start(part: Part): Promise<void> {
   const already = running(part)
-  if (already && (!part.usesWebOrigin || already.webOrigin === webOrigin)) return
-  if (already) {
+  if (already && part.usesWebOrigin && already.webOrigin !== webOrigin) {
     say(`${part.name} was started for ${already.webOrigin}: it is started anew for ${webOrigin}`)
     await stop(part)
+    return start(part)
   }
-  if (await accepts(part.port))
-    throw new Error(`port ${part.port} of ${part.name} is taken by another program`)
+  if (already?.isUp) return say(`${part.name} is up already, on 127.0.0.1:${part.port}`)
   const startedAt = performance.now()
+  if (!already) await spawnPart(part)
   const retryUntil = startedAt + (part.lingersMs ?? 0)
-  for (;;) {
-    await spawnPart(part)
-    if (await becomesReady(part)) break
+  while (!(await becomesReady(part))) {
     if (performance.now() > retryUntil)
       throw new Error(`${part.name} did not start: see ${logFile(part.name)}`)
     await delay(200)
+    await spawnPart(part)
   }
   await part.initialize?.()
+  write(part, { ...running(part)!, isUp: true })
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
   say(`${part.name} is up on 127.0.0.1:${part.port} after ${seconds} s`)
 }
 
 async function spawnPart(part: Part): Promise<void> {
+  if (await accepts(part.port)) {
+    const advice = 'TENDON_STACK_PORT_OFFSET moves all ports of the stack'
+    throw new Error(`port ${part.port} of ${part.name} is taken by another program: ${advice}`)
+  }
   const { program, args, env, ...where } = await part.prepare()
   const log = openSync(logFile(part.name), 'a')
   const child = spawn(program, args, {
@@ -79,8 +90,7 @@ async function spawnPart(part: Part): Promise<void> {
   closeSync(log)
   child.unref()
   if (child.pid === undefined) throw new Error(`${part.name} cannot be started: there is no ${program}`)
-  const started = { pid: child.pid, startTicks: startTicksOf(child.pid), webOrigin }
-  writeFileSync(pidFile(part), JSON.stringify(started))
+  write(part, { pid: child.pid, startTicks: startTicksOf(child.pid), webOrigin, isUp: false })
 }
 
 /** @returns false when it has ended instead */

@@ -63,16 +63,25 @@ async function canQuery(url: string): Promise<boolean> {
   )
 }
 
-/** As the image's entrypoint does: the database, and once it is new the SQL of its roles, where there are any. */
+/** As the image's entrypoint does: the database, and once the SQL of its roles, where there are any. */
 async function createDatabase(name: string, urlOf: (database: string) => string): Promise<void> {
-  const isNew = await connected(urlOf('postgres'), async (client) => {
+  await connected(urlOf('postgres'), async (client) => {
     const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [name])
     if (rowCount === 0) await client.query(`CREATE DATABASE ${name}`)
-    return rowCount === 0
   })
   const rolesFile = deployFile(`postgres/${name}.sql`)
-  if (!isNew || !existsSync(rolesFile)) return
-  await connected(urlOf(name), (client) => client.query(readFileSync(rolesFile, 'utf8')))
+  if (!existsSync(rolesFile)) return
+  await connected(urlOf(name), async (client) => {
+    const { rows } = await client.query(
+      `SELECT shobj_description(oid, 'pg_database') IS NOT NULL AS has_roles FROM pg_database WHERE datname = $1`,
+      [name],
+    )
+    if (rows[0].has_roles) return
+    // In one transaction.
+    await client.query(
+      `${readFileSync(rolesFile, 'utf8')}; COMMENT ON DATABASE ${name} IS 'It has its roles.'`,
+    )
+  })
 }
 
 export const crm = postgres('crm', portOf(15_432))
