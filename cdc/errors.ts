@@ -179,7 +179,7 @@ export const cdcErrors = defineErrors('CDC', {
     number: 30,
     status: 503,
     title: 'A user may not read a table',
-    help: 'GRANT SELECT ON the table, and USAGE ON its schema, to the user of CRM_DATABASE_URL, and by Kafka to that of the connector; the feed reads it with its next session.',
+    help: 'Let the owner of the table and its schema run the statements in the detail, for the user of CRM_DATABASE_URL and by Kafka for that of the connector; the feed reads it with its next session.',
   },
   tablesOverlap: {
     number: 31,

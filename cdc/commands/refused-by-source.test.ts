@@ -55,12 +55,13 @@ test.each([
 test('a login that owns neither publication nor tables is told the statement, and the others go on', async () => {
   const { world, feed } = await startWorld(`
     CREATE TABLE other (id integer PRIMARY KEY); CREATE TABLE hidden (id integer PRIMARY KEY);
+    CREATE SCHEMA "Odd"; CREATE TABLE "Odd"."T" (id integer PRIMARY KEY);
     CREATE TABLE partial (id integer PRIMARY KEY, n integer)`)
   await feed.stop()
   await world.sql.query(`
     CREATE ROLE reader LOGIN REPLICATION PASSWORD 'reader';
     GRANT SELECT ON kept, other, partial TO reader;
-    ALTER PUBLICATION test_publication ADD TABLE hidden, partial (id)`)
+    ALTER PUBLICATION test_publication ADD TABLE hidden, "Odd"."T", partial (id)`)
   const asReader = new URL(world.url)
   asReader.username = 'reader'
   asReader.password = 'reader'
@@ -71,6 +72,8 @@ test('a login that owns neither publication nor tables is told the statement, an
     code: 1,
     stderr: expect.stringMatching(/may not SELECT from public.hidden.*TENDON-CDC-030/s),
   })
+  const grants = 'GRANT USAGE ON SCHEMA "Odd" TO reader; GRANT SELECT ON "Odd"."T" TO reader'
+  expect((await cdc('add', 'Odd.T')).stderr).toContain(`may not SELECT from Odd.T. The owner can: ${grants}`)
   const statement = `ALTER PUBLICATION "test_publication" ADD TABLE "public"."other"`
   const added = await cdc('add', 'other')
   expect(added).toMatchObject({ code: 1, stderr: expect.stringContaining('TENDON-CDC-015') })

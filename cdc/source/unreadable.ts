@@ -14,15 +14,19 @@ WITH readers AS (
   SELECT current_user::text AS name
   UNION SELECT a.usename FROM pg_replication_slots s JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE s.slot_name = $2
 )
-SELECT n.nspname || '.' || c.relname AS qualified_name, string_agg(r.name, ' and ' ORDER BY r.name) AS users
+SELECT
+  n.nspname || '.' || c.relname AS qualified_name,
+  string_agg(r.name, ' and ' ORDER BY r.name) AS users,
+  format('GRANT USAGE ON SCHEMA %1$I TO %3$s; GRANT SELECT ON %1$I.%2$I TO %3$s',
+    n.nspname, c.relname, string_agg(quote_ident(r.name), ', ' ORDER BY r.name)) AS grants
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN readers r
 WHERE c.oid = ANY($1::oid[])
   AND NOT (has_schema_privilege(r.name, n.oid, 'USAGE') AND has_table_privilege(r.name, c.oid, 'SELECT'))
-GROUP BY 1`
+GROUP BY n.nspname, c.relname`
 
-const row = z.object({ qualified_name: z.string(), users: z.string() })
+const row = z.object({ qualified_name: z.string(), users: z.string(), grants: z.string() })
 
 /**
  * Tables that the user may not read, by their qualified names. Changes of them come all the same.
@@ -35,9 +39,9 @@ export async function readUnreadable(
 ): Promise<Map<string, TendonError>> {
   const found = await rowsOf(client, row, unreadableSql, [tables.map(({ oid }) => oid), slotName])
   return new Map(
-    found.map(({ qualified_name: name, users }) => [
+    found.map(({ qualified_name: name, users, grants }) => [
       name,
-      cdcErrors.tableNotReadable(`${users} may not SELECT from ${name}.`),
+      cdcErrors.tableNotReadable(`${users} may not SELECT from ${name}. The owner can: ${grants}`),
     ]),
   )
 }
