@@ -24,7 +24,7 @@ function runAsProgram(
 }
 
 test('a program ends with the exit code it gives, and with none of an error as a stack', async () => {
-  const [done, chosen, failed, caused, foreign, taken] = await Promise.all([
+  const [done, chosen, failed, caused, foreign, told, taken] = await Promise.all([
     runAsProgram(''),
     runAsProgram('return 3'),
     runAsProgram("throw new Error('the disk is full')"),
@@ -35,6 +35,10 @@ test('a program ends with the exit code it gives, and with none of an error as a
       const { platformErrors: errors } = await import('${folder}platform-errors.ts')
       const cause = errors.unexpected('It failed inside.', { cause: new Error('no column x\\nat line 1') })
       throw errors.unexpected('It failed.', { cause })`),
+    runAsProgram(`
+      const { platformErrors: errors } = await import('${folder}platform-errors.ts')
+      const cause = errors.portTaken('Port 1 is taken.', { cause: new Error('no column x') })
+      throw errors.unexpected('It failed: no column x', { cause })`),
     runAsProgram(`
       const log = createLog({ service: 'demo', level: 'fatal' })
       const { port } = await listen({ fetch: () => new Response() }, { port: 0, log })
@@ -47,6 +51,7 @@ test('a program ends with the exit code it gives, and with none of an error as a
     /^It failed\.\n.* \(TENDON-PLATFORM-\d+\)\nStop what listens there, .* \(TENDON-PLATFORM-004\)\n$/,
   )
   expect(foreign.stderr).toMatch(/^It failed\.\nReason: no column x\n.* \(TENDON-PLATFORM-\d+\)\n/)
+  expect(told.stderr).toMatch(/^It failed: no column x\n.* \(TENDON-PLATFORM-\d+\)\n$/)
   expect(taken.code).toBe(1)
   expect(taken.stderr).toMatch(
     /^Port \d+ on 127\.0\.0\.1 is taken\.\nReason: listen EADDRINUSE.*\nStop what listens there, .* \(TENDON-PLATFORM-004\)\n$/,

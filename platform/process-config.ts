@@ -53,12 +53,13 @@ export function endWith(error: unknown, { json }: ErrorFormat = { json: false })
 /** An error for a terminal: what happened, what to do, also about its cause, and the codes. */
 export function explainError(error: unknown): string {
   if (!(error instanceof TendonError)) return error instanceof Error ? error.message : String(error)
-  const help = [error, error.cause].flatMap((one) =>
+  const reason = foreignReason(error)
+  // Whoever tells the cause's reason itself knows better than the cause what to do.
+  const isTold = reason !== undefined && error.message.includes(reason)
+  const help = (isTold ? [error] : [error, error.cause]).flatMap((one) =>
     one instanceof TendonError ? [`${one.definition.help} (${one.code})`] : [],
   )
-  const reason = foreignReason(error)
-  const isTold = reason === undefined || error.message.includes(reason)
-  return [error.message, ...(isTold ? [] : [`Reason: ${reason}`]), ...help].join('\n')
+  return [error.message, ...(isTold || reason === undefined ? [] : [`Reason: ${reason}`]), ...help].join('\n')
 }
 
 /** The same for a program: `{"error": {"code", "message", "help", "reason"}}`, what is not there null, and the cause likewise. */

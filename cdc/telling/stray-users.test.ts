@@ -61,22 +61,27 @@ test('a value that is no UUID concerns nobody, everybody else is told, and statu
   await world.close()
 }, 240_000)
 
-test.each([
-  ['a number', 'SELECT 1 AS user_id', /user_id is of type UInt8, .*JSONExtractString.*TENDON-CDC-024/s],
-  ['an array', 'SELECT [key] AS user_id FROM changed_keys', /Array\(String\).*TENDON-CDC-024/s],
-])(
-  '%s is refused as the id of a user before it is written down',
-  async (_, users, expected) => {
-    const { world, cdc } = await startWorld()
+test('what gives no ids of users is refused before it is written down', async () => {
+  const { world, cdc } = await startWorld()
+  const refused: [string, RegExp][] = [
+    ['SELECT 1 AS user_id', /user_id is of type UInt8, .*JSONExtractString.*TENDON-CDC-024/s],
+    ['SELECT [key] AS user_id FROM changed_keys', /Array\(String\).*TENDON-CDC-024/s],
+    ['SELECT 1, 2 AS b', /^Of public.appointments: it has no column user_id; it has: 1, b\.\n/],
+    // ClickHouse's words once, of nothing but this SELECT, and one way out.
+    [
+      'SELECT owner AS user_id FROM changed_keys',
+      /^Of [^\n]*`owner` in scope WITH[^\n]*\n[^\n]*-CDC-024\)\n$/,
+    ],
+  ]
+  for (const [users, expected] of refused) {
     expect(await cdc('add', 'appointments', '--users', users)).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(expected),
     })
-    expect(await world.rows('SELECT table FROM cdc.registry')).toEqual([])
-    await world.close()
-  },
-  60_000,
-)
+  }
+  expect(await world.rows('SELECT table FROM cdc.registry')).toEqual([])
+  await world.close()
+}, 60_000)
 
 test('a number as the id of a user, written down before it was refused, is said and holds up nobody', async () => {
   const { world, problems } = await startWorld()

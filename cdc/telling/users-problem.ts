@@ -17,14 +17,18 @@ export async function readUsersProblem(
   entry: RegistryEntry,
 ): Promise<TendonError | undefined> {
   try {
+    const { type, others } = await describeUserId(warehouse, entry)
+    if (type === undefined)
+      return cdcErrors.usersRefused(`Of ${entry.name}: it has no column user_id; it has: ${others}.`)
+    if (!idTypes.test(type)) {
+      return cdcErrors.usersRefused(
+        `Of ${entry.name}: user_id is of type ${type}, and has to be a UUID, or a String that holds one, as ` +
+          `JSONExtractString(row, 'customer_id') AS user_id is. Nobody is told of its changes.`,
+      )
+    }
     const none = { entry, keys: new Set<string>(), hasMoreInLog: false }
     await findConcernedUsers(warehouse, [none], { from: 0n, to: 0n })
-    const type = await typeOfUserId(warehouse, entry)
-    if (idTypes.test(type)) return undefined
-    return cdcErrors.usersRefused(
-      `Of ${entry.name}: user_id is of type ${type}, and has to be a UUID, or a String that holds one, as ` +
-        `JSONExtractString(row, 'customer_id') AS user_id is. Nobody is told of its changes.`,
-    )
+    return undefined
   } catch (err) {
     if (err instanceof TendonError && err.code === cdcErrors.usersRefused.code) return err
     throw err
@@ -33,7 +37,11 @@ export async function readUsersProblem(
 
 const idTypes = /^(LowCardinality\()?(Nullable\()?(UUID|String|FixedString\(36\))\)*$/
 
-async function typeOfUserId(warehouse: Warehouse, entry: RegistryEntry): Promise<string> {
+/** Before it is asked within ours: ClickHouse's words are of their SELECT alone then. */
+async function describeUserId(
+  warehouse: Warehouse,
+  entry: RegistryEntry,
+): Promise<{ type: string | undefined; others: string }> {
   const query = defineQuery({
     name: `type-of-user-id ${entry.name}`,
     sql: `DESCRIBE (WITH changed_keys AS (SELECT arrayJoin({keys:Array(String)}) AS key) ${entry.users})`,
@@ -41,7 +49,10 @@ async function typeOfUserId(warehouse: Warehouse, entry: RegistryEntry): Promise
     row: z.object({ name: z.string(), type: z.string() }),
   })
   const columns = await asUsersProblem(entry, () => warehouse.query(query, { keys: [] }))
-  return columns.find(({ name }) => name === 'user_id')!.type
+  return {
+    type: columns.find(({ name }) => name === 'user_id')?.type,
+    others: columns.map(({ name }) => name).join(', '),
+  }
 }
 
 /**
