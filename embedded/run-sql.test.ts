@@ -8,12 +8,12 @@ afterAll(() => postgres.remove())
 const program = fileURLToPath(import.meta.resolve('./run-sql.ts'))
 const url = await postgres.freshDatabase()
 
-const runSql = (sql: string) =>
+const runSql = (sql: string, source = 'crm', variable = 'CRM_DATABASE_URL') =>
   new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) =>
     execFile(
       process.execPath,
-      [program, sql],
-      { env: { ...process.env, CRM_DATABASE_URL: url } },
+      [program, source, sql],
+      { env: { ...process.env, [variable]: url } },
       (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr }),
     ),
   )
@@ -33,6 +33,11 @@ test('values are what PostgreSQL writes, whatever JavaScript would make of them'
     nothing: null,
   })
   expect(stderr).toBe('SELECT 1\n')
+})
+
+test('of the telemetry as of the CRM', async () => {
+  const answered = await runSql('SELECT 1 AS n', 'telemetry', 'TELEMETRY_DATABASE_URL')
+  expect(answered).toEqual({ code: 0, stdout: '{"n":"1"}\n', stderr: 'SELECT 1\n' })
 })
 
 test('what is no statement, or more than one, does nothing', async () => {

@@ -1,9 +1,15 @@
-/** `npm run crm -- "UPDATE …"`: one SQL statement in the CRM of the Tendon that is running. */
+/** `npm run crm -- "UPDATE …"`, `npm run telemetry -- "INSERT …"`: one SQL statement at a source of the Tendon that is running. */
 import pg from 'pg'
 
-const [sql] = process.argv.slice(2)
-const connectionString = process.env.CRM_DATABASE_URL
-const usage = `Usage: npm run crm -- [--data <folder>] "SELECT full_name FROM customers LIMIT 5"
+const sources = {
+  crm: { variable: 'CRM_DATABASE_URL', example: 'SELECT full_name FROM customers LIMIT 5' },
+  telemetry: { variable: 'TELEMETRY_DATABASE_URL', example: 'SELECT * FROM telemetry_events LIMIT 5' },
+}
+
+const [source, sql] = process.argv.slice(2) as [keyof typeof sources, string?]
+const { variable, example } = sources[source]
+const connectionString = process.env[variable]
+const usage = `Usage: npm run ${source} -- [--data <folder>] "${example}"
 One statement; of a row each value is PostgreSQL's text, a line of JSON for each row.
 `
 if (sql === '--help') {
@@ -11,7 +17,7 @@ if (sql === '--help') {
   process.exit(0)
 }
 if (!sql || !connectionString) {
-  process.stderr.write(`${sql ? 'CRM_DATABASE_URL is not set.' : 'Which statement?'}\n${usage}`)
+  process.stderr.write(`${sql ? `${variable} is not set.` : 'Which statement?'}\n${usage}`)
   process.exit(64)
 }
 /** JavaScript has no infinity of dates, and a JSON value's text is more than its value. */

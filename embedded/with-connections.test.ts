@@ -72,13 +72,13 @@ test('beside real servers no Tendon need run here', async () => {
   expect(await launch([script], env)).toMatchObject(expected)
 })
 
-test('a statement for the CRM without a CRM, or without a statement, is wrong usage', async () => {
+test('a statement without a database for it, and none at all, are wrong usage', async () => {
   const elsewhere = { CLICKHOUSE_URL: 'http://clickhouse.example.org' }
-  const noAddress = await launch([runSql, 'SELECT 1'], elsewhere)
+  const noAddress = await launch([runSql, 'crm', 'SELECT 1'], elsewhere)
   expect(noAddress).toMatchObject({
     code: 64,
     stderr: expect.stringContaining('CRM_DATABASE_URL is not set'),
   })
-  const noStatement = await launch([runSql], elsewhere)
-  expect(noStatement).toMatchObject({ code: 64, stderr: expect.stringContaining('Usage: npm run crm') })
+  const noStatement = await launch([runSql, 'telemetry'], elsewhere)
+  expect(noStatement).toMatchObject({ code: 64, stderr: expect.stringContaining('Usage: npm run telemetry') })
 })

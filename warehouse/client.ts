@@ -35,8 +35,8 @@ export type Warehouse = {
   /** Inserts objects as JSON; 64-bit integers go in as strings of digits. */
   insertRows(table: string, rows: readonly Record<string, unknown>[]): Promise<void>
   /**
-   * What a statement reads, as ClickHouse writes it: a line of JSON for each row, unless the statement names a FORMAT. It
-   * begins when the statement has ended well; what would write is refused.
+   * What a statement reads, as ClickHouse writes it: a line of JSON for each row, "nan" and "inf" in quotes, unless the statement
+   * names a FORMAT. It begins when the statement has ended well; what would write is refused.
    */
   read(sql: string): Promise<Readable>
   /** Checks that the server answers within some seconds, and with these credentials. */
@@ -129,7 +129,13 @@ export function createWarehouse(options: WarehouseOptions): Warehouse {
     insertRows: (table, rows) =>
       insertLines(table, Buffer.from(rows.map((row) => `${JSON.stringify(row)}\n`).join('')), 'JSONEachRow'),
     async read(sql) {
-      const settings = { default_format: 'JSONEachRow', readonly: '2', wait_end_of_query: 1 } as const
+      const settings = {
+        default_format: 'JSONEachRow',
+        // A person is to tell NaN from NULL: JSON has no number for it.
+        output_format_json_quote_denormals: 1,
+        readonly: '2',
+        wait_end_of_query: 1,
+      } as const
       return (
         await explained('the statement', () => client.exec({ query: sql, clickhouse_settings: settings }))
       ).stream

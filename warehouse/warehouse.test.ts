@@ -233,6 +233,8 @@ describe('the command', () => {
   test('prints what ClickHouse answers to a statement, and what it refuses', async () => {
     const rows = await run(['query', 'SELECT number AS n, toString(n) AS text FROM numbers(2)'], env)
     expect(rows.stdout).toBe('{"n":"0","text":"0"}\n{"n":"1","text":"1"}\n')
+    const floats = await run(['query', 'SELECT nan AS a, -inf AS b, NULL AS c'], env)
+    expect(floats.stdout).toBe('{"a":"nan","b":"-inf","c":null}\n')
     expect((await run(['query', 'SELECT 1, 2 FORMAT TSV'], env)).stdout).toBe('1\t2\n')
     const late = 'SELECT throwIf(number = 2999999) FROM numbers(3000000) SETTINGS max_block_size = 1000'
     for (const refused of ['SELECT nothing', 'CREATE DATABASE nothing', late])
