@@ -114,6 +114,20 @@ test("a stranger's folder is never touched", async () => {
   expect((await readdir(parent)).toSorted()).toEqual(['tendon.json.new', 'thesis.doc'])
 })
 
+test("a folder of Tendon's that has lost its marker is told from a stranger's", async () => {
+  await mkdir(path)
+  await writeFile(join(path, 'tendon.log'), '')
+  await expect(openDataFolder(path, { reset: true })).rejects.toMatchObject({
+    ...foreignCode,
+    message: expect.stringContaining('no tendon.json'),
+  })
+})
+
+test('folders above that are missing are made', async () => {
+  await (await openDataFolder(join(path, 'of', 'mine'), { reset: false })).release()
+  expect(existsSync(join(path, 'of', 'mine', 'tendon.json'))).toBe(true)
+})
+
 test('what cannot be a data folder is refused with what is wrong with it', async () => {
   const unusable = async (folder: string) => {
     const refusal = await openDataFolder(folder, { reset: false }).then(
@@ -127,6 +141,8 @@ test('what cannot be a data folder is refused with what is wrong with it', async
   await writeFile(file, '')
   expect(await unusable(file)).toContain('ENOTDIR')
   expect(await unusable(join(file, 'below'))).toContain('ENOTDIR')
+  // A file system that takes no folders; `mkdir` with `recursive` does not come back from it.
+  if (existsSync('/proc/self')) expect(await unusable('/proc/tendon/data')).toContain('ENOENT')
   await mkdir(path)
   await writeFile(join(path, 'tendon.json'), '{bad')
   expect(await unusable(path)).toMatch(/tendon\.json cannot be read\.\nReason: .*JSON/)

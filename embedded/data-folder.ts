@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { TendonError } from '@tendon/platform/errors.ts'
 import { stopOrphanedPostmaster } from '@tendon/sources/orphaned-postmaster.ts'
 import { z } from 'zod'
@@ -42,7 +42,7 @@ export async function openDataFolder(path: string, options: { reset: boolean }):
   try {
     // Before the lock, because nothing is made in a stranger's folder, and under it, because only then it stays so.
     await refuseForeign(absolute)
-    await mkdir(absolute, { recursive: true, mode: 0o700 })
+    await makeFolder(absolute)
     const lock = lockFolder(absolute)
     try {
       await refuseForeign(absolute)
@@ -62,7 +62,27 @@ async function refuseForeign(folder: string): Promise<void> {
   const names = existsSync(folder) ? await contents(folder) : []
   // A first start that was killed at once has left its unfinished marker, and nothing else.
   const isOurs = names.includes(marker) || names.every((name) => name === unfinishedMarker)
-  if (!isOurs) throw embeddedErrors.dataFolderForeign(`${folder} has files in it that Tendon did not make.`)
+  if (isOurs) return
+  const why = names.includes('tendon.log')
+    ? `a tendon.log and no ${marker}, by which Tendon knows its own: put that back from a backup, it holds the keys of sessions and links`
+    : 'files in it that Tendon did not make'
+  throw embeddedErrors.dataFolderForeign(`${folder} has ${why}.`)
+}
+
+/**
+ * `recursive` says ENOENT below a file system that cannot be written, and in one that takes no folders (/proc) comes to no end
+ * (Node 24).
+ */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 })
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error && error.code
+    if (code === 'EEXIST') return
+    if (code !== 'ENOENT' || existsSync(dirname(folder))) throw error
+    await makeFolder(dirname(folder))
+    await mkdir(folder, { mode: 0o700 })
+  }
 }
 
 async function contents(folder: string): Promise<string[]> {

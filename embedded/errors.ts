@@ -43,6 +43,12 @@ export const embeddedErrors = defineErrors('EMBEDDED', {
     title: 'The data folder cannot be used',
     help: 'Choose with --data a folder that this user can write, or give them this one. If only its tendon.json is damaged, take that from a backup: it holds the keys of sessions and links. `npm start -- --reset` begins anew, without the data.',
   },
+  noneRunning: {
+    number: 9,
+    status: 500,
+    title: 'There is no running Tendon to ask',
+    help: 'Start it with npm start, name its folder with --data or TENDON_DATA, or set CRM_DATABASE_URL, TELEMETRY_DATABASE_URL, CLICKHOUSE_URL to real servers.',
+  },
   attachedUnusable: {
     number: 7,
     status: 500,

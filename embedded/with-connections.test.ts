@@ -56,8 +56,13 @@ test('a script gets the addresses of the Tendon that runs on the folder, and its
 test('what a killed Tendon left there is not taken for a running one', async () => {
   const stale = await launch([script], { TENDON_DATA: data })
   expect(stale).toMatchObject({ code: 1, stdout: '' })
-  expect(stale.stderr).toContain("No Tendon is running on o'data")
-  expect((await launch([script])).stderr).toContain('No Tendon is running on .tendon')
+  expect(stale.stderr).toMatch(/^No Tendon is running on .*o'data\.\nStart it .* \(TENDON-EMBEDDED-009\)\n$/)
+  expect((await launch([script, '--data', '../none'])).stderr).toContain('No Tendon is running on ../none.')
+  const asJson = JSON.parse((await launch([script, '--json'])).stderr)
+  expect(asJson.error).toMatchObject({
+    code: 'TENDON-EMBEDDED-009',
+    message: 'No Tendon is running on .tendon.',
+  })
 })
 
 test('a folder that cannot be read is not said to have no Tendon', async () => {

@@ -3,23 +3,24 @@
  * Tendon that is running on a data folder, or with those of the environment. Ends with the script's exit code.
  */
 import { spawn } from 'node:child_process'
-import { relative, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { type Connections, readConnections } from './connections-file.ts'
+import { embeddedErrors } from './errors.ts'
 import { isFolderHeld } from './folder-lock.ts'
 
 /** Set where the parts are real servers: then there need not be a Tendon on this machine. */
 const addresses = ['CRM_DATABASE_URL', 'TELEMETRY_DATABASE_URL', 'CLICKHOUSE_URL']
 
 const { data, args } = takeDataOption(process.argv.slice(2))
-const folder = resolve(data ?? (process.env.TENDON_DATA || '.tendon'))
-const where = relative(process.cwd(), folder) || folder
+const where = data ?? (process.env.TENDON_DATA || '.tendon')
+const folder = resolve(where)
 const { kept, unreadable } = await readKept()
 const connections = kept && isFolderHeld(folder) ? kept : undefined
 const needsNone = args.includes('--help') || addresses.some((name) => process.env[name])
 
 // A running Tendon's come first: half of its addresses and half of others would make a pair of strangers.
 if (connections || needsNone) run(args, { ...process.env, ...connections })
-else refuse()
+else await refuse()
 
 /** Of a folder that another user may read alone, nobody can say whether a Tendon runs there. */
 async function readKept(): Promise<{ kept?: Connections; unreadable?: string }> {
@@ -31,18 +32,17 @@ async function readKept(): Promise<{ kept?: Connections; unreadable?: string }> 
   }
 }
 
-function refuse(): void {
-  process.stderr.write(`${reasonToRefuse()}\n`)
-  process.exitCode = 1
+async function refuse(): Promise<void> {
+  // What the commands load anyway, and a command that is run need not wait for.
+  const { endWith } = await import('@tendon/platform/process-config.ts')
+  endWith(embeddedErrors.noneRunning(reasonToRefuse()), { json: args.includes('--json') })
 }
 
 function reasonToRefuse(): string {
-  const elsewhere = `name its folder with --data or TENDON_DATA, or set ${addresses.join(', ')} to real servers.`
-  if (unreadable) {
-    return `What a Tendon on ${where} has left there cannot be read (${unreadable}). Run this as the user who has started it, ${elsewhere}`
-  }
+  if (unreadable)
+    return `What a Tendon on ${where} has left there cannot be read (${unreadable}): run this as the user who has started it.`
   if (isFolderHeld(folder)) return `The Tendon on ${where} is still starting, or stopping.`
-  return `No Tendon is running on ${where}. Start it with npm start, ${elsewhere}`
+  return `No Tendon is running on ${where}.`
 }
 
 /** The script's own arguments may stand around it: npm puts those of `npm run cdc -- …` at the end. */
