@@ -53,7 +53,7 @@ export type Clinic = {
 }
 
 /** Patients come to it, are fitted with prostheses, and some leave again. */
-export function startClinic(url: string, { sessions = 4, pauseMs = 20 } = {}): Clinic {
+export function startClinic(url: string, { sessions = 4, pauseMs = 60 } = {}): Clinic {
   const startedAt = performance.now()
   let commits = 0
   let isStopping = false
