@@ -75,7 +75,7 @@ test('verify proves equality, names what differs, and heals it', async () => {
   })
   expect(await cdc('verify', 'prosthesis_models', '--repair')).toMatchObject({
     code: 0,
-    stdout: expect.stringMatching(/^public.prosthesis_models: 1 rows at .*, all equal .*, 1 repaired/),
+    stdout: expect.stringMatching(/^public.prosthesis_models: 1 row at .*, all equal .*, 1 repaired/),
     stderr: expect.stringContaining('comparing public.prosthesis_models again'),
   })
 }, 180_000)

@@ -1,6 +1,7 @@
 import {
   type Config,
   ConfigError,
+  databaseUrlOption,
   defineOptions,
   portOption,
   textOption,
@@ -22,7 +23,7 @@ const brokersOption = z
 export const cdcOptions = defineOptions({
   crmDatabaseUrl: {
     env: 'CRM_DATABASE_URL',
-    type: urlOption,
+    type: databaseUrlOption,
     help: 'Address of the CRM database, as in postgresql://user:password@host/crm; the user needs REPLICATION and SELECT',
   },
   slotName: {

@@ -6,7 +6,7 @@ import { createLifecycle } from '@tendon/platform/lifecycle.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { expect, test } from 'vitest'
 import { readEmbeddedConfig } from './embedded-config.ts'
-import { openDatabases } from './open-databases.ts'
+import { embeddedDatabases, openDatabases } from './open-databases.ts'
 
 const log = createLog({ service: 'test', level: 'fatal' })
 
@@ -19,6 +19,8 @@ test('the CRM that is started here keeps no WAL until the disk is full', async (
   const lifecycle = createLifecycle({ log })
   try {
     const config = readEmbeddedConfig({ env, argv: [] })
+    expect(embeddedDatabases(config)).toBe('PostgreSQL for CRM')
+    expect(embeddedDatabases({ ...config, crmDatabaseUrl: 'postgresql://crm.example.org/crm' })).toBe('')
     const { crmUrl } = await openDatabases(config, { dataPath, lifecycle, log })
     const client = await connectSource(crmUrl)
     const { rows } = await client.query('SHOW max_slot_wal_keep_size')

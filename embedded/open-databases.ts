@@ -13,6 +13,17 @@ export type Databases = {
   clickhouse: { url: string; username: string; password: string }
 }
 
+/** Those that are started here, for people; empty when all three are attached. */
+export function embeddedDatabases({
+  crmDatabaseUrl,
+  telemetryDatabaseUrl,
+  clickhouseUrl,
+}: EmbeddedConfig): string {
+  const owners = [crmDatabaseUrl ? [] : 'CRM', telemetryDatabaseUrl ? [] : 'telemetry'].flat()
+  const postgres = owners.length > 0 ? `PostgreSQL for ${owners.join(' and ')}` : []
+  return [postgres, clickhouseUrl ? [] : 'ClickHouse engine'].flat().join(', ')
+}
+
 /** The three databases, each embedded unless its address is set; they start at the same time. */
 export async function openDatabases(
   config: EmbeddedConfig,

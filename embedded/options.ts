@@ -3,6 +3,7 @@ import { cdcOptions } from '@tendon/cdc/options.ts'
 import {
   booleanOption,
   type Config,
+  databaseUrlOption,
   defineOptions,
   millisecondsOption,
   portOption,
@@ -75,13 +76,13 @@ export const embeddedOptions = defineOptions({
   },
   crmDatabaseUrl: {
     env: 'CRM_DATABASE_URL',
-    type: urlOption,
+    type: databaseUrlOption,
     optional: true,
     help: 'The CRM PostgreSQL (wal_level=logical).',
   },
   telemetryDatabaseUrl: {
     env: 'TELEMETRY_DATABASE_URL',
-    type: urlOption,
+    type: databaseUrlOption,
     optional: true,
     help: 'The telemetry PostgreSQL.',
   },

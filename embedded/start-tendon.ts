@@ -13,7 +13,7 @@ import { keepConnections } from './connections-file.ts'
 import type { DataFolder } from './data-folder.ts'
 import { requireSignIn } from './embedded-provider.ts'
 import type { LogFor } from './log-for.ts'
-import { type Databases, openDatabases } from './open-databases.ts'
+import { type Databases, embeddedDatabases, openDatabases } from './open-databases.ts'
 import { openStores } from './open-stores.ts'
 import type { EmbeddedConfig } from './options.ts'
 import { requireEmbeddedParts } from './platform-support.ts'
@@ -53,9 +53,9 @@ export async function startTendon(config: EmbeddedConfig, parts: Parts): Promise
   const port = await freePort(config.host, config.port)
   if (config.operationsPort) await freePort('127.0.0.1', config.operationsPort)
 
-  const databases = await progress.step('PostgreSQL for CRM and telemetry, ClickHouse engine', () =>
-    openDatabases(config, { dataPath: folder.path, lifecycle, log }),
-  )
+  const open = () => openDatabases(config, { dataPath: folder.path, lifecycle, log })
+  const embedded = embeddedDatabases(config)
+  const databases = embedded ? await progress.step(embedded, open) : await open()
   const warehouse = createWarehouse(databases.clickhouse)
   await lifecycle.start('warehouse client', { stop: () => warehouse.close() })
   const { hasDemoPeople, webRoot } = await prepare(config, parts, databases, warehouse)

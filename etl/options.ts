@@ -1,4 +1,11 @@
-import { type Config, defineOptions, portOption, textOption, urlOption } from '@tendon/platform/config.ts'
+import {
+  type Config,
+  databaseUrlOption,
+  defineOptions,
+  portOption,
+  textOption,
+  urlOption,
+} from '@tendon/platform/config.ts'
 import { logLevels } from '@tendon/platform/log.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import { z } from 'zod'
@@ -67,7 +74,7 @@ export const attachedOptions = defineOptions({
   ...warehouseOptions,
   telemetryDatabaseUrl: {
     env: 'TELEMETRY_DATABASE_URL',
-    type: urlOption,
+    type: databaseUrlOption,
     help: 'Address of the telemetry database, as in postgresql://user:password@host/telemetry',
   },
   crmSource: {
@@ -78,7 +85,7 @@ export const attachedOptions = defineOptions({
   },
   crmDatabaseUrl: {
     env: 'CRM_DATABASE_URL',
-    type: urlOption,
+    type: databaseUrlOption,
     optional: true,
     help: 'Address of the CRM database; needed with ETL_CRM_SOURCE=postgres',
   },

@@ -1,7 +1,7 @@
+import { counted } from '@tendon/platform/counted.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { counted } from './counted.ts'
 import { dayText } from './instants.ts'
 import type { Mark } from './mark.ts'
 import type { Scope } from './scope.ts'

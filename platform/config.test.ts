@@ -3,6 +3,7 @@ import { z } from 'zod'
 import {
   booleanOption,
   ConfigError,
+  databaseUrlOption,
   defineOptions,
   helpText,
   millisecondsOption,
@@ -62,6 +63,7 @@ test('what is wrong is said in plain words, and never with the value, which may 
     choice: [z.enum(['info', 'warn']), 'secret'],
     address: [urlOption, 'secret'],
     scheme: [urlOption, 'secret:8080'],
+    database: [databaseUrlOption, 'secret'],
     day: [z.iso.date(), 'secret'],
     own: [z.string().regex(/^[a-z]+$/, 'not of small letters'), 'SECRET'],
     length: [z.string().min(9), 'secret'],
@@ -83,6 +85,7 @@ test('what is wrong is said in plain words, and never with the value, which may 
     choice: none of info, warn. Help.
     address: not an address with its scheme, as http://localhost:8080. Help.
     scheme: not an address with its scheme, as http://localhost:8080. Help.
+    database: not an address with its scheme, as postgresql://user:password@localhost:5432/database. Help.
     day: not a day, as 2026-01-31. Help.
     own: not of small letters. Help.
     length: too short. Help."
@@ -93,8 +96,9 @@ test('an empty variable counts as unset, as compose files write it', () => {
   expect(readConfig('demo', table, { env: { OIDC_ISSUER: 'x', PORT: '' } }).port).toBe(8080)
 })
 
-test('the help text names each option with its variable and default', () => {
-  expect(helpText('demo [options]', table)).toMatchInlineSnapshot(`
+test('the help text names each option with its variable and default, flags first', () => {
+  const { clickhouseUrl, ...others } = table
+  expect(helpText('demo [options]', { clickhouseUrl, ...others })).toMatchInlineSnapshot(`
     "Usage: demo [options]
 
       --port, PORT            Port to listen on. (default 8080)

@@ -38,11 +38,13 @@ export class ConfigError extends Error {
 
 export const booleanOption = z.stringbool()
 export const portOption = z.coerce.number<string>().int().min(0).max(65_535)
-const notAnAddress = 'not an address with its scheme, as http://localhost:8080'
 /** With `//`: `localhost:8080` has the scheme `localhost`, as far as the URL standard is concerned. */
-export const urlOption = z
-  .url({ abort: true, error: notAnAddress })
-  .regex(/^[a-z][a-z\d+.-]*:\/\//i, notAnAddress)
+const addressLike = (example: string) => {
+  const error = `not an address with its scheme, as ${example}`
+  return z.url({ abort: true, error }).regex(/^[a-z][a-z\d+.-]*:\/\//i, error)
+}
+export const urlOption = addressLike('http://localhost:8080')
+export const databaseUrlOption = addressLike('postgresql://user:password@localhost:5432/database')
 export const textOption = z.string().min(1)
 export const millisecondsOption = z.coerce.number<string>().int().positive()
 
@@ -166,9 +168,11 @@ function readFlags(table: OptionTable, argv: string[], problems: string[]): Reco
 
 const namesOf = ({ flag, env }: Option) => (flag ? `--${flag}, ${env}` : env)
 
-/** What `--help` prints: a line for each option, with its flag, variable, default and help. */
+/** What `--help` prints: a line for each option, with its flag, variable, default and help; those that a person types come first. */
 export function helpText(usage: string, table: OptionTable): string {
-  const rows = Object.values(table).map((option) => {
+  const options: Option[] = Object.values(table)
+  const typed = options.filter(({ flag }) => flag)
+  const rows = [...typed, ...options.filter(({ flag }) => !flag)].map((option) => {
     const standing = option.default === '' ? 'nothing' : option.default
     const fallback =
       standing === undefined ? (option.optional ? '' : ' (required)') : ` (default ${standing})`

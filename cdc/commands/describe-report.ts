@@ -1,3 +1,4 @@
+import { counted } from '@tendon/platform/counted.ts'
 import type { KafkaReport } from '../kafka/kafka-report.ts'
 import type { FeedReport } from './feed-report.ts'
 import { describeAdvice, describeProblem } from './problem.ts'
@@ -16,10 +17,10 @@ export function describeFeedReport(report: FeedReport): string {
     ...(kafka ? describeKafka(kafka) : []),
     ...tables.map(({ table, snapshot_at, rows, last_change_at, dead_letters }) =>
       snapshot_at
-        ? `table     ${table}, ${rows} rows, last change ${last_change_at ?? 'none'}, ${dead_letters} dead letters`
+        ? `table     ${table}, ${rows === null ? 'no replica' : counted(rows, 'row')}, last change ${last_change_at ?? 'none'}, ${counted(dead_letters, 'dead letter')}`
         : `table     ${table}, not read whole yet`,
     ),
-    `letters   ${letters.total} dead letters, ${letters.of_no_table} of them of no table`,
+    `letters   ${counted(letters.total, 'dead letter')}, ${letters.of_no_table} of them of no table`,
     ...Object.entries(letters.of_others).map(
       ([table, count]) => `          ${count} of ${table}, which is not carried`,
     ),
@@ -50,7 +51,7 @@ function describeConnector(connector: KafkaReport['connector']): string[] {
 }
 
 function bytes(count: number): string {
-  return count < 1 << 20 ? `${count} bytes` : `${(count / (1 << 20)).toFixed(1)} MiB`
+  return count < 1 << 20 ? counted(count, 'byte') : `${(count / (1 << 20)).toFixed(1)} MiB`
 }
 
 function seconds(count: number): string {

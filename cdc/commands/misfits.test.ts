@@ -34,7 +34,7 @@ test('rows that do not fit are said by who writes them, with where they are, and
   const repair = await cdc('verify', 'prices', '--repair')
   expect(repair).toMatchObject({
     code: 3,
-    stdout: expect.stringMatching(`1 keys differ \\(.*\\), 0 repaired; .* ${where}\n {4}3 row: there`),
+    stdout: expect.stringMatching(`1 key differs \\(.*\\), 0 repaired; .* ${where}\n {4}3 row: there`),
   })
   // Nothing has changed of which somebody should be told.
   expect(repair.stderr).not.toContain('told')

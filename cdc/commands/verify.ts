@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { booleanOption, defineOptions } from '@tendon/platform/config.ts'
+import { counted } from '@tendon/platform/counted.ts'
 import { createTerminalProgress } from '@tendon/platform/progress.ts'
 import { progressBar } from '@tendon/platform/progress-bar.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
@@ -112,14 +113,14 @@ function describeVerdict(verdict: TableVerdict, isRepairing: boolean): string {
   const { table, position, rows, replica_rows, differing_keys, has_more, repaired_keys } = verdict
   if (verdict.equal) {
     const repaired = repaired_keys > 0 ? `, ${repaired_keys} repaired` : ''
-    return `${table}: ${rows} rows at ${position}, all equal in ${verdict.columns.length} checksums${repaired}\n`
+    return `${table}: ${counted(rows, 'row')} at ${position}, all equal in ${verdict.columns.length} checksums${repaired}\n`
   }
   const columns = verdict.columns.filter(({ equal }) => !equal).map(({ column }) => column)
   const lines = verdict.differences.map(
     ({ key, column, source, replica }) =>
       `    ${key.join(', ')} ${column}: ${said(source)} at the source, ${said(replica)} here\n`,
   )
-  const counts = `${rows} rows at ${position}, ${replica_rows} here`
+  const counts = `${counted(rows, 'row')} at ${position}, ${replica_rows} here`
   if (differing_keys === 0) {
     return `${table}: ${counts}, the checksums of ${columns.join(', ')} differ, and no key that does was found: resync it\n`
   }
@@ -127,7 +128,7 @@ function describeVerdict(verdict: TableVerdict, isRepairing: boolean): string {
     ? `, ${repaired_keys} repaired; what its replica does not take is a dead letter (${listCommand(table)})`
     : ''
   const least = has_more ? 'at least ' : ''
-  return `${table}: ${counts}, ${least}${differing_keys} keys differ (${columns.join(', ')})${repaired}\n${lines.join('')}`
+  return `${table}: ${counts}, ${least}${differing_keys === 1 ? '1 key differs' : `${differing_keys} keys differ`} (${columns.join(', ')})${repaired}\n${lines.join('')}`
 }
 
 const said = (text: string | null | undefined) => (text === undefined ? 'none' : (text ?? 'NULL'))

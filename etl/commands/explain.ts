@@ -1,8 +1,8 @@
 import { ConfigError, takeOperands } from '@tendon/platform/config.ts'
+import { counted } from '@tendon/platform/counted.ts'
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
 import { type Command, refuseOtherThan } from '@tendon/platform/run-commands.ts'
 import { z } from 'zod'
-import { counted } from '../counted.ts'
 import type { ExplainedDay } from '../explain.ts'
 import { exitCodes, jobOptions, print, withEtl } from './command.ts'
 

@@ -1,6 +1,6 @@
+import { counted } from '@tendon/platform/counted.ts'
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
-import { counted } from '../counted.ts'
 import type { Plan, PlannedChange } from '../plan.ts'
 import { exitCodes, jobOptions, print, withEtl } from './command.ts'
 

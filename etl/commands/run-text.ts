@@ -1,4 +1,4 @@
-import { counted } from '../counted.ts'
+import { counted } from '@tendon/platform/counted.ts'
 import { isUntold } from '../deliver-kept.ts'
 import type { EtlRun } from '../run-records.ts'
 import type { SkippedRun } from '../run-session.ts'

@@ -1,7 +1,7 @@
 import { defineOptions, textOption } from '@tendon/platform/config.ts'
+import { counted } from '@tendon/platform/counted.ts'
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
-import { counted } from '../counted.ts'
 import { listUnowned, whyUnowned } from '../unowned.ts'
 import { exitCodes, listOptions, print, unmetChip, withWarehouse } from './command.ts'
 
