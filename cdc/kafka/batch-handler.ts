@@ -17,6 +17,7 @@ import type { ChangeMessage } from './change-message.ts'
 import { completeMessages } from './complete-messages.ts'
 import { unavailableValue } from './derive-connector.ts'
 import { awaitedEnds, type KafkaProgress, type Offsets } from './kafka-progress.ts'
+import type { MisreadTables } from './misread-tables.ts'
 
 export type NewestChange = Pick<Position, 'version' | 'committedAt'>
 
@@ -41,8 +42,7 @@ export function createBatchHandler(options: {
   inKafka: (lsn: bigint, signal: AbortSignal) => Promise<void>
   /** A message that does not go with the catalog, which must have changed. */
   onOtherShape: (what: string) => void
-  /** A change that was written while columns had other names: which values are whose cannot be told. */
-  onMisread: (message: ChangeMessage) => Promise<void>
+  onMisread: MisreadTables['note']
   /** Resolves when the catalog is read again and is the same. */
   confirmCatalog: () => Promise<void>
   /** Called before anybody is told to look again: the reports they get say which changes they have seen. */

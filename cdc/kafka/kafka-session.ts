@@ -19,7 +19,6 @@ import { withAdvisoryLock, withApplyLock } from '../source/advisory-lock.ts'
 import { connectSource } from '../source/postgres-connection.ts'
 import { createSourceRows } from '../source/source-rows.ts'
 import type { Tell } from '../telling/teller.ts'
-import { forgetSnapshot, readFinishedSnapshots, readFloor } from '../whole-tables/snapshot-record.ts'
 import { readUnread } from '../whole-tables/unread-tables.ts'
 import { applyChain, omitFirst } from './apply-chain.ts'
 import { createBatchHandler } from './batch-handler.ts'
@@ -39,6 +38,7 @@ import {
 } from './kafka-progress.ts'
 import { finishInitialSnapshot } from './kafka-snapshot.ts'
 import { workerGroup } from './kafka-table.ts'
+import { createMisreadTables } from './misread-tables.ts'
 import { readBefore, refuseBroken } from './topic-continuity.ts'
 
 /** A change need not wait for it: it is only how soon the position follows. */
@@ -159,6 +159,8 @@ async function follow(
   /** Topics that are not those any more of which messages were read. */
   const madeAnew = new Set<string>()
 
+  const misread = createMisreadTables(warehouse)
+
   const handle = createBatchHandler({
     progress,
     catalog,
@@ -172,13 +174,7 @@ async function follow(
       explained.add(difference)
       watch.look()
     },
-    async onMisread({ table, version }) {
-      const read = await readFinishedSnapshots(warehouse)
-      // It is to be read again already, or what it was read with is newer.
-      if (!read.get(table) || version < (await readFloor(warehouse, table))) return
-      await forgetSnapshot(warehouse, table)
-      throw cdcErrors.schemaChanged(`${table} had columns by other names.`)
-    },
+    onMisread: misread.note,
     confirmCatalog: () => watch.confirm(),
     onVisible: position.onVisible,
     log,
@@ -218,6 +214,7 @@ async function follow(
   async function moveOn(): Promise<never> {
     let writtenAt = 0
     for (;;) {
+      await misread.settle()
       await position.noteSource()
       const lsn = await position.readConfirmed()
       const ends = awaitedEnds(await look())

@@ -2,9 +2,8 @@ import type { SourceTable } from './source-catalog.ts'
 
 /**
  * Tells whether names of columns, in the order in which a change came with them, are those of another time: PostgreSQL puts columns in
- * the order of their numbers, which stay the same whatever their names. Two that had each other's name have each other's place
- * then, and one that had another name has left its place to a name that nobody knows. A column that was dropped since has left none,
- * and one that was added since has its place at the end.
+ * the order of their numbers, which stay the same whatever their names. What was added since is missing at the end and nowhere else,
+ * and what was dropped since is one name more. A drop of the last column and another that was added since look like a new name.
  * @param hasPlace whether a name comes in its place
  */
 export function createNameCheck(
@@ -22,7 +21,7 @@ export function createNameCheck(
         isUnknown ||= hasPlace(name) && !omitted.includes(name)
         continue
       }
-      if (place < last || (isUnknown && place > last + 1)) return true
+      if (place !== last + 1) return true
       last = place
       isUnknown = false
     }

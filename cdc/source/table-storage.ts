@@ -15,7 +15,7 @@ export const tableStorage = z.object({
   columns: byId,
   /** Labels of enums by their oids, and which attributes composite types have, by the oid of their pg_class. */
   types: byId,
-  /** What says whose changes the stream tells, and by which key: for each such row of the catalog its `xmin` and what it says. */
+  /** What says whose changes the stream tells, and by which key: of each such row of the catalog its `xmin`, and where other reasons change it what it says. */
   definitions: byId.default({}),
 })
 
@@ -23,26 +23,23 @@ export type TableStorage = z.infer<typeof tableStorage>
 
 const filesRow = z.object({ table_oid: z.coerce.number(), files: byId, columns: byId, definitions: byId })
 
-/** What VACUUM and ANALYZE write into pg_class. */
-const statistics = '{relpages,reltuples,relallvisible,relallfrozen,relfrozenxid,relminmxid}'
-
 /**
- * The row type has the table's name and schema, and nothing else changes it but an owner. A primary key that is dropped and made
- * again is another constraint; REINDEX CONCURRENTLY gives it another index.
+ * Rows of the catalog that a GRANT does not write, nor VACUUM or ANALYZE: the row type has the table's name and schema, a partition
+ * that was detached has another row in pg_inherits, and a primary key that was dropped is another constraint, which REINDEX
+ * CONCURRENTLY does not make it. An index is written when it becomes the replica identity, and for other reasons, which it then shows.
  */
 const definitionsSql = `
 SELECT 'row type' AS id, xmin::text AS version FROM pg_type WHERE typrelid = wanted.root
 UNION ALL
 SELECT 'key', oid::text FROM pg_constraint WHERE conrelid = wanted.root AND contype = 'p'
 UNION ALL
-SELECT 'schema', n.xmin || ' ' || md5(to_jsonb(n)::text)
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = wanted.root
-UNION ALL
-SELECT 'class ' || c.oid, c.xmin || ' ' || md5((to_jsonb(c) - '${statistics}'::text[])::text)
-FROM pg_class c WHERE c.oid = ANY (parts.oids)
+SELECT 'partition ' || inhrelid, xmin::text FROM pg_inherits WHERE inhrelid = ANY (parts.oids)
 UNION ALL
 SELECT 'index ' || i.indexrelid, i.xmin || ' ' || md5(to_jsonb(i)::text)
-FROM pg_index i WHERE i.indrelid = ANY (parts.oids)`
+FROM pg_index i WHERE i.indrelid = ANY (parts.oids) AND i.indisunique
+UNION ALL
+SELECT 'column ' || a.attnum, a.xmin || ' ' || md5((to_jsonb(a) - 'attacl')::text)
+FROM pg_attribute a WHERE a.attrelid = wanted.root AND a.attnum > 0 AND NOT a.attisdropped`
 
 const filesSql = `
 SELECT
@@ -55,7 +52,9 @@ SELECT
     SELECT coalesce(jsonb_object_agg(attnum, xmin::text), '{}')
     FROM pg_attribute WHERE attrelid = wanted.root AND attnum > 0 AND NOT attisdropped
   ) AS columns,
-  (SELECT jsonb_object_agg(id, version) FROM (${definitionsSql}) AS definitions (id, version)) AS definitions
+  (
+    SELECT coalesce(jsonb_object_agg(id, version), '{}') FROM (${definitionsSql}) AS definitions (id, version)
+  ) AS definitions
 FROM unnest($1::oid[]) AS wanted (root)
 CROSS JOIN LATERAL (SELECT array_agg(oid) AS oids FROM ${partsSql('wanted.root')} AS part) AS parts`
 
@@ -114,12 +113,16 @@ export async function readStorages(
         files: found.files,
         columns: Object.fromEntries(carried),
         types: Object.fromEntries(ofTypes),
-        definitions: found.definitions,
+        // Of columns the changes themselves tell; but not of those that are left out.
+        definitions: omit(found.definitions, new Set(carried.map(([number]) => `column ${number}`))),
       }
       return [qualifiedName, storage]
     }),
   )
 }
+
+const omit = (all: Record<string, string>, ids: ReadonlySet<string>) =>
+  Object.fromEntries(Object.entries(all).filter(([id]) => !ids.has(id)))
 
 /** Whether one of them is in both, and not the same. */
 function someDiffer(before: Record<string, string>, now: Record<string, string>): boolean {

@@ -2,11 +2,11 @@ import { expect, test } from 'vitest'
 import { nobody } from '../derive/known-tables.ts'
 import type { CreateWorld } from './replica-of-source.fixture.ts'
 
-const swap = (what: 'TABLE' | 'SCHEMA', one: string, other: string) =>
-  `ALTER ${what} ${one} RENAME TO x; ALTER ${what} ${other} RENAME TO ${one}; ALTER ${what} x RENAME TO ${other}`
+const swapTables = (one: string, other: string) =>
+  `ALTER TABLE ${one} RENAME TO x; ALTER TABLE ${other} RENAME TO ${one}; ALTER TABLE x RENAME TO ${other}`
 
-const swapColumns =
-  'ALTER TABLE columns RENAME n TO x; ALTER TABLE columns RENAME m TO n; ALTER TABLE columns RENAME x TO m'
+const swapColumns = (table: string) =>
+  `ALTER TABLE ${table} RENAME n TO x; ALTER TABLE ${table} RENAME m TO n; ALTER TABLE ${table} RENAME x TO m`
 
 /** By the table that is changed meanwhile: what is done to it, or to one that has its name, and what undoes it. */
 const forAWhile: Record<string, [to: string, back: string]> = {
@@ -14,41 +14,28 @@ const forAWhile: Record<string, [to: string, back: string]> = {
     'ALTER TABLE identity REPLICA IDENTITY USING INDEX identity_name',
     'ALTER TABLE identity REPLICA IDENTITY DEFAULT; GRANT SELECT ON identity TO public',
   ],
-  other_index: [
-    'CREATE UNIQUE INDEX i ON other_index (name); ALTER TABLE other_index REPLICA IDENTITY USING INDEX i',
-    'ALTER TABLE other_index REPLICA IDENTITY DEFAULT; DROP INDEX i',
-  ],
   keys: [
     'ALTER TABLE keys DROP CONSTRAINT keys_pkey, ADD PRIMARY KEY (name)',
     'ALTER TABLE keys DROP CONSTRAINT keys_pkey, ADD PRIMARY KEY (id)',
   ],
-  columns: [swapColumns, swapColumns],
+  columns: [swapColumns('columns'), swapColumns('columns')],
+  left_out: [swapColumns('left_out'), swapColumns('left_out')],
   one_column: ['ALTER TABLE one_column RENAME n TO x', 'ALTER TABLE one_column RENAME x TO n'],
-  tables: [swap('TABLE', 'tables', 'others'), swap('TABLE', 'tables', 'others')],
+  tables: [swapTables('tables', 'others'), swapTables('tables', 'others')],
   away: ['ALTER TABLE tables RENAME TO away', 'ALTER TABLE away RENAME TO tables'],
   part: [
     'ALTER TABLE parted DETACH PARTITION part',
     'ALTER TABLE parted ATTACH PARTITION part FOR VALUES FROM (0) TO (9000)',
   ],
-  'here.items': [swap('SCHEMA', 'here', 'there'), swap('SCHEMA', 'here', 'there')],
 }
 
-const alike = [
-  'identity',
-  'other_index',
-  'keys',
-  'columns',
-  'one_column',
-  'tables',
-  'here.items',
-  'there.items',
-]
+const alike = ['identity', 'keys', 'columns', 'left_out', 'one_column', 'tables']
 
 const columns = '(id integer PRIMARY KEY, name text NOT NULL, n integer, m integer)'
 
 const create = (table: string) => `
   CREATE TABLE ${table} ${columns};
-  CREATE UNIQUE INDEX ${table.replace('.', '_')}_name ON ${table} (name);
+  CREATE UNIQUE INDEX ${table}_name ON ${table} (name);
   INSERT INTO ${table} SELECT i, i || '${table}', i, -i FROM generate_series(1, 20) i`
 
 const changes = (table: string, from: number) => `
@@ -64,11 +51,12 @@ const changes = (table: string, from: number) => `
 export function testMisread(createWorld: CreateWorld, rounds: number): void {
   test('names and keys are others for a while, and no row is wrong for it', async () => {
     const entries = [...alike, 'parted'].map((table) => ({
-      name: table.includes('.') ? table : `public.${table}`,
+      name: `public.${table}`,
       users: nobody,
+      ...(table === 'left_out' && { omitColumns: ['m'] }),
     }))
     const world = await createWorld(
-      `CREATE SCHEMA here; CREATE SCHEMA there; ${[...alike, 'others'].map(create).join(';')};
+      `${[...alike, 'others'].map(create).join(';')};
        UPDATE others SET id = id + 50;
        CREATE TABLE parted ${columns} PARTITION BY RANGE (id);
        CREATE TABLE part PARTITION OF parted FOR VALUES FROM (0) TO (9000);

@@ -52,7 +52,11 @@ export function testRewrites(createWorld: CreateWorld): void {
       `TRUNCATE items, others; INSERT INTO items VALUES (1, '2026-05-02', 'a'); INSERT INTO others VALUES (2, 'b', 'sad')`,
       `CREATE TABLE items_august PARTITION OF items FOR VALUES FROM ('2026-08-01') TO ('2026-09-01');
        ALTER TABLE others ALTER name TYPE varchar(40), ALTER name SET DEFAULT 'c'; ALTER TYPE mood ADD VALUE 'happy'`,
-      'VACUUM FULL others; UPDATE others SET id = id',
+      `GRANT SELECT ON others, items TO public; GRANT SELECT ON others, items TO public;
+       GRANT USAGE ON SCHEMA public TO public; GRANT USAGE ON SCHEMA public TO public; ANALYZE; VACUUM others;
+       ALTER TABLE others ADD CONSTRAINT c CHECK (id > 0); ALTER TABLE others DROP CONSTRAINT c, ADD CONSTRAINT c CHECK (id > 0);
+       REINDEX TABLE CONCURRENTLY others; CLUSTER others USING others_pkey; CREATE UNIQUE INDEX CONCURRENTLY ON others (id, name);
+       ALTER TABLE others DISABLE TRIGGER ALL; VACUUM FULL others; UPDATE others SET id = id`,
     ]
     for (const statement of harmless) {
       const known = await noted()
