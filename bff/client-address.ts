@@ -61,7 +61,7 @@ const plainAddress = (address: string) => address.replace(/^::ffff:(?=\d+\.)/i, 
 
 /** An IPv6 address as the /64 that it is in: whoever has one address has all of these (RFC 4291 §2.5.4). */
 export function networkOf(address: string): string {
-  // The hash of a session has none either, and is not looked at for longer.
+  // Without a colon it is none, and need not be parsed.
   if (!address.includes(':') || !isIPv6(address)) return address
   const [before = '', after] = address.split('%')[0]!.split('::')
   const groups = before.split(':').filter(Boolean)

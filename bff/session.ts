@@ -42,9 +42,6 @@ export const sessionKey = (hash: string) => `tendon:session:${hash}`
 /** A session as it was read: `stored` is what a later write must still find there. */
 export type LoadedSession = { id: string; hash: string; stored: string; session: Session }
 
-/** Names the text that was read: it begins with the id of a key and a nonce (token-encryption.ts). */
-export const versionOf = ({ stored }: LoadedSession) => stored.slice(0, 40)
-
 /** A session of what the provider said. */
 export function toSession(
   issued: IssuedTokens & { identity: Identity },

@@ -19,6 +19,10 @@ export const encryptionKeysOption = z
 const ivBytes = 12
 const tagBytes = 16
 
+/** Names an encrypted value: by the id of its key and its nonce, which no other has. */
+export const nameOfSealed = (sealed: string): string =>
+  sealed.slice(0, sealed.indexOf('.') + 1 + (ivBytes * 4) / 3)
+
 export type TokenEncryption = ReturnType<typeof createTokenEncryption>
 
 /**

@@ -44,6 +44,7 @@ export function createHttpApp(options: {
     c.set('requestId', requestId)
     c.set('serviceLog', log)
     await next()
+    // Its head has gone with a status, which stands whatever came of the rest. Node is asked first: `c.res` makes headers to look at.
     const isSent = c.env?.outgoing?.headersSent || c.res.headers.has(alreadySentHeader)
     const status = isSent ? c.env.outgoing.statusCode : c.res.status
     // Not before: a handler that answers with a Response of its own would drop it. And not by `c.header`, which by now makes

@@ -7,9 +7,10 @@ import { platformErrors } from '@tendon/platform/platform-errors.ts'
 import { type Context, Hono } from 'hono'
 import type { Audit } from '../audit.ts'
 import { bffErrors } from '../errors.ts'
-import { type LoadedSession, type Session, versionOf } from '../session.ts'
+import type { LoadedSession, Session } from '../session.ts'
 import type { SessionStore } from '../session-store.ts'
 import type { Freshen, NoteUse, SignedIn } from '../signed-in.ts'
+import { nameOfSealed } from '../token-encryption.ts'
 import { withTimeout } from '../with-timeout.ts'
 import { askInstances, asTendonError } from './attempts.ts'
 import { createCoalescing } from './coalescing.ts'
@@ -87,7 +88,7 @@ export function createGateway(options: {
       // What was read of the session as well: another token may say less of who asks.
       [
         loaded.hash,
-        versionOf(loaded),
+        nameOfSealed(loaded.stored),
         upstreamPath,
         ...variants.map((name) => c.env.incoming.headers[name]),
       ].join('\n'),
