@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { mavenProject } from '../install.ts'
@@ -17,15 +17,15 @@ const classArchive = (name: string) => join(kafkaDistribution(), `${name}.jsa`)
 
 /**
  * Keeps the classes of a part that has started as the JVM has them in memory (JEP 350), which halves the CPU of every
- * start after it.
+ * start after it. Without them it only starts more slowly: jcmd says why it could not keep them.
  */
 export function archiveClasses(part: Part): void {
   const archive = classArchive(part.name)
   if (existsSync(archive)) return
   const unfinished = `${archive}.${process.pid}`
   const dump = [String(runningPid(part)), 'VM.cds', 'dynamic_dump', unfinished]
-  execFileSync('jcmd', dump, { stdio: ['ignore', 'ignore', 'inherit'] })
-  renameSync(unfinished, archive)
+  const { status } = spawnSync('jcmd', dump, { stdio: ['ignore', 'ignore', 'inherit'] })
+  if (status === 0) renameSync(unfinished, archive)
 }
 
 /** @param heapMegabytes more than is needed here makes the first collection later, and the process larger */
