@@ -136,7 +136,7 @@ test('resync and replay rebuild a replica', async () => {
   expect(JSON.parse(resynced.stdout)).toMatchObject({ table: 'public.prosthesis_models', rows: 1 })
   expect(await cdc('replay', 'prosthesis_models')).toMatchObject({
     code: 0,
-    stdout: 'public.prosthesis_models is rebuilt from the log: 1 rows\n',
+    stdout: 'public.prosthesis_models is rebuilt from the log: 1 row\n',
   })
   await world.warehouse.command('TRUNCATE TABLE cdc.events')
   expect(await cdc('replay', 'prosthesis_models')).toMatchObject({

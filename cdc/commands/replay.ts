@@ -1,4 +1,5 @@
 import { booleanOption, defineOptions } from '@tendon/platform/config.ts'
+import { counted } from '@tendon/platform/counted.ts'
 import { createTerminalProgress } from '@tendon/platform/progress.ts'
 import { progressBar } from '@tendon/platform/progress-bar.ts'
 import { readSlot } from '../source/replication-slot.ts'
@@ -49,7 +50,7 @@ export const replay = defineCommand({
       }),
     )
     await telling.tell([changesInLog(replica.source.entry)], wholeLog)
-    const done = `${qualifiedName} is rebuilt from the log: ${rows} rows\n`
+    const done = `${qualifiedName} is rebuilt from the log: ${counted(rows, 'row')}\n`
     print(config, { table: qualifiedName, rows }, done)
     telling.report()
     return exitCodes.done

@@ -1,4 +1,5 @@
 import { defineOptions } from '@tendon/platform/config.ts'
+import { counted } from '@tendon/platform/counted.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { createTerminalProgress } from '@tendon/platform/progress.ts'
 import { progressBar } from '@tendon/platform/progress-bar.ts'
@@ -59,8 +60,8 @@ export const resync = defineCommand({
 })
 
 function describeRows(table: string, rows: number, deadLetters: number): string {
-  if (deadLetters === 0) return `${rows} rows`
-  return `${rows - deadLetters} of ${rows} rows; ${describeLetters(table, deadLetters)}`
+  if (deadLetters === 0) return counted(rows, 'row')
+  return `${rows - deadLetters} of ${counted(rows, 'row')}; ${describeLetters(table, deadLetters)}`
 }
 
 const rowsBetweenUpdates = 1000

@@ -67,7 +67,7 @@ async function refuseToForget(warehouse: Warehouse, replica: ReplicaTable): Prom
   const [missing] = await warehouse.query(query, {})
   if (missing!.__rows === 0) return
   throw cdcErrors.logIncomplete(
-    `${missing!.__rows} rows of ${replica.source.qualifiedName} are not in the log any more.`,
+    `The log has not all rows of ${replica.source.qualifiedName} any more: it lacks ${missing!.__rows}.`,
   )
 }
 

@@ -259,7 +259,7 @@ test('a replica is rebuilt from the log alone, unless the log has forgotten some
     replica: await world.replica('public.seats'),
     settled: async () => {},
   }
-  await expect(replayTable(offline)).rejects.toThrow('1 rows of public.seats are not in the log any more.')
+  await expect(replayTable(offline)).rejects.toThrow('The log has not all rows of public.seats any more: it lacks 1.')
   expect(await shadows(world)).toEqual([])
   expect(await replayTable({ ...offline, force: true })).toEqual({ rows: Number(rows!.n) - 1 })
   await world.close()
