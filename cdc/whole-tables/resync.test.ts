@@ -259,7 +259,9 @@ test('a replica is rebuilt from the log alone, unless the log has forgotten some
     replica: await world.replica('public.seats'),
     settled: async () => {},
   }
-  await expect(replayTable(offline)).rejects.toThrow('The log has not all rows of public.seats any more: it lacks 1.')
+  await expect(replayTable(offline)).rejects.toThrow(
+    'The log has not all rows of public.seats any more: it lacks 1.',
+  )
   expect(await shadows(world)).toEqual([])
   expect(await replayTable({ ...offline, force: true })).toEqual({ rows: Number(rows!.n) - 1 })
   await world.close()
