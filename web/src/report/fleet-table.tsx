@@ -1,6 +1,6 @@
 import { shortDay } from './day.ts'
 import { fleetWeeks } from './fleet-weeks.ts'
-import { numberText, quantityOf, quantityText } from './quantity.ts'
+import { columnText, numberText, quantityOf } from './quantity.ts'
 import type { FleetReport } from './report-kind.ts'
 
 const count = quantityOf('count')
@@ -69,7 +69,7 @@ function RateCell(props: {
       className={highestRate === null ? undefined : `heat heat-${step}`}
       title={`${numberText(row.prostheses, count, 0)} prostheses, ${numberText(row.errors, count, 0)} errors in ${numberText(row.events, count, 0)} events`}
     >
-      {quantityText(row.error_rate, quantityOf(unit), 1)}
+      {columnText(row.error_rate, quantityOf(unit), 1)}
     </td>
   )
 }

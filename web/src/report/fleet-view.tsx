@@ -1,7 +1,7 @@
 import { hrefOf } from '../use-address.ts'
 import { dayOfYear } from './day.ts'
 import { FleetTable } from './fleet-table.tsx'
-import { numberText, quantityOf, quantityText } from './quantity.ts'
+import { columnText, numberText, quantityOf, quantityText } from './quantity.ts'
 import type { FleetReport } from './report-kind.ts'
 
 const count = quantityOf('count')
@@ -74,7 +74,7 @@ function WorstDevices({ report }: { report: FleetReport }) {
                 <td className="code">{device.firmware_version}</td>
                 <td>{numberText(device.events, count, 0)}</td>
                 <td>{numberText(device.errors, count, 0)}</td>
-                <td>{quantityText(device.error_rate, rate, 2)}</td>
+                <td>{columnText(device.error_rate, rate, 2)}</td>
               </tr>
             ))}
           </tbody>

@@ -14,13 +14,18 @@ export function quantityOf(unit: string | undefined): Quantity {
   return { factor: 1, suffix: unit, isPercent: false }
 }
 
-/** The number alone, without its unit: `1,204`. At most `digits` decimals. */
-export function numberText(value: number, quantity: Quantity, digits: number): string {
-  return (value * quantity.factor).toLocaleString('en', { maximumFractionDigits: digits })
+/** The number alone, without its unit: `1,204`. At most `digits` decimals, and at least `least`. */
+export function numberText(value: number, quantity: Quantity, digits: number, least = 0): string {
+  const decimals = { minimumFractionDigits: least, maximumFractionDigits: digits }
+  return (value * quantity.factor).toLocaleString('en', decimals)
 }
 
 /** Number and unit: `231 ms`, with a narrow no-break space between them (SI brochure §5.4.3). */
-export function quantityText(value: number, quantity: Quantity, digits: number): string {
-  const number = numberText(value, quantity, digits)
+export function quantityText(value: number, quantity: Quantity, digits: number, least = 0): string {
+  const number = numberText(value, quantity, digits, least)
   return quantity.suffix ? `${number}\u202f${quantity.suffix}` : number
 }
+
+/** The same in a column, where decimals stand below each other: `5.30 %`. */
+export const columnText = (value: number, quantity: Quantity, digits: number): string =>
+  quantityText(value, quantity, digits, digits)
