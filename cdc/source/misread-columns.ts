@@ -1,4 +1,4 @@
-import type { SourceTable } from './source-catalog.ts'
+import type { SourceColumn } from './source-catalog.ts'
 
 /**
  * Tells whether names of columns, in the order in which a change came with them, are those of another time: PostgreSQL puts columns in
@@ -7,7 +7,7 @@ import type { SourceTable } from './source-catalog.ts'
  * @param hasPlace whether a name comes in its place
  */
 export function createNameCheck(
-  { columns, omitted }: Pick<SourceTable, 'columns' | 'omitted'>,
+  { columns, omitted }: { columns: readonly Pick<SourceColumn, 'name'>[]; omitted: readonly string[] },
   hasPlace: (name: string) => boolean = () => true,
 ): (names: Iterable<string>) => boolean {
   const known = columns.map(({ name }) => name).filter(hasPlace)

@@ -9,7 +9,10 @@ import { logFile, type Part, runFolder, webOrigin } from './part.ts'
 const defaultStartTimeoutMs = 60_000
 const stopTimeoutMs = 10_000
 
-/** The pid of a part that was started from here, and when: pids are used again. */
+/**
+ * The pid of a part that was started from here, and when: pids are used again. Up is what serves and has all that it begins with:
+ * whoever started it may have been ended before.
+ */
 type Started = { pid: number; startTicks: string | undefined; webOrigin: string; isUp: boolean }
 
 const pidFile = (part: Part) => join(runFolder, `${part.name}.pid`)
@@ -25,7 +28,7 @@ function startTicksOf(pid: number): string | undefined {
   }
 }
 
-function running(part: Part): Started | undefined {
+export function running(part: Part): Started | undefined {
   if (!existsSync(pidFile(part))) return undefined
   const started: Started = JSON.parse(readFileSync(pidFile(part), 'utf8'))
   return startTicksOf(started.pid) === started.startTicks ? started : undefined
@@ -34,11 +37,6 @@ function running(part: Part): Started | undefined {
 const write = (part: Part, started: Started) => writeFileSync(pidFile(part), JSON.stringify(started))
 
 export const runningPid = (part: Part): number | undefined => running(part)?.pid
-
-/** Up is what serves and has all that it begins with: whoever started it may have been ended before. */
-export function stateOf(part: Part): { pid: number; isUp: boolean } | undefined {
-  return running(part)
-}
 
 function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {

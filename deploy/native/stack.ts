@@ -17,7 +17,7 @@ import { minio } from './parts/minio.ts'
 import { openldap } from './parts/openldap.ts'
 import { crm, telemetry } from './parts/postgres.ts'
 import { redis } from './parts/redis.ts'
-import { runningPid, start, stateOf, stop } from './processes.ts'
+import { running, runningPid, start, stop } from './processes.ts'
 
 /** In the order in which they start. */
 const parts: Part[] = [crm, telemetry, clickhouse, redis, minio, cdn, kafka, connect, openldap, keycloak]
@@ -60,7 +60,7 @@ async function down(names: string[]): Promise<void> {
 
 function status(): void {
   for (const part of parts) {
-    const state = stateOf(part)
+    const state = running(part)
     const word = state?.isUp ? 'up' : 'starting'
     say(`${part.name.padEnd(10)} ${state ? `${word}, pid ${state.pid}, 127.0.0.1:${part.port}` : 'down'}`)
   }
