@@ -20,8 +20,9 @@ import { oauth2ProxyVersion } from '../oauth2-proxy.ts'
 import { pssBytes, treeCpuSeconds } from '../processes.ts'
 import { type Measurement, measured, measuredRepeatedly } from '../results.ts'
 
-const rounds = 5
-const roundSeconds = 8
+const rounds = 21
+const roundSeconds = 2
+const warmUpSeconds = 10
 const connections = 32
 const signIns = 200
 const storedSessions = 100_000
@@ -73,7 +74,7 @@ async function comparePeers({ scope, say }: BenchContext, gateways: Gateway[]): 
   const results = new Map<string, Round[]>(gateways.map(({ name }) => [name, []]))
   for (const gateway of gateways) {
     await writeFile(join(folder, `${gateway.name}.lua`), differentReports(gateway.cookies))
-    await load(gateway, folder, 4)
+    await load(gateway, folder, warmUpSeconds)
   }
   for (let round = 0; round < rounds; round += 1) {
     for (const gateway of round % 2 ? gateways.toReversed() : gateways) {
