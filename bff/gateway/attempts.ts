@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { TendonError } from '@tendon/platform/errors.ts'
 import { bffErrors } from '../errors.ts'
-import { type Answer, ClientGone, HeldBack, passThrough } from './pass-through.ts'
+import { type Answer, ClientGone, endWith, HeldBack, passThrough } from './pass-through.ts'
 import type { Question, Upstream } from './upstream.ts'
 
 /** An answer that took longer has waited for what all instances wait for: whoever asks has waited enough. */
@@ -79,7 +79,7 @@ async function give(
 ): Promise<void> {
   const head = await admit(status, headers)
   outgoing.writeHead(head.status, head.headers)
-  outgoing.end(body)
+  endWith(outgoing, body)
   recorder?.head(head)
   recorder?.chunk(body)
   recorder?.end()

@@ -15,7 +15,7 @@ import { withTimeout } from '../with-timeout.ts'
 import { askInstances, asTendonError } from './attempts.ts'
 import { createCoalescing } from './coalescing.ts'
 import { type MatchedRoute, matchRoute } from './match-route.ts'
-import { ClientGone, type Head, type Recorder } from './pass-through.ts'
+import { ClientGone, endWith, type Head, type Recorder } from './pass-through.ts'
 import { headersForBrowser, headersForService } from './passed-headers.ts'
 import { hasContent, requestBody } from './request-body.ts'
 import type { GatewayRoute } from './route-table.ts'
@@ -110,7 +110,7 @@ export function createGateway(options: {
   async function repeat({ c, loaded }: Exchange, recording: Head & { body: Buffer }): Promise<void> {
     await sessions.require(loaded.hash)
     c.env.outgoing.writeHead(recording.status, { ...recording.headers, 'x-request-id': c.get('requestId') })
-    c.env.outgoing.end(recording.body)
+    endWith(c.env.outgoing, recording.body)
   }
 
   async function ask(exchange: Exchange, recorder?: Recorder): Promise<void> {

@@ -45,6 +45,20 @@ test('answers pass as they come, byte for byte', async () => {
   expect(Buffer.concat(parts).equals(content)).toBe(true)
 })
 
+test.each(['with its length', 'in chunks'])(
+  'a short answer of all bytes there are, %s, passes as it is',
+  async (form) => {
+    const content = Buffer.from(Array.from({ length: 512 }, (_, index) => index % 256))
+    answer = (_request, response) => {
+      const length = form === 'in chunks' ? {} : { 'content-length': content.length }
+      response.writeHead(200, { 'content-type': 'application/octet-stream', ...length })
+      response.write(content.subarray(0, 100))
+      response.end(content.subarray(100))
+    }
+    expect(Buffer.from(await (await files()).arrayBuffer()).equals(content)).toBe(true)
+  },
+)
+
 test('where nothing is declared to be asked once for many, each asks', async () => {
   const arrived = [1, 2, 3].map(() => Promise.withResolvers<void>())
   const waiting = [...arrived]
