@@ -44,6 +44,15 @@ test('a token is cut out wherever it stands', () => {
   })
 })
 
+test('what looks like many tokens takes no longer than it is long', () => {
+  const { log, lines } = capture()
+  const path = `/${'eyJ'.repeat(20_000)}`
+  const startedMs = performance.now()
+  log.info({ path }, 'anybody may ask for it')
+  expect(performance.now() - startedMs).toBeLessThan(500)
+  expect(JSON.parse(lines[0]!).path).toBe(path)
+})
+
 test('what a failure is told by is kept', () => {
   const { log, lines } = capture()
   const told = {

@@ -28,8 +28,8 @@ export const redactedFields = [
 const fieldPattern = redactedFields.map((field) => field.replaceAll(/[_-]/g, '[_-]?')).join('|')
 const isRedactedField = new RegExp(`^(?:${fieldPattern})$`, 'i')
 const holdsRedactedField = new RegExp(`"(?:${fieldPattern})":`, 'i')
-/** A signed or encrypted token (RFC 7519 §3.1): its header is JSON, and `{"` in base64url begins with eyJ. */
-const webToken = /eyJ[\w-]+(?:\.[\w-]*){2,4}/g
+/** What a token is written with. Whole words, for anybody may write into a line: a pattern of `eyJ` tries each that there is. */
+const tokenWord = /[\w.-]+/g
 const censor = '[redacted]'
 
 /**
@@ -94,12 +94,18 @@ export function openLogFile(path: string): DestinationStream {
 
 /** Most lines have nothing to cut out, which one look at the text tells: 1 µs a line, and 10 µs when there is. */
 function redactLine(line: string): string {
-  const withoutTokens = line.replace(webToken, censor)
+  const withoutTokens = line.includes('eyJ') ? line.replace(tokenWord, withoutToken) : line
   if (!holdsRedactedField.test(withoutTokens)) return withoutTokens
   const redacted: unknown = JSON.parse(withoutTokens, (key, value) =>
     isRedactedField.test(key) ? censor : value,
   )
   return `${JSON.stringify(redacted)}\n`
+}
+
+/** A signed or encrypted token (RFC 7519 §3.1): its header is JSON, and `{"` in base64url begins with eyJ. */
+function withoutToken(word: string): string {
+  const [before = ''] = word.split('eyJ', 1)
+  return word.slice(before.length).split('.', 3).length === 3 ? before + censor : word
 }
 
 /** Errors as plain fields, with the code and the chain of causes; a field of an error that is a secret stays out. */
