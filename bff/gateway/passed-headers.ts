@@ -64,7 +64,12 @@ export function headersForBrowser(status: number, headers: IncomingHttpHeaders):
 
 function pick(headers: IncomingHttpHeaders, names: string[]): Record<string, string> {
   // RFC 9110 §7.6.1: what Connection lists is for the next hop alone, whatever its name.
-  const listed = headers.connection ? headers.connection.toLowerCase().split(/\s*,\s*/) : []
+  const listed = headers.connection
+    ? headers.connection
+        .toLowerCase()
+        .split(',')
+        .map((name) => name.trim())
+    : []
   const picked: Record<string, string> = {}
   for (const name of names) {
     const value = headers[name]
