@@ -21,6 +21,7 @@ export async function startHostileProvider(options: { lifetimeSeconds?: number }
   let own = await createKey()
   const stranger = await createKey()
   let published: JWK[] | undefined = [own.jwk]
+  let keysStatus = 503
   let issuer = ''
   let said: Signed = {}
   let tokenAnswer: TokenAnswer | undefined
@@ -31,7 +32,7 @@ export async function startHostileProvider(options: { lifetimeSeconds?: number }
     const url = new URL(request.url ?? '', issuer)
     const json = (body: unknown, status = 200) =>
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-    if (url.pathname === '/jwks') return published ? json({ keys: published }) : json({}, 503)
+    if (url.pathname === '/jwks') return published ? json({ keys: published }) : json({}, keysStatus)
     if (url.pathname === '/token') {
       const body = new URLSearchParams(await text(request))
       await beforeToken?.()
@@ -119,8 +120,9 @@ export async function startHostileProvider(options: { lifetimeSeconds?: number }
       published = options.keepOld ? [old.jwk, own.jwk] : [own.jwk]
     },
     /** Its keys cannot be had, until they rotate. */
-    hideKeys() {
+    hideKeys(status: number) {
       published = undefined
+      keysStatus = status
     },
     async stop() {
       server.closeAllConnections()

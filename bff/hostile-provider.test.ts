@@ -32,6 +32,7 @@ describe('ID tokens', () => {
     ['of another issuer', { claims: { iss: 'https://evil.example' } }],
     ['without an issuer', { claims: { iss: undefined } }],
     ['without a subject', { claims: { sub: undefined } }],
+    ['whose subject is empty', { claims: { sub: '' } }],
     ['that has expired', { claims: { exp: seconds() - 60 } }],
     ['that never expires', { claims: { exp: undefined } }],
     ['from the future', { claims: { nbf: seconds() + 3_600 } }],
@@ -133,6 +134,17 @@ describe('answers to a refresh', () => {
     expect(await status(cookie)).toBe(401)
     expect(provider.refreshTokens).toHaveLength(1)
   })
+})
+
+test('a refresh without an ID token keeps the session, and none of the roles that it may have lost', async () => {
+  provider.say({ claims: { roles: ['report-admin'] } })
+  const { cookie } = await signIn()
+  const me = async () => (await request('/auth/me', { headers: { cookie: cookie! } })).json()
+  expect(await me()).toMatchObject({ username: 'alice', roles: ['report-admin'] })
+  clock.skewMs = 301_000
+  const tokens = { access_token: 'a', token_type: 'bearer', expires_in: 300 }
+  provider.answerTokens({ body: JSON.stringify(tokens) })
+  expect(await me()).toMatchObject({ username: 'alice', roles: [] })
 })
 
 describe('after a session was revoked', () => {

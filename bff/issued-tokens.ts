@@ -25,7 +25,7 @@ export type Identity = z.infer<typeof identity>
 
 /** The ID token's claims that a session is made of. */
 const identity = z.object({
-  sub: z.string(),
+  sub: z.string().min(1),
   /** The provider's own session, named by back-channel logout. */
   sid: z.string().optional(),
   /** When it was issued, in seconds. */

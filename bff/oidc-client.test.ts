@@ -10,14 +10,18 @@ import { createProviderConnection } from './provider-connection.ts'
 let server: Server
 let issuer: string
 let answer: { status: number; type: string; body: string }
+let metadata: Record<string, string>
 beforeAll(async () => {
   server = createServer((request, response) => {
     const isToken = request.url === '/token'
-    const { status, type, body } = isToken ? answer : { status: 200, type: json, body: metadata() }
+    const { status, type, body } = isToken
+      ? answer
+      : { status: 200, type: json, body: JSON.stringify(metadata) }
     response.writeHead(status, { 'content-type': type }).end(body)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  metadata = whole()
 })
 afterAll(() => {
   server.closeAllConnections()
@@ -25,8 +29,12 @@ afterAll(() => {
 })
 
 const json = 'application/json'
-const metadata = () =>
-  JSON.stringify({ issuer, token_endpoint: `${issuer}/token`, jwks_uri: `${issuer}/jwks` })
+const whole = () => ({
+  issuer,
+  authorization_endpoint: `${issuer}/authorize`,
+  token_endpoint: `${issuer}/token`,
+  jwks_uri: `${issuer}/jwks`,
+})
 const openClient = (now = Date.now) =>
   createOidcClient({
     connection: createProviderConnection({
@@ -83,6 +91,16 @@ test('an answer that cannot be understood is logged without the tokens in it', a
   expect(lines).toHaveLength(10)
   expect(lines.join('')).toContain('TENDON-BFF-007')
   expect(lines.join('')).not.toMatch(/opaque|a\.b\.c|sent-token/)
+})
+
+test('metadata that lack what a sign-in needs are asked for again', async () => {
+  const client = openClient()
+  for (const missing of ['authorization_endpoint', 'token_endpoint', 'jwks_uri']) {
+    metadata = { ...whole(), [missing]: '' }
+    await expect(client.beginSignIn(), missing).rejects.toMatchObject({ code: 'TENDON-BFF-007' })
+  }
+  metadata = whole()
+  expect((await client.beginSignIn()).url).toContain(`${issuer}/authorize?`)
 })
 
 test('however long tokens are good, the directory is heard within five minutes', async () => {

@@ -46,12 +46,14 @@ export function createProviderConnection(options: {
       clientId,
       clientSecret,
       timeoutMs: tokenEndpointTimeoutMs,
-    }).catch((err) => {
-      discovered = undefined
-      throw bffErrors.providerUnavailable('The identity provider could not be reached.', {
-        cause: withoutPayload(err),
-      })
     })
+      .then(complete)
+      .catch((err) => {
+        discovered = undefined
+        throw bffErrors.providerUnavailable('The identity provider could not be reached.', {
+          cause: withoutPayload(err),
+        })
+      })
     return withTimeout(discovered, providerTimeoutMs, () =>
       bffErrors.providerUnavailable('The identity provider takes too long to answer.'),
     )
@@ -84,7 +86,7 @@ export function createProviderConnection(options: {
 
   /** The provider's keys; of a token whose key is not among them, they are fetched again. */
   function providerKeys(config: oidc.Configuration): JWTVerifyGetKey {
-    keySet ??= createRemoteJWKSet(new URL(config.serverMetadata().jwks_uri ?? ''), {
+    keySet ??= createRemoteJWKSet(new URL(config.serverMetadata().jwks_uri!), {
       [customFetch]: providerFetch,
       timeoutDuration: keysTimeoutMs,
       // For a provider that rotates its keys: until they are fetched again, nobody signs in or gets new tokens.
@@ -94,4 +96,12 @@ export function createProviderConnection(options: {
   }
 
   return { clientId, fetch: providerFetch, configuration, observed, providerKeys }
+}
+
+/** Of a provider that is about to start the first answers may lack what nothing goes without: it is asked again. */
+function complete(config: oidc.Configuration): oidc.Configuration {
+  const metadata = config.serverMetadata()
+  for (const name of ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const)
+    if (!metadata[name]) throw new Error(`the provider's metadata has no ${name}`)
+  return config
 }

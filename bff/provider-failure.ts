@@ -1,7 +1,7 @@
 import { errors } from 'jose'
 import * as oidc from 'openid-client'
 
-const keyFetchCodes = new Set([errors.JWKSTimeout.code, errors.JOSEError.code])
+const keyFetchCodes = new Set([errors.JWKSTimeout.code, errors.JWKSInvalid.code, errors.JOSEError.code])
 
 /** Whether it is the provider that is slow or unwell, rather than the answer that is wrong. */
 export function isUnavailable(err: unknown): boolean {

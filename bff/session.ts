@@ -66,9 +66,15 @@ export function toSession(
   }
 }
 
-/** The session with the tokens that a refresh gave, and what their ID token says by now, when there is one. */
+/**
+ * The session with the tokens that a refresh gave, and what their ID token says by now. There need not be one (OpenID Connect
+ * Core 1.0 §12.2): then nobody says which roles there still are.
+ */
 export function renewSession(session: Session, issued: IssuedTokens): Session {
   const { identity, ...tokens } = issued
-  if (!identity) return { ...session, ...tokens, idToken: tokens.idToken ?? session.idToken }
+  if (!identity) {
+    const user = { ...session.user, roles: [] }
+    return { ...session, ...tokens, user, idToken: tokens.idToken ?? session.idToken }
+  }
   return toSession({ ...tokens, identity }, session)
 }

@@ -2,6 +2,7 @@ import { createMemoryKeyValue } from '@tendon/platform/key-value-memory.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { expect, test } from 'vitest'
 import { createEndSessions } from './end-sessions.ts'
+import { sessionKey } from './session.ts'
 import { accountOf, createSessionIndex, isReadable } from './session-index.ts'
 import { createSessionStore } from './session-store.ts'
 import { createSignInTransactions } from './sign-in-transactions.ts'
@@ -41,6 +42,26 @@ test.each<[string, object, object, [boolean, boolean]]>([
   expect((await sessions.load(id)) !== undefined).toBe(loads)
   expect((await index.list(how)).map(isReadable)).toEqual([isListedInFull])
   expect(await endSessions.all({ account: accountOf(how) })).toBe(1)
+})
+
+test('what is kept of one session, or of one sign-in, opens for no other', async () => {
+  const identity = { sub: 'alice', iat: 0, roles: [] }
+  const create = () => sessions.create({ ...issued, identity }, visit, Date.now())
+  const [own, another] = [await create(), await create()]
+  const signIn = { nonce: 'n', codeVerifier: 'v', returnTo: '/', begunAtMs: 1, isReauthentication: false }
+  const states = ['a', 'b'].map((letter) => letter.repeat(43))
+  const [, secret] = [
+    await transactions.begin(states[0]!, signIn),
+    await transactions.begin(states[1]!, signIn),
+  ]
+  for (const [from, to] of [
+    [sessionKey(another.hash), sessionKey(own.hash)],
+    states.map((state) => `tendon:login:${state}`),
+  ] as [string, string][])
+    await keyValue.set(to, (await keyValue.get(from))!, { ttlMs: 60_000 })
+  expect(await sessions.load(own.id)).toBeUndefined()
+  expect((await sessions.load(another.id))?.session).toEqual(another.session)
+  await expect(transactions.take(states[1]!, secret)).rejects.toMatchObject({ code: 'TENDON-BFF-003' })
 })
 
 test('a sign-in that another version began otherwise is not under way', async () => {

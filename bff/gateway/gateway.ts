@@ -177,6 +177,8 @@ function giveUp(c: Context<HttpEnv>, failure: unknown): void {
   if (failure instanceof ClientGone) return
   if (!outgoing.headersSent) throw asTendonError(failure)
   requestLog(c).warn({ err: failure }, 'an answer was cut')
+  // To HTTP/1.0, which nginx speaks unless told, an answer without a length ends with the connection: only a reset is no end.
+  if (c.env.incoming.httpVersionMinor === 0) outgoing.socket?.resetAndDestroy()
   outgoing.destroy()
 }
 

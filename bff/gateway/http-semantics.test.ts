@@ -73,6 +73,13 @@ test('an answer without content says no length of it, whatever the service says'
   expect(sent).not.toMatch(/content-length/i)
 })
 
+test('a client of HTTP/1.0 does not take a part of an answer for the whole', async () => {
+  answer = (_request, response) => void response.write('part', () => response.destroy())
+  const socket = connect(Number(new URL(stack.url).port), '127.0.0.1')
+  socket.write(`GET /api/files HTTP/1.0\r\ncookie: ${headers.cookie}\r\n\r\n`)
+  await expect(text(socket)).rejects.toMatchObject({ code: 'ECONNRESET' })
+})
+
 test('a hint that comes before the answer stays here, and the answer passes', async () => {
   answer = (_request, response) => {
     response.writeEarlyHints({ link: '</style.css>; rel=preload' })
