@@ -14,6 +14,11 @@ export type HttpServer = {
   close(): Promise<void>
 }
 
+/**
+ * Longer than proxies in front keep theirs (nginx `keepalive_timeout`, load balancers of clouds: 60 s): a connection that ends here
+ * first may take a request with it that is just on its way, and who sent it sees 502.
+ */
+const keepAliveMs = 65_000
 /** Answers take well below a second; what takes longer hangs, and must not use up the time that a stop has. */
 const drainMs = 3_000
 
@@ -40,6 +45,7 @@ export async function listen(
       )
     })
   })
+  server.keepAliveTimeout = keepAliveMs
   const { port } = server.address() as AddressInfo
   log.debug({ host, port }, 'listening')
   return {

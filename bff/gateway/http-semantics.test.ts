@@ -41,6 +41,8 @@ test('HEAD is answered as GET without its content, and the connection is kept', 
     const [given] = (await once(asking, 'response')) as [IncomingMessage]
     const { statusCode, headers: head } = given
     expect([statusCode, head.etag, head['content-length']]).toEqual([200, '"1"', '4'])
+    // By then a proxy in front has let go of it.
+    expect(head['keep-alive']).toBe('timeout=65')
     expect(await text(given)).toBe(method === 'GET' ? 'four' : '')
     reused.push(asking.reusedSocket)
   }
