@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { TestBrowser } from './test-browser.fixture.ts'
+import { signInUntilCallback } from './test-sessions.fixture.ts'
 import { type StackOptions, startSuiteStack } from './test-stack.fixture.ts'
 
 /** Limits hold for all instances together. The clock is not turned: a minute is longer than the test. */
@@ -18,7 +19,7 @@ export function rateLimitsSuite(
     test('who begins too many sign-ins is told when to try again, on a page', async () => {
       const stack = await start({ loginsPerMinute: 5 })
       const early = new TestBrowser()
-      const { url: callback } = await early.signIn(stack.loginUrl, 'alice', `${stack.url}/callback`)
+      const callback = await signInUntilCallback(stack, early)
       const statuses: number[] = []
       for (let count = 0; count < 6; count += 1)
         statuses.push((await new TestBrowser().request(stack.loginUrl)).status)

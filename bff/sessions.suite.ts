@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestBrowser } from './test-browser.fixture.ts'
-import { csrf, minutes, signedInBrowser } from './test-sessions.fixture.ts'
+import { csrf, minutes, signedInBrowser, signInUntilCallback } from './test-sessions.fixture.ts'
 import { type StackOptions, startSuiteStack, type TestStack } from './test-stack.fixture.ts'
 
 /** What a session is and how long it lasts, whoever the provider and wherever sessions are kept. */
@@ -90,7 +90,7 @@ export function sessionsSuite(name: string, options: StackOptions = {}): void {
       ] as const) {
         browser.clear(stack.url)
         setsCookieUncached('login', await browser.request(stack.loginUrl))
-        const { url: callback } = await browser.signIn(stack.loginUrl, username, url('/callback'))
+        const callback = await signInUntilCallback(stack, browser, username)
         setsCookieUncached('callback', await browser.request(callback))
         setsCookieUncached(path, await browser.request(url(path), { method, headers: csrf }))
       }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { TestBrowser } from './test-browser.fixture.ts'
-import { cookieOf, csrf, signedInBrowser } from './test-sessions.fixture.ts'
+import { cookieOf, csrf, signedInBrowser, signInUntilCallback } from './test-sessions.fixture.ts'
 import { eventuallyMs, type StackOptions, startSuiteStack, type TestStack } from './test-stack.fixture.ts'
 
 /** Holds whatever arrives until it is let go. */
@@ -130,7 +130,7 @@ export function signOutSuite(name: string, options: StackOptions = {}): void {
 
     test('a back-channel logout wins over a sign-in that it overtakes', async () => {
       const browser = new TestBrowser()
-      const { url: callback } = await browser.signIn(stack.loginUrl, 'bob', `${stack.url}/callback`)
+      const callback = await signInUntilCallback(stack, browser, 'bob')
       const writing = Promise.withResolvers<void>()
       const held = Promise.withResolvers<void>()
       stack.hooks.beforeWrite = (key) => {

@@ -16,6 +16,17 @@ export async function signedInBrowser(
   return browser
 }
 
+/** Somebody up to the moment when the provider sends the browser back. @returns where to */
+export async function signInUntilCallback(
+  { url, loginUrl }: Pick<TestStack, 'url' | 'loginUrl'>,
+  browser: TestBrowser,
+  username = 'alice',
+): Promise<URL> {
+  const page = await browser.signIn(loginUrl, username, `${url}/callback`)
+  expect(page.url.pathname, page.text).toBe('/callback')
+  return page.url
+}
+
 /** Its session as a header, for who asks in its place. */
 export const cookieOf = (browser: TestBrowser) => ({
   cookie: `session_id=${browser.cookie('session_id')!.value}`,

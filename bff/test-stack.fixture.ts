@@ -176,7 +176,7 @@ async function startStack<Provider extends TestProvider>(
       oidcClientId: provider.clientId,
       oidcClientSecret: overrides.clientSecret ?? provider.clientSecret,
       reportsServiceUrl: [upstream.url],
-      reportsTimeoutMs: 1_000,
+      reportsTimeoutMs: 15_000,
       cdnBaseUrl: undefined,
       eventHeartbeatMs: 100,
       sessionKeys: encryptionKeysOption.parse(overrides.sessionKeys ?? sessionKeys.old),
