@@ -6,6 +6,7 @@ import { createConnections } from './run-connections.ts'
 import { type EtlRun, findLastSuccess, numbered, readRunsSince } from './run-records.ts'
 import type { RunParts, RunSession } from './run-session.ts'
 import { createStepTimer } from './run-steps.ts'
+import { readStandingVersions } from './standing-versions.ts'
 import type { StatsChanges } from './stats-changes.ts'
 import type { UserDays } from './user-days.ts'
 
@@ -53,18 +54,24 @@ export async function planRun(parts: RunParts, stop: AbortSignal): Promise<Plan>
       holder: '',
       watermark_from: last?.watermark_to ?? '0',
     },
-    last,
+    last?.run_seq ?? 0,
   )
   const sample: PlannedChange[] = []
   try {
     const session: RunSession = {
       ...parts,
-      warehouse: { ...parts.warehouse, insertRows: async () => {}, insertLines: async () => {} },
+      warehouse: {
+        ...parts.warehouse,
+        insertRows: async () => {},
+        insertLines: async () => {},
+        command: async () => {},
+      },
       invalidate: async () => {},
       log: parts.log.child({ run_id: record.run_id }),
       record,
       last,
       since: await readRunsSince(parts.warehouse, last?.run_seq ?? 0),
+      haveStatsGoneBack: (await readStandingVersions(parts.warehouse)).haveStatsGoneBack,
       client: await connections.connect(),
       connect: connections.connect,
       signal,

@@ -146,14 +146,16 @@ export type NewRun = Pick<EtlRun, 'run_id' | 'started_at' | 'kind' | 'holder'> &
 /**
  * Enters a new run. The caller holds the run lock, so that no other run is given the same number, and every run
  * that still counts as running is dead: those are marked failed.
+ * @param newestVersion of all that runs have written, above which the number is to be
  */
 export async function beginRun(
   warehouse: Warehouse,
   run: NewRun,
+  newestVersion: number,
 ): Promise<{ begun: EtlRun; died: EtlRun[] }> {
   const died = await warehouse.query(runningRuns, {})
   const [newest] = await warehouse.query(newestRuns, { limit: 1 })
-  const begun = numbered(run, newest)
+  const begun = numbered(run, Math.max(newestVersion, newest?.run_seq ?? 0))
   const buried = died.map((dead) => ({
     ...dead,
     state: 'failed',
@@ -176,13 +178,13 @@ export async function recordNotBegun(
   run: NewRun & Pick<EtlRun, 'finished_at' | 'error'>,
 ): Promise<void> {
   const [newest] = await warehouse.query(newestRuns, { limit: 1 })
-  const failed: EtlRun = { ...numbered(run, newest), state: 'failed' }
+  const failed: EtlRun = { ...numbered(run, newest?.run_seq ?? 0), state: 'failed' }
   await warehouse.insertRows('reports.etl_runs', [{ ...failed, _version: stateVersion.not_begun }])
 }
 
-export function numbered(run: NewRun, newest: EtlRun | undefined): EtlRun {
+export function numbered(run: NewRun, newestSeq: number): EtlRun {
   return {
-    run_seq: (newest?.run_seq ?? 0) + 1,
+    run_seq: newestSeq + 1,
     state: 'running',
     mode: '',
     full_reason: '',

@@ -23,6 +23,7 @@ import {
   recordNotBegun,
 } from './run-records.ts'
 import { createStepTimer, type StepTimer, traceRun } from './run-steps.ts'
+import { readStandingVersions } from './standing-versions.ts'
 import type { StatsChanges } from './stats-changes.ts'
 import type { UserDays } from './user-days.ts'
 
@@ -56,6 +57,8 @@ export type RunSession = RunParts & {
    * was cut off may be in the copy by day alone.
    */
   since: RunsSince
+  /** Whether the statistics, or a copy of them, lack what runs have written. */
+  haveStatsGoneBack: boolean
   /** The connection that holds the lock. */
   client: pg.Client
   /** Another connection, which ends with the run. */
@@ -131,7 +134,9 @@ function entryOf(runId: string, request: RunRequest, startedAt: Date): NewRun {
   return { ...entry, backfill_id: backfillId, from_day: fromDay, to_day: toDay }
 }
 
-type Begun = Pick<RunSession, 'record' | 'last' | 'since' | 'client'> & { state: 'begun' }
+type Begun = Pick<RunSession, 'record' | 'last' | 'since' | 'haveStatsGoneBack' | 'client'> & {
+  state: 'begun'
+}
 
 /** Takes the lock and enters the run. When it cannot, that is entered, as long as ClickHouse can be reached. */
 async function begin(
@@ -152,11 +157,15 @@ async function begin(
       log.info('run skipped: another one is going')
       return { state: 'skipped' }
     }
-    const last = await findLastSuccess(warehouse)
-    const { begun, died } = await beginRun(warehouse, { ...entry, watermark_from: last?.watermark_to ?? '0' })
+    const [last, { newest, haveStatsGoneBack }] = await Promise.all([
+      findLastSuccess(warehouse),
+      readStandingVersions(warehouse),
+    ])
+    const run = { ...entry, watermark_from: last?.watermark_to ?? '0' }
+    const { begun, died } = await beginRun(warehouse, run, newest)
     for (const dead of died) log.warn({ dead_run_id: dead.run_id }, 'an earlier run died')
     const since = await readRunsSince(warehouse, last?.run_seq ?? 0)
-    return { state: 'begun', record: begun, last, since, client }
+    return { state: 'begun', record: begun, last, since, haveStatsGoneBack, client }
   } catch (cause) {
     const failure = { ...entry, finished_at: parts.now().toISOString(), error: describe(cause) }
     await recordNotBegun(warehouse, failure).catch((err: unknown) =>

@@ -12,6 +12,7 @@ import { type EtlRun, findWatermarkSince, type RunsSince } from './run-records.t
 import { type RunParts, type RunSession, runUnderLock, type SkippedRun } from './run-session.ts'
 import type { SourceTraits } from './source-traits.ts'
 import { keepOwnership, type OwnershipChanges } from './standing-ownership.ts'
+import { copyStatsAnew, statsWentBackReason } from './standing-versions.ts'
 import { loadStreams, type Streams, streamEverything, streamParts } from './streams.ts'
 import type { Since, TelemetryView, Windows } from './telemetry.ts'
 import { cutIntoParts, type TouchedDays, touchedDays } from './touched-parts.ts'
@@ -38,6 +39,7 @@ export async function advance(session: RunSession): Promise<void> {
   )
   await describeSource(session, extraction)
   passChecks(session, await step('check', () => checkSource(session, extraction)))
+  if (session.haveStatsGoneBack) await step('mend', () => copyStatsAnew(warehouse))
   const found =
     record.mode === 'increment' ? await step('find', () => findTouched(session, extraction)) : undefined
   if (!found) measureAll(session)
@@ -65,7 +67,9 @@ async function describeSource(session: RunSession, { crm, view, problems }: Extr
   record.watermark_to = view.watermark
   record.definition = definitionHash(config)
   record.default_time_zone = config.timeZone
-  record.full_reason = fullReason(last, session.since, record)
+  record.full_reason = session.haveStatsGoneBack
+    ? statsWentBackReason
+    : fullReason(last, session.since, record)
   record.mode = record.full_reason === '' ? 'increment' : 'full'
   record.watermark_lag_s = await watermarkLag(session, view)
   noteProblems(session, [...lacksOf(view.traits, config), ...problems])
