@@ -120,12 +120,18 @@ test('everything that is kept has an end', async () => {
     const ask = await signedIn(stack)
     stack.clock.skewMs = 301_000
     await ask()
+    const staff = new TestBrowser()
+    await staff.signIn(stack.loginUrl, 'staff')
+    const headers = { 'x-tendon-csrf': '1' }
+    const revoked = await staff.request(`${stack.url}/auth/sessions`, { method: 'DELETE', headers })
+    expect(revoked.status).toBe(200)
     await new TestBrowser().request(stack.loginUrl)
     const client = openRedis({ url, log, commandTimeoutMs: 500 })
     await vi.waitFor(() => expect(client.status).toBe('ready'), eventuallyMs)
     const keys = await client.keys('*')
     expect(keys.length).toBeGreaterThan(4)
-    expect(keys).toContainEqual(expect.stringMatching(/^tendon:login:/))
+    for (const kind of [/^tendon:login:/, /^tendon:reauthentication:/, /:ended$/, /^tendon:rate:/])
+      expect(keys).toContainEqual(expect.stringMatching(kind))
     for (const key of keys) {
       expect(key).toMatch(/^tendon:/)
       expect(await client.pttl(key), key).toBeGreaterThan(0)

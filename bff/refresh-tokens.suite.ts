@@ -63,14 +63,21 @@ export function refreshTokensSuite(name: string, options: StackOptions = {}): vo
       const token = holdTokenEndpoint()
       const waiting = [reports(), reports(second.server.url)]
       await token.asked
+      let looks = 0
+      stack.hooks.afterRead = (key) => {
+        if (key.startsWith('tendon:session:')) looks += 1
+      }
       // Nobody waits longer than is polite; the lease of 600 ms has been renewed twice by then.
       for (const answer of await Promise.all(waiting)) {
         expect(answer.headers.get('retry-after')).toBe('5')
         expect(await answerOf(answer)).toEqual([503, 'TENDON-BFF-007'])
       }
+      stack.hooks.afterRead = undefined
       const late = [reports(), reports(second.server.url)]
       token.letGo()
       for (const answer of await Promise.all(late)) expect(answer.status).toBe(200)
+      // In 1.5 s; of a provider that hangs there are as many for each session.
+      expect(looks).toBeLessThan(15)
       expect(refreshes()).toBe(1)
       expect(stack.tokenCalls('refused', 'refresh_token')).toBe(0)
     })

@@ -19,7 +19,9 @@ export type RefreshTiming = {
   requestTimeoutMs: number
 }
 const defaultTiming: RefreshTiming = { leaseMs: 10_000, requestTimeoutMs: 5_000 }
+/** How soon who waits for another instance looks again: twice as long each time, for a provider that hangs keeps many waiting. */
 const pollMs = 50
+const maxPollMs = 500
 /** How long tokens are held that could not be written: a Redis that restarts or fails over takes less. */
 const writeAttemptsMs = 30_000
 /** What a process that stops may need to finish a refresh: the provider's answer, its keys, the store, and a revocation. */
@@ -57,7 +59,7 @@ export function createRefreshTokens(options: {
   /** One instance gets the lease and refreshes; the others wait until they see what it wrote. */
   async function refreshOnce(loaded: LoadedSession): Promise<LoadedSession> {
     const deadlineMs = performance.now() + tokenEndpointTimeoutMs + timing.leaseMs
-    while (performance.now() < deadlineMs && !isDraining) {
+    for (let waitMs = pollMs; performance.now() < deadlineMs && !isDraining; waitMs *= 2) {
       const lease = await keyValue.acquireLease(`tendon:session-refresh:${loaded.hash}`, timing.leaseMs)
       const stopRenewing = lease && keepRenewing(lease)
       try {
@@ -70,7 +72,7 @@ export function createRefreshTokens(options: {
         stopRenewing?.()
         await lease?.release().catch((err) => log.debug({ err }, 'lease of a refresh ends by itself'))
       }
-      await delay(pollMs)
+      await delay(Math.min(waitMs, maxPollMs))
     }
     throw bffErrors.providerUnavailable('The identity provider takes too long to give new tokens.')
   }
@@ -142,7 +144,7 @@ export function createRefreshTokens(options: {
         const isAway = err instanceof TendonError && err.code === platformErrors.keyValueUnavailable.code
         if (!isAway || performance.now() > deadlineMs) throw err
         log.warn({ err }, 'new tokens are held until the store can be written')
-        await delay(10 * pollMs)
+        await delay(maxPollMs)
       }
     }
   }
