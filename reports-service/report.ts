@@ -22,7 +22,7 @@ export type Customer = { full_name: string; time_zone: string }
 export type ReadWarehouse = Warehouse['query']
 
 /** The first and last day for which there are data, and which to open on, where that is not the last. */
-type ReportDays = { from: string; to: string; latest?: string }
+export type ReportDays = { from: string; to: string; latest?: string }
 
 /** A report as its folder declares it: a table, and what stands beside it. */
 export type Report<

@@ -155,12 +155,20 @@ describe('GET /reports/:report/:date', () => {
     expect(await shared.object(link)).toMatchObject({ freshness: link.freshness })
   })
 
-  test('ClickHouse killed: 503 with Retry-After and nothing left behind, then the report without a restart', async () => {
+  test('ClickHouse killed: 503 with Retry-After and nothing left behind, the days as read last; then the report, no restart', async () => {
     const user = await shared.addCustomer('Patient')
     const token = await shared.identity.patient(user)
+    const list = async () => (await service.get('/reports', token)).json()
+    const listed = await list()
+    const unlisted = await shared.identity.patient(randomUUID())
     const restarted = shared.restarted()
     process.kill(shared.server.pid() ?? 0, 'SIGKILL')
-    const refused = await service.get(daily, token)
+    const [refused, others] = await Promise.all([
+      service.get(daily, token),
+      service.get('/reports', unlisted),
+    ])
+    expect(others.status).toBe(503)
+    expect(await list()).toEqual(listed)
     expect(refused.status).toBe(503)
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
     const text = await refused.text()

@@ -17,6 +17,7 @@ import {
   reportOwner,
   subjectOf,
 } from './report-access.ts'
+import { createFindReportDays } from './report-days.ts'
 import type { ReportLinks } from './report-links.ts'
 
 // 100,000 ids of 39 bytes, and as much again for white space.
@@ -44,6 +45,7 @@ export type RouteOptions = {
 /** The endpoints, as `openapi.ts` describes them. */
 export function addRoutes(app: HttpApp, options: RouteOptions): void {
   const { reports, verifyAccessToken, links, read, now } = options
+  const findDays = createFindReportDays(read)
 
   app.get('/openapi.json', (c) => c.json(openApiDocument([...reports.values()])))
 
@@ -59,7 +61,7 @@ export function addRoutes(app: HttpApp, options: RouteOptions): void {
       shown.map(async (report) => {
         const subject = subjectOf(report)
         const user_id = subject === 'customer' ? reportOwner(caller, requested) : null
-        const days = await report.days(read, { user_id })
+        const days = await findDays(report, { user_id })
         const { from = null, to = null, latest: latest_date = to } = days ?? {}
         const { name, title } = report
         return { name, title, subject, formats: reportFormat.options, latest_date, from, to }
