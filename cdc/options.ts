@@ -114,7 +114,7 @@ export const reportsOptions = defineOptions({
     default: 'tendon-cdc',
     help: 'Service account of the feed at the issuer',
   },
-  oidcClientSecret: { env: 'CDC_CLIENT_SECRET', type: textOption, help: 'Its secret' },
+  oidcClientSecret: { env: 'CDC_CLIENT_SECRET', type: textOption, help: 'Secret of that service account' },
 })
 
 /** The feed with the addresses of the real parts. */

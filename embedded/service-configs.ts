@@ -48,9 +48,10 @@ export function serviceOptionProblems(env: Environment): string[] {
 /** Valid values of all that is known only later. */
 function placeholders() {
   const url = 'http://127.0.0.1:1'
+  const database = 'postgresql://127.0.0.1:1'
   const databases = {
-    crmUrl: url,
-    telemetryUrl: url,
+    crmUrl: database,
+    telemetryUrl: database,
     clickhouse: { url, username: 'default', password: '' },
   }
   const nothingAttached = {

@@ -118,7 +118,7 @@ test('plan, run, runs, explain, quarantine and backfill answer for people and fo
   expect(ofNobody.code).toBe(4)
   expect(unowned).toMatchObject({
     code: 0,
-    stdout: 'stray  1 row  1 day from 2026-01-02 to 2026-01-02  the CRM does not know the chip\n',
+    stdout: 'stray  1 row  on 2026-01-02  the CRM does not know the chip\n',
   })
   expect(JSON.parse(unownedJson.stdout)).toMatchObject([
     { chip_id: 'stray', is_known: false, days: [{ day: '2026-01-02', rows: 1 }] },
@@ -134,11 +134,16 @@ test('plan, run, runs, explain, quarantine and backfill answer for people and fo
 
 test('a chip that nobody knows is said to be one, and one that is known is not', async () => {
   await story.issue({ chip_id: 'silent', customer_id: alice, issued_at: '2026-01-01' })
-  await story.send([{ chip_id: 'stray', recorded_at: new Date('2026-01-02T10:00:00Z') }])
+  const recorded_at = new Date('2026-01-02T10:00:00Z')
+  await story.send([
+    { chip_id: 'stray', recorded_at },
+    { chip_id: 'strayer', recorded_at },
+  ])
   await etl('run')
   const january = ['backfill', '--from', '2026-01-01', '--to', '2026-01-31', '--chips']
   const unmet = 'nothing is known of C1: no run has met it. Is it spelt right?\n'
-  const [unowned, quarantined, owned, silent, some, none, asJson] = await Promise.all([
+  const [first, unowned, quarantined, owned, silent, some, none, asJson] = await Promise.all([
+    etl('unowned', '--limit', '1'),
     etl('unowned', '--chip', 'C1'),
     etl('quarantine', '--chip', 'C1'),
     etl('unowned', '--chip', 'c1'),
@@ -147,6 +152,8 @@ test('a chip that nobody knows is said to be one, and one that is known is not',
     etl(...january, 'C1'),
     etl(...january, 'C1,C2', '--json'),
   ])
+  const more = 'there are more, none with more rows: see --limit\n'
+  expect(first.stdout).toBe(`stray  1 row  on 2026-01-02  the CRM does not know the chip\n${more}`)
   expect(unowned).toMatchObject({ code: 4, stdout: unmet, stderr: '' })
   expect(quarantined).toMatchObject({ code: 4, stdout: unmet, stderr: '' })
   expect(owned).toMatchObject({ code: 0, stdout: 'all telemetry of c1 is somebody’s\n' })
@@ -161,10 +168,11 @@ test('a chip that nobody knows is said to be one, and one that is known is not',
 }, 300_000)
 
 test('what is asked wrong is said', async () => {
-  const [nothing, noChips, unknown, nobody, noUser, noDay, wrongDay, noDays, help, unset] = await Promise.all(
-    [
+  const [nothing, noChips, noChip, unknown, nobody, noUser, noDay, wrongDay, noDays, help, unset] =
+    await Promise.all([
       etl(),
       etl('backfill', '--from', '2026-01-01', '--to', '2026-01-02', '--chips', ''),
+      etl('backfill', '--from', '2026-01-01', '--to', '2026-01-02', '--chips', 'C1,'),
       etl('walk'),
       etl('explain'),
       etl('explain', 'alice', '2026-01-02'),
@@ -173,10 +181,10 @@ test('what is asked wrong is said', async () => {
       etl('backfill', '--from', '2026-03-02', '--to', '2026-03-01'),
       etl('--help'),
       etl('backfill', '--help'),
-    ],
-  )
+    ])
   expect(nothing).toMatchObject({ code: 64, stderr: expect.stringContaining('no command; there are: run,') })
   expect(noChips).toMatchObject({ code: 64, stderr: expect.stringContaining('--chips needs a value') })
+  expect(noChip).toMatchObject({ code: 64, stderr: expect.stringContaining('a name is missing between') })
   expect(unknown).toMatchObject({ code: 64, stderr: expect.stringContaining('unknown command "walk"') })
   expect(noUser).toMatchObject({ code: 64, stderr: expect.stringContaining('not a UUID') })
   expect(nobody.stderr).toContain('it takes <user> <day>, and got none')

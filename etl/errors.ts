@@ -30,7 +30,7 @@ export const etlErrors = defineErrors('ETL', {
     number: 5,
     status: 503,
     title: 'An ETL run was interrupted',
-    help: 'The job was told to stop. The next run takes up what this one has not done.',
+    help: 'What is loaded stands. The next run, or of a backfill the same call again, goes on from there.',
   },
   sourceUnfit: {
     number: 6,

@@ -49,7 +49,7 @@ export const etlOptions = defineOptions({
     env: 'ETL_FIRST_DAY',
     type: z.iso
       .date()
-      .refine((day) => day >= '1970-01-02' && day < '2149-01-01', 'not from 1970-01-02 to 2148'),
+      .refine((day) => day >= '1970-01-02' && day < '2149-01-01', 'outside of 1970-01-02 to 2148-12-31'),
     default: '2000-01-01',
     help: 'First day that is measured. What stands for days before it is kept, also when their telemetry is dropped',
   },
@@ -107,7 +107,7 @@ export const attachedOptions = defineOptions({
     default: 'tendon-etl',
     help: 'Service account of the job at the issuer',
   },
-  oidcClientSecret: { env: 'ETL_CLIENT_SECRET', type: textOption, help: 'Its secret' },
+  oidcClientSecret: { env: 'ETL_CLIENT_SECRET', type: textOption, help: 'Secret of that service account' },
   logLevel: {
     env: 'LOG_LEVEL',
     type: z.enum(logLevels),

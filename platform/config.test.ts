@@ -63,7 +63,9 @@ test('what is wrong is said in plain words, and never with the value, which may 
     choice: [z.enum(['info', 'warn']), 'secret'],
     address: [urlOption, 'secret'],
     scheme: [urlOption, 'secret:8080'],
+    protocol: [urlOption, 'ftp://secret'],
     database: [databaseUrlOption, 'secret'],
+    dialect: [databaseUrlOption, 'mysql://secret/db'],
     day: [z.iso.date(), 'secret'],
     own: [z.string().regex(/^[a-z]+$/, 'not of small letters'), 'SECRET'],
     length: [z.string().min(9), 'secret'],
@@ -85,7 +87,9 @@ test('what is wrong is said in plain words, and never with the value, which may 
     choice: none of info, warn. Help.
     address: not an address with its scheme, as http://localhost:8080. Help.
     scheme: not an address with its scheme, as http://localhost:8080. Help.
+    protocol: not an address with its scheme, as http://localhost:8080. Help.
     database: not an address with its scheme, as postgresql://user:password@localhost:5432/database. Help.
+    dialect: not an address with its scheme, as postgresql://user:password@localhost:5432/database. Help.
     day: not a day, as 2026-01-31. Help.
     own: not of small letters. Help.
     length: too short. Help."

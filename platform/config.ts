@@ -39,12 +39,15 @@ export class ConfigError extends Error {
 export const booleanOption = z.stringbool()
 export const portOption = z.coerce.number<string>().int().min(0).max(65_535)
 /** With `//`: `localhost:8080` has the scheme `localhost`, as far as the URL standard is concerned. */
-const addressLike = (example: string) => {
+const addressLike = (scheme: RegExp, example: string) => {
   const error = `not an address with its scheme, as ${example}`
-  return z.url({ abort: true, error }).regex(/^[a-z][a-z\d+.-]*:\/\//i, error)
+  return z.url({ abort: true, error }).regex(scheme, error)
 }
-export const urlOption = addressLike('http://localhost:8080')
-export const databaseUrlOption = addressLike('postgresql://user:password@localhost:5432/database')
+export const urlOption = addressLike(/^https?:\/\//i, 'http://localhost:8080')
+export const databaseUrlOption = addressLike(
+  /^postgres(ql)?:\/\//i,
+  'postgresql://user:password@localhost:5432/database',
+)
 export const textOption = z.string().min(1)
 export const millisecondsOption = z.coerce.number<string>().int().positive()
 

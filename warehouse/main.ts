@@ -30,14 +30,10 @@ async function migrate(options: string[]): Promise<number> {
   })
 }
 
-async function query([sql = '', ...options]: string[]): Promise<number> {
-  const isStatement = sql !== '' && !sql.startsWith('-')
-  const config = readProcessConfig(
-    'warehouse',
-    usage,
-    warehouseOptions,
-    isStatement ? options : [sql, ...options],
-  )
+async function query(args: string[]): Promise<number> {
+  const [sql, ...options] = args
+  const isStatement = sql !== undefined && !sql.startsWith('-')
+  const config = readProcessConfig('warehouse', usage, warehouseOptions, isStatement ? options : args)
   if (!isStatement) throw new ConfigError('warehouse', ['query takes a statement first'])
   return withWarehouse(config, async (warehouse) =>
     pipeline(await warehouse.read(sql), process.stdout, { end: false }),

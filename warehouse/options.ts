@@ -14,7 +14,12 @@ export const warehouseOptions = defineOptions({
     default: 'default',
     help: 'User of ClickHouse',
   },
-  clickhousePassword: { env: 'CLICKHOUSE_PASSWORD', type: z.string(), default: '', help: 'Its password' },
+  clickhousePassword: {
+    env: 'CLICKHOUSE_PASSWORD',
+    type: z.string(),
+    default: '',
+    help: 'Password of that user',
+  },
 })
 
 export const migrateOptions = defineOptions({

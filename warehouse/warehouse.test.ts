@@ -217,6 +217,9 @@ describe('the command', () => {
 
   test('--help lists the options, a missing address is usage', async () => {
     expect((await run(['migrate', '--help'])).stdout).toContain('CLICKHOUSE_URL')
+    await expect(run(['query'], env)).rejects.toMatchObject({
+      stderr: expect.stringContaining('takes a statement'),
+    })
     await expect(run(['migrate'])).rejects.toMatchObject({
       code: 64,
       stderr: expect.stringContaining('CLICKHOUSE_URL'),

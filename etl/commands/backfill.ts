@@ -18,7 +18,10 @@ const options = defineOptions({
   chips: {
     env: 'ETL_BACKFILL_CHIPS',
     flag: 'chips',
-    type: z.string().transform((text) => text.split(',').map((chip) => chip.trim())),
+    type: z
+      .string()
+      .transform((text) => text.split(',').map((chip) => chip.trim()))
+      .refine((chips) => !chips.includes(''), 'a name is missing between two commas, or at an end'),
     optional: true,
     help: 'Only these chips, separated by commas',
   },

@@ -23,15 +23,20 @@ export const unowned: Command = {
   async run(argv) {
     const config = readProcessConfig('etl unowned', 'npm run etl -- unowned [options]', options, argv)
     return withWarehouse(config, async (warehouse) => {
-      const { chip } = config
-      const chips = await listUnowned(warehouse, config)
+      const { chip, limit } = config
+      const found = await listUnowned(warehouse, { chip, limit: limit + 1 })
+      const chips = found.slice(0, limit)
       const unmet = await unmetChip(warehouse, chip, chips)
       print(config.json, chips, () => {
         const lines = chips.map(({ chip_id, is_known, row_count, days }) => {
-          const when = `${counted(days.length, 'day')} from ${days[0]!.day} to ${days.at(-1)!.day}`
+          const first = days[0]!.day
+          const last = days.at(-1)!.day
+          const when =
+            first === last ? `on ${first}` : `${counted(days.length, 'day')} from ${first} to ${last}`
           return `${chip_id}  ${counted(row_count, 'row')}  ${when}  ${whyUnowned(is_known)}\n`
         })
         if (unmet) return unmet
+        if (found.length > limit) lines.push('there are more, none with more rows: see --limit\n')
         const all = chip === undefined ? 'all telemetry' : `all telemetry of ${chip}`
         return lines.join('') || `${all} is somebody’s\n`
       })
