@@ -25,7 +25,7 @@ export function CustomerMatches(props: { text: string; found: CustomerList; date
 }
 
 function outcomeOf(text: string, count: number, isCut: boolean): string {
-  if (count === 0) return `Nobody was found for “${text}”.`
+  if (count === 0) return `Nobody was found for “${text}”. A serial number, chip or id has to be whole.`
   if (isCut) return `The first ${count} for “${text}”; add to it to find fewer.`
   return count === 1 ? `One customer for “${text}”:` : `${count} customers for “${text}”:`
 }

@@ -53,10 +53,10 @@ function WorstDevices({ report }: { report: FleetReport }) {
             <tr>
               <th scope="col">Serial</th>
               <th scope="col">Model</th>
-              <th scope="col">Firmware</th>
-              <th scope="col">Events</th>
-              <th scope="col">Errors</th>
               <th scope="col">Error rate</th>
+              <th scope="col">Errors</th>
+              <th scope="col">Events</th>
+              <th scope="col">Firmware</th>
             </tr>
           </thead>
           <tbody>
@@ -71,10 +71,10 @@ function WorstDevices({ report }: { report: FleetReport }) {
                   </a>
                 </th>
                 <td>{device.model}</td>
-                <td className="code">{device.firmware_version}</td>
-                <td>{numberText(device.events, count, 0)}</td>
-                <td>{numberText(device.errors, count, 0)}</td>
                 <td>{columnText(device.error_rate, rate, 2)}</td>
+                <td>{numberText(device.errors, count, 0)}</td>
+                <td>{numberText(device.events, count, 0)}</td>
+                <td className="code">{device.firmware_version}</td>
               </tr>
             ))}
           </tbody>

@@ -1,3 +1,4 @@
+import { dayOfYear } from './day.ts'
 import type { HistoryReport } from './report-kind.ts'
 import { clockOf } from './zoned-time.ts'
 
@@ -30,6 +31,12 @@ export function HistoryList({ report, isOwn, isStale }: HistoryListProps) {
           What was recorded of {isOwn ? 'your' : "the customer's"} prostheses and when: model, serial number,
           chip, side, firmware, settings, and the days of issue and return. Times are those of {zone}.
         </p>
+        {data.prostheses.map(({ prosthesis_id, model, serial_number, issued_at, returned_at }) => (
+          <p key={prosthesis_id}>
+            {model} <span className="code">{serial_number}</span>: issued on {dayOfYear(issued_at)}
+            {returned_at && `, given back on ${dayOfYear(returned_at)}`}
+          </p>
+        ))}
       </hgroup>
       {rows.length === 0 && <p className="no-day">Nothing was recorded up to this day.</p>}
       <ol className="timeline">
