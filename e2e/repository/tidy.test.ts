@@ -132,7 +132,7 @@ test('every test that the threat table names is there', () => {
   const named = [...table.matchAll(/^\|.*\|(.*)\|$/gm)]
     .slice(2)
     .flatMap(([, cell]) => [...cell!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!))
-  const files = tracked.filter((file) => /^bff\/.*\.(test|suite)\.ts$/.test(file))
+  const files = tracked.filter((file) => /^(bff|platform)\/.*\.(test|suite)\.ts$/.test(file))
   const titles = files.flatMap((file) =>
     [...read(file).matchAll(/(['"`])((?:(?!\1|\n).)+)\1/g)].map(([, , title]) => title!),
   )
