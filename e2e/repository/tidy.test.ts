@@ -137,7 +137,7 @@ test('every test that the threat table names is there', () => {
     [...read(file).matchAll(/(['"`])((?:(?!\1|\n).)+)\1/g)].map(([, , title]) => title!),
   )
   const missing = named.filter((name) => {
-    if (/\.(test|suite)\.ts$/.test(name)) return !files.some((file) => file.endsWith(`/${name}`))
+    if (/\.(test|suite)\.ts$/.test(name)) return !files.some((file) => `/${file}`.endsWith(`/${name}`))
     return !titles.some(
       (title) => pattern(name).test(title) || (title.length > 12 && pattern(title).test(name)),
     )
