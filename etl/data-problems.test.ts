@@ -171,6 +171,27 @@ test('a row without a chip or a time leaves quarantine when it is mended or dele
   expect(await story.stats()).toEqual(await story.expectedStats())
 })
 
+test('a row that is far ahead is measured when its day has come, and judged as any other', async () => {
+  await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2020-01-01' })
+  await story.stopClock(at('2026-03-01T12:00Z'))
+  // The second was stored when the database's clock was as wrong as the device's.
+  await story.send([
+    { chip_id: 'c1', recorded_at: at('2026-03-07T12:00Z'), ingested_at: at('2026-03-01T12:00Z') },
+    { chip_id: 'c1', recorded_at: at('2026-03-07T13:00Z'), ingested_at: at('2026-03-07T13:00Z') },
+    { chip_id: 'c1', recorded_at: at('2026-02-07T12:00Z') },
+  ])
+  await run()
+  expect(await story.quarantine()).toEqual(['1', '2'])
+  await story.stopClock(at('2026-03-08T12:00Z'))
+  // Of a chip of which rows were deleted all that is in quarantine without a day is compared.
+  await story.client.query('DELETE FROM telemetry_events WHERE id = 3')
+  expect(await run()).toMatchObject({ mode: 'increment' })
+  story.noteFirmware('2026-03-01')
+  expect(await story.stats()).toEqual(await story.expectedStats())
+  expect(await story.quarantine()).toEqual(['1'])
+  expect(await run()).toMatchObject({ pairs: 0 })
+})
+
 test('any number of rows that no number is made of goes into quarantine, or leaves it, a piece after the other', async () => {
   const rows = 100_000
   const atOnce: number[] = []

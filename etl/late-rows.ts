@@ -2,10 +2,41 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
 import { noDay } from './chip-measurer.ts'
-import { dayUs } from './instants.ts'
+import { dayUs, instantText } from './instants.ts'
 import type { Ownership } from './ownership.ts'
 import type { OwnershipChanges } from './standing-ownership.ts'
-import type { Windows } from './telemetry.ts'
+import type { TimeBounds, Windows } from './telemetry.ts'
+
+/**
+ * The rows that a run may put off to a day to come are few, and found before FINAL merges all that is in quarantine. As text,
+ * infinite times lie outside of any bounds.
+ */
+const putOff = defineQuery({
+  name: 'etl-put-off',
+  sql: `
+    SELECT
+      chip_id AS "chipId",
+      toFloat64(toUnixTimestamp64Micro(parseDateTime64BestEffort(min(recorded_at), 6, 'UTC'))) AS "fromUs",
+      toFloat64(toUnixTimestamp64Micro(parseDateTime64BestEffort(max(recorded_at), 6, 'UTC'))) AS "toUs"
+    FROM reports.etl_quarantine FINAL
+    WHERE toUInt16(day) = 0 AND recorded_at >= {from:String} AND recorded_at < {to:String} AND chip_id IN (
+      SELECT chip_id FROM reports.etl_quarantine
+      WHERE toUInt16(day) = 0 AND recorded_at >= {from:String} AND recorded_at < {to:String} AND chip_id != ''
+    )
+    GROUP BY chip_id, substring(recorded_at, 1, 10)`,
+  params: z.object({ from: z.string(), to: z.string() }),
+  row: z.object({ chipId: z.string(), fromUs: z.number(), toUs: z.number() }),
+})
+
+/** Rows in quarantine that were too far ahead to have a day that is measured, and have one now. */
+export async function readPutOff(warehouse: Warehouse, { fromUs, toUs }: TimeBounds): Promise<Windows> {
+  const found = await warehouse.query(putOff, { from: instantText(fromUs), to: instantText(toUs) })
+  return {
+    chipId: found.map((row) => row.chipId),
+    fromUs: found.map((row) => row.fromUs),
+    toUs: found.map((row) => row.toUs),
+  }
+}
 
 /** An insert of a process that is gone does not go on for longer. */
 const lateHours = 24

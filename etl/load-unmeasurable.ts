@@ -45,11 +45,11 @@ const [firstId, endOfIds] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
 export async function loadUnmeasurable(
   session: RunSession,
   { view, bounds, createMeasurer }: Extraction,
-  { since, hasNew, lateChips }: { since: Since; hasNew: boolean; lateChips: readonly string[] },
+  { since, hasNew, wholeChips }: { since: Since; hasNew: boolean; wholeChips: readonly string[] },
   mark: Mark,
 ): Promise<void> {
   const { warehouse, record } = session
-  const corrected = [...new Set([...(await view.correctedChips(since)), ...lateChips])]
+  const corrected = [...new Set([...(await view.correctedChips(since)), ...wholeChips])]
   if (!hasNew && corrected.length === 0) return
   // Whose standing rows are read whole, so that those which do not come have gone.
   const whole = { any_chip: since === undefined, chips: corrected }

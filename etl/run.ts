@@ -2,7 +2,13 @@ import { checkSource } from './check-source.ts'
 import { definitionHash } from './definition.ts'
 import { deliverKept } from './deliver-kept.ts'
 import { type Extraction, openExtraction } from './extraction.ts'
-import { lateUnmeasurableChips, readLateDays, windowsOfLate, withLateOwners } from './late-rows.ts'
+import {
+  lateUnmeasurableChips,
+  readLateDays,
+  readPutOff,
+  windowsOfLate,
+  withLateOwners,
+} from './late-rows.ts'
 import { noteProblems, passChecks } from './load-batch.ts'
 import { loadUnmeasurable } from './load-unmeasurable.ts'
 import { noteWhatCounts } from './note-what-counts.ts'
@@ -47,7 +53,7 @@ export async function advance(session: RunSession): Promise<void> {
   const mark = { version: record.run_seq, rewrite: session.since.hasFailed || found?.hasLate === true }
   const unmeasurable = {
     since: sinceOf(session),
-    ...(found?.unmeasurable ?? { hasNew: true, lateChips: [] }),
+    ...(found?.unmeasurable ?? { hasNew: true, wholeChips: [] }),
   }
   await step('quarantine', () => loadUnmeasurable(session, extraction, unmeasurable, mark))
   await loadStreams(session, await openStreams(session, extraction, found), mark)
@@ -135,7 +141,7 @@ type Found = {
   changes: OwnershipChanges
   /** Whether there are late rows. They are written again, so that no later run asks. */
   hasLate: boolean
-  unmeasurable: { hasNew: boolean; lateChips: string[] }
+  unmeasurable: { hasNew: boolean; wholeChips: string[] }
 }
 
 function openStreams(
@@ -151,13 +157,16 @@ function openStreams(
 }
 
 /**
- * What is new, what is no longer whose it was, and what a run that died has written since. Undefined when it is too much to
+ * What is new, what is no longer whose it was, what a run that died has written since, and what has a day only now. Undefined when it is too much to
  * be held: after somebody changed all rows, say, or the owners of all chips.
  */
 async function findTouched(session: RunSession, extraction: Extraction): Promise<Found | undefined> {
   const { view, bounds, ownership, days, crm } = extraction
   const { mostWindows } = session.sizes
-  const late = await readLateDays(session.warehouse, session.last!.run_seq, session.now())
+  const [late, putOff] = await Promise.all([
+    readLateDays(session.warehouse, session.last!.run_seq, session.now()),
+    readPutOff(session.warehouse, bounds),
+  ])
   const changes = withLateOwners(extraction.changes, late, crm.prostheses)
   const windows = await view.touched(sinceOf(session), [...changes.chipIds], bounds, mostWindows)
   if (!windows) {
@@ -166,11 +175,15 @@ async function findTouched(session: RunSession, extraction: Extraction): Promise
   }
   appendWindows(windows, newFirmwareWindows(extraction))
   appendWindows(windows, windowsOfLate(late))
+  appendWindows(windows, putOff)
   return {
     touched: touchedDays(windows, ownership, days),
     changes,
     hasLate: late.length > 0,
-    unmeasurable: { hasNew: windows.hasUnmeasurable, lateChips: lateUnmeasurableChips(late) },
+    unmeasurable: {
+      hasNew: windows.hasUnmeasurable,
+      wholeChips: [...lateUnmeasurableChips(late), ...putOff.chipId],
+    },
   }
 }
 
