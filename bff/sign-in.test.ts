@@ -18,14 +18,24 @@ test('on https the cookies are Secure and bound to the host, and browsers are to
     const browser = new TestBrowser({ origins })
     const end = await browser.signIn(secure.loginUrl, 'alice')
     expect(end.headers.get('strict-transport-security')).toMatch(/^max-age=\d{8}/)
-    const session = browser.cookie('__Host-session_id')!.attributes
-    expect([...session].toSorted()).toEqual([
+    const session = browser.cookie('__Host-session_id')!
+    expect([...session.attributes].toSorted()).toEqual([
       ['httponly', ''],
       ['path', '/'],
       ['samesite', 'Lax'],
       ['secure', ''],
     ])
     expect(browser.cookie('session_id')).toBeUndefined()
+    // What another host of the domain can set: browsers keep it from the prefix, but not from what looks like it.
+    for (const name of [
+      'session_id',
+      '\u00a0__Host-session_id',
+      '__host-session_id',
+      '__Secure-session_id',
+    ]) {
+      const headers = { cookie: `${name}=${session.value}` }
+      expect((await fetch(`${secure.bffs[0]!.server.url}/auth/me`, { headers })).status, name).toBe(401)
+    }
     const providerCookies = [...browser.cookies.values()].filter(({ host }) => host === 'login.example.com')
     expect(providerCookies.length).toBeGreaterThan(0)
     for (const cookie of providerCookies) {

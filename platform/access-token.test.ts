@@ -9,7 +9,7 @@ import {
   SignJWT,
   UnsecuredJWT,
 } from 'jose'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createAccessTokenVerifier } from './access-token.ts'
 import type { TendonError } from './errors.ts'
 
@@ -38,9 +38,12 @@ beforeAll(async () => {
 afterAll(() => provider?.close())
 
 /** The provider's metadata and keys; a key's id is its algorithm. */
-async function startProvider(options: { port?: number; namedIssuer?: string } = {}): Promise<Server> {
+async function startProvider(
+  options: { port?: number; namedIssuer?: string; without?: string } = {},
+): Promise<Server> {
+  const published = Object.entries(keys).filter(([alg]) => alg !== options.without)
   const jwks = await Promise.all(
-    Object.entries(keys).map(async ([alg, { publicKey }]) => ({
+    published.map(async ([alg, { publicKey }]) => ({
       ...(await exportJWK(publicKey)),
       alg,
       kid: alg,
@@ -213,6 +216,26 @@ describe('a provider', () => {
     const back = await startProvider({ port })
     onTestFinished(() => void back.close())
     expect(await verify(authorization)).toMatchObject({ subject: 'alice' })
+  })
+
+  test('that signs with a new key is understood within seconds, however lately its keys were asked for', async () => {
+    const former = await startProvider({ without: 'ES256' })
+    const { port } = former.address() as AddressInfo
+    const verify = createAccessTokenVerifier({
+      issuer,
+      audience,
+      internalUrl: `http://127.0.0.1:${port}`,
+      now,
+    })
+    expect(await verify(`Bearer ${await sign(claims)}`)).toMatchObject({ subject: 'alice' })
+    await new Promise((resolve) => former.close(resolve))
+    const rotated = await startProvider({ port })
+    onTestFinished(() => void rotated.close())
+    const authorization = `Bearer ${await sign(claims, { alg: 'ES256' })}`
+    await vi.waitFor(
+      async () => expect(await verify(authorization)).toMatchObject({ subject: 'alice' }),
+      10_000,
+    )
   })
 
   test('that names itself otherwise is not believed', async () => {

@@ -129,7 +129,12 @@ function createKeyFinder(issuer: string, internalUrl: string | undefined): JWTVe
 
   async function openKeySet(): Promise<JWTVerifyGetKey> {
     const url = await discoverKeysUrl(issuer, providerFetch)
-    return createRemoteJWKSet(new URL(url), { timeoutDuration: timeoutMs, [customFetch]: providerFetch })
+    return createRemoteJWKSet(new URL(url), {
+      timeoutDuration: timeoutMs,
+      // Of a provider that has just changed its keys all tokens are refused until they are asked for again.
+      cooldownDuration: 1_000,
+      [customFetch]: providerFetch,
+    })
   }
 
   return async (header, token) => {
