@@ -3,7 +3,7 @@ import { generationKeyPrefix, invalidationsChannel } from '@tendon/contracts/inv
 import { demoPeople } from '@tendon/sources/demo-people.ts'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { openEventStream } from './test-event-stream.fixture.ts'
-import { cookieOf, signedInBrowser } from './test-sessions.fixture.ts'
+import { cookieOf, csrf, signedInBrowser } from './test-sessions.fixture.ts'
 import { eventuallyMs, type StackOptions, startSuiteStack, type TestStack } from './test-stack.fixture.ts'
 
 /** Past the access token's five minutes. */
@@ -60,6 +60,8 @@ export function directoryChangesSuite(name: string, options: StackOptions = {}):
       expect(await roles()).toEqual(['patient', 'report-admin'])
       await stack.provider.removeRole(username, 'report-admin')
       stack.clock.skewMs = expired
+      const end = { method: 'DELETE', headers: { ...csrf, ...theirs } }
+      expect((await fetch(`${stack.url}/auth/users/nobody/sessions`, end)).status).toBe(403)
       const known = await fetch(`${stack.url}/auth/me`, { headers: theirs })
       expect((await known.json()).roles).toEqual(['patient'])
       expect(await roles()).toEqual(['patient'])

@@ -218,6 +218,13 @@ test('what a service says of cookies, caching, other origins and itself stays he
   expect(response.headers.get('content-security-policy')).toContain('sandbox')
 })
 
+test('a service that does not accept the token is no reason to sign in again', async () => {
+  answer = (_request, response) => void response.writeHead(401, { 'www-authenticate': 'Bearer' }).end()
+  const response = await files()
+  expect([response.status, (await response.json()).code]).toEqual([502, 'TENDON-BFF-008'])
+  expect(response.headers.get('www-authenticate')).toBeNull()
+})
+
 test('a token is not sent to a service that it is not for', async () => {
   const response = await fetch(`${stack.url}/api/others`, { headers })
   expect([response.status, (await response.json()).code]).toEqual([403, 'TENDON-BFF-018'])
