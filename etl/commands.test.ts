@@ -204,7 +204,15 @@ test('what fails, and what another run keeps from being done, ends with a code o
   const away = await etlWith(unreached, 'run')
   expect(away).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('TENDON-ETL-002') })
 
-  const awayAsJson = await etlWith(unreached, 'plan', '--json')
+  // Where the CRM is read is an option.
+  const fromCrm = { ETL_CRM_SOURCE: 'postgres' }
+  const [unset, awayAsJson, crmAway] = await Promise.all([
+    etlWith(fromCrm, 'plan'),
+    etlWith(unreached, 'plan', '--json'),
+    etlWith({ ...fromCrm, CRM_DATABASE_URL: 'postgresql://postgres@127.0.0.1:1/crm' }, 'plan'),
+  ])
+  expect(unset).toMatchObject({ code: 64, stderr: expect.stringContaining('CRM_DATABASE_URL is not set') })
+  expect(crmAway).toMatchObject({ code: 1, stderr: expect.stringContaining('TENDON-ETL-007') })
   expect(awayAsJson).toMatchObject({ code: 1, stdout: '' })
   expect(JSON.parse(awayAsJson.stderr.trim().split('\n').at(-1)!)).toMatchObject({
     error: { code: 'TENDON-ETL-002', message: expect.any(String), help: expect.any(String) },

@@ -57,6 +57,17 @@ test('reads what PostgreSQL writes, wherever its pieces end', async () => {
   for (const length of [bytes.length, 1, 2, 3, 7, 64]) expect(await read(bytes, length)).toEqual(expected)
 })
 
+test('a row that is far longer than its pieces is put together once', async () => {
+  const length = 32_000_000
+  const bytes = await copy(
+    `VALUES ('a', '2026-01-01Z'::timestamptz, '\\x01'::bytea), ('b', '2026-01-02Z', convert_to(repeat('x', ${length}), 'UTF8')), ('c', '2026-01-03Z', NULL)`,
+  )
+  // Copied with each piece anew, these would be half a terabyte.
+  const { text, packed } = await read(bytes, 1_000)
+  expect(text).toEqual(['a', 'b', 'c'])
+  expect(packed.map((hex) => hex.length)).toEqual([4, 2 + 2 * length, 2])
+})
+
 test('refuses what is cut short, has other columns or is not binary', async () => {
   const bytes = await copy(
     "VALUES ('a', '2026-01-01Z'::timestamptz, '\\x01'::bytea), ('b', '2026-01-02Z', '\\x02')",

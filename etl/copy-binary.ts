@@ -25,13 +25,17 @@ export async function readCopyBinary(
   columns: readonly CopyColumn[],
   afterChunk?: () => Promise<void>,
 ): Promise<number> {
-  let pending: Buffer = Buffer.alloc(0)
+  // The beginning of a row, and how long the row is at least.
+  let pending: Buffer[] = []
+  let pendingBytes = 0
+  let rowBytes = 0
   let rows = 0
   let state = 'header' as 'header' | 'rows' | 'ended'
 
   /** Reads what is whole, `most` rows at most. @returns where it stopped */
   function readRows(bytes: Buffer, most: number): number {
     let offset = 0
+    rowBytes = 0
     if (state === 'header') {
       const end = readHeader(bytes)
       if (end === undefined) return 0
@@ -44,7 +48,10 @@ export async function readCopyBinary(
         break
       }
       const end = rowEnd(bytes, offset, columns.length)
-      if (end === undefined) break
+      if (end > bytes.length) {
+        rowBytes = end - offset
+        break
+      }
       readRow(bytes, offset, columns)
       rows += 1
       offset = end
@@ -52,21 +59,29 @@ export async function readCopyBinary(
     return offset
   }
 
+  function readRest(bytes: Buffer): void {
+    const rest = bytes.subarray(readRows(bytes, Number.POSITIVE_INFINITY))
+    pending = rest.length > 0 ? [rest] : []
+    pendingBytes = rest.length
+  }
+
   function readChunk(chunk: Buffer): void {
     if (state === 'ended') return
-    let rest = chunk
-    if (pending.length > 0) {
-      // The row that was cut is put together with the little it lacks: joining whole chunks copied everything once more.
-      const joined = Buffer.concat([pending, chunk.subarray(0, joinedBytes)])
-      const end = readRows(joined, 1)
-      if (end <= pending.length) {
-        pending = chunk.length > joinedBytes ? Buffer.concat([pending, chunk]) : joined
-        pending = pending.subarray(readRows(pending, Number.POSITIVE_INFINITY))
-        return
-      }
-      rest = chunk.subarray(end - pending.length)
+    if (pendingBytes === 0) {
+      readRest(chunk)
+      return
     }
-    pending = rest.subarray(readRows(rest, Number.POSITIVE_INFINITY))
+    if (pendingBytes + chunk.length < rowBytes) {
+      pending.push(chunk)
+      pendingBytes += chunk.length
+      return
+    }
+    // The row that was cut is put together with what it lacks: joining whole chunks copied everything once more.
+    const lacking = Math.max(joinedBytes, rowBytes - pendingBytes)
+    const joined = Buffer.concat([...pending, chunk.subarray(0, lacking)])
+    const end = readRows(joined, 1)
+    if (end > pendingBytes) readRest(chunk.subarray(end - pendingBytes))
+    else readRest(chunk.length > lacking ? Buffer.concat([joined, chunk.subarray(lacking)]) : joined)
   }
 
   for await (const chunk of chunks) {
@@ -90,17 +105,17 @@ function readHeader(bytes: Buffer): number | undefined {
   return bytes.length < end ? undefined : end
 }
 
-/** Where the row that begins at `offset` ends; undefined while it is not all there. */
-function rowEnd(bytes: Buffer, offset: number, columnCount: number): number | undefined {
+/** Where the row that begins at `offset` ends, as far as its bytes tell: behind the last of them while they are not all there. */
+function rowEnd(bytes: Buffer, offset: number, columnCount: number): number {
   const fieldCount = bytes.readInt16BE(offset)
   if (fieldCount !== columnCount)
     throw new Error(`The COPY stream has rows of ${fieldCount} fields where ${columnCount} are expected`)
   let end = offset + 2
   for (let field = 0; field < fieldCount; field++) {
-    if (bytes.length - end < 4) return undefined
+    if (bytes.length - end < 4) return end + 4
     end += 4 + Math.max(0, bytes.readInt32BE(end))
   }
-  return bytes.length < end ? undefined : end
+  return end
 }
 
 function readRow(bytes: Buffer, offset: number, columns: readonly CopyColumn[]): void {

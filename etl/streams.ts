@@ -1,6 +1,6 @@
 import type { Extraction } from './extraction.ts'
 import { hourUs, lastDay } from './instants.ts'
-import { loadBatch } from './load-batch.ts'
+import { loadBatch, type Named } from './load-batch.ts'
 import type { Mark } from './mark.ts'
 import type { RunSession } from './run-session.ts'
 import { scopeOfDays } from './scope.ts'
@@ -54,14 +54,14 @@ export async function streamParts(
  * they are at: nothing is written any more when this has thrown.
  */
 export async function loadStreams(session: RunSession, streams: Streams, mark: Mark): Promise<void> {
-  const users = new Set<string>()
+  const named: Named = { users: new Set(), ownerlessChips: new Set() }
   let hasFailed = false
   const ended = await Promise.allSettled(
     streams.map(async (batches) => {
       try {
         for await (const batch of timed(session, batches)) {
           if (hasFailed) return
-          await loadBatch(session, batch, mark, users)
+          await loadBatch(session, batch, mark, named)
         }
       } catch (error) {
         hasFailed = true
