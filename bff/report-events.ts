@@ -5,7 +5,7 @@ import type { SessionUser } from '@tendon/contracts/session-api.ts'
 import { TendonError } from '@tendon/platform/errors.ts'
 import { type HttpApp, type HttpEnv, requestLog } from '@tendon/platform/http-app.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
 import { z } from 'zod'
 import { bffErrors } from './errors.ts'
@@ -62,14 +62,6 @@ export function reportEvents(options: {
     if ((bySession.get(loaded.hash) ?? 0) >= streamsPerSession) {
       throw bffErrors.tooManyStreams('This session has too many streams of events open.')
     }
-    const isAllowed = async (): Promise<Allowed> => {
-      const current = await sessions.load(loaded.id)
-      if (!current) return 'no'
-      const fresh = await freshen(c, current).catch(unlessEnded)
-      if (typeof fresh === 'string') return fresh
-      return listenedUser(fresh.session.user, userId) === userId ? 'yes' : 'no'
-    }
-
     const news = createNews()
     // Before the answer begins, so that it can still be 503.
     const since = lastEventId.safeParse(c.req.header('last-event-id')).data
@@ -87,7 +79,7 @@ export function reportEvents(options: {
           if (since === undefined || since === generation) {
             await stream.writeSSE({ event: 'ready', id: generation, data: '{}', retry: reconnectMs })
           }
-          await tell(stream, { userId, news, isAllowed })
+          await tell(stream, { userId, news, isAllowed: () => isAllowed(c, loaded.id, userId) })
         } finally {
           leave()
           count(loaded.hash, -1)
@@ -96,6 +88,14 @@ export function reportEvents(options: {
       async (err) => requestLog(c).info({ err }, 'a stream of events ended early'),
     )
   })
+
+  async function isAllowed(c: Context<HttpEnv>, sessionId: string, userId: string): Promise<Allowed> {
+    const current = await sessions.load(sessionId)
+    if (!current) return 'no'
+    const fresh = await freshen(c, current).catch(unlessEnded)
+    if (typeof fresh === 'string') return fresh
+    return listenedUser(fresh.session.user, userId) === userId ? 'yes' : 'no'
+  }
 
   async function tell(
     stream: SSEStreamingApi,
