@@ -49,6 +49,18 @@ describe('ID tokens', () => {
     expect(text).not.toMatch(/eyJ/)
   })
 
+  test.each([
+    [429, 'application/json', '{"error":"slow_down"}'],
+    [429, 'text/html', '<h1>Slow down'],
+    [502, 'text/html', '<h1>Bad gateway'],
+  ])('a provider that answers %i as %s instead is one to try again later', async (status, type, body) => {
+    provider.answerTokens({ status, type, body })
+    const page = await signIn()
+    expect([page.status, page.text]).toEqual([503, expect.stringContaining('TENDON-BFF-007')])
+    provider.answerTokens(undefined)
+    expect((await signIn()).status).toBe(303)
+  })
+
   test('keys may rotate between two sign-ins', async () => {
     expect((await signIn()).status).toBe(303)
     for (const keepOld of [true, false]) {

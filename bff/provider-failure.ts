@@ -5,14 +5,17 @@ const keyFetchCodes = new Set([errors.JWKSTimeout.code, errors.JWKSInvalid.code,
 
 /** Whether it is the provider that is slow or unwell, rather than the answer that is wrong. */
 export function isUnavailable(err: unknown): boolean {
-  if (err instanceof oidc.ResponseBodyError) return err.status >= 500
+  if (err instanceof oidc.ResponseBodyError) return isBusy(err.status)
   // What fetch throws when there is no connection; the library's own TypeErrors have no cause.
   if (err instanceof TypeError) return err.cause instanceof Error
   // What jose throws when the keys do not come, or not as keys.
   if (err instanceof errors.JOSEError) return keyFetchCodes.has(err.code)
   if (!(err instanceof oidc.ClientError)) return false
-  return err.code === 'OAUTH_TIMEOUT' || (err.cause instanceof Response && err.cause.status >= 500)
+  return err.code === 'OAUTH_TIMEOUT' || (err.cause instanceof Response && isBusy(err.cause.status))
 }
+
+/** It is unwell, or asked too much (RFC 6585 §4): neither says anything of what it was asked. */
+const isBusy = (status: number) => status >= 500 || status === 429
 
 /**
  * An error for the log. The library's own errors carry what they are about as their cause, whole token
