@@ -1,5 +1,5 @@
 import { createServiceTokenSource } from '@tendon/platform/service-token.ts'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { cutStreams } from './cut-streams.fixture.ts'
 import { fuzz } from './schemathesis.fixture.ts'
 import { signIn, startTestTendon, type TestTendon } from './test-tendon.fixture.ts'
@@ -8,12 +8,15 @@ import { userToken } from './user-token.fixture.ts'
 let tendon: TestTendon
 beforeAll(async () => {
   // A fuzzer asks more than a person may.
-  process.env.LOGINS_PER_MINUTE = '1000000'
-  process.env.API_REQUESTS_PER_MINUTE = '1000000'
-  process.env.API_REQUESTS_PER_MINUTE_PER_ADDRESS = '1000000'
+  vi.stubEnv('LOGINS_PER_MINUTE', '1000000')
+  vi.stubEnv('API_REQUESTS_PER_MINUTE', '1000000')
+  vi.stubEnv('API_REQUESTS_PER_MINUTE_PER_ADDRESS', '1000000')
   tendon = await startTestTendon()
 }, 120_000)
-afterAll(() => tendon?.stop())
+afterAll(async () => {
+  vi.unstubAllEnvs()
+  await tendon?.stop()
+})
 
 async function cookieOf(username: string): Promise<string> {
   const { browser } = await signIn(tendon, username)

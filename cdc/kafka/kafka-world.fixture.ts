@@ -55,8 +55,8 @@ export async function createKafkaWorld(
     kafkaConnectUrl: address('KAFKA_CONNECT_URL'),
     topicPrefix: slotName,
     topicPartitions: 1,
-    // Looking ten times less often: worlds that stand side by side would need half the machine for that alone.
-    pollIntervalMs: 50,
+    // Looking twenty times less often: worlds that stand side by side would need half the machine for that alone.
+    pollIntervalMs: 100,
     ...over,
   }
   const config = { crmDatabaseUrl: url.href, slotName, publicationName: 'test_publication', ...kafka }

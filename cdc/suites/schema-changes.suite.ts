@@ -10,7 +10,7 @@ function readOn(world: World, sql: string): { stop(): Promise<Awaited<ReturnType
   const reading = (async () => {
     while (isReading) {
       readings.push(await world.rows(sql))
-      await delay(25)
+      await delay(50)
     }
   })()
   return {
