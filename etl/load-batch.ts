@@ -9,7 +9,7 @@ import type { RunSession } from './run-session.ts'
 import { readStandingStats } from './standing-stats.ts'
 import { compareStats } from './stats-changes.ts'
 import type { Batch } from './telemetry-batches.ts'
-import { countRows, describeUnowned, updateUnowned } from './unowned.ts'
+import { countRows, describeUnowned, unownedKind, updateUnowned } from './unowned.ts'
 import type { UserDays } from './user-days.ts'
 
 const mostProblems = 1_000
@@ -63,7 +63,7 @@ export async function loadBatch(
     record.rows_unowned += countRows(chip)
     if (!ownerlessChips.has(chipId)) record.unknown_chips.push(chipId)
     ownerlessChips.add(chipId)
-    const kind = chip.isKnown ? 'telemetry_without_owner' : 'unknown_chip'
+    const kind = unownedKind(chip.isKnown)
     noteProblems(session, [{ kind, subject: chipId, detail: describeUnowned(chip) }])
   }
 }

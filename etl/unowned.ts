@@ -21,6 +21,10 @@ export function describeUnowned(chip: UnownedChip): string {
   return `${what} from ${dayText(days[0]!)} on: ${whyUnowned(chip.isKnown)}`
 }
 
+/** The kind of problem that it is. */
+export const unownedKind = (isKnown: boolean): string =>
+  isKnown ? 'telemetry_without_owner' : 'unknown_chip'
+
 export const whyUnowned = (isKnown: boolean): string =>
   isKnown ? 'nobody had it then' : 'the CRM does not know the chip'
 

@@ -3,6 +3,7 @@ import { readProcessConfig } from '@tendon/platform/process-config.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
 import type { Plan, PlannedChange } from '../plan.ts'
 import { exitCodes, jobOptions, print, withEtl } from './command.ts'
+import { describeProblem } from './run-text.ts'
 
 export const plan: Command = {
   name: 'plan',
@@ -25,7 +26,7 @@ function describePlan(planned: Plan): string {
     `${counted(planned.pairs, 'day')} to measure, of ${counted(planned.rows_in, 'row')} (${planned.rows_quarantined} to quarantine, ${planned.rows_unowned} of nobody)`,
     `${counted(planned.rows_written, 'row')} to write, ${planned.rows_deleted} to delete, ${planned.rows_unchanged} to leave as they are`,
     `${counted(planned.users, 'user')} to invalidate`,
-    ...planned.problems.map(({ kind, subject, detail }) => `problem  ${kind}  ${subject}  ${detail}`),
+    ...planned.problems.map(describeProblem),
     ...planned.sample.map(describeChange),
     '',
   ].join('\n')

@@ -1,11 +1,18 @@
 import { counted } from '@tendon/platform/counted.ts'
 import { isUntold } from '../deliver-kept.ts'
+import type { Problem } from '../ownership.ts'
 import type { EtlRun } from '../run-records.ts'
 import type { SkippedRun } from '../run-session.ts'
+import { unownedKind } from '../unowned.ts'
+
+const mostProblems = 3
 
 export const untoldText = 'reports-service could not be told whose numbers changed: the next run does it'
 
-/** A run in one line, and its failure in another. */
+export const describeProblem = ({ kind, subject, detail }: Problem): string =>
+  `problem  ${kind}  ${subject}  ${detail}`
+
+/** A run in one line, and what went wrong in others. */
 export function describeRun(run: EtlRun | SkippedRun): string {
   if (run.state === 'skipped') return 'skipped: another run is going\n'
   const part = run.kind === 'backfill' ? `backfill ${run.from_day} to ${run.to_day}, ` : ''
@@ -18,11 +25,17 @@ export function describeRun(run: EtlRun | SkippedRun): string {
     ...(run.unknown_chips.length > 0
       ? [`${counted(run.unknown_chips.length, 'chip')} without an owner`]
       : []),
-    ...(run.problems.length > 0 ? [counted(run.problems.length, 'data problem')] : []),
   ].join(', ')
   const startedAt = Date.parse(run.started_at)
   const took = run.finished_at ? ` in ${((Date.parse(run.finished_at) - startedAt) / 1000).toFixed(1)} s` : ''
   const error = run.error ? `\n    ${run.error}` : ''
+  // Those of a chip without an owner are counted in the line: one each.
+  const problems = run.problems.filter(
+    ({ kind }) => kind !== unownedKind(true) && kind !== unownedKind(false),
+  )
+  const left = problems.length - mostProblems
+  const told = problems.slice(0, mostProblems).map((problem) => `\n    ${describeProblem(problem)}`)
+  if (left > 0) told.push(`\n    ${counted(left, 'more problem')}: see --json`)
   const untold = isUntold(run) ? `\n    ${untoldText}` : ''
-  return `${run.run_seq}  ${new Date(startedAt).toISOString()}  ${run.state}${took}  ${part}${counts}${untold}${error}\n`
+  return `${run.run_seq}  ${new Date(startedAt).toISOString()}  ${run.state}${took}  ${part}${counts}${told.join('')}${untold}${error}\n`
 }
