@@ -71,7 +71,7 @@ export async function planRun(parts: RunParts, stop: AbortSignal): Promise<Plan>
       record,
       last,
       since: await readRunsSince(parts.warehouse, last?.run_seq ?? 0),
-      haveStatsGoneBack: (await readStandingVersions(parts.warehouse)).haveStatsGoneBack,
+      hasLoss: (await readStandingVersions(parts.warehouse)).hasLoss,
       client: await connections.connect(),
       connect: connections.connect,
       signal,

@@ -57,8 +57,8 @@ export type RunSession = RunParts & {
    * was cut off may be in the copy by day alone.
    */
   since: RunsSince
-  /** Whether the statistics, or a copy of them, lack what runs have written. */
-  haveStatsGoneBack: boolean
+  /** Whether ClickHouse lacks statistics, or ownership, that runs have written. */
+  hasLoss: boolean
   /** The connection that holds the lock. */
   client: pg.Client
   /** Another connection, which ends with the run. */
@@ -134,7 +134,7 @@ function entryOf(runId: string, request: RunRequest, startedAt: Date): NewRun {
   return { ...entry, backfill_id: backfillId, from_day: fromDay, to_day: toDay }
 }
 
-type Begun = Pick<RunSession, 'record' | 'last' | 'since' | 'haveStatsGoneBack' | 'client'> & {
+type Begun = Pick<RunSession, 'record' | 'last' | 'since' | 'hasLoss' | 'client'> & {
   state: 'begun'
 }
 
@@ -157,7 +157,7 @@ async function begin(
       log.info('run skipped: another one is going')
       return { state: 'skipped' }
     }
-    const [last, { newest, haveStatsGoneBack }] = await Promise.all([
+    const [last, { newest, hasLoss }] = await Promise.all([
       findLastSuccess(warehouse),
       readStandingVersions(warehouse),
     ])
@@ -165,7 +165,7 @@ async function begin(
     const { begun, died } = await beginRun(warehouse, run, newest)
     for (const dead of died) log.warn({ dead_run_id: dead.run_id }, 'an earlier run died')
     const since = await readRunsSince(warehouse, last?.run_seq ?? 0)
-    return { state: 'begun', record: begun, last, since, haveStatsGoneBack, client }
+    return { state: 'begun', record: begun, last, since, hasLoss, client }
   } catch (cause) {
     const failure = { ...entry, finished_at: parts.now().toISOString(), error: describe(cause) }
     await recordNotBegun(warehouse, failure).catch((err: unknown) =>

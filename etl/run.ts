@@ -18,7 +18,7 @@ import { type EtlRun, findWatermarkSince, type RunsSince } from './run-records.t
 import { type RunParts, type RunSession, runUnderLock, type SkippedRun } from './run-session.ts'
 import type { SourceTraits } from './source-traits.ts'
 import { keepOwnership, type OwnershipChanges } from './standing-ownership.ts'
-import { copyStatsAnew, statsWentBackReason } from './standing-versions.ts'
+import { copyStatsAnew, lossReason } from './standing-versions.ts'
 import { loadStreams, type Streams, streamEverything, streamParts } from './streams.ts'
 import type { Since, TelemetryView, Windows } from './telemetry.ts'
 import { cutIntoParts, type TouchedDays, touchedDays } from './touched-parts.ts'
@@ -40,12 +40,14 @@ export async function advance(session: RunSession): Promise<void> {
   const { warehouse, record, step } = session
   // Users that an earlier run could not reach do not wait for a run that succeeds.
   await deliverKept(session)
+  // What is lost may be what the last run has seen of ownership.
+  const last = session.hasLoss ? undefined : session.last
   const extraction = await step('open', async () =>
-    openExtraction({ ...session, client: await session.connect() }),
+    openExtraction({ ...session, last, client: await session.connect() }),
   )
   await describeSource(session, extraction)
   passChecks(session, await step('check', () => checkSource(session, extraction)))
-  if (session.haveStatsGoneBack) await step('mend', () => copyStatsAnew(warehouse))
+  if (session.hasLoss) await step('mend', () => copyStatsAnew(warehouse))
   const found =
     record.mode === 'increment' ? await step('find', () => findTouched(session, extraction)) : undefined
   if (!found) measureAll(session)
@@ -73,9 +75,7 @@ async function describeSource(session: RunSession, { crm, view, problems }: Extr
   record.watermark_to = view.watermark
   record.definition = definitionHash(config)
   record.default_time_zone = config.timeZone
-  record.full_reason = session.haveStatsGoneBack
-    ? statsWentBackReason
-    : fullReason(last, session.since, record)
+  record.full_reason = session.hasLoss ? lossReason : fullReason(last, session.since, record)
   record.mode = record.full_reason === '' ? 'increment' : 'full'
   record.watermark_lag_s = await watermarkLag(session, view)
   noteProblems(session, [...lacksOf(view.traits, config), ...problems])

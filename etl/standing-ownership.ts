@@ -56,7 +56,7 @@ const ownershipInUse = defineQuery({
 /**
  * Ownership as the last run that succeeded has seen it, and as all since then have, which may have loaded something by it:
  * of one prosthesis there may be several.
- * @param lastSeq number of the last run that succeeded
+ * @param lastSeq number of the last run that succeeded; 0 when none is known, and nothing is settled
  */
 export async function readStandingOwnership(
   warehouse: Warehouse,
@@ -67,7 +67,7 @@ export async function readStandingOwnership(
     warehouse.query(ownershipInUse, { after: lastSeq }),
   ])
   return [
-    ...standing.map((row) => ({ ...row, isSettled: true, isGone: false })),
+    ...standing.map((row) => ({ ...row, isSettled: lastSeq > 0, isGone: false })),
     ...inUse.map((row) => ({ ...row, isSettled: false })),
   ]
 }

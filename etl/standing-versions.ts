@@ -2,48 +2,55 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
 
-/** Why a run measures everything whose statistics are older than the runs say. */
-export const statsWentBackReason = 'the statistics went back to an earlier state'
+/** Why a run measures everything when ClickHouse lacks what former runs say that they wrote. */
+export const lossReason = 'ClickHouse has lost some of what runs have written'
 
 /**
- * The newest version in each table that runs write to, beside what their book says. Once the statistics were mended, what
- * had been written before counts no longer.
+ * The newest version in each table that runs write to, beside that of the last run that wrote there. After a run for that
+ * reason what had been written before it counts no longer.
  */
 const standingVersions = defineQuery({
   name: 'etl-standing-versions',
   sql: `
-    WITH (
-      SELECT maxIf(run_seq, rows_written + rows_deleted > 0 AND run_seq >= mended)
-      FROM (
-        SELECT run_seq, rows_written, rows_deleted, maxIf(run_seq, full_reason = {mended:String}) OVER () AS mended
+    WITH
+      (
+        SELECT maxIf(run_seq, full_reason = {loss:String}) FROM reports.etl_runs FINAL WHERE state = 'succeeded'
+      ) AS mended,
+      (
+        SELECT maxIf(run_seq, rows_written + rows_deleted > 0)
         FROM reports.etl_runs FINAL
-        WHERE state = 'succeeded'
-      )
-    ) AS written
-    SELECT toUInt32(max(version)) AS newest, toBool(minIf(version, is_stats) < written) AS "haveStatsGoneBack"
+        WHERE state = 'succeeded' AND run_seq >= mended
+      ) AS stats_written,
+      (
+        SELECT max(run_seq)
+        FROM reports.etl_ownership_in_use
+        WHERE run_seq >= mended
+          AND run_seq IN (SELECT run_seq FROM reports.etl_runs FINAL WHERE state = 'succeeded' AND kind = 'run')
+      ) AS ownership_written
+    SELECT toUInt32(max(version)) AS newest, toBool(countIf(version < written) > 0) AS "hasLoss"
     FROM (
-      SELECT true AS is_stats, max(_version) AS version FROM reports.user_prosthesis_stats
-      UNION ALL SELECT true, max(_version) FROM reports.stats_by_day
-      UNION ALL SELECT true, max(_version) FROM reports.model_days
-      UNION ALL SELECT false, max(_version) FROM reports.etl_ownership
-      UNION ALL SELECT false, max(_version) FROM reports.etl_firmware
-      UNION ALL SELECT false, max(_version) FROM reports.etl_quarantine
-      UNION ALL SELECT false, max(_version) FROM reports.etl_unowned
-      UNION ALL SELECT false, max(run_seq) FROM reports.etl_ownership_in_use
-      UNION ALL (SELECT false, run_seq FROM reports.etl_invalidations ORDER BY run_seq DESC LIMIT 1)
+      SELECT max(_version) AS version, stats_written AS written FROM reports.user_prosthesis_stats
+      UNION ALL SELECT max(_version), stats_written FROM reports.stats_by_day
+      UNION ALL SELECT max(_version), stats_written FROM reports.model_days
+      UNION ALL SELECT max(_version), ownership_written FROM reports.etl_ownership
+      UNION ALL SELECT max(_version), 0 FROM reports.etl_firmware
+      UNION ALL SELECT max(_version), 0 FROM reports.etl_quarantine
+      UNION ALL SELECT max(_version), 0 FROM reports.etl_unowned
+      UNION ALL SELECT max(run_seq), 0 FROM reports.etl_ownership_in_use
+      UNION ALL (SELECT run_seq, 0 FROM reports.etl_invalidations ORDER BY run_seq DESC LIMIT 1)
     )`,
-  params: z.object({ mended: z.string() }),
-  row: z.object({ newest: z.int(), haveStatsGoneBack: z.boolean() }),
+  params: z.object({ loss: z.string() }),
+  row: z.object({ newest: z.int(), hasLoss: z.boolean() }),
 })
 
 /**
  * How far the tables are, which ClickHouse may have got back from a backup, or lost, one without the other: a run takes its
- * number above all versions, or what it writes would not stand, and finds out whether the statistics lack what runs wrote.
+ * number above all versions, or what it writes would not stand, and finds out whether something is lost.
  */
 export async function readStandingVersions(
   warehouse: Warehouse,
 ): Promise<z.output<typeof standingVersions.row>> {
-  const [row] = await warehouse.query(standingVersions, { mended: statsWentBackReason })
+  const [row] = await warehouse.query(standingVersions, { loss: lossReason })
   return row!
 }
 

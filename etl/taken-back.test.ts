@@ -3,7 +3,7 @@ import { afterAll, expect, test } from 'vitest'
 import { type Story, startEtlWorld } from './etl-world.fixture.ts'
 import type { EtlConfig } from './options.ts'
 import { listQuarantine } from './quarantine.ts'
-import { modelDay } from './statistics-model.fixture.ts'
+import { differingUsers, modelDay } from './statistics-model.fixture.ts'
 
 const world = await startEtlWorld()
 afterAll(() => world.stop())
@@ -209,29 +209,36 @@ test('what such a run writes where nothing stands is taken back by the next', as
 })
 
 test.each([
-  ['the statistics', 'user_prosthesis_stats', [ada, bob]],
-  ['their copy by day', 'stats_by_day', [bob]],
-  ['their copy by model', 'model_days', [bob]],
-  ['the book of runs', 'etl_runs', [bob]],
-])('of %s ClickHouse has the state of a backup, or none: the next run makes good', async (_, name, told) => {
-  const { story } = await tellStory()
+  ['the statistics', 'user_prosthesis_stats'],
+  ['their copy by day', 'stats_by_day'],
+  ['their copy by model', 'model_days'],
+  ['ownership', 'etl_ownership'],
+  ['the book of runs', 'etl_runs'],
+])('of %s ClickHouse has the state of a backup, or none: the next run makes good', async (_, name) => {
+  const { story, prosthesis } = await tellStory()
   const [table, saved] = [`reports.${name}`, 'reports.saved']
   await world.warehouse.command(`CREATE TABLE ${saved} AS ${table}`)
   await world.warehouse.command(`INSERT INTO ${saved} SELECT * FROM ${table}`)
   await story.send([{ chip_id: 'c1', recorded_at: new Date('2026-03-04T13:00:00Z') }])
+  await story.change(prosthesis.id, { customer_id: cyd })
   await story.createEtl().runOnce()
-  for (const takeBack of [`INSERT INTO ${table} SELECT * FROM ${saved}`, `DROP TABLE ${saved}`]) {
+  for (const [takeBack, customer_id] of [
+    [`INSERT INTO ${table} SELECT * FROM ${saved}`, ada],
+    [`DROP TABLE ${saved}`, bob],
+  ] as const) {
     await world.warehouse.command(`TRUNCATE TABLE ${table}`)
     await world.warehouse.command(takeBack)
+    await story.change(prosthesis.id, { customer_id })
     await story.client.query(
       "DELETE FROM telemetry_events WHERE id = (SELECT min(id) FROM telemetry_events WHERE chip_id = 'c2')",
     )
+    const before = await story.stats()
     story.invalidated.length = 0
     await story.createEtl().runOnce()
-    const stats = await story.stats()
-    expect(stats).toEqual(await story.expectedStats())
-    expect(await story.modelDays()).toEqual([...stats.values()].map(modelDay).sort())
-    expect(new Set(story.invalidated)).toEqual(new Set(told))
+    const after = await story.stats()
+    expect(after).toEqual(await story.expectedStats())
+    expect(await story.modelDays()).toEqual([...after.values()].map(modelDay).sort())
+    expect(new Set(story.invalidated)).toEqual(new Set(differingUsers(before, after)))
   }
   expect(await story.createEtl().runOnce()).toMatchObject({ mode: 'increment', rows_written: 0 })
   await story.end()
