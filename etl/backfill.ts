@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { type BackfillProgress, progressOf } from './backfill-progress.ts'
-import { checkSource } from './check-source.ts'
+import { checkSource, readSourceFacts } from './check-source.ts'
 import { definitionHash } from './definition.ts'
 import { deliverKept, isUntold } from './deliver-kept.ts'
 import { etlErrors } from './errors.ts'
-import { type Extraction, openExtraction } from './extraction.ts'
+import { type Extraction, openView, readExtraction } from './extraction.ts'
 import { dayText, dayUs, parseDay } from './instants.ts'
 import { noteProblems, passChecks } from './load-batch.ts'
 import { noteWhatCounts } from './note-what-counts.ts'
@@ -102,9 +102,8 @@ async function backfillPart(
     toDay: dayText(days.toDay),
   }
   const run = await runUnderLock(parts, request, stop, async (session) => {
-    const extraction = await session.step('open', async () =>
-      openExtraction({ ...session, client: await session.connect() }),
-    )
+    const opening = session.step('open', async () => openView(await session.connect(), session.config))
+    const extraction = await session.step('read', () => readExtraction(session, opening))
     Object.assign(session.record, {
       mode: 'full',
       definition: definitionHash(parts.config),
@@ -114,10 +113,10 @@ async function backfillPart(
     })
     noteProblems(session, extraction.problems)
     // That telemetry is old, or little, is why days are measured again.
-    const failed = await session.step('check', () => checkSource(session, extraction))
+    const facts = await session.step('check', () => readSourceFacts(session, extraction.view, undefined))
     passChecks(
       session,
-      failed.filter(({ severity }) => severity === 'block'),
+      checkSource(session, extraction, facts).filter(({ severity }) => severity === 'block'),
     )
     await session.step('note', () => noteWhatCounts(session, extraction))
     const streams = chipIds
@@ -145,7 +144,7 @@ async function streamChips(
   const { view, crm, ownership, changes } = extraction
   const { sizes, config } = session
   const bounds = { fromUs: (days.fromDay - 1) * dayUs, toUs: (days.toDay + 2) * dayUs }
-  const windows = await view.windowsOf(chipIds, bounds)
+  const windows = await view.windowsOf(chipIds, bounds, 'ALL')
   for (const chip of [...windows.chipId, ...chipIds.filter(ownership.knows)]) metChips.add(chip)
   const touched = touchedDays(windows, ownership, days)
   const owners = crm.prostheses.filter((row) => chipIds.includes(row.chipId))

@@ -100,26 +100,23 @@ const waitForLogMs = 5_000
 /** ClickHouse's own limit for a parameter is 128 KiB; a key has about 50 bytes. */
 const keysAtOnce = 1_000
 
-/** The newest version that a replica shows; 0 when there is none. */
-export async function readNewestCrmChange(warehouse: Warehouse): Promise<bigint> {
-  const [newest] = await warehouse.query(newestVersion, {})
-  return newest?.version ?? 0n
-}
-
 /**
- * Up to which version transactions are whole in the replicas, once that is above a version, or takes too long.
- * @returns undefined where no feed has come anywhere yet
+ * The newest version that a replica shows, 0 when there is none; and up to which version transactions are whole there,
+ * once that is above it, or takes too long: undefined where no feed has come anywhere yet.
  */
 export async function waitForFeed(
   warehouse: Warehouse,
-  version: bigint,
   timeoutMs: number,
-): Promise<bigint | undefined> {
+): Promise<{ version: bigint; wholeBefore: bigint | undefined }> {
   const deadline = performance.now() + timeoutMs
+  const newest = warehouse.query(newestVersion, {})
   for (;;) {
-    const [position] = await warehouse.query(feedPosition, {})
-    if (!position || position.wholeBefore > version || performance.now() >= deadline)
-      return position?.wholeBefore
+    // The first may be of before the other: it never goes back.
+    const [[shown], [position]] = await Promise.all([newest, warehouse.query(feedPosition, {})])
+    const version = shown?.version ?? 0n
+    const wholeBefore = position?.wholeBefore
+    if (wholeBefore === undefined || wholeBefore > version || performance.now() >= deadline)
+      return { version, wholeBefore }
     await delay(50)
   }
 }

@@ -2,13 +2,7 @@ import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
 import type { CrmProsthesis, ReadCrm } from './crm.ts'
-import {
-  findInMotion,
-  readNewestCrmChange,
-  replicatedProsthesis,
-  takeBack,
-  waitForFeed,
-} from './crm-in-motion.ts'
+import { findInMotion, replicatedProsthesis, takeBack, waitForFeed } from './crm-in-motion.ts'
 
 const prostheses = defineQuery({
   name: 'etl-prostheses',
@@ -51,8 +45,7 @@ const models = defineQuery({
 export function createWarehouseCrm(warehouse: Warehouse, { waitForFeedMs = 5_000 } = {}): ReadCrm {
   return async () => {
     // First of all: what is stored after it may be seen already, and is never claimed to be.
-    const version = await readNewestCrmChange(warehouse)
-    const wholeBefore = await waitForFeed(warehouse, version, waitForFeedMs)
+    const { version, wholeBefore } = await waitForFeed(warehouse, waitForFeedMs)
     const [prosthesisRows, customerRows, modelRows] = await Promise.all([
       warehouse.query(prostheses, {}),
       warehouse.query(customers, {}),

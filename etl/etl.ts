@@ -8,6 +8,7 @@ import type { BackfillProgress } from './backfill-progress.ts'
 import { type BatchSizes, batchSizes } from './batch-sizes.ts'
 import type { ReadCrm } from './crm.ts'
 import { createWarehouseCrm } from './crm-warehouse.ts'
+import { untoldFrom } from './deliver-kept.ts'
 import { etlErrors } from './errors.ts'
 import { type ExplainedDay, explainDay } from './explain.ts'
 import { countUndelivered, type Invalidate } from './invalidations.ts'
@@ -85,7 +86,7 @@ export function createEtl(options: {
     try {
       const run = await running
       runMetrics.observeRun(run)
-      await showLatest()
+      await showLatest(run.state === 'succeeded' ? run : undefined)
       return run
     } catch (error) {
       runMetrics.observeRun({ state: 'failed' })
@@ -97,12 +98,12 @@ export function createEtl(options: {
   }
 
   /** What stands, whoever has written it: this process may have been the idle one, or was not there yet. */
-  async function showLatest(): Promise<void> {
+  async function showLatest(justEnded?: EtlRun): Promise<void> {
     try {
-      const [last, quarantined, undelivered] = await Promise.all([
-        findLastSuccess(warehouse),
+      const last = justEnded ?? (await findLastSuccess(warehouse))
+      const [quarantined, undelivered] = await Promise.all([
         countQuarantine(warehouse),
-        countUndelivered(warehouse),
+        countUndelivered(warehouse, untoldFrom(last)),
       ])
       if (last) runMetrics.showLast(last)
       runMetrics.observeQuarantine(quarantined)

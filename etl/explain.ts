@@ -1,7 +1,7 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type pg from 'pg'
 import { createChipMeasurer, type Measured } from './chip-measurer.ts'
-import { type Extraction, openExtraction } from './extraction.ts'
+import { type Extraction, openView, readExtraction } from './extraction.ts'
 import { readFormerOwners } from './former-owners.ts'
 import { instantText, parseDay } from './instants.ts'
 import { indexOwnership, type Ownership, type OwnershipInTime } from './ownership.ts'
@@ -75,11 +75,8 @@ export async function explainDay(
   const connections = createConnections(parts.telemetry)
   try {
     const client = await connections.connect()
-    const extraction = await openExtraction({
-      ...parts,
-      client,
-      last: await findLastSuccess(parts.warehouse),
-    })
+    const last = await findLastSuccess(parts.warehouse)
+    const extraction = await readExtraction({ ...parts, last }, openView(client, parts.config))
     const owned = extraction.crm.prostheses
       .filter((row) => row.userId === userId && row.issuedDay <= day && (row.returnedDay ?? day + 1) > day)
       .map((row): Owner => ({ ...row, zoneFrom: 'crm', isGone: false, takenBackBy: undefined }))

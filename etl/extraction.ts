@@ -1,8 +1,9 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import type pg from 'pg'
+import { allEnded } from './all-ended.ts'
 import { type ChipMeasurer, createChipMeasurer } from './chip-measurer.ts'
 import { type CrmView, type ReadCrm, unknownModels } from './crm.ts'
-import { type FirmwareHistory, readFirmwareHistory } from './firmware-history.ts'
+import { type FirmwareHistory, firmwareHistory, readSeenFirmware } from './firmware-history.ts'
 import { dayUs, parseDay } from './instants.ts'
 import type { EtlConfig } from './options.ts'
 import { indexOwnership, type OwnershipInTime, type Problem } from './ownership.ts'
@@ -34,29 +35,50 @@ export type Extraction = {
 /** How far a day of telemetry may lie ahead of the database's clock: the zones' 14 hours, and clocks that are fast. */
 const aheadDays = 2
 
+/** Opens the telemetry as it stands now. */
+export async function openView(client: pg.Client, { workMem }: EtlConfig): Promise<TelemetryView> {
+  return openTelemetryView(client, await readSourceTraits(client), workMem)
+}
+
+/** Which times and days are measured. */
+export function timesOf(
+  { takenAtUs }: Pick<TelemetryView, 'takenAtUs'>,
+  { firstDay }: Pick<EtlConfig, 'firstDay'>,
+): Pick<Extraction, 'bounds' | 'days'> {
+  const fromDay = parseDay(firstDay)
+  const toDay = Math.floor(takenAtUs / dayUs) + aheadDays
+  return {
+    bounds: { fromUs: (fromDay - 1) * dayUs, toUs: (toDay + 1) * dayUs },
+    days: { fromDay, toDay },
+  }
+}
+
 /**
- * Reads the CRM and opens the telemetry at the same time, each on a snapshot of its own.
+ * Reads the CRM while the telemetry is opened, each on a snapshot of its own.
  * @param parts.last the last run that succeeded
  */
-export async function openExtraction(parts: {
-  warehouse: Warehouse
-  readCrm: ReadCrm
-  client: pg.Client
-  config: Pick<EtlConfig, 'workMem' | 'timeZone' | 'firstDay'>
-  last: Pick<EtlRun, 'run_seq'> | undefined
-}): Promise<Extraction> {
-  const { warehouse, readCrm, client, config } = parts
+export async function readExtraction(
+  parts: {
+    warehouse: Warehouse
+    readCrm: ReadCrm
+    config: Pick<EtlConfig, 'timeZone' | 'firstDay'>
+    last: Pick<EtlRun, 'run_seq'> | undefined
+  },
+  opening: Promise<TelemetryView>,
+): Promise<Extraction> {
+  const { warehouse, readCrm, config } = parts
   const lastSeq = parts.last?.run_seq ?? 0
   const zoneOf = createTimeZones()
   const defaultZone = zoneOf(config.timeZone)!
-  const [crm, before, view] = await Promise.all([
+  const [crm, before, seenFirmware, view] = await allEnded([
     readCrm(),
     readStandingOwnership(warehouse, lastSeq),
-    openView(client, config.workMem),
+    readSeenFirmware(warehouse),
+    opening,
   ])
   const ownership = indexOwnership(crm.prostheses, zoneOf, defaultZone)
-  const firmware = await readFirmwareHistory(
-    warehouse,
+  const firmware = firmwareHistory(
+    seenFirmware,
     lastSeq,
     crm.prostheses.map(({ prosthesisId, firmwareVersion, timeZone }) => ({
       prosthesisId,
@@ -64,24 +86,17 @@ export async function openExtraction(parts: {
       today: (zoneOf(timeZone) ?? defaultZone).dayOf(view.takenAtUs),
     })),
   )
-  const fromDay = parseDay(config.firstDay)
-  const toDay = Math.floor(view.takenAtUs / dayUs) + aheadDays
   return {
+    ...timesOf(view, config),
     crm,
     ownership,
     changes: compareOwnership(crm.prostheses, before),
     firmware,
     view,
-    bounds: { fromUs: (fromDay - 1) * dayUs, toUs: (toDay + 1) * dayUs },
-    days: { fromDay, toDay },
     zoneOf,
     zones: [...new Set([defaultZone, ...crm.prostheses.map((row) => zoneOf(row.timeZone) ?? defaultZone)])],
     defaultZone,
     problems: [...ownership.problems, ...unknownModels(crm)],
     createMeasurer: () => createChipMeasurer(ownership, firmware.on),
   }
-}
-
-async function openView(client: pg.Client, workMem: string): Promise<TelemetryView> {
-  return openTelemetryView(client, await readSourceTraits(client), workMem)
 }

@@ -33,17 +33,21 @@ export type FirmwareHistory = {
   unsettled: SeenFirmware[]
 }
 
+/** What runs have seen. */
+export async function readSeenFirmware(warehouse: Warehouse): Promise<z.output<typeof seenFirmware.row>[]> {
+  return warehouse.query(seenFirmware, {})
+}
+
 /**
  * Which firmware a prosthesis had on a day. The CRM only says which it has now, so each run notes what it sees change.
  * @param lastSeq number of the last run that succeeded
  * @param current prostheses with the firmware they have, and the day it is where their owners live
  */
-export async function readFirmwareHistory(
-  warehouse: Warehouse,
+export function firmwareHistory(
+  rows: Awaited<ReturnType<typeof readSeenFirmware>>,
   lastSeq: number,
   current: readonly { prosthesisId: string; firmwareVersion: string; today: number }[],
-): Promise<FirmwareHistory> {
-  const rows = await warehouse.query(seenFirmware, {})
+): FirmwareHistory {
   const seen: Map<string, SeenFirmware[]> = Map.groupBy(rows, (row) => row.prosthesisId)
   const currentIds = new Set(current.map(({ prosthesisId }) => prosthesisId))
   const unsettled = rows.filter((row) => row.runSeq > lastSeq && currentIds.has(row.prosthesisId))

@@ -13,22 +13,34 @@ const undelivered = defineQuery({
   sql: `
     SELECT user_id, groupArray(run_seq) AS run_seqs
     FROM reports.etl_invalidations FINAL
-    WHERE delivered = 0
+    WHERE run_seq >= {from:UInt64} AND delivered = 0
     GROUP BY user_id
     ORDER BY min(run_seq), user_id`,
-  params: z.object({}),
+  params: z.object({ from: z.int() }),
   row: z.object({ user_id: z.string(), run_seqs: z.array(z.string()) }),
 })
 
 const undeliveredUsers = defineQuery({
   name: 'etl-undelivered-users',
-  sql: `SELECT toUInt32(uniqExact(user_id)) AS users FROM reports.etl_invalidations FINAL WHERE delivered = 0`,
-  params: z.object({}),
+  sql: `
+    SELECT toUInt32(uniqExact(user_id)) AS users
+    FROM reports.etl_invalidations FINAL
+    WHERE run_seq >= {from:UInt64} AND delivered = 0`,
+  params: z.object({ from: z.int() }),
   row: z.object({ users: z.int() }),
 })
 
-export async function countUndelivered(warehouse: Warehouse): Promise<number> {
-  const [row] = await warehouse.query(undeliveredUsers, {})
+/** A user of whom reports-service is to be told, and the runs that changed the numbers. */
+export type Undelivered = z.output<typeof undelivered.row>
+
+/** @param from number of the first run of which there may be any: lists are kept for long */
+export function readUndelivered(warehouse: Warehouse, from: number): Promise<Undelivered[]> {
+  return warehouse.query(undelivered, { from })
+}
+
+/** @param from as above */
+export async function countUndelivered(warehouse: Warehouse, from: number): Promise<number> {
+  const [row] = await warehouse.query(undeliveredUsers, { from })
   return row!.users
 }
 
@@ -44,16 +56,16 @@ export async function keepInvalidations(
 }
 
 /**
- * Delivers everything that is kept and not delivered yet, of this run and of those before it.
+ * Delivers what is kept and not delivered yet.
  * @param onDelivered is told of each call that reports-service has confirmed, also when a later one fails
  */
 export async function deliverInvalidations(
   warehouse: Warehouse,
+  users: readonly Undelivered[],
   invalidate: Invalidate,
   signal: AbortSignal,
   onDelivered: (users: number) => void,
 ): Promise<void> {
-  const users = await warehouse.query(undelivered, {})
   for (let start = 0; start < users.length; start += usersPerCall) {
     const batch = users.slice(start, start + usersPerCall)
     await invalidate(

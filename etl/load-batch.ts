@@ -4,12 +4,12 @@ import { keepInvalidations } from './invalidations.ts'
 import { loadRemodelled, loadStats } from './load-stats.ts'
 import type { Mark } from './mark.ts'
 import type { Problem } from './ownership.ts'
-import { updateQuarantine } from './quarantine.ts'
+import { writeQuarantine } from './quarantine.ts'
 import type { RunSession } from './run-session.ts'
-import { readStandingStats } from './standing-stats.ts'
+import { readStanding } from './standing.ts'
 import { compareStats } from './stats-changes.ts'
 import type { Batch } from './telemetry-batches.ts'
-import { countRows, describeUnowned, unownedKind, updateUnowned } from './unowned.ts'
+import { countRows, describeUnowned, unownedKind, writeUnowned } from './unowned.ts'
 import type { UserDays } from './user-days.ts'
 
 const mostProblems = 1_000
@@ -27,10 +27,10 @@ export async function loadBatch(
   const { warehouse, record, step, sizes } = session
   const { scope, userDays, quarantined, unowned, rowsIn } = batch
   const changes = await step('compare', async () => {
-    const standing = await readStandingStats(warehouse, scope)
-    const compared = compareStats(userDays, standing)
-    session.inspect?.(compared, standing)
-    return compared
+    const { stats, ...others } = batch.standing ?? (await readStanding(warehouse, scope))
+    const compared = compareStats(userDays, stats)
+    session.inspect?.(compared, stats)
+    return { ...compared, standing: others }
   })
   passChecks(session, failedChecks(batchChecks, userDays))
   await step('load', async () => {
@@ -46,8 +46,8 @@ export async function loadBatch(
     await load(changes.changed, false)
     if (mark.rewrite) await load(changes.unchanged, false)
     await load(changes.vanished, true)
-    await updateQuarantine(warehouse, quarantined, scope, mark)
-    await updateUnowned(warehouse, unowned, scope, mark)
+    await writeQuarantine(warehouse, quarantined, changes.standing.quarantine, mark)
+    await writeUnowned(warehouse, unowned, changes.standing.unowned, mark)
   })
   for (const user of changes.userIds) users.add(user)
   record.users_changed = users.size

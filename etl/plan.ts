@@ -70,7 +70,7 @@ export async function planRun(parts: RunParts, stop: AbortSignal): Promise<Plan>
       log: parts.log.child({ run_id: record.run_id }),
       record,
       last,
-      since: await readRunsSince(parts.warehouse, last?.run_seq ?? 0),
+      since: await readRunsSince(parts.warehouse),
       hasLoss: (await readStandingVersions(parts.warehouse)).hasLoss,
       client: await connections.connect(),
       connect: connections.connect,

@@ -87,22 +87,18 @@ export function listQuarantine(
   return warehouse.query(newestQuarantine, { ...paramsOf(choice), limit })
 }
 
-/**
- * Makes the quarantine of a scope what a run has found there: new rows come in, and those that are all right now, or
- * gone, come out.
- */
-export async function updateQuarantine(
+/** The quarantine of a scope, by key. */
+export function readStandingQuarantine(
   warehouse: Warehouse,
-  found: readonly QuarantinedRow[],
   scope: Scope,
-  mark: Mark,
-): Promise<void> {
-  if (found.length === 0 && scope.chipIds?.length === 0) return
-  const before = await readStandingOfChips(warehouse, standingQuarantine, scope, keyOf)
-  await writeQuarantine(warehouse, found, before, mark)
+): Promise<Map<string, QuarantinedRow>> {
+  return readStandingOfChips(warehouse, standingQuarantine, scope, keyOf)
 }
 
-/** Writes what differs. @param before what stands, by key, of all that might have been found */
+/**
+ * Makes the quarantine what a run has found: new rows come in, and those that are all right now, or gone, come out.
+ * @param before what stands, by key, of all that might have been found
+ */
 export async function writeQuarantine(
   warehouse: Warehouse,
   found: readonly QuarantinedRow[],

@@ -13,12 +13,11 @@ const rowsByDay = defineQuery({
   row: z.object({ day_number: z.int(), rows: z.coerce.number<string>() }),
 })
 
-/** Telemetry rows behind the numbers of some days, both included, the newest day first. */
+/** Telemetry rows behind the numbers of each of some days, both included. */
 export async function readRowsByDay(
   warehouse: Warehouse,
   { fromDay, toDay }: { fromDay: number; toDay: number },
-): Promise<number[]> {
+): Promise<ReadonlyMap<number, number>> {
   const found = await warehouse.query(rowsByDay, { from_day: fromDay, to_day: toDay })
-  const byDay = new Map(found.map((row) => [row.day_number, row.rows]))
-  return Array.from({ length: toDay - fromDay + 1 }, (_, i) => byDay.get(toDay - i) ?? 0)
+  return new Map(found.map((row) => [row.day_number, row.rows]))
 }

@@ -1,6 +1,7 @@
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
+import { readStandingVersions } from './standing-versions.ts'
 
 const count = z.coerce.number<string>()
 
@@ -66,9 +67,22 @@ const backfillParts = defineQuery({
   row: etlRun,
 })
 
+const lastSuccess = `(SELECT max(run_seq) FROM reports.etl_runs FINAL WHERE state = 'succeeded' AND kind = 'run')`
+
 const lastSucceededRun = defineQuery({
   name: 'etl-last-succeeded-run',
-  sql: `SELECT ${columns} FROM reports.etl_runs FINAL WHERE state = 'succeeded' AND kind = 'run' ORDER BY run_seq DESC LIMIT 1`,
+  sql: `SELECT ${columns} FROM reports.etl_runs FINAL WHERE run_seq = ${lastSuccess}`,
+  params: z.object({}),
+  row: etlRun,
+})
+
+/** The last that succeeded, the newest, and all that count as running. */
+const runsBefore = defineQuery({
+  name: 'etl-runs-before',
+  sql: `
+    SELECT ${columns} FROM reports.etl_runs FINAL
+    WHERE state = 'running' OR run_seq IN (${lastSuccess}, (SELECT max(run_seq) FROM reports.etl_runs))
+    ORDER BY run_seq`,
   params: z.object({}),
   row: etlRun,
 })
@@ -89,24 +103,17 @@ const runsSince = defineQuery({
   name: 'etl-runs-since',
   sql: `
     SELECT
-      toBool(countIf(state = 'failed')) AS "hasFailed",
+      toBool(countIf(state != 'succeeded')) AS "hasFailed",
       arrayFilter(text -> text != '', groupUniqArray(definition)) AS definitions,
       arrayFilter(text -> text != '', groupUniqArray(source)) AS sources
     FROM reports.etl_runs FINAL
-    WHERE run_seq > {after:UInt64}`,
-  params: z.object({ after: z.int() }),
+    WHERE run_seq > ${lastSuccess}`,
+  params: z.object({}),
   row: z.object({ hasFailed: z.boolean(), definitions: z.array(z.string()), sources: z.array(z.string()) }),
 })
 
 /** What runs and parts of backfills have gone by since the last run that succeeded, those that died included. */
 export type RunsSince = z.output<typeof runsSince.row>
-
-const runningRuns = defineQuery({
-  name: 'etl-running-runs',
-  sql: `SELECT ${columns} FROM reports.etl_runs FINAL WHERE state = 'running'`,
-  params: z.object({}),
-  row: etlRun,
-})
 
 /**
  * A later state replaces an earlier one; that a run died is said by another run, and stands against its own word.
@@ -134,8 +141,9 @@ export async function findLastSuccess(warehouse: Warehouse): Promise<EtlRun | un
   return (await warehouse.query(lastSucceededRun, {}))[0]
 }
 
-export async function readRunsSince(warehouse: Warehouse, runSeq: number): Promise<RunsSince> {
-  const [row] = await warehouse.query(runsSince, { after: runSeq })
+/** Since the last run that succeeded. */
+export async function readRunsSince(warehouse: Warehouse): Promise<RunsSince> {
+  const [row] = await warehouse.query(runsSince, {})
   return row!
 }
 
@@ -143,19 +151,29 @@ export async function readRunsSince(warehouse: Warehouse, runSeq: number): Promi
 export type NewRun = Pick<EtlRun, 'run_id' | 'started_at' | 'kind' | 'holder'> &
   Partial<Pick<EtlRun, 'watermark_from' | 'backfill_id' | 'from_day' | 'to_day'>>
 
+/** A run that is entered, and what it goes on from. */
+export type BegunRun = {
+  begun: EtlRun
+  died: EtlRun[]
+  last: EtlRun | undefined
+  since: RunsSince
+  hasLoss: boolean
+}
+
 /**
  * Enters a new run. The caller holds the run lock, so that no other run is given the same number, and every run
- * that still counts as running is dead: those are marked failed.
- * @param newestVersion of all that runs have written, above which the number is to be
+ * that still counts as running is dead: those are marked failed. Its number is above all that runs have written.
  */
-export async function beginRun(
-  warehouse: Warehouse,
-  run: NewRun,
-  newestVersion: number,
-): Promise<{ begun: EtlRun; died: EtlRun[] }> {
-  const died = await warehouse.query(runningRuns, {})
-  const [newest] = await warehouse.query(newestRuns, { limit: 1 })
-  const begun = numbered(run, Math.max(newestVersion, newest?.run_seq ?? 0))
+export async function beginRun(warehouse: Warehouse, run: NewRun): Promise<BegunRun> {
+  const [before, since, { newest, hasLoss }] = await Promise.all([
+    warehouse.query(runsBefore, {}),
+    readRunsSince(warehouse),
+    readStandingVersions(warehouse),
+  ])
+  const last = before.findLast(({ state, kind }) => state === 'succeeded' && kind === 'run')
+  const died = before.filter(({ state }) => state === 'running')
+  const entry = { ...run, watermark_from: last?.watermark_to ?? '0' }
+  const begun = numbered(entry, Math.max(newest, before.at(-1)?.run_seq ?? 0))
   const buried = died.map((dead) => ({
     ...dead,
     state: 'failed',
@@ -164,7 +182,7 @@ export async function beginRun(
     _version: stateVersion.found_dead,
   }))
   await warehouse.insertRows('reports.etl_runs', [...buried, { ...begun, _version: stateVersion.started }])
-  return { begun, died }
+  return { begun, died, last, since, hasLoss }
 }
 
 /** Adds to the entry of a run by what it measures, while it is still going. */

@@ -12,18 +12,8 @@ import type { Invalidate } from './invalidations.ts'
 import type { EtlConfig } from './options.ts'
 import { createConnections } from './run-connections.ts'
 import { endHolder, takeRunLock, waitForRunLock } from './run-lock.ts'
-import {
-  beginRun,
-  type EtlRun,
-  endRun,
-  findLastSuccess,
-  type NewRun,
-  type RunsSince,
-  readRunsSince,
-  recordNotBegun,
-} from './run-records.ts'
+import { beginRun, type EtlRun, endRun, type NewRun, type RunsSince, recordNotBegun } from './run-records.ts'
 import { createStepTimer, type StepTimer, traceRun } from './run-steps.ts'
-import { readStandingVersions } from './standing-versions.ts'
 import type { StatsChanges } from './stats-changes.ts'
 import type { UserDays } from './user-days.ts'
 
@@ -157,15 +147,9 @@ async function begin(
       log.info('run skipped: another one is going')
       return { state: 'skipped' }
     }
-    const [last, { newest, hasLoss }] = await Promise.all([
-      findLastSuccess(warehouse),
-      readStandingVersions(warehouse),
-    ])
-    const run = { ...entry, watermark_from: last?.watermark_to ?? '0' }
-    const { begun, died } = await beginRun(warehouse, run, newest)
+    const { begun, died, ...before } = await beginRun(warehouse, entry)
     for (const dead of died) log.warn({ dead_run_id: dead.run_id }, 'an earlier run died')
-    const since = await readRunsSince(warehouse, last?.run_seq ?? 0)
-    return { state: 'begun', record: begun, last, since, hasLoss, client }
+    return { state: 'begun', record: begun, client, ...before }
   } catch (cause) {
     const failure = { ...entry, finished_at: parts.now().toISOString(), error: describe(cause) }
     await recordNotBegun(warehouse, failure).catch((err: unknown) =>

@@ -211,7 +211,7 @@ describe('one run at a time', () => {
         warehouse: {
           ...world.warehouse,
           query: (query, params) =>
-            query.name === 'etl-last-succeeded-run'
+            query.name === 'etl-runs-before'
               ? Promise.reject(new Error('the connection was reset'))
               : world.warehouse.query(query, params),
         },

@@ -1,8 +1,10 @@
-import { checkSource } from './check-source.ts'
+import { allEnded } from './all-ended.ts'
+import { checkSource, readSourceFacts } from './check-source.ts'
 import { definitionHash } from './definition.ts'
 import { deliverKept } from './deliver-kept.ts'
-import { type Extraction, openExtraction } from './extraction.ts'
+import { type Extraction, openView, readExtraction, timesOf } from './extraction.ts'
 import {
+  type LateDays,
   lateUnmeasurableChips,
   readLateDays,
   readPutOff,
@@ -37,39 +39,72 @@ export function runEtl(
 
 /** The steps of a run, in order; what they find goes into its record. */
 export async function advance(session: RunSession): Promise<void> {
-  const { warehouse, record, step } = session
-  // Users that an earlier run could not reach do not wait for a run that succeeds.
-  await deliverKept(session)
-  // What is lost may be what the last run has seen of ownership.
-  const last = session.hasLoss ? undefined : session.last
-  const extraction = await step('open', async () =>
-    openExtraction({ ...session, last, client: await session.connect() }),
-  )
-  await describeSource(session, extraction)
-  passChecks(session, await step('check', () => checkSource(session, extraction)))
+  const { warehouse, record, step, last } = session
+  const opening = step('open', async () => openView(await session.connect(), session.config))
+  const [extraction, { facts, news }, late, isTold] = await allEnded([
+    // What is lost may be what the last run has seen of ownership.
+    step('read', () => readExtraction({ ...session, last: session.hasLoss ? undefined : last }, opening)),
+    opening.then((view) => lookForNews(session, view)),
+    last ? readLateDays(warehouse, last.run_seq, session.now()) : Promise.resolve([]),
+    // Users that an earlier run could not reach do not wait for a run that succeeds.
+    deliverKept(session),
+  ])
+  record.cdc_version = extraction.crm.version
+  noteProblems(session, [...lacksOf(extraction.view.traits, session.config), ...extraction.problems])
+  passChecks(session, checkSource(session, extraction, facts))
   if (session.hasLoss) await step('mend', () => copyStatsAnew(warehouse))
-  const found =
-    record.mode === 'increment' ? await step('find', () => findTouched(session, extraction)) : undefined
+  const found = news && (await step('find', () => findTouched(session, extraction, news, late)))
   if (!found) measureAll(session)
-  await step('note', () => noteWhatCounts(session, extraction))
   const mark = { version: record.run_seq, rewrite: session.since.hasFailed || found?.hasLate === true }
   const unmeasurable = {
     since: sinceOf(session),
     ...(found?.unmeasurable ?? { hasNew: true, wholeChips: [] }),
   }
+  const [streams] = await allEnded([
+    openStreams(session, extraction, found),
+    step('note', () => noteWhatCounts(session, extraction)),
+  ])
   await step('quarantine', () => loadUnmeasurable(session, extraction, unmeasurable, mark))
-  await loadStreams(session, await openStreams(session, extraction, found), mark)
+  const users = await loadStreams(session, streams, mark)
   await step('keep', async () => {
     await session.assertLock()
     await keepOwnership(warehouse, extraction.changes, record.run_seq)
   })
-  await step('invalidate', () => deliverKept(session))
+  const ownKept = [...users].sort().map((user_id) => ({ user_id, run_seqs: [String(record.run_seq)] }))
+  await step('invalidate', () => deliverKept(session, isTold ? ownKept : undefined))
+}
+
+/**
+ * What there is to be seen in the telemetry before it is known whose it is: whether it can be gone on from, and then what
+ * is new. Undefined when everything is to be measured.
+ */
+async function lookForNews(session: RunSession, view: TelemetryView) {
+  await describeSource(session, view)
+  const [news, facts] = await allEnded([
+    session.record.mode === 'increment'
+      ? session.step('find', () => readNews(session, view))
+      : Promise.resolve(undefined),
+    session.step('check', () => readSourceFacts(session, view, sinceOf(session))),
+  ])
+  return { news, facts }
+}
+
+/** Where there is something new; and what is not new but has a day only now. */
+type News = Windows & { hasUnmeasurable: boolean; putOff: Windows }
+
+/** @returns undefined when there is too much of it */
+async function readNews(session: RunSession, view: TelemetryView): Promise<News | undefined> {
+  const { bounds } = timesOf(view, session.config)
+  const [windows, putOff] = await allEnded([
+    view.touched(sinceOf(session), bounds, session.sizes.mostWindows),
+    readPutOff(session.warehouse, bounds),
+  ])
+  return windows && { ...windows, putOff }
 }
 
 /** Notes what the run goes by, and decides whether it measures all telemetry or what is new. */
-async function describeSource(session: RunSession, { crm, view, problems }: Extraction): Promise<void> {
+async function describeSource(session: RunSession, view: TelemetryView): Promise<void> {
   const { record, last, config } = session
-  record.cdc_version = crm.version
   record.source = view.traits.source
   record.watermark_kind = view.traits.watermarkKind
   record.watermark_to = view.watermark
@@ -78,11 +113,12 @@ async function describeSource(session: RunSession, { crm, view, problems }: Extr
   record.full_reason = session.hasLoss ? lossReason : fullReason(last, session.since, record)
   record.mode = record.full_reason === '' ? 'increment' : 'full'
   record.watermark_lag_s = await watermarkLag(session, view)
-  noteProblems(session, [...lacksOf(view.traits, config), ...problems])
 }
 
 /** It is as if there had been no run before. */
-function measureAll({ record, log }: RunSession): void {
+function measureAll({ record, log, sizes }: RunSession): void {
+  if (record.mode === 'increment')
+    record.full_reason = `there is something new on more than ${sizes.mostWindows} days of chips`
   record.mode = 'full'
   record.watermark_from = '0'
   log.info({ reason: record.full_reason }, 'measuring all telemetry')
@@ -157,32 +193,31 @@ function openStreams(
 }
 
 /**
- * What is new, what is no longer whose it was, what a run that died has written since, and what has a day only now. Undefined when it is too much to
- * be held: after somebody changed all rows, say, or the owners of all chips.
+ * What is new, what is no longer whose it was, what a run that died has written since, and what has a day only now. Undefined
+ * when it is too much to be held: after somebody changed all rows, say, or the owners of all chips.
  */
-async function findTouched(session: RunSession, extraction: Extraction): Promise<Found | undefined> {
+async function findTouched(
+  session: RunSession,
+  extraction: Extraction,
+  news: News,
+  late: readonly LateDays[],
+): Promise<Found | undefined> {
   const { view, bounds, ownership, days, crm } = extraction
   const { mostWindows } = session.sizes
-  const [late, putOff] = await Promise.all([
-    readLateDays(session.warehouse, session.last!.run_seq, session.now()),
-    readPutOff(session.warehouse, bounds),
-  ])
   const changes = withLateOwners(extraction.changes, late, crm.prostheses)
-  const windows = await view.touched(sinceOf(session), [...changes.chipIds], bounds, mostWindows)
-  if (!windows) {
-    session.record.full_reason = `there is something new on more than ${mostWindows} days of chips`
-    return undefined
-  }
-  appendWindows(windows, newFirmwareWindows(extraction))
-  appendWindows(windows, windowsOfLate(late))
-  appendWindows(windows, putOff)
+  if (changes.chipIds.size > 0)
+    appendWindows(news, await view.windowsOf([...changes.chipIds], bounds, mostWindows + 1))
+  if (news.chipId.length > mostWindows) return undefined
+  appendWindows(news, newFirmwareWindows(extraction))
+  appendWindows(news, windowsOfLate(late))
+  appendWindows(news, news.putOff)
   return {
-    touched: touchedDays(windows, ownership, days),
+    touched: touchedDays(news, ownership, days),
     changes,
     hasLate: late.length > 0,
     unmeasurable: {
-      hasNew: windows.hasUnmeasurable,
-      wholeChips: [...lateUnmeasurableChips(late), ...putOff.chipId],
+      hasNew: news.hasUnmeasurable,
+      wholeChips: [...lateUnmeasurableChips(late), ...news.putOff.chipId],
     },
   }
 }

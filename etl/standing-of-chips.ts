@@ -22,6 +22,7 @@ export async function readStandingOfChips<Row extends { chipId: string; day: num
   keyOf: (row: Row) => string,
 ): Promise<Map<string, Row>> {
   const { fromDay, toDay, chipIds, includesChip } = scope
+  if (chipIds?.length === 0) return new Map()
   const standing = await warehouse.query(query, {
     from_day: fromDay,
     to_day: toDay,

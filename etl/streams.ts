@@ -1,3 +1,4 @@
+import { allEnded } from './all-ended.ts'
 import type { Extraction } from './extraction.ts'
 import { hourUs, lastDay } from './instants.ts'
 import { loadBatch, type Named } from './load-batch.ts'
@@ -46,17 +47,22 @@ export async function streamParts(
 ): Promise<Streams> {
   const views = await viewsBeside(session, view, streams)
   // One generator, from which each stream takes its next part.
-  return views.map((one) => measureParts(one, createMeasurer(), shared(parts)))
+  return views.map((one) => measureParts(session.warehouse, one, createMeasurer(), shared(parts)))
 }
 
 /**
  * Loads all batches as they are measured, a stream beside the other. When one fails the others end with the batch that
  * they are at: nothing is written any more when this has thrown.
+ * @returns whose numbers changed
  */
-export async function loadStreams(session: RunSession, streams: Streams, mark: Mark): Promise<void> {
+export async function loadStreams(
+  session: RunSession,
+  streams: Streams,
+  mark: Mark,
+): Promise<ReadonlySet<string>> {
   const named: Named = { users: new Set(), ownerlessChips: new Set() }
   let hasFailed = false
-  const ended = await Promise.allSettled(
+  await allEnded(
     streams.map(async (batches) => {
       try {
         for await (const batch of timed(session, batches)) {
@@ -69,8 +75,8 @@ export async function loadStreams(session: RunSession, streams: Streams, mark: M
       }
     }),
   )
-  for (const result of ended) if (result.status === 'rejected') throw result.reason
   session.record.unknown_chips.sort()
+  return named.users
 }
 
 async function viewsBeside(

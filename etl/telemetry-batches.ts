@@ -1,3 +1,5 @@
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { allEnded } from './all-ended.ts'
 import type { BatchSizes } from './batch-sizes.ts'
 import type { ChipMeasurer, Measured } from './chip-measurer.ts'
 import { daysOfFirstSlice, endOfSlice, nextDaysOfSlice } from './day-slices.ts'
@@ -13,12 +15,13 @@ import {
   wholeRows,
 } from './packed-rows.ts'
 import { type Scope, scopeOfDays } from './scope.ts'
+import { readStanding, type Standing } from './standing.ts'
 import type { Packing, TelemetryView, TimeBounds, Windows } from './telemetry.ts'
 import type { TimeZone } from './time-zones.ts'
 import type { TouchedPart } from './touched-parts.ts'
 
-/** Measured telemetry, and what of the whole it is. */
-export type Batch = Measured & { scope: Scope }
+/** Measured telemetry, what of the whole it is, and what stands there, where that was read already. */
+export type Batch = Measured & { scope: Scope; standing?: Standing }
 
 /**
  * How many rows may be in doubt before rows are read whole at once: each costs as much to read again as 25 others do to
@@ -150,20 +153,19 @@ function lastDayOver(instantUs: number, zones: readonly TimeZone[]): number {
   return day
 }
 
-/** Measures the days that a run found touched, a part after the other. */
+/** Measures the days that a run found touched, a part after the other, while it reads what stands. */
 export async function* measureParts(
+  warehouse: Warehouse,
   view: TelemetryView,
   measurer: ChipMeasurer,
   parts: AsyncIterable<TouchedPart> | Iterable<TouchedPart>,
 ): AsyncGenerator<Batch> {
   for await (const { windows, scope, wants } of parts) {
     const bounds = { firstDay: Number.NEGATIVE_INFINITY, lastDay: Number.POSITIVE_INFINITY, wants }
-    if (windows.chipId.length > 0) {
-      await view.rowsOfWindows(
-        windows,
-        (chipId, bytes) => void measurer.add(chipId, wholeRows(bytes), bounds),
-      )
-    }
-    yield { scope, ...measurer.take() }
+    const [standing] = await allEnded([
+      readStanding(warehouse, scope),
+      view.rowsOfWindows(windows, (chipId, bytes) => void measurer.add(chipId, wholeRows(bytes), bounds)),
+    ])
+    yield { scope, standing, ...measurer.take() }
   }
 }

@@ -56,20 +56,20 @@ export type TelemetryView = {
   /** When the snapshot was taken, by the database's clock. */
   takenAtUs: number
   /**
-   * First and last time of new rows, by chip and UTC day, within the bounds, and of all rows of some chips; and whether
-   * there are new rows that are not measured. Undefined when there are more than `most`, which are not held.
+   * First and last time of new rows, by chip and UTC day, within the bounds; and whether there are new rows that are not
+   * measured. Undefined when there are more than `most`, which are not held.
    */
   touched(
     since: Since,
-    chipIds: readonly string[],
     bounds: TimeBounds,
     most: number,
   ): Promise<(Windows & { hasUnmeasurable: boolean }) | undefined>
-  /** First and last time of these chips' rows, by chip and UTC day, within the bounds. */
-  windowsOf(chipIds: readonly string[], bounds: TimeBounds): Promise<Windows>
+  /** First and last time of these chips' rows, by chip and UTC day, within the bounds: so many at most. */
+  windowsOf(chipIds: readonly string[], bounds: TimeBounds, limit: number | 'ALL'): Promise<Windows>
   /** A stretch of time that holds every row within the bounds; undefined when there is none. */
   extent(bounds: TimeBounds): Promise<TimeBounds | undefined>
-  hasRows(time: TimeBounds): Promise<boolean>
+  /** Those that are new since then are looked at first: there is no index by time alone. */
+  hasRows(time: TimeBounds, since: Since): Promise<boolean>
   /** Rows outside of the bounds, and those without a chip, that are new or of chips listed as corrected. */
   unmeasurableRows(
     since: Since,
@@ -139,11 +139,11 @@ function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
   }
   return {
     ...facts,
-    async touched(since, chipIds, bounds, most) {
+    async touched(since, bounds, most) {
       const found = await windows({
         since: isNew(since, traits),
         corrections: corrections(since, traits, bounds),
-        chips: allOf(chipIds, bounds),
+        chips: { sql: '' },
         most: { sql: String(most + 1) },
       })
       if (found.chipId.length > most) return undefined
@@ -157,19 +157,19 @@ function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
         hasUnmeasurable: !found.chipId.every(isMeasured),
       }
     },
-    windowsOf: (chipIds, bounds) =>
+    windowsOf: (chipIds, bounds, limit) =>
       windows({
         since: { sql: 'false' },
         corrections: { sql: '' },
         chips: allOf(chipIds, bounds),
-        most: { sql: 'ALL' },
+        most: { sql: String(limit) },
       }),
     extent: (bounds) => readExtent(client, traits, bounds),
-    async hasRows({ fromUs, toUs }) {
+    async hasRows({ fromUs, toUs }, since) {
+      const rowsOfTime =
+        'SELECT FROM telemetry_events WHERE recorded_at >= to_timestamp($1) AND recorded_at < to_timestamp($2)'
       const { rows } = await client.query<{ found: boolean }>(
-        `SELECT EXISTS (
-           SELECT FROM telemetry_events WHERE recorded_at >= to_timestamp($1) AND recorded_at < to_timestamp($2)
-         ) AS found`,
+        `SELECT EXISTS (${rowsOfTime} AND ${isNew(since, traits).sql}) OR EXISTS (${rowsOfTime}) AS found`,
         [fromUs / 1e6, toUs / 1e6],
       )
       return rows[0]!.found
@@ -197,8 +197,9 @@ function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
     },
     rowsOfTime: (time, packing, take) =>
       chipRows(rowsOfTimeSql({ packed_row: packedRow[packing], ...literalBounds(time) }), take),
-    rowsOfWindows: ({ chipId, fromUs, toUs }, take) =>
-      chipRows(
+    async rowsOfWindows({ chipId, fromUs, toUs }, take) {
+      if (chipId.length === 0) return
+      await chipRows(
         rowsOfWindowsSql({
           packed_row: packedRow.whole,
           chips: literal.texts(chipId),
@@ -208,7 +209,8 @@ function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
           to: literal.instant(toUs.reduce((a, b) => Math.max(a, b))),
         }),
         take,
-      ),
+      )
+    },
     async beside(connect) {
       const { rows } = await client.query<{ snapshot: string }>('SELECT pg_export_snapshot() AS snapshot')
       const other = await connect()

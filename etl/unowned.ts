@@ -29,7 +29,7 @@ export const whyUnowned = (isKnown: boolean): string =>
   isKnown ? 'nobody had it then' : 'the CRM does not know the chip'
 
 const unownedDay = z.object({ chipId: z.string(), day: z.int(), rows: z.int(), isKnown: z.boolean() })
-type UnownedDay = z.output<typeof unownedDay>
+export type UnownedDay = z.output<typeof unownedDay>
 
 const standingUnowned = defineQuery({
   name: 'etl-standing-unowned',
@@ -74,15 +74,21 @@ export function listUnowned(
   return warehouse.query(unownedChips, { any_chip: chip === undefined, chip: chip ?? '', limit })
 }
 
-/** Makes what is listed of a scope what a run has found there. */
-export async function updateUnowned(
+/** What is listed of a scope, by key. */
+export function readStandingUnowned(warehouse: Warehouse, scope: Scope): Promise<Map<string, UnownedDay>> {
+  return readStandingOfChips(warehouse, standingUnowned, scope, keyOf)
+}
+
+/**
+ * Makes what is listed what a run has found.
+ * @param before what stands, by key, of all that might have been found
+ */
+export async function writeUnowned(
   warehouse: Warehouse,
   found: ReadonlyMap<string, UnownedChip>,
-  scope: Scope,
+  before: Map<string, UnownedDay>,
   { version, rewrite }: Mark,
 ): Promise<void> {
-  if (found.size === 0 && scope.chipIds?.length === 0) return
-  const before = await readStandingOfChips(warehouse, standingUnowned, scope, keyOf)
   const rows: Record<string, unknown>[] = []
   for (const [chipId, { rowsOfDay, isKnown }] of found) {
     for (const [day, count] of rowsOfDay) {
