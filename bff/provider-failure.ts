@@ -11,7 +11,12 @@ export function isUnavailable(err: unknown): boolean {
   // What jose throws when the keys do not come, or not as keys.
   if (err instanceof errors.JOSEError) return keyFetchCodes.has(err.code)
   if (!(err instanceof oidc.ClientError)) return false
-  return err.code === 'OAUTH_TIMEOUT' || (err.cause instanceof Response && isBusy(err.cause.status))
+  return err.code === 'OAUTH_TIMEOUT' || isBusy(statusOf(err.cause))
+}
+
+/** Of an answer, whose class says nothing: @hono/node-server puts a `Response` of its own in place of that of fetch. */
+function statusOf(cause: unknown): number {
+  return cause instanceof Object && 'status' in cause ? Number(cause.status) : 0
 }
 
 /** It is unwell, or asked too much (RFC 6585 §4): neither says anything of what it was asked. */

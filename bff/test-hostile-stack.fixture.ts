@@ -1,3 +1,4 @@
+import { getRequestListener } from '@hono/node-server'
 import { readConfig } from '@tendon/platform/config.ts'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
 import { createMemoryKeyValue } from '@tendon/platform/key-value-memory.ts'
@@ -40,6 +41,8 @@ export async function startHostileStack() {
     now: () => Date.now() + clock.skewMs,
   })
 
+  // Nothing listens; but wherever the bff is served, `Response` is this library's, and no longer that of fetch.
+  getRequestListener(bff.app.fetch)
   const request = (path: string, init: RequestInit = {}) => bff.app.request(path, init)
 
   async function signIn() {
