@@ -10,6 +10,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { rateLimitsSuite } from './rate-limits.suite.ts'
 import { TestBrowser } from './test-browser.fixture.ts'
 import type { EmbeddedTestProvider } from './test-provider-embedded.fixture.ts'
+import { cookieOf, csrf } from './test-sessions.fixture.ts'
 import { eventuallyMs, startTestStack, type TestStack } from './test-stack.fixture.ts'
 
 const log = createLog({ service: 'test', level: 'fatal' })
@@ -122,8 +123,7 @@ test('everything that is kept has an end', async () => {
     await ask()
     const staff = new TestBrowser()
     await staff.signIn(stack.loginUrl, 'staff')
-    const headers = { 'x-tendon-csrf': '1' }
-    const revoked = await staff.request(`${stack.url}/auth/sessions`, { method: 'DELETE', headers })
+    const revoked = await staff.request(`${stack.url}/auth/sessions`, { method: 'DELETE', headers: csrf })
     expect(revoked.status).toBe(200)
     await new TestBrowser().request(stack.loginUrl)
     const client = openRedis({ url, log, commandTimeoutMs: 500 })
@@ -160,7 +160,7 @@ test.each([
     const { server: second } = await stack.startBff()
     const browser = new TestBrowser()
     await browser.signIn(stack.loginUrl, 'alice')
-    const headers = { cookie: `session_id=${browser.cookie('session_id')!.value}`, 'x-tendon-csrf': '1' }
+    const headers = { ...cookieOf(browser), ...csrf }
     const urls = [stack.url, second.url]
     const ask = async (count: number) => {
       const answers = Array.from({ length: count }, (_, asked) =>

@@ -102,13 +102,13 @@ export function refusedSignIns(stackOf: () => TestStack, options: StackOptions):
 
   test('who tries again after a sign-in that failed still comes to where it was to lead', async () => {
     const browser = new TestBrowser()
-    const target = `${stackOf().url}/reports/today?x=1&y=%22`
-    const query = new URLSearchParams({ return_to: target.slice(stackOf().url.length) })
-    const loginUrl = `${stackOf().loginUrl}?${query}`
-    const { url: callback } = await browser.signIn(loginUrl, 'alice', `${stackOf().url}/callback`)
+    const { url, loginUrl } = stackOf()
+    const target = `${url}/reports/today?x=1&y=%22`
+    const query = new URLSearchParams({ return_to: target.slice(url.length) })
+    const callback = await signInUntilCallback({ url, loginUrl: `${loginUrl}?${query}` }, browser)
     const failed = await browser.request(changed(callback, 'code'))
     expect(failed.text).toContain('TENDON-BFF-006')
-    const end = await browser.signIn(stackOf().url + tryAgain(failed), 'alice', `${stackOf().url}/reports`)
+    const end = await browser.signIn(url + tryAgain(failed), 'alice', `${url}/reports`)
     expect(end.url.href).toBe(target)
   })
 

@@ -26,11 +26,11 @@ export async function loadBatch(
 ): Promise<void> {
   const { warehouse, record, step, sizes } = session
   const { scope, userDays, quarantined, unowned, rowsIn } = batch
-  const changes = await step('compare', async () => {
+  const { changes, standing } = await step('compare', async () => {
     const { stats, ...others } = batch.standing ?? (await readStanding(warehouse, scope))
     const compared = compareStats(userDays, stats)
     session.inspect?.(compared, stats)
-    return { ...compared, standing: others }
+    return { changes: compared, standing: others }
   })
   passChecks(session, failedChecks(batchChecks, userDays))
   await step('load', async () => {
@@ -46,8 +46,8 @@ export async function loadBatch(
     await load(changes.changed, false)
     if (mark.rewrite) await load(changes.unchanged, false)
     await load(changes.vanished, true)
-    await writeQuarantine(warehouse, quarantined, changes.standing.quarantine, mark)
-    await writeUnowned(warehouse, unowned, changes.standing.unowned, mark)
+    await writeQuarantine(warehouse, quarantined, standing.quarantine, mark)
+    await writeUnowned(warehouse, unowned, standing.unowned, mark)
   })
   for (const user of changes.userIds) users.add(user)
   record.users_changed = users.size

@@ -197,16 +197,14 @@ describe('an access token', () => {
 })
 
 describe('a provider', () => {
+  const verifierAt = (port: number) =>
+    createAccessTokenVerifier({ issuer, audience, internalUrl: `http://127.0.0.1:${port}`, now })
+
   test('that is away is not the fault of the caller, and is found when it comes back', async () => {
     const away = await startProvider()
     const { port } = away.address() as AddressInfo
     await new Promise((resolve) => away.close(resolve))
-    const verify = createAccessTokenVerifier({
-      issuer,
-      audience,
-      internalUrl: `http://127.0.0.1:${port}`,
-      now,
-    })
+    const verify = verifierAt(port)
     const authorization = `Bearer ${await sign(claims)}`
     expect(await failureOf(authorization, verify)).toMatchObject({
       code: 'TENDON-PLATFORM-008',
@@ -221,12 +219,7 @@ describe('a provider', () => {
   test('that signs with a new key is understood within seconds, however lately its keys were asked for', async () => {
     const former = await startProvider({ without: 'ES256' })
     const { port } = former.address() as AddressInfo
-    const verify = createAccessTokenVerifier({
-      issuer,
-      audience,
-      internalUrl: `http://127.0.0.1:${port}`,
-      now,
-    })
+    const verify = verifierAt(port)
     expect(await verify(`Bearer ${await sign(claims)}`)).toMatchObject({ subject: 'alice' })
     await new Promise((resolve) => former.close(resolve))
     const rotated = await startProvider({ port })
@@ -242,12 +235,7 @@ describe('a provider', () => {
     const other = await startProvider({ namedIssuer: 'https://evil.invalid' })
     onTestFinished(() => void other.close())
     const { port } = other.address() as AddressInfo
-    const verify = createAccessTokenVerifier({
-      issuer,
-      audience,
-      internalUrl: `http://127.0.0.1:${port}`,
-      now,
-    })
+    const verify = verifierAt(port)
     expect(await failureOf(`Bearer ${await sign(claims)}`, verify)).toMatchObject({
       code: 'TENDON-PLATFORM-008',
     })
