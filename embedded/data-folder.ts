@@ -71,7 +71,7 @@ async function refuseForeign(folder: string): Promise<void> {
 
 /**
  * `recursive` says ENOENT below a file system that cannot be written, and in one that takes no folders (/proc) comes to no end
- * (Node 24).
+ * (Node 26).
  */
 async function makeFolder(folder: string): Promise<void> {
   try {

@@ -31,12 +31,14 @@ export function attacksSuite(
       const { hostname, port } = new URL(stack.url)
       const socket = connect(Number(port), hostname)
       socket.write(request)
-      const chunks: Buffer[] = []
-      socket.on('data', (chunk) => chunks.push(chunk))
+      let answer = ''
+      socket.setEncoding('latin1').on('data', (text) => {
+        answer += text
+      })
       // A server that refuses in the middle of a request may reset the connection behind its answer.
       socket.on('error', () => {})
       await new Promise((resolve) => socket.once('close', resolve))
-      return Buffer.concat(chunks).toString('latin1')
+      return answer
     }
 
     async function expectReachesNobody(path: string): Promise<void> {

@@ -6,7 +6,7 @@ const maxRetryTime = 5_000
 
 /**
  * Kafka's client; what it has to say goes into our log. It sets timeouts below zero (kafkajs 2.2.4, requestQueue), of which
- * Node 24 warns once: package.json starts its processes without that warning.
+ * Node warns once: package.json starts its processes without that warning.
  */
 export function createKafkaClient(brokers: string[], log: Log, { retries = 5 } = {}): Kafka {
   return new Kafka({
