@@ -10,7 +10,8 @@ import { noteProblems, passChecks } from './load-batch.ts'
 import { noteWhatCounts } from './note-what-counts.ts'
 import { type EtlRun, listBackfillParts } from './run-records.ts'
 import { type RunParts, type RunSession, runUnderLock } from './run-session.ts'
-import { type Days, leastDaysOfPiece, loadStreams, type Streams, streamDays, streamParts } from './streams.ts'
+import type { Days } from './scope.ts'
+import { leastDaysOfPiece, loadStreams, type Streams, streamDays, streamParts } from './streams.ts'
 import { cutIntoParts, touchedDays } from './touched-parts.ts'
 
 export type BackfillRequest = {

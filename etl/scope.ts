@@ -1,3 +1,6 @@
+/** Days, both included. */
+export type Days = { fromDay: number; toDay: number }
+
 /**
  * What a batch has measured whole, and may therefore take back: whatever stands within it and was not measured again
  * has vanished at the source.

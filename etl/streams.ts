@@ -4,16 +4,13 @@ import { hourUs, lastDay } from './instants.ts'
 import { loadBatch, type Named } from './load-batch.ts'
 import type { Mark } from './mark.ts'
 import type { RunSession } from './run-session.ts'
-import { scopeOfDays } from './scope.ts'
+import type { Days } from './scope.ts'
 import type { TelemetryView, TimeBounds } from './telemetry.ts'
-import { type Batch, measureDays, measureParts } from './telemetry-batches.ts'
+import { type Batch, measureDays, measureParts, type Span } from './telemetry-batches.ts'
 import type { TouchedPart } from './touched-parts.ts'
 
 /** Batches that together hold everything that is asked for, and nothing twice: a stream a connection. */
 export type Streams = AsyncIterable<Batch>[]
-
-/** Days, both included. */
-export type Days = { fromDay: number; toDay: number }
 
 /** All telemetry. What stands for days without any is in the scope of its first or last batch. */
 export async function streamEverything(session: RunSession, extraction: Extraction): Promise<Streams> {
@@ -33,9 +30,7 @@ export async function streamDays(
 ): Promise<Streams> {
   const spans = cutDays(days, scope, session.config.parallel)
   const views = await viewsBeside(session, view, spans.length)
-  return spans.map((span, i) =>
-    widened(measureDays(views[i]!, createMeasurer(), span.read, zones, session.sizes), span.scope),
-  )
+  return spans.map((span, i) => measureDays(views[i]!, createMeasurer(), span, zones, session.sizes))
 }
 
 /** Parts that a run found touched. */
@@ -97,7 +92,7 @@ function daysAround({ fromUs, toUs }: TimeBounds, within: Days): Days {
 }
 
 /** Cuts days into pieces to read, which together answer for the whole scope. Each reads from where its first day begins in any zone. */
-function cutDays({ fromDay, toDay }: Days, scope: Days, pieces: number): { read: Days; scope: Days }[] {
+function cutDays({ fromDay, toDay }: Days, scope: Days, pieces: number): Span[] {
   const count = toDay - fromDay + 1
   const used = Math.max(1, Math.min(pieces, Math.floor(count / leastDaysOfPiece)))
   return Array.from({ length: used }, (_, i) => {
@@ -120,19 +115,6 @@ export const leastDaysOfPiece = 3
 /** Several readers of one generator: the one that leaves does not end it for the others. */
 function shared<Item>(items: Iterator<Item>): Iterable<Item> {
   return { [Symbol.iterator]: () => ({ next: () => items.next() }) }
-}
-
-/** Batches whose scopes together reach over the whole of `scope`. */
-async function* widened(batches: AsyncIterable<Batch>, scope: Days): AsyncGenerator<Batch> {
-  let isFirst = true
-  let held: Batch | undefined
-  for await (const batch of batches) {
-    const fromDay = isFirst ? scope.fromDay : batch.scope.fromDay
-    isFirst = false
-    if (held) yield held
-    held = { ...batch, scope: scopeOfDays(fromDay, batch.scope.toDay) }
-  }
-  if (held) yield { ...held, scope: scopeOfDays(held.scope.fromDay, scope.toDay) }
 }
 
 /** Times how long the next batch takes, and ends between batches when the run is to end. */

@@ -14,7 +14,7 @@ import {
   wholeRowLength,
   wholeRows,
 } from './packed-rows.ts'
-import { type Scope, scopeOfDays } from './scope.ts'
+import { type Days, type Scope, scopeOfDays } from './scope.ts'
 import { readStanding, type Standing } from './standing.ts'
 import type { Packing, TelemetryView, TimeBounds, Windows } from './telemetry.ts'
 import type { TimeZone } from './time-zones.ts'
@@ -32,19 +32,23 @@ const mostDoubts = 0.02
 /** A chip with rows in doubt, and when they were recorded. */
 type Doubtful = { packed: PackedRows; doubtfulUs: number[] }
 
+/** Days that are read, and those around them, without any telemetry, that they answer for. */
+export type Span = { read: Days; scope: Days }
+
 /**
- * Measures all telemetry of these days, both included, from beginning to end. A day ends at different times in
- * different zones, so that rows of days that are not over in every zone are kept until the next slice.
+ * Measures all telemetry of some days from beginning to end; the scopes of its batches together are that of the span. A day
+ * ends at different times in different zones, so that rows of days that are not over in every zone are kept until the next
+ * slice.
  */
 export async function* measureDays(
   view: TelemetryView,
   measurer: ChipMeasurer,
-  { fromDay, toDay }: { fromDay: number; toDay: number },
+  { read: { fromDay, toDay }, scope }: Span,
   zones: readonly TimeZone[],
   { rowsOfBatch, rowsOfSlice }: Pick<BatchSizes, 'rowsOfBatch' | 'rowsOfSlice'>,
 ): AsyncGenerator<Batch> {
   const endUs = latestEnd(toDay, zones)
-  let firstOfBatch = fromDay
+  let firstOfBatch = scope.fromDay
   let doneDay = fromDay - 1
   let fromUs = Math.min(...zones.map((zone) => zone.startOf(fromDay)))
   let daysOfSlice = daysOfFirstSlice
@@ -61,7 +65,8 @@ export async function* measureDays(
     waiting = later
     doneDay = Math.max(doneDay, lastDay)
     if (toUs === endUs || (doneDay >= firstOfBatch && measurer.collected() >= rowsOfBatch)) {
-      yield { scope: scopeOfDays(firstOfBatch, doneDay), ...measurer.take() }
+      const lastOfBatch = toUs === endUs ? scope.toDay : doneDay
+      yield { scope: scopeOfDays(firstOfBatch, lastOfBatch), ...measurer.take() }
       firstOfBatch = doneDay + 1
     }
     // What a slice holds besides its rows is what they come to: nearly as many, where devices seldom send. A batch ends
