@@ -43,7 +43,11 @@ test('MinIO killed (-9) and back under load: what nginx has is served all the wh
       }
       expect({ status, headers, ...JSON.parse(body.toString()) }).toMatchObject({
         status: 503,
-        headers: { 'retry-after': '2', 'cache-control': 'no-store' },
+        headers: {
+          'retry-after': '2',
+          'cache-control': 'no-store',
+          'content-type': 'application/problem+json',
+        },
         code: 'TENDON-PLATFORM-011',
       })
       refused += 1

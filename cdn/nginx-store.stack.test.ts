@@ -46,6 +46,7 @@ test.each([
     status: 503,
     'retry-after': String(definition.retryAfterSeconds),
     'cache-control': 'no-store',
+    'content-type': 'application/problem+json',
     code,
     help: definition.help,
   })

@@ -34,7 +34,7 @@ configure() {
   mkdir -p "$conf" "$store/.tmp" "$CDN_RUN/cache" "$CDN_RUN/tmp"
   write_keys || return
   locate_object_store || return
-  for template in nginx.conf check.conf headers.conf object-headers.conf s3-request.conf s3.js; do
+  for template in nginx.conf check.conf headers.conf object-headers.conf problem.conf s3-request.conf s3.js; do
     put "$template" fill "$source/$template"
   done
   put main.conf main_conf
@@ -48,13 +48,18 @@ configure() {
 
 write_keys() {
   if [ -n "${CDN_SIGNING_KEYS_FILE:-}" ]; then keys=$(cat "$CDN_SIGNING_KEYS_FILE"); else keys=${CDN_SIGNING_KEYS:-}; fi
-  keys=$(echo "$keys" | tr ',' '\n' | sed -E 's/^([a-z0-9]{1,16}):([A-Za-z0-9._~+\/=-]{32,256})$/\1 "\2";/')
-  if echo "$keys" | grep -qvE '^[a-z0-9]+ "[^"]+";$'; then
+  # With a backslash in front an id is no word of nginx's map, as `default` and `include` are.
+  keys=$(echo "$keys" | tr ',' '\n' | sed -E 's/^([a-z0-9]{1,16}):([A-Za-z0-9._~+\/=-]{32,256})$/"\\\\\1" "\2";/')
+  if printf '%s\n' "$keys" | grep -qvE '^"\\\\[a-z0-9]+" "[^"]+";$'; then
     echo 'CDN_SIGNING_KEYS: expected <id>:<secret>[,<id>:<secret>]' >&2
     return 64
   fi
+  if [ -n "$(printf '%s\n' "$keys" | cut -d ' ' -f 1 | sort | uniq -d)" ]; then
+    echo 'CDN_SIGNING_KEYS: two keys have the same id' >&2
+    return 64
+  fi
   # In one step from a variable: another HUP may come in the middle, and what it has read is newer.
-  echo "$keys" >"$conf/keys.conf"
+  printf '%s\n' "$keys" >"$conf/keys.conf"
 }
 
 # What of the endpoint stands where: scheme, host as it is signed, server with its port, and what comes before the path.
