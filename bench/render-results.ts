@@ -1,5 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { type CaseResult, isMet, type Measurement, readResults } from './results.ts'
+import { type CaseResult, isMet, type Measurement, readResults, type ServerVersions } from './results.ts'
 
 export const readmePath = new URL('./README.md', import.meta.url)
 
@@ -49,19 +49,20 @@ function alignedTable({ measurements }: CaseResult): string[][] {
 /** What was measured and whether that is enough; all between them are figures. */
 const isText = (column: number) => column === 0 || column === 4
 
-const serverNames = {
+const serverNames: Required<Record<keyof ServerVersions, string>> = {
   postgresql: 'PostgreSQL',
   clickhouse: 'ClickHouse',
   nginx: 'nginx',
   'oauth2-proxy': 'oauth2-proxy',
   minio: 'MinIO',
   redis: 'Redis',
+  'congestion control': 'congestion control',
 }
 
 /** Machine, versions and load: a number without them says nothing. */
 function describeRun({ machine, servers, load, started_at, duration_s }: CaseResult): string {
   const versions = Object.entries(servers).map(
-    ([server, version]) => `${serverNames[server as keyof typeof serverNames]} ${version}`,
+    ([server, version]) => `${serverNames[server as keyof ServerVersions]} ${version}`,
   )
   return [
     `${started_at.slice(0, 16).replace('T', ' ')} UTC, ${duration_s} s`,

@@ -31,9 +31,9 @@ const measurement = z.object({
 export type Measurement = z.infer<typeof measurement>
 type Target = Pick<Measurement, 'atMost' | 'atLeast'>
 
-/** Those that took part. */
+/** Those that took part; and by what the kernel sends, where that matters. */
 const serverVersions = z.partialRecord(
-  z.enum(['postgresql', 'clickhouse', 'nginx', 'minio', 'redis', 'oauth2-proxy']),
+  z.enum(['postgresql', 'clickhouse', 'nginx', 'minio', 'redis', 'oauth2-proxy', 'congestion control']),
   z.string(),
 )
 export type ServerVersions = z.infer<typeof serverVersions>
