@@ -3,20 +3,30 @@ import type { Log } from '@tendon/platform/log.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'
 import { createServiceTokenSource } from '@tendon/platform/service-token.ts'
 import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
+import { batchSizes } from './batch-sizes.ts'
 import type { ReadCrm } from './crm.ts'
 import { createPostgresCrm } from './crm-postgres.ts'
 import { createWarehouseCrm } from './crm-warehouse.ts'
 import { createEtl, type Etl } from './etl.ts'
 import { createInvalidate } from './invalidate.ts'
-import type { AttachedConfig } from './options.ts'
+import type { AttachedConfig, SourceConfig } from './options.ts'
+import type { ReadingParts } from './run-session.ts'
 
-/** The job with its parts at the addresses of the configuration. The warehouse is the caller's to close. */
-export function createAttachedEtl(config: AttachedConfig, log: Log): { etl: Etl; warehouse: Warehouse } {
+/** What the job reads, at the addresses of the configuration. The warehouse is the caller's to close. */
+export function attachedParts(config: SourceConfig, log: Log): ReadingParts {
   const warehouse = createWarehouse({
     url: config.clickhouseUrl,
     username: config.clickhouseUser,
     password: config.clickhousePassword,
   })
+  const readCrm = readCrmFrom(config, warehouse)
+  const telemetry = config.telemetryDatabaseUrl
+  return { warehouse, telemetry, readCrm, log, now: () => new Date(), sizes: batchSizes }
+}
+
+/** The job with its parts at the addresses of the configuration. The warehouse is the caller's to close. */
+export function createAttachedEtl(config: AttachedConfig, log: Log): { etl: Etl; warehouse: Warehouse } {
+  const parts = attachedParts(config, log)
   const token = createServiceTokenSource({
     issuer: config.oidcIssuer,
     clientId: config.oidcClientId,
@@ -24,18 +34,15 @@ export function createAttachedEtl(config: AttachedConfig, log: Log): { etl: Etl;
     internalUrl: config.oidcInternalUrl,
   })
   const etl = createEtl({
+    ...parts,
     config,
-    warehouse,
-    readCrm: readCrmFrom(config, warehouse),
-    telemetry: config.telemetryDatabaseUrl,
     invalidate: createInvalidate(config.reportsServiceUrl, token),
-    log,
     metrics: createMetrics('etl', { processMetrics: true }),
   })
-  return { etl, warehouse }
+  return { etl, warehouse: parts.warehouse }
 }
 
-function readCrmFrom(config: AttachedConfig, warehouse: Warehouse): ReadCrm {
+function readCrmFrom(config: SourceConfig, warehouse: Warehouse): ReadCrm {
   if (config.crmSource === 'warehouse') return createWarehouseCrm(warehouse)
   if (config.crmDatabaseUrl === undefined)
     throw new ConfigError('etl', ['CRM_DATABASE_URL is not set: ETL_CRM_SOURCE=postgres reads it'])

@@ -1,5 +1,7 @@
+import { explainError } from '@tendon/platform/process-config.ts'
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
 import type { BackfillProgress } from './backfill-progress.ts'
+import { createWarehouseCrm } from './crm-warehouse.ts'
 import { type Story, startEtlWorld } from './etl-world.fixture.ts'
 import { listRuns } from './run-records.ts'
 
@@ -62,6 +64,22 @@ test('one that was stopped goes on where it was, and a run of the schedule gets 
   const done = await story.createEtl().backfill(january)
   expect(done.days_resumed).toBeGreaterThanOrEqual(14)
   expect(await story.stats()).toEqual(await story.expectedStats())
+})
+
+test('one that is told to stop while it measures says that it was, and not that it failed', async () => {
+  const readCrm = createWarehouseCrm(world.warehouse)
+  const etl = story.createEtl({
+    readCrm: async () => {
+      void etl.stop()
+      return readCrm()
+    },
+  })
+  const stopped = await etl.backfill(january).catch((error: unknown) => error)
+  expect(stopped).toMatchObject({ code: 'TENDON-ETL-005' })
+  expect(explainError(stopped).match(/TENDON-/g)).toHaveLength(1)
+  expect(await listRuns(world.warehouse, 1)).toMatchObject([
+    { state: 'failed', error: expect.stringContaining('TENDON-ETL-005') },
+  ])
 })
 
 test('of some chips it changes nothing else', async () => {

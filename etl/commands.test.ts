@@ -105,13 +105,13 @@ test('plan, run, runs, explain, quarantine and backfill answer for people and fo
       to: '2026-01-02T23:00:00.000000Z',
       standing: { events: 1, response_time_avg_ms: 80 },
       computed: { events: 1 },
-      rows: [{ use: 'counted' }, { use: 'duplicate' }],
+      rows: [{ use: 'counted' }, { id: expect.stringMatching(/^\d+$/), use: 'duplicate' }],
     },
   ])
   expect(nobody).toMatchObject({ code: 4, stdout: 'no prosthesis on that day\n' })
   expect(JSON.parse(quarantined.stdout)).toMatchObject({
     counts: [{ reason: 'duplicate', rows: 1 }],
-    rows: [{ chip_id: 'c1', day: '2026-01-02', reason: 'duplicate' }],
+    rows: [{ chip_id: 'c1', row_id: expect.stringMatching(/^\d+$/), day: '2026-01-02', reason: 'duplicate' }],
   })
   const ofNobody = await etl('quarantine', '--json', '--chip', 'nope')
   expect(JSON.parse(ofNobody.stdout)).toEqual({ counts: [], rows: [] })
@@ -200,6 +200,25 @@ test('what is asked wrong is said', async () => {
   expect(noDays).toMatchObject({ code: 64, stderr: expect.stringContaining('lies before') })
   expect(help.stdout).toContain('Exit codes: 0 done, 1 failed, 3 not done, ')
   expect(unset.stdout).toContain('--parallel')
+})
+
+test('a command asks for the options that it uses, and for no others', async () => {
+  const tellsNobody = { REPORTS_SERVICE_URL: '', OIDC_ISSUER: '', ETL_CLIENT_SECRET: '' }
+  const [planned, explained, planHelp, explainHelp, runHelp] = await Promise.all([
+    etlWith(tellsNobody, 'plan'),
+    etlWith(tellsNobody, 'explain', alice, '2026-01-02'),
+    ...['plan', 'explain', 'run'].map((name) => etl(name, '--help')),
+  ])
+  expect(planned).toMatchObject({ code: 0, stdout: expect.stringMatching(/^full/) })
+  expect(explained).toMatchObject({ code: 0, stdout: expect.stringContaining('chip c1') })
+  const [ofSchedule, ofTelling] = [/ETL_SCHEDULE|ETL_FIRST_RUN/, /REPORTS_|OIDC_|ETL_CLIENT|ETL_RUN_TIMEOUT/]
+  const ofMeasuring = /ETL_PARALLEL|ETL_TIMESTAMP_LAG/
+  expect(runHelp?.stdout).not.toMatch(ofSchedule)
+  expect(runHelp?.stdout).toMatch(ofTelling)
+  expect(planHelp?.stdout).not.toMatch(new RegExp(`${ofSchedule.source}|${ofTelling.source}`))
+  expect(planHelp?.stdout).toMatch(ofMeasuring)
+  expect(explainHelp?.stdout).not.toMatch(ofMeasuring)
+  expect(explainHelp?.stdout).toContain('ETL_WORK_MEM')
 })
 
 test('what fails, and what another run keeps from being done, ends with a code of its own', async () => {

@@ -14,12 +14,14 @@ import { applyMigrations } from '@tendon/warehouse/migrate.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import pg from 'pg'
 import { z } from 'zod'
-import type { BatchSizes } from './batch-sizes.ts'
+import { type BatchSizes, batchSizes } from './batch-sizes.ts'
 import type { ReadCrm } from './crm.ts'
+import { createWarehouseCrm } from './crm-warehouse.ts'
 import { createEtl, type Etl } from './etl.ts'
 import type { Invalidate } from './invalidations.ts'
 import { type EtlConfig, etlOptions } from './options.ts'
 import { listQuarantine } from './quarantine.ts'
+import type { ReadingParts } from './run-session.ts'
 import {
   accepted,
   computeStats,
@@ -211,6 +213,16 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
       })
     },
 
+    /** For what reads, and changes nothing. */
+    readingParts: (): ReadingParts => ({
+      warehouse,
+      telemetry: telemetryUrl,
+      readCrm: createWarehouseCrm(warehouse),
+      log: createLog({ service: 'etl', level: 'fatal' }),
+      now: () => new Date(),
+      sizes: batchSizes,
+    }),
+
     /** What stands, by key. */
     async stats(): Promise<Map<string, StandingRow>> {
       return byKey(await warehouse.query(standing, {}))
@@ -223,7 +235,7 @@ function createStory(warehouse: Warehouse, telemetryUrl: string, client: pg.Clie
     /** The rows in quarantine. */
     async quarantine(): Promise<string[]> {
       const rows = await listQuarantine(warehouse, { limit: 1_000_000 })
-      return rows.map(({ rowId }) => String(rowId)).sort()
+      return rows.map(({ rowId }) => rowId).sort()
     },
     /** All that no number is made of. */
     async expectedQuarantine(through = client): Promise<string[]> {

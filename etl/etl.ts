@@ -10,10 +10,8 @@ import type { ReadCrm } from './crm.ts'
 import { createWarehouseCrm } from './crm-warehouse.ts'
 import { untoldFrom } from './deliver-kept.ts'
 import { etlErrors } from './errors.ts'
-import { type ExplainedDay, explainDay } from './explain.ts'
 import { countUndelivered, type Invalidate } from './invalidations.ts'
 import type { EtlConfig } from './options.ts'
-import { type Plan, planRun } from './plan.ts'
 import { countQuarantine } from './quarantine.ts'
 import { runEtl } from './run.ts'
 import { createRunMetrics } from './run-metrics.ts'
@@ -30,21 +28,17 @@ export type Etl = {
   stop(): Promise<void>
   /**
    * Runs now, unless a run is going anywhere in the cluster.
-   * @throws TENDON-ETL-001, TENDON-ETL-002
+   * @throws TENDON-ETL-001, TENDON-ETL-002, TENDON-ETL-005
    */
   runOnce(options?: { acceptChecks?: boolean }): Promise<EtlRun | SkippedRun>
-  /** What a run would do now; changes nothing. */
-  plan(): Promise<Plan>
   /**
    * Measures days again.
-   * @throws TENDON-ETL-001, TENDON-ETL-002, TENDON-ETL-010, TENDON-ETL-011
+   * @throws TENDON-ETL-001, TENDON-ETL-002, TENDON-ETL-005, TENDON-ETL-010, TENDON-ETL-011
    */
   backfill(
     request: BackfillRequest,
     onProgress?: (progress: BackfillProgress) => void,
   ): Promise<BackfillResult>
-  /** Which telemetry rows the numbers of a user's day come from. */
-  explain(request: { userId: string; day: string }): Promise<ExplainedDay[]>
 }
 
 /**
@@ -148,9 +142,7 @@ export function createEtl(options: {
       await Promise.allSettled(underWay)
     },
     runOnce,
-    plan: () => planRun(parts, stopping.signal),
     backfill: (request, onProgress = () => {}) => backfill(parts, request, stopping.signal, onProgress),
-    explain: (request) => explainDay(parts, request),
   }
 }
 

@@ -1,5 +1,8 @@
+import { readConfig } from '@tendon/platform/config.ts'
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
 import { type Story, startEtlWorld } from './etl-world.fixture.ts'
+import { explainDay } from './explain.ts'
+import { readingOptions } from './options.ts'
 
 const world = await startEtlWorld()
 afterAll(() => world.stop())
@@ -24,7 +27,8 @@ beforeEach(async () => {
 })
 afterEach(() => story.end())
 
-const explain = (userId: string) => story.createEtl().explain({ userId, day })
+const config = readConfig('etl', readingOptions, { env: {} })
+const explain = (userId: string) => explainDay({ ...story.readingParts(), config }, { userId, day })
 const ofThatDay = {
   chip_id: 'c1',
   time_zone: 'Europe/Vienna',

@@ -4,12 +4,13 @@ import { createChipMeasurer, type Measured } from './chip-measurer.ts'
 import { type Extraction, openView, readExtraction } from './extraction.ts'
 import { readFormerOwners } from './former-owners.ts'
 import { instantText, parseDay } from './instants.ts'
+import type { ReadingConfig } from './options.ts'
 import { indexOwnership, type Ownership, type OwnershipInTime } from './ownership.ts'
 import { wholeRows } from './packed-rows.ts'
 import { valuesOf } from './plan.ts'
 import { createConnections } from './run-connections.ts'
 import { findLastSuccess } from './run-records.ts'
-import type { RunParts } from './run-session.ts'
+import type { ReadingParts } from './run-session.ts'
 import { scopeOfParts } from './scope.ts'
 import { readStandingStats } from './standing-stats.ts'
 import type { TimeBounds } from './telemetry.ts'
@@ -67,7 +68,7 @@ type Owner = Ownership & { zoneFrom: ZoneSource; takenBackBy: number | undefined
  * those that the CRM gives to nobody or to somebody else by now, whose numbers are taken back.
  */
 export async function explainDay(
-  parts: RunParts,
+  parts: ReadingParts & { config: ReadingConfig },
   request: { userId: string; day: string },
 ): Promise<ExplainedDay[]> {
   const day = parseDay(request.day)

@@ -5,7 +5,7 @@ import { type ChipMeasurer, createChipMeasurer } from './chip-measurer.ts'
 import { type CrmView, type ReadCrm, unknownModels } from './crm.ts'
 import { type FirmwareHistory, firmwareHistory, readSeenFirmware } from './firmware-history.ts'
 import { dayUs, parseDay } from './instants.ts'
-import type { EtlConfig } from './options.ts'
+import type { ReadingConfig } from './options.ts'
 import { indexOwnership, type OwnershipInTime, type Problem } from './ownership.ts'
 import type { EtlRun } from './run-records.ts'
 import { readSourceTraits } from './source-traits.ts'
@@ -36,14 +36,17 @@ export type Extraction = {
 const aheadDays = 2
 
 /** Opens the telemetry as it stands now. */
-export async function openView(client: pg.Client, { workMem }: EtlConfig): Promise<TelemetryView> {
+export async function openView(
+  client: pg.Client,
+  { workMem }: Pick<ReadingConfig, 'workMem'>,
+): Promise<TelemetryView> {
   return openTelemetryView(client, await readSourceTraits(client), workMem)
 }
 
 /** Which times and days are measured. */
 export function timesOf(
   { takenAtUs }: Pick<TelemetryView, 'takenAtUs'>,
-  { firstDay }: Pick<EtlConfig, 'firstDay'>,
+  { firstDay }: Pick<ReadingConfig, 'firstDay'>,
 ): Pick<Extraction, 'bounds' | 'days'> {
   const fromDay = parseDay(firstDay)
   const toDay = Math.floor(takenAtUs / dayUs) + aheadDays
@@ -61,7 +64,7 @@ export async function readExtraction(
   parts: {
     warehouse: Warehouse
     readCrm: ReadCrm
-    config: Pick<EtlConfig, 'timeZone' | 'firstDay'>
+    config: Pick<ReadingConfig, 'timeZone' | 'firstDay'>
     last: Pick<EtlRun, 'run_seq'> | undefined
   },
   opening: Promise<TelemetryView>,

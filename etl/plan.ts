@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { dayText } from './instants.ts'
 import { metrics } from './metrics.ts'
+import type { MeasuringConfig } from './options.ts'
 import { advance } from './run.ts'
 import { createConnections } from './run-connections.ts'
 import { type EtlRun, findLastSuccess, numbered, readRunsSince } from './run-records.ts'
-import type { RunParts, RunSession } from './run-session.ts'
+import type { ReadingParts, RunSession } from './run-session.ts'
 import { createStepTimer } from './run-steps.ts'
 import { readStandingVersions } from './standing-versions.ts'
 import type { StatsChanges } from './stats-changes.ts'
@@ -42,9 +43,9 @@ const sampleSize = 10
  * What a run would do now: it is done, with a warehouse that takes nothing in. It needs no lock, since it changes
  * nothing; checks that would block are listed among the problems.
  */
-export async function planRun(parts: RunParts, stop: AbortSignal): Promise<Plan> {
+export async function planRun(parts: ReadingParts & { config: MeasuringConfig }): Promise<Plan> {
   const connections = createConnections(parts.telemetry)
-  const signal = AbortSignal.any([stop, connections.broken])
+  const signal = connections.broken
   const last = await findLastSuccess(parts.warehouse)
   const record = numbered(
     {

@@ -49,6 +49,10 @@ const paramsOf = ({ reason, chip }: Choice): z.input<typeof choiceParams> => ({
   chip: chip ?? '',
 })
 
+/** As it is listed: ids of int8 reach beyond 2^53, where a number of JSON is rounded by most that read it. */
+const listedRow = quarantinedRow.extend({ rowId: z.string() })
+type ListedRow = z.infer<typeof listedRow>
+
 const newestQuarantine = defineQuery({
   name: 'etl-newest-quarantine',
   sql: `
@@ -58,7 +62,7 @@ const newestQuarantine = defineQuery({
     ORDER BY seen_at DESC, chip_id, row_id
     LIMIT {limit:UInt32}`,
   params: choiceParams.extend({ limit: z.int() }),
-  row: quarantinedRow,
+  row: listedRow,
 })
 
 const quarantineCounts = defineQuery({
@@ -83,7 +87,7 @@ export function countQuarantine(
 export function listQuarantine(
   warehouse: Warehouse,
   { limit, ...choice }: Choice & { limit: number },
-): Promise<QuarantinedRow[]> {
+): Promise<ListedRow[]> {
   return warehouse.query(newestQuarantine, { ...paramsOf(choice), limit })
 }
 

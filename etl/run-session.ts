@@ -9,7 +9,7 @@ import type { BatchSizes } from './batch-sizes.ts'
 import type { ReadCrm } from './crm.ts'
 import { etlErrors } from './errors.ts'
 import type { Invalidate } from './invalidations.ts'
-import type { EtlConfig } from './options.ts'
+import type { MeasuringConfig, RunConfig } from './options.ts'
 import { createConnections } from './run-connections.ts'
 import { endHolder, takeRunLock, waitForRunLock } from './run-lock.ts'
 import { beginRun, type EtlRun, endRun, type NewRun, type RunsSince, recordNotBegun } from './run-records.ts'
@@ -17,17 +17,18 @@ import { createStepTimer, type StepTimer, traceRun } from './run-steps.ts'
 import type { StatsChanges } from './stats-changes.ts'
 import type { UserDays } from './user-days.ts'
 
-export type RunParts = {
-  config: EtlConfig
+/** What is read, and measured. */
+export type ReadingParts = {
   warehouse: Warehouse
   /** Address of the telemetry database. */
   telemetry: string
   readCrm: ReadCrm
-  invalidate: Invalidate
   log: Log
   now: () => Date
   sizes: BatchSizes
 }
+
+export type RunParts = ReadingParts & { config: RunConfig; invalidate: Invalidate }
 
 /** A run that did not take place, because another one was going. */
 export type SkippedRun = { state: 'skipped' }
@@ -38,7 +39,9 @@ export type RunRequest =
   | { kind: 'backfill'; backfillId: string; fromDay: string; toDay: string }
 
 /** A run that holds the lock and is entered. */
-export type RunSession = RunParts & {
+export type RunSession = ReadingParts & {
+  config: MeasuringConfig
+  invalidate: Invalidate
   record: EtlRun
   /** The last run that moved the watermark. */
   last: EtlRun | undefined
@@ -74,7 +77,7 @@ const waitForRunShare = 1 / 4
  * It may die at any moment. The watermark is that of the last run that succeeded, a day is always measured whole, and
  * the list of users to invalidate is kept before anything is loaded: the next run repeats what this one has not
  * finished and finishes what it has.
- * @throws TENDON-ETL-001, or -002 when the telemetry database cannot be reached, after the failure was recorded
+ * @throws TENDON-ETL-001, -002 when the telemetry database cannot be reached, or -005 when `stop` says so, after it was recorded
  */
 export function runUnderLock(
   parts: RunParts,
@@ -193,6 +196,8 @@ async function finish(
     const cause = signal.aborted ? signal.reason : thrown
     Object.assign(record, { state: 'failed', finished_at: now().toISOString(), error: describe(cause) })
     await endRun(warehouse, record).catch((err: unknown) => log.error({ err }, 'failure not recorded'))
+    // Who has told it to stop knows why, and that it is no failure.
+    if (cause instanceof TendonError && cause.definition === etlErrors.interrupted.definition) throw cause
     throw etlErrors.runFailed(`Run ${record.run_seq} failed: ${record.error}`, { cause })
   }
   const { step_durations_ms, problems, unknown_chips, ...rest } = record

@@ -14,7 +14,7 @@ import {
 import { noteProblems, passChecks } from './load-batch.ts'
 import { loadUnmeasurable } from './load-unmeasurable.ts'
 import { noteWhatCounts } from './note-what-counts.ts'
-import type { EtlConfig } from './options.ts'
+import type { MeasuringConfig } from './options.ts'
 import type { Problem } from './ownership.ts'
 import { type EtlRun, findWatermarkSince, type RunsSince } from './run-records.ts'
 import { type RunParts, type RunSession, runUnderLock, type SkippedRun } from './run-session.ts'
@@ -27,7 +27,7 @@ import { cutIntoParts, type TouchedDays, touchedDays } from './touched-parts.ts'
 
 /**
  * One run: extract, measure, give to the owners, compare, load, invalidate.
- * @throws TENDON-ETL-001, or -002 when the telemetry database cannot be reached, after the failure was recorded
+ * @throws TENDON-ETL-001, -002 when the telemetry database cannot be reached, or -005 when `stop` says so, after it was recorded
  */
 export function runEtl(
   parts: RunParts,
@@ -132,7 +132,7 @@ async function watermarkLag({ warehouse, now }: RunSession, view: TelemetryView)
 }
 
 /** What is missed of a source that lacks a column or a table. */
-function lacksOf(traits: SourceTraits, { timestampLagMinutes }: EtlConfig): Problem[] {
+function lacksOf(traits: SourceTraits, { timestampLagMinutes }: MeasuringConfig): Problem[] {
   const problems: Problem[] = []
   const note = (kind: string, detail: string) => problems.push({ kind, subject: 'telemetry_events', detail })
   if (traits.watermarkKind === 'timestamp') {

@@ -1,23 +1,27 @@
-import { defineOptions } from '@tendon/platform/config.ts'
+import { type Config, defineOptions } from '@tendon/platform/config.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { exitCodes as commonExitCodes } from '@tendon/platform/process-config.ts'
 import { jsonOption } from '@tendon/platform/run-commands.ts'
 import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import { z } from 'zod'
-import { createAttachedEtl } from '../attached-etl.ts'
+import { attachedParts, createAttachedEtl } from '../attached-etl.ts'
 import type { Etl } from '../etl.ts'
 import { hasMetChip } from '../met-chips.ts'
-import { type AttachedConfig, attachedOptions } from '../options.ts'
+import { etlOptions, runOptions, type SourceConfig, sourceOptions, tellingOptions } from '../options.ts'
+import type { ReadingParts } from '../run-session.ts'
 
 export const exitCodes = { ...commonExitCodes, skipped: 3, nothingFound: 4 } as const
 
 /** For commands that read telemetry. A person reads the answer, or why there is none; what else goes on is for who asks. */
-export const jobOptions = defineOptions({
-  ...attachedOptions,
+export const readerOptions = defineOptions({
+  ...sourceOptions,
   json: jsonOption('etl'),
-  logLevel: { ...attachedOptions.logLevel, default: 'fatal' },
+  logLevel: { ...sourceOptions.logLevel, default: 'fatal' },
 })
+
+/** For commands that measure, and tell whose numbers changed. */
+export const jobOptions = defineOptions({ ...runOptions, ...tellingOptions, ...readerOptions })
 
 /** For commands that list what earlier runs have written. */
 export const listOptions = defineOptions({
@@ -32,10 +36,18 @@ export const listOptions = defineOptions({
   },
 })
 
-export async function withEtl(config: AttachedConfig, use: (etl: Etl) => Promise<number>): Promise<number> {
-  // Standard output carries the answer alone.
-  const log = createLog({ service: 'etl', level: config.logLevel }, process.stderr)
-  const { etl, warehouse } = createAttachedEtl(config, log)
+// Standard output carries the answer alone.
+const logOf = ({ logLevel }: Pick<SourceConfig, 'logLevel'>) =>
+  createLog({ service: 'etl', level: logLevel }, process.stderr)
+
+/** Nothing begins its schedule. */
+const noSchedule = { schedule: etlOptions.schedule.default, firstRun: etlOptions.firstRun.default }
+
+export async function withEtl(
+  config: Config<typeof jobOptions>,
+  use: (etl: Etl) => Promise<number>,
+): Promise<number> {
+  const { etl, warehouse } = createAttachedEtl({ ...noSchedule, ...config }, logOf(config))
   const stop = () => void etl.stop()
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
@@ -45,6 +57,19 @@ export async function withEtl(config: AttachedConfig, use: (etl: Etl) => Promise
     process.removeListener('SIGINT', stop)
     process.removeListener('SIGTERM', stop)
     await warehouse.close()
+  }
+}
+
+/** For what changes nothing: Ctrl-C ends the process, and the server its queries. */
+export async function withReadingParts(
+  config: SourceConfig,
+  use: (parts: ReadingParts) => Promise<number>,
+): Promise<number> {
+  const parts = attachedParts(config, logOf(config))
+  try {
+    return await use(parts)
+  } finally {
+    await parts.warehouse.close()
   }
 }
 

@@ -1,11 +1,13 @@
-import { ConfigError, takeOperands } from '@tendon/platform/config.ts'
+import { ConfigError, defineOptions, takeOperands } from '@tendon/platform/config.ts'
 import { counted } from '@tendon/platform/counted.ts'
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
 import { type Command, refuseOtherThan } from '@tendon/platform/run-commands.ts'
 import { z } from 'zod'
-import type { ExplainedDay } from '../explain.ts'
-import { exitCodes, jobOptions, print, withEtl } from './command.ts'
+import { type ExplainedDay, explainDay } from '../explain.ts'
+import { readingOptions } from '../options.ts'
+import { exitCodes, print, readerOptions, withReadingParts } from './command.ts'
 
+const options = defineOptions({ ...readingOptions, ...readerOptions })
 const shape = '<user> <day>'
 const operands = z.object({
   userId: z.uuid('the user is not a UUID: customers.id of the CRM'),
@@ -17,9 +19,9 @@ export const explain: Command = {
   operands: shape,
   summary: 'Say which telemetry rows the numbers of a user’s day come from',
   async run(argv) {
-    const { operands: given, flags } = takeOperands(jobOptions, argv)
+    const { operands: given, flags } = takeOperands(options, argv)
     const usage = `npm run etl -- explain ${shape} [options]`
-    const config = readProcessConfig('etl explain', usage, jobOptions, flags)
+    const config = readProcessConfig('etl explain', usage, options, flags)
     refuseOtherThan(shape, 'etl explain', given)
     const parsed = operands.safeParse({ userId: given[0], day: given[1] })
     if (!parsed.success) {
@@ -28,8 +30,8 @@ export const explain: Command = {
         parsed.error.issues.map(({ message }) => message),
       )
     }
-    return withEtl(config, async (etl) => {
-      const explained = await etl.explain(parsed.data)
+    return withReadingParts(config, async (parts) => {
+      const explained = await explainDay({ ...parts, config }, parsed.data)
       print(config.json, explained, () => explained.map(describe).join('\n') || 'no prosthesis on that day\n')
       return explained.length > 0 ? exitCodes.done : exitCodes.nothingFound
     })

@@ -1,18 +1,22 @@
+import { defineOptions } from '@tendon/platform/config.ts'
 import { counted } from '@tendon/platform/counted.ts'
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
-import type { Plan, PlannedChange } from '../plan.ts'
-import { exitCodes, jobOptions, print, withEtl } from './command.ts'
+import { measuringOptions } from '../options.ts'
+import { type Plan, type PlannedChange, planRun } from '../plan.ts'
+import { exitCodes, print, readerOptions, withReadingParts } from './command.ts'
 import { describeProblem } from './run-text.ts'
+
+const options = defineOptions({ ...measuringOptions, ...readerOptions })
 
 export const plan: Command = {
   name: 'plan',
   operands: '',
   summary: 'Say what a run would do now, and do nothing',
   async run(argv) {
-    const config = readProcessConfig('etl plan', 'npm run etl -- plan [options]', jobOptions, argv)
-    return withEtl(config, async (etl) => {
-      const planned = await etl.plan()
+    const config = readProcessConfig('etl plan', 'npm run etl -- plan [options]', options, argv)
+    return withReadingParts(config, async (parts) => {
+      const planned = await planRun({ ...parts, config })
       print(config.json, planned, () => describePlan(planned))
       return exitCodes.done
     })
