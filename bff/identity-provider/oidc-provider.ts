@@ -1,11 +1,6 @@
 import type { Log } from '@tendon/platform/log.ts'
-import Provider, {
-  type Account,
-  type ClientMetadata,
-  errors,
-  interactionPolicy,
-  type KoaContextWithOIDC,
-} from 'oidc-provider'
+import type { Account, ClientMetadata, KoaContextWithOIDC, Provider } from 'oidc-provider'
+import { oidc } from './npm-oidc-provider.ts'
 import { errorPage, logoutPage, signedOutPage } from './pages.ts'
 import type { Person } from './people.ts'
 import type { loadProviderKeys } from './provider-keys.ts'
@@ -42,7 +37,7 @@ export function createOidcProvider(options: {
   const { issuer, mountPath, store, keys, clients, people, log } = options
   const cookie = { httpOnly: true, sameSite: 'lax', path: mountPath || '/' } as const
 
-  const provider = new Provider(issuer, {
+  const provider = new oidc.Provider(issuer, {
     adapter: (model) => store.adapter(model),
     jwks: { keys: [keys.signing] },
     clients: clients.map(clientMetadata),
@@ -101,7 +96,7 @@ export function createOidcProvider(options: {
         defaultResource: () => reportsResource,
         useGrantedResource: () => true,
         getResourceServerInfo(_ctx, resource) {
-          if (resource !== reportsResource) throw new errors.InvalidTarget()
+          if (resource !== reportsResource) throw new oidc.errors.InvalidTarget()
           return {
             scope: 'reports',
             audience: reportsAudience,
@@ -158,7 +153,7 @@ function clientMetadata(client: ProviderClient): ClientMetadata {
 
 /** A session kept over a restart may name somebody who is gone: ask for a sign-in, where the library would fail. */
 function signInPolicy() {
-  const { base, Check } = interactionPolicy
+  const { base, Check } = oidc.interactionPolicy
   const policy = base()
   policy
     .get('login')

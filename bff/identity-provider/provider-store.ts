@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Adapter, AdapterPayload } from 'oidc-provider'
-import { errors } from 'oidc-provider'
+import { oidc } from './npm-oidc-provider.ts'
 
 const schema = `
   CREATE TABLE IF NOT EXISTS record (
@@ -142,7 +142,7 @@ export function openProviderStore(dataPath: string) {
             model === 'RefreshToken'
               ? consumeRefreshToken(id)
               : statements.consume.run({ model, id, now: epochSeconds() }).changes > 0
-          if (!isWon) throw new errors.InvalidGrant('already used')
+          if (!isWon) throw new oidc.errors.InvalidGrant('already used')
         },
         async destroy(id) {
           statements.destroy.run({ model, id })
