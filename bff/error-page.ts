@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { inPlainWords } from '@tendon/contracts/plain-words.ts'
 import type { TendonError } from '@tendon/platform/errors.ts'
 import { type HttpEnv, problemResponse } from '@tendon/platform/http-app.ts'
 import type { Context } from 'hono'
@@ -16,8 +17,8 @@ const style = `${pageStyle}
 `
 
 /**
- * The problem as a page, where a person sees it and not a program: as text, all of it escaped, with its code and a way
- * to go on.
+ * The problem as a page, where a person sees it and not a program: in plain words, with its code and a way to go on. What
+ * an operator reads of it is in the log under the request's id.
  * @param options.goOn a path of this site
  */
 export async function errorPage(
@@ -25,7 +26,8 @@ export async function errorPage(
   error: TendonError,
   options: { https: boolean; goOn: { path: string; text: string } },
 ): Promise<Response> {
-  const { status, title, help } = error.definition
+  const { status } = error.definition
+  const { title, advice } = inPlainWords({ code: error.code, status })
   const nonce = randomBytes(16).toString('base64')
   const page = html`<!doctype html>
 <html lang="en">
@@ -34,8 +36,7 @@ export async function errorPage(
 <style nonce="${nonce}">${style}</style></head>
 <body><main><p class="brand">Tendon</p>
 <h1>${title}</h1>
-<p role="alert">${error.message}</p>
-<p>${help}</p>
+<p role="alert">${advice}</p>
 <p><a href="${options.goOn.path}">${options.goOn.text}</a></p>
 <p><small>${error.code}, request ${c.get('requestId')}</small></p>
 </main></body>

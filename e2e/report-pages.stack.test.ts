@@ -190,7 +190,7 @@ test('staff find a customer by name, by the keyboard alone, and are told when th
 test('staff who ask for somebody who is no customer are told so', async () => {
   const { page } = await signInPage(browser, tendon.url, 'staff')
   await page.goto(`${tendon.url}/?user_id=00000000-0000-4000-8000-00000000dead`)
-  await page.getByRole('heading', { name: 'No such customer' }).waitFor()
+  await page.getByRole('heading', { name: 'There is no such customer' }).waitFor()
 })
 
 test('a page whose question is overtaken by a sign-in in another tab goes on', async () => {

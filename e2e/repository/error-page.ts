@@ -7,10 +7,15 @@ const root = new URL('../../', import.meta.url)
 /** Where the page stands in the repository. */
 export const errorPagePath = fileURLToPath(new URL('docs/errors.md', root))
 
-/** The page of all documented errors, from the `errors.ts` (or `<area>-errors.ts`) of every folder. */
-export async function errorPage(): Promise<string> {
+/** All documented errors, from the `errors.ts` (or `<area>-errors.ts`) of every folder. */
+export async function allErrors() {
   const tables = await Promise.all(errorFiles().map(readTable))
-  const errors = tables.flatMap((table) => Object.values(table)).sort((a, b) => a.code.localeCompare(b.code))
+  return tables.flatMap((table) => Object.values(table)).sort((a, b) => a.code.localeCompare(b.code))
+}
+
+/** Their page. */
+export async function errorPage(): Promise<string> {
+  const errors = await allErrors()
   const sections = errors.map(
     ({ code, definition: { title, status, help, retryAfterSeconds } }) =>
       `## ${code}\n\n**${title}.** HTTP status ${status}${

@@ -2,6 +2,7 @@ import type { Problem } from '@tendon/contracts/problem.ts'
 import type { CustomerList } from '@tendon/contracts/reports-api.ts'
 import { type FormEvent, useState } from 'react'
 import { findCustomers, problemOf } from '../api.ts'
+import { NoticeLine } from '../notice.tsx'
 import type { Address } from '../use-address.ts'
 import { CustomerMatches } from './customer-matches.tsx'
 
@@ -81,11 +82,7 @@ export function StaffForm({ address, onSubmit, onSessionEnd }: StaffFormProps) {
         </button>
       </div>
       {search.state === 'done' && <CustomerMatches {...search} />}
-      {search.state === 'failed' && (
-        <p role="alert">
-          That did not work: {search.problem.title}. {search.problem.help}
-        </p>
-      )}
+      {search.state === 'failed' && <NoticeLine problem={search.problem} />}
     </form>
   )
 }

@@ -3,6 +3,7 @@ import type { OwnSessions } from '@tendon/contracts/session-api.ts'
 import { useEffect, useRef, useState } from 'react'
 import { Age } from '../age.tsx'
 import { endAllSessions, endSession, endSessionsOf, getOwnSessions, problemOf } from '../api.ts'
+import { NoticeLine } from '../notice.tsx'
 import { SignOutForm } from './sign-out-form.tsx'
 import { markSignedOut } from './signed-out-mark.ts'
 
@@ -122,11 +123,7 @@ export function SessionList({ isStaff, onClose, onSessionEnd }: SessionListProps
       </ul>
       {isStaff && <SignOutForm isBusy={isBusy} onSubmit={(username) => run(() => endOf(username))} />}
       <p role="status">{outcome}</p>
-      {problem && (
-        <p role="alert">
-          That did not work: {problem.title}. {problem.help}
-        </p>
-      )}
+      {problem && <NoticeLine problem={problem} />}
       <div className="sessions-actions">
         <button type="button" className="button quiet" disabled={isBusy} onClick={() => run(endAll)}>
           Sign out everywhere
