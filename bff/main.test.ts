@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { startHostileProvider } from './hostile-provider.fixture.ts'
-import { TestBrowser } from './test-browser.fixture.ts'
+import { startHostileProvider } from './fixtures/hostile-provider.fixture.ts'
+import { TestBrowser } from './fixtures/test-browser.fixture.ts'
 
 const secrets = { OIDC_CLIENT_SECRET: 'secret', SESSION_KEYS: `k1:${randomBytes(32).toString('base64')}` }
 

@@ -8,7 +8,7 @@ import { readProcessConfig, runProgram } from '@tendon/platform/process-config.t
 import { openRedis } from '@tendon/platform/redis-connection.ts'
 import { createBff } from './bff.ts'
 import { bffOptions } from './options.ts'
-import { refreshDrainMs } from './refresh-tokens.ts'
+import { refreshDrainMs } from './sessions/refresh-tokens.ts'
 
 await runProgram(async () => {
   const config = readProcessConfig('bff', 'node bff/main.ts [options]', bffOptions)

@@ -3,9 +3,9 @@ import { request } from 'node:http'
 import { json } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
+import { cookieOf, csrf, signedInBrowser } from './fixtures/test-sessions.fixture.ts'
+import { startTestStack } from './fixtures/test-stack.fixture.ts'
 import { openApiDocument } from './openapi.ts'
-import { cookieOf, csrf, signedInBrowser } from './test-sessions.fixture.ts'
-import { startTestStack } from './test-stack.fixture.ts'
 
 /** What stands in the application and is not for browsers, or is a prefix with a table of its own. */
 const others = /^(\/healthz|\/readyz|\/metrics|\*|\/\*|\/api\/\*)$/

@@ -9,9 +9,9 @@ import {
 import { logLevels } from '@tendon/platform/log.ts'
 import { redisUrlForms, redisUrlOption } from '@tendon/platform/redis-connection.ts'
 import { z } from 'zod'
-import { trustedProxiesOption } from './client-address.ts'
+import { trustedProxiesOption } from './protection/client-address.ts'
 import { publicUrlOption } from './public-url.ts'
-import { encryptionKeysOption } from './token-encryption.ts'
+import { encryptionKeysOption } from './sessions/token-encryption.ts'
 
 /** Scheme, host and port, several with commas between. */
 const originsOption = z

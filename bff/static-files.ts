@@ -7,7 +7,7 @@ import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
 import { platformErrors } from '@tendon/platform/platform-errors.ts'
 import { type Context, Hono } from 'hono'
 import { getMimeType } from 'hono/utils/mime'
-import { errorPage } from './error-page.ts'
+import { errorPage } from './sign-in/error-page.ts'
 
 type StaticFile = {
   body: Buffer

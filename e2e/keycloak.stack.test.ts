@@ -1,5 +1,5 @@
-import type { TestProvider } from '@tendon/bff/test-provider.fixture.ts'
-import { openKeycloakTestProvider } from '@tendon/bff/test-provider-keycloak.fixture.ts'
+import type { TestProvider } from '@tendon/bff/fixtures/test-provider.fixture.ts'
+import { openKeycloakTestProvider } from '@tendon/bff/fixtures/test-provider-keycloak.fixture.ts'
 import { freePort } from '@tendon/platform/free-port.ts'
 import { demoPeople } from '@tendon/sources/demo-people.ts'
 import pg from 'pg'

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { TestBrowser } from '@tendon/bff/test-browser.fixture.ts'
+import { TestBrowser } from '@tendon/bff/fixtures/test-browser.fixture.ts'
 import { type ReportEnvelope, reportEnvelope } from '@tendon/contracts/report-envelope.ts'
 import { type ReportLink, reportLink } from '@tendon/contracts/reports-api.ts'
 import { openDataFolder } from '@tendon/embedded/data-folder.ts'

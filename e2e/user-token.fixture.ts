@@ -1,6 +1,6 @@
-import { createOidcClient } from '@tendon/bff/oidc-client.ts'
-import { createProviderConnection } from '@tendon/bff/provider-connection.ts'
-import { TestBrowser } from '@tendon/bff/test-browser.fixture.ts'
+import { TestBrowser } from '@tendon/bff/fixtures/test-browser.fixture.ts'
+import { createOidcClient } from '@tendon/bff/relying-party/oidc-client.ts'
+import { createProviderConnection } from '@tendon/bff/relying-party/provider-connection.ts'
 import type { TestTendon } from './test-tendon.fixture.ts'
 
 /** An access token of a person, got as the bff gets it, which no browser ever sees. @returns `Bearer <token>` */

@@ -2,9 +2,9 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createLog } from '@tendon/platform/log.ts'
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
-import { type Story, startEtlWorld } from './etl-world.fixture.ts'
-import { createInvalidate } from './invalidate.ts'
-import { listRuns } from './run-records.ts'
+import { type Story, startEtlWorld } from './fixtures/etl-world.fixture.ts'
+import { createInvalidate } from './invalidate/invalidate.ts'
+import { listRuns } from './run/run-records.ts'
 
 const world = await startEtlWorld()
 afterAll(() => world.stop())

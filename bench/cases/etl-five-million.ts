@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { ChdbServer } from '@tendon/chdb-server/start-chdb-server.ts'
-import { reportTables } from '@tendon/etl/etl-world.fixture.ts'
+import { reportTables } from '@tendon/etl/fixtures/etl-world.fixture.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { crmReplicas } from '@tendon/warehouse/crm-replicas.fixture.ts'
 

@@ -3,7 +3,7 @@ import { createReplicaSql, deriveReplica } from '@tendon/cdc/derive/derive-table
 import { registry } from '@tendon/cdc/registry.ts'
 import { readSourceTables } from '@tendon/cdc/source/source-catalog.ts'
 import { createEtl } from '@tendon/etl/etl.ts'
-import { reportTables } from '@tendon/etl/etl-world.fixture.ts'
+import { reportTables } from '@tendon/etl/fixtures/etl-world.fixture.ts'
 import { etlOptions } from '@tendon/etl/options.ts'
 import { readConfig } from '@tendon/platform/config.ts'
 import { createMetrics } from '@tendon/platform/metrics.ts'

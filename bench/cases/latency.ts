@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { TestBrowser } from '@tendon/bff/test-browser.fixture.ts'
+import { TestBrowser } from '@tendon/bff/fixtures/test-browser.fixture.ts'
 import { reportLink } from '@tendon/contracts/reports-api.ts'
 import { demoPeople } from '@tendon/sources/demo-people.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'

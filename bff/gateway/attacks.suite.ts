@@ -3,8 +3,8 @@ import { connect } from 'node:net'
 import { demoPeople } from '@tendon/sources/demo-people.ts'
 import { decodeJwt, decodeProtectedHeader, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { TestBrowser } from '../test-browser.fixture.ts'
-import { type StackOptions, startSuiteStack, type TestStack } from '../test-stack.fixture.ts'
+import { TestBrowser } from '../fixtures/test-browser.fixture.ts'
+import { type StackOptions, startSuiteStack, type TestStack } from '../fixtures/test-stack.fixture.ts'
 
 /** Requests that somebody signed in, or nobody at all, sends in order to be taken for somebody else. */
 export function attacksSuite(

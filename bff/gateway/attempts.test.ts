@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer as createSocketServer } from 'n
 import { Worker } from 'node:worker_threads'
 import { freePort } from '@tendon/platform/free-port.ts'
 import { expect, onTestFinished, test } from 'vitest'
-import { startTestStack } from '../test-stack.fixture.ts'
+import { startTestStack } from '../fixtures/test-stack.fixture.ts'
 import { filesAt, signInAtGateway, startInstance } from './test-files-route.fixture.ts'
 
 const timeouts = { headersMs: 4_000, bodyMs: 4_000 }

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { demoPeople } from '@tendon/sources/demo-people.ts'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { TestBrowser } from '../test-browser.fixture.ts'
-import { eventuallyMs, startTestStack, type TestStack } from '../test-stack.fixture.ts'
+import { TestBrowser } from '../fixtures/test-browser.fixture.ts'
+import { eventuallyMs, startTestStack, type TestStack } from '../fixtures/test-stack.fixture.ts'
 
 let stack: TestStack
 let cookie: string

@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { Client } from 'undici'
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
-import { startTestStack, type TestStack } from '../test-stack.fixture.ts'
+import { startTestStack, type TestStack } from '../fixtures/test-stack.fixture.ts'
 import { filesAt, signInAtGateway } from './test-files-route.fixture.ts'
 
 let stack: TestStack

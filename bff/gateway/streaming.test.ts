@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
 import { connect } from 'node:net'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { eventuallyMs, startTestStack, type TestStack } from '../test-stack.fixture.ts'
+import { eventuallyMs, startTestStack, type TestStack } from '../fixtures/test-stack.fixture.ts'
 import { filesAt, signInAtGateway } from './test-files-route.fixture.ts'
 
 let stack: TestStack

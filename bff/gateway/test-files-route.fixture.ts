@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
-import { TestBrowser } from '../test-browser.fixture.ts'
-import type { TestStack } from '../test-stack.fixture.ts'
+import { TestBrowser } from '../fixtures/test-browser.fixture.ts'
+import type { TestStack } from '../fixtures/test-stack.fixture.ts'
 import type { GatewayRoute } from './route-table.ts'
 
 /** A route of the gateway whose answers are whatever a test's service says. */

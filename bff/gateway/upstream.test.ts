@@ -3,7 +3,7 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { freePort } from '@tendon/platform/free-port.ts'
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
-import { startTestStack, type TestStack } from '../test-stack.fixture.ts'
+import { startTestStack, type TestStack } from '../fixtures/test-stack.fixture.ts'
 import { filesAt, signInAtGateway, startInstance } from './test-files-route.fixture.ts'
 
 let stack: TestStack

@@ -4,10 +4,10 @@ import { createAccessTokenVerifier } from '@tendon/platform/access-token.ts'
 import { createServiceTokenSource } from '@tendon/platform/service-token.ts'
 import { decodeJwt, UnsecuredJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { TestBrowser } from '../test-browser.fixture.ts'
-import { type EmbeddedTestProvider, secrets } from '../test-provider-embedded.fixture.ts'
-import { csrf, signedInBrowser } from '../test-sessions.fixture.ts'
-import { startTestStack, type TestStack } from '../test-stack.fixture.ts'
+import { TestBrowser } from '../fixtures/test-browser.fixture.ts'
+import { type EmbeddedTestProvider, secrets } from '../fixtures/test-provider-embedded.fixture.ts'
+import { csrf, signedInBrowser } from '../fixtures/test-sessions.fixture.ts'
+import { startTestStack, type TestStack } from '../fixtures/test-stack.fixture.ts'
 
 let stack: TestStack<EmbeddedTestProvider>
 beforeAll(async () => {

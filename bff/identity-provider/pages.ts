@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { html, raw } from 'hono/html'
-import { pageStyle } from '../page-style.ts'
+import { pageStyle } from '../sign-in/page-style.ts'
 
 const style = `${pageStyle}
   main { max-width: 24rem }

@@ -1,4 +1,4 @@
-import { digest, isDigestOf } from '../digest.ts'
+import { digest, isDigestOf } from '../sessions/digest.ts'
 
 /** Somebody who can sign in at the embedded provider. */
 export type Person = {

@@ -3,8 +3,8 @@ import { defineQuery } from '@tendon/warehouse/query.ts'
 import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
 import { z } from 'zod'
-import { startEtlWorld } from '../etl-world.fixture.ts'
-import { metricNumbers } from '../statistics-model.fixture.ts'
+import { startEtlWorld } from '../fixtures/etl-world.fixture.ts'
+import { metricNumbers } from '../fixtures/statistics-model.fixture.ts'
 
 const world = await startEtlWorld()
 afterAll(() => world.stop())

@@ -5,9 +5,9 @@ import { errorAsJson, explainError, readProcessConfig } from '@tendon/platform/p
 import { progressLine } from '@tendon/platform/progress-bar.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
 import { z } from 'zod'
-import type { BackfillResult } from '../backfill.ts'
-import type { BackfillProgress } from '../backfill-progress.ts'
 import { etlErrors } from '../errors.ts'
+import type { BackfillResult } from '../run/backfill.ts'
+import type { BackfillProgress } from '../run/backfill-progress.ts'
 import { exitCodes, jobOptions, print, unmet, withEtl } from './command.ts'
 import { untoldText } from './run-text.ts'
 

@@ -6,10 +6,10 @@ import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import { z } from 'zod'
 import { attachedParts, createAttachedEtl } from '../attached-etl.ts'
+import { hasMetChip } from '../crm/met-chips.ts'
 import type { Etl } from '../etl.ts'
-import { hasMetChip } from '../met-chips.ts'
 import { etlOptions, runOptions, type SourceConfig, sourceOptions, tellingOptions } from '../options.ts'
-import type { ReadingParts } from '../run-session.ts'
+import type { ReadingParts } from '../run/run-session.ts'
 
 export const exitCodes = { ...commonExitCodes, skipped: 3, nothingFound: 4 } as const
 

@@ -3,8 +3,8 @@ import { counted } from '@tendon/platform/counted.ts'
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
 import { type Command, refuseOtherThan } from '@tendon/platform/run-commands.ts'
 import { z } from 'zod'
-import { type ExplainedDay, explainDay } from '../explain.ts'
 import { readingOptions } from '../options.ts'
+import { type ExplainedDay, explainDay } from '../run/explain.ts'
 import { exitCodes, print, readerOptions, withReadingParts } from './command.ts'
 
 const options = defineOptions({ ...readingOptions, ...readerOptions })

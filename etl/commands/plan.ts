@@ -3,7 +3,7 @@ import { counted } from '@tendon/platform/counted.ts'
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
 import { measuringOptions } from '../options.ts'
-import { type Plan, type PlannedChange, planRun } from '../plan.ts'
+import { type Plan, type PlannedChange, planRun } from '../run/plan.ts'
 import { exitCodes, print, readerOptions, withReadingParts } from './command.ts'
 import { describeProblem } from './run-text.ts'
 

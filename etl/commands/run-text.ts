@@ -1,9 +1,9 @@
 import { counted } from '@tendon/platform/counted.ts'
-import { isUntold } from '../deliver-kept.ts'
-import type { Problem } from '../ownership.ts'
-import type { EtlRun } from '../run-records.ts'
-import type { SkippedRun } from '../run-session.ts'
-import { unownedKind } from '../unowned.ts'
+import type { Problem } from '../crm/ownership.ts'
+import { isUntold } from '../invalidate/deliver-kept.ts'
+import { unownedKind } from '../load/unowned.ts'
+import type { EtlRun } from '../run/run-records.ts'
+import type { SkippedRun } from '../run/run-session.ts'
 
 const mostProblems = 3
 

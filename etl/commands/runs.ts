@@ -1,6 +1,6 @@
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
-import { listRuns } from '../run-records.ts'
+import { listRuns } from '../run/run-records.ts'
 import { exitCodes, listOptions, print, withWarehouse } from './command.ts'
 import { describeRun } from './run-text.ts'
 

@@ -2,7 +2,7 @@ import { defineOptions, textOption } from '@tendon/platform/config.ts'
 import { counted } from '@tendon/platform/counted.ts'
 import { readProcessConfig } from '@tendon/platform/process-config.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
-import { listUnowned, whyUnowned } from '../unowned.ts'
+import { listUnowned, whyUnowned } from '../load/unowned.ts'
 import { exitCodes, listOptions, print, unmetChip, withWarehouse } from './command.ts'
 
 const options = defineOptions({

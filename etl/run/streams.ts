@@ -1,0 +1,128 @@
+import { loadBatch, type Named } from '../load/load-batch.ts'
+import type { Mark } from '../load/mark.ts'
+import { hourUs, lastDay } from '../measure/instants.ts'
+import type { Days } from '../measure/scope.ts'
+import { type Batch, measureDays, measureParts, type Span } from '../measure/telemetry-batches.ts'
+import type { TouchedPart } from '../measure/touched-parts.ts'
+import type { TelemetryView, TimeBounds } from '../telemetry/telemetry.ts'
+import { allEnded } from './all-ended.ts'
+import type { Extraction } from './extraction.ts'
+import type { RunSession } from './run-session.ts'
+
+/** Batches that together hold everything that is asked for, and nothing twice: a stream a connection. */
+export type Streams = AsyncIterable<Batch>[]
+
+/** All telemetry. What stands for days without any is in the scope of its first or last batch. */
+export async function streamEverything(session: RunSession, extraction: Extraction): Promise<Streams> {
+  const { view, bounds, days } = extraction
+  const extent = await session.step('find', () => view.extent(bounds))
+  const everything = { fromDay: days.fromDay, toDay: lastDay }
+  if (!extent) return streamDays(session, extraction, { fromDay: days.toDay, toDay: days.toDay }, everything)
+  return streamDays(session, extraction, daysAround(extent, days), everything)
+}
+
+/** Some days of everybody. */
+export async function streamDays(
+  session: RunSession,
+  { view, createMeasurer, zones }: Extraction,
+  days: Days,
+  scope: Days = days,
+): Promise<Streams> {
+  const spans = cutDays(days, scope, session.config.parallel)
+  const views = await viewsBeside(session, view, spans.length)
+  return spans.map((span, i) => measureDays(views[i]!, createMeasurer(), span, zones, session.sizes))
+}
+
+/** Parts that a run found touched. */
+export async function streamParts(
+  session: RunSession,
+  { view, createMeasurer }: Extraction,
+  parts: Iterator<TouchedPart>,
+  streams: number,
+): Promise<Streams> {
+  const views = await viewsBeside(session, view, streams)
+  // One generator, from which each stream takes its next part.
+  return views.map((one) => measureParts(session.warehouse, one, createMeasurer(), shared(parts)))
+}
+
+/**
+ * Loads all batches as they are measured, a stream beside the other. When one fails the others end with the batch that
+ * they are at: nothing is written any more when this has thrown.
+ * @returns whose numbers changed
+ */
+export async function loadStreams(
+  session: RunSession,
+  streams: Streams,
+  mark: Mark,
+): Promise<ReadonlySet<string>> {
+  const named: Named = { users: new Set(), ownerlessChips: new Set() }
+  let hasFailed = false
+  await allEnded(
+    streams.map(async (batches) => {
+      try {
+        for await (const batch of timed(session, batches)) {
+          if (hasFailed) return
+          await loadBatch(session, batch, mark, named)
+        }
+      } catch (error) {
+        hasFailed = true
+        throw error
+      }
+    }),
+  )
+  session.record.unknown_chips.sort()
+  return named.users
+}
+
+async function viewsBeside(
+  { connect }: RunSession,
+  view: TelemetryView,
+  count: number,
+): Promise<TelemetryView[]> {
+  return [view, ...(await Promise.all(Array.from({ length: count - 1 }, () => view.beside(connect))))]
+}
+
+/** The days that have telemetry: an instant is in one of the two days around UTC's, and in that. */
+function daysAround({ fromUs, toUs }: TimeBounds, within: Days): Days {
+  const dayOf = (instantUs: number) => Math.floor(instantUs / (24 * hourUs))
+  return {
+    fromDay: Math.max(within.fromDay, dayOf(fromUs) - 1),
+    toDay: Math.min(within.toDay, dayOf(toUs) + 1),
+  }
+}
+
+/** Cuts days into pieces to read, which together answer for the whole scope. Each reads from where its first day begins in any zone. */
+function cutDays({ fromDay, toDay }: Days, scope: Days, pieces: number): Span[] {
+  const count = toDay - fromDay + 1
+  const used = Math.max(1, Math.min(pieces, Math.floor(count / leastDaysOfPiece)))
+  return Array.from({ length: used }, (_, i) => {
+    const read = {
+      fromDay: fromDay + Math.floor((count * i) / used),
+      toDay: fromDay + Math.floor((count * (i + 1)) / used) - 1,
+    }
+    return {
+      read,
+      scope: {
+        fromDay: i === 0 ? scope.fromDay : read.fromDay,
+        toDay: i === used - 1 ? scope.toDay : read.toDay,
+      },
+    }
+  })
+}
+
+export const leastDaysOfPiece = 3
+
+/** Several readers of one generator: the one that leaves does not end it for the others. */
+function shared<Item>(items: Iterator<Item>): Iterable<Item> {
+  return { [Symbol.iterator]: () => ({ next: () => items.next() }) }
+}
+
+/** Times how long the next batch takes, and ends between batches when the run is to end. */
+async function* timed({ step }: RunSession, batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+  const iterator = batches[Symbol.asyncIterator]()
+  for (;;) {
+    const next = await step('measure', () => iterator.next())
+    if (next.done) return
+    yield next.value
+  }
+}
