@@ -8,7 +8,7 @@ import type { Log } from '@tendon/platform/log.ts'
 
 /** What is said of a user who has no generation: nothing was computed for them since the store was emptied. */
 const noGeneration = 'none'
-const retryListeningMs = 1_000
+const retryMs = 1_000
 
 export type InvalidationHub = {
   /**
@@ -38,7 +38,7 @@ export function createInvalidationHub(options: { keyValue: KeyValue; log: Log })
   const { keyValue, log } = options
   const listeners = new Map<string, Set<Listener>>()
   let subscribed: Promise<() => Promise<void>> | undefined
-  let retry: NodeJS.Timeout | undefined
+  const retries = new Set<NodeJS.Timeout>()
   let isStopped = false
 
   const currentOf = async (userId: string) =>
@@ -52,8 +52,23 @@ export function createInvalidationHub(options: { keyValue: KeyValue; log: Log })
     }
   }
 
+  /** Until it has succeeded: the connection that listens may be back before the one that asks. */
   async function compareAll(): Promise<void> {
-    for (const userId of listeners.keys()) tell(userId, await currentOf(userId))
+    try {
+      for (const userId of listeners.keys()) tell(userId, await currentOf(userId))
+    } catch (err) {
+      if (isStopped) return
+      log.warn({ err }, 'generations were not compared; trying again')
+      retryLater(compareAll)
+    }
+  }
+
+  function retryLater(work: () => Promise<unknown>): void {
+    const timer = setTimeout(() => {
+      retries.delete(timer)
+      void work().catch(() => {})
+    }, retryMs).unref()
+    retries.add(timer)
   }
 
   function subscribe(): Promise<() => Promise<void>> {
@@ -62,14 +77,13 @@ export function createInvalidationHub(options: { keyValue: KeyValue; log: Log })
         for (const [userId, generation] of invalidationMessage.parse(JSON.parse(text)))
           tell(userId, generation)
       },
-      onResume: () =>
-        void compareAll().catch((err: unknown) => log.warn({ err }, 'generations were not compared')),
+      onResume: () => void compareAll(),
     })
     subscribing.catch((err: unknown) => {
       subscribed = undefined
       if (isStopped) return
       log.warn({ err }, 'invalidations are not heard; trying again')
-      retry = setTimeout(() => void ensureSubscribed().catch(() => {}), retryListeningMs).unref()
+      retryLater(ensureSubscribed)
     })
     return subscribing
   }
@@ -103,7 +117,7 @@ export function createInvalidationHub(options: { keyValue: KeyValue; log: Log })
     start: () => void ensureSubscribed().catch(() => {}),
     async stop() {
       isStopped = true
-      clearTimeout(retry)
+      for (const timer of retries) clearTimeout(timer)
       listeners.clear()
       await subscribed?.then((leave) => leave()).catch(() => {})
     },

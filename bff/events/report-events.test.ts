@@ -11,9 +11,14 @@ import { eventuallyMs, startTestStack, type TestStack } from '../fixtures/test-s
 const { alice, bob } = demoPeople
 const memory = createMemoryKeyValue()
 const resumed: (() => void)[] = []
-/** The store, of which a test can say that its connection was lost for a while. */
+let isAway = false
+/** The store, of which a test can say that its connections were lost for a while: two, that come back on their own. */
 const keyValue: KeyValue = {
   ...memory,
+  async get(key) {
+    if (isAway) throw new Error('the store is away')
+    return memory.get(key)
+  },
   subscribe(channel, listener) {
     resumed.push(listener.onResume)
     return memory.subscribe(channel, listener)
@@ -114,6 +119,13 @@ test('what an instance missed while its store was away, it finds by comparing', 
   for (const resume of resumed) resume()
   await untilEvents(alices, before, missed)
   expect(bobs.events).toHaveLength(1)
+
+  const missedAgain = await invalidate([alice.customerId], { isLost: true })
+  isAway = true
+  for (const resume of resumed) resume()
+  await new Promise(setImmediate)
+  isAway = false
+  await untilEvents(alices, before, missed, missedAgain)
 })
 
 test('says that it is there while there is nothing to say, and ends with the session', async () => {
