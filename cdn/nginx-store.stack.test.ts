@@ -1,14 +1,15 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { createS3Store } from '@tendon/platform/object-store-s3.ts'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { askRaw } from './cdn-conformance.suite.ts'
 import { cdnErrors } from './errors.ts'
 import { makeCertificate } from './test-certificate.fixture.ts'
 import { startNameServer } from './test-name-server.fixture.ts'
-import { fromEnvironment } from './test-nginx.fixture.ts'
+import { fromEnvironment, startTestNginx } from './test-nginx.fixture.ts'
 import { behindDoor, json } from './test-store-door.fixture.ts'
 
 test('the first answer, from the store, has no other headers than those from the file later', async () => {
@@ -25,6 +26,33 @@ test('the first answer, from the store, has no other headers than those from the
   }
   const first = await headers()
   expect(await headers()).toEqual(first)
+})
+
+test('killed (-9), it starts again where it was, and serves nothing of which only the name was written', async () => {
+  const { put, ask, link, nginx } = await behindDoor()
+  await put('whole.json', Buffer.from('"whole"'))
+  await put('torn.json', Buffer.from('"torn"'))
+  for (const name of ['whole.json', 'torn.json']) expect((await ask(name)).status).toBe(200)
+  await nginx.kill()
+  const store = join(nginx.folder, 'store')
+  const kept = await readdir(store)
+  await truncate(join(store, kept.find((name) => name.endsWith('torn.json'))!))
+  const again = await startTestNginx({ CDN_RUN: nginx.folder })
+  onTestFinished(() => again.close())
+  for (const name of ['whole', 'torn']) {
+    const { status, body } = await askRaw(again.baseUrl, link(`${name}.json`), 'GET', {})
+    expect([status, body.toString()]).toEqual([200, `"${name}"`])
+  }
+})
+
+test('a second one is not started in the folder of one that runs, which goes on', async () => {
+  const { put, ask, nginx } = await behindDoor()
+  await expect(runStart({ CDN_RUN: nginx.folder })).rejects.toMatchObject({
+    code: 73,
+    stderr: `CDN_RUN: another CDN runs in ${nginx.folder}\n`,
+  })
+  await put('undisturbed.json', Buffer.from('{}'))
+  expect((await ask('undisturbed.json')).status).toBe(200)
 })
 
 const mayMakeBuckets = {
@@ -123,18 +151,17 @@ test.each(['https://store.example.org/tenant', 'http://store.example.org?x=1', '
   async (endpoint) => {
     const folder = await mkdtemp(join(tmpdir(), 'tendon-cdn-'))
     onTestFinished(() => rm(folder, { recursive: true }))
-    const started = promisify(execFile)(join(import.meta.dirname, 'nginx/start.sh'), {
-      timeout: 10_000,
-      env: {
-        ...process.env,
-        CDN_RUN: folder,
-        CDN_SIGNING_KEYS: `k1:${'x'.repeat(32)}`,
-        S3_ENDPOINT: endpoint,
-      },
-    })
-    await expect(started).rejects.toMatchObject({
+    await expect(runStart({ CDN_RUN: folder, S3_ENDPOINT: endpoint })).rejects.toMatchObject({
       code: 64,
       stderr: 'S3_ENDPOINT: expected http[s]://<host>[:<port>], without a path\n',
     })
   },
 )
+
+/** `start.sh` up to its end. */
+function runStart(env: Record<string, string>) {
+  return promisify(execFile)(join(import.meta.dirname, 'nginx/start.sh'), {
+    timeout: 10_000,
+    env: { ...process.env, CDN_SIGNING_KEYS: `k1:${'x'.repeat(32)}`, ...env },
+  })
+}

@@ -21,7 +21,7 @@ const keys: SigningKeys = [
  * @param env as the script takes it
  */
 export async function startTestNginx(env: Record<string, string> = {}) {
-  const folder = await mkdtemp(join(tmpdir(), 'tendon-cdn-'))
+  const folder = env.CDN_RUN ?? (await mkdtemp(join(tmpdir(), 'tendon-cdn-')))
   const port = await freePort('127.0.0.1')
   const store = openStore()
   const put = new Set<string>()
@@ -51,14 +51,24 @@ export async function startTestNginx(env: Record<string, string> = {}) {
       put.add(key)
       await store.put(key, body, attributes)
     },
+    /** At once and with all its processes, as when memory or power is gone. */
+    async kill(): Promise<void> {
+      const ended = once(child, 'exit')
+      for (const pid of await withDescendants(child.pid!)) process.kill(pid, 'SIGKILL')
+      await ended
+    },
     async close(): Promise<void> {
       const ended = once(child, 'exit')
-      child.kill('SIGTERM')
-      await ended
+      if (child.kill('SIGTERM')) await ended
       for (const key of put) await store.delete(key)
-      await rm(folder, { recursive: true })
+      await rm(folder, { recursive: true, force: true })
     },
   }
+}
+
+async function withDescendants(pid: number): Promise<number[]> {
+  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).split(' ').filter(Boolean)
+  return [pid, ...(await Promise.all(children.map((child) => withDescendants(Number(child))))).flat()]
 }
 
 /** As it stands in the environment, or in a file. */

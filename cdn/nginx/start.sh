@@ -176,12 +176,27 @@ sweep_forever() {
   done
 }
 
+# What an nginx that was killed, or a power cut, leaves behind: sockets, upon which the next one would not start, and files
+# whose name was written and whose bytes were not.
+clear_remains() {
+  rm -f "$CDN_RUN/operations.sock" "$CDN_RUN/tmp/inner.sock"
+  find "$store" -maxdepth 1 -type f -empty -delete
+}
+
+mkdir -p "$CDN_RUN"
+# Held by nginx itself too, so that nothing is taken from one that still runs here.
+exec 9>"$CDN_RUN/lock"
+if ! flock -n 9; then
+  echo "CDN_RUN: another CDN runs in $CDN_RUN" >&2
+  exit 73
+fi
 configure
+clear_remains
 nginx -p "$CDN_RUN/" -c "$conf/nginx.conf" -g 'daemon off;' &
 nginx=$!
 trap 'kill -QUIT "$nginx" 2>/dev/null' TERM QUIT INT
 trap 'if configure; then kill -HUP "$nginx"; fi' HUP
-sweep_forever &
+sweep_forever 9>&- &
 sweeper=$!
 # A signal ends a wait, not what is waited for; one that could not even start is waited for too, for its status.
 while :; do
