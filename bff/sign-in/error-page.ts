@@ -5,6 +5,7 @@ import { type HttpEnv, problemResponse } from '@tendon/platform/http-app.ts'
 import type { Context } from 'hono'
 import { html } from 'hono/html'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { bffErrors } from '../errors.ts'
 import { pageHeaders } from '../protection/security-headers.ts'
 import { pageStyle } from './page-style.ts'
 
@@ -17,8 +18,9 @@ const style = `${pageStyle}
 `
 
 /**
- * The problem as a page, where a person sees it and not a program: in plain words, with its code and a way to go on. What
- * an operator reads of it is in the log under the request's id.
+ * The problem as a page, where a person sees it and not a program: in plain words, with its code and a way to go on; and
+ * with what the provider said, as text, where it refused: it may say why. What an operator reads is in the log under the
+ * request's id.
  * @param options.goOn a path of this site
  */
 export async function errorPage(
@@ -37,6 +39,7 @@ export async function errorPage(
 <body><main><p class="brand">Tendon</p>
 <h1>${title}</h1>
 <p role="alert">${advice}</p>
+${error.code === bffErrors.signInRefused.code && html`<p><small>${error.message}</small></p>`}
 <p><a href="${options.goOn.path}">${options.goOn.text}</a></p>
 <p><small>${error.code}, request ${c.get('requestId')}</small></p>
 </main></body>

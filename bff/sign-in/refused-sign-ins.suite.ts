@@ -92,11 +92,15 @@ export function refusedSignIns(stackOf: () => TestStack, options: StackOptions):
       expect(page.status).toBe(403)
       expect(page.headers.get('content-type')).toContain('text/html')
       expect(page.text).toContain('TENDON-BFF-005')
+      expect(page.text).toContain(`access_denied (${asText(payload)})`)
       expect(page.text).not.toMatch(/<script>|<img|javascript:/)
       expect(page.headers.get('content-security-policy')).toMatch(/default-src 'none'.*style-src 'nonce-/)
       expect(browser.cookie('session_id')).toBeUndefined()
     }
   })
+
+  const asText = (text: string) =>
+    text.replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;').replaceAll("'", '&#39;')
 
   const tryAgain = (page: { text: string }) => /href="(\/auth\/login[^"]*)"/.exec(page.text)![1]!
 
