@@ -183,3 +183,23 @@ test('what a report is asked by stands in its name', async () => {
   const thirty = await shared.link(instance, trend, token)
   expect(objectName(await shared.link(instance, `${trend}?days=30`, token))).toBe(objectName(thirty))
 })
+
+test.each([
+  ['deleted by hand', (name: string) => shared.store.delete(name)],
+  [
+    'replaced by what is no report',
+    (name: string) =>
+      shared.store.put(name, Buffer.from('{"schema_ver'), { contentType: 'application/json' }),
+  ],
+])('a report that was %s is seen to be by who asks for its CSV, and computed again', async (_, spoil) => {
+  const instance = await shared.instance()
+  const token = await shared.identity.patient(await shared.addCustomer('Spoiled'))
+  // From here on the instance believes that it is there.
+  await spoil(objectName(await shared.link(instance, daily, token)))
+  const table = await shared.link(instance, `${daily}?format=csv`, token)
+  expect(await shared.store.head(objectName(table))).toBeDefined()
+  expect(await shared.object(await shared.link(instance, daily, token))).toMatchObject({
+    generated_at: table.generated_at,
+    data: { customer: { full_name: 'Spoiled' } },
+  })
+})

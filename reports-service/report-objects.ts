@@ -112,7 +112,10 @@ export function createReportObjects(store: ObjectStore, now: () => number): Repo
     },
     async read(name) {
       const envelope = await envelopeOf(name)
-      return envelope === 'unreadable' ? undefined : envelope
+      if (envelope !== undefined && envelope !== 'unreadable') return envelope
+      // It was believed to be there: the next look is at the store.
+      seen.delete(name)
+      return undefined
     },
     async put(name, envelope) {
       const isStored = await putEncoded(name, 'json', Buffer.from(JSON.stringify(envelope)))
