@@ -59,6 +59,24 @@ async function openBucket(place: { endpoint: string; forcePathStyle: boolean }) 
   }
 }
 
+test('makes the bucket again that somebody removed', async () => {
+  const { store, bucket, close } = await openBucket({
+    endpoint: fromEnvironment('S3_ENDPOINT'),
+    forcePathStyle: true,
+  })
+  await store.check()
+  // Without its objects, the bucket goes too.
+  await close()
+  onTestFinished(close)
+  expect(await store.head('a.json')).toBeUndefined()
+  const attributes = { contentType: 'application/json' }
+  const puts = ['a.json', 'b.json'].map((key) =>
+    store.put(key, Buffer.from('{}'), attributes, { onlyIfAbsent: true }),
+  )
+  expect(await Promise.all(puts), bucket).toEqual([true, true])
+  expect(await store.get('a.json')).toMatchObject({ size: 2 })
+})
+
 test('sets its rule of expiry beside those of others, and sets it anew', async () => {
   const credentials = {
     accessKeyId: fromEnvironment('S3_ACCESS_KEY_ID'),

@@ -180,7 +180,8 @@ async function readWhole(
 
 /**
  * Whether the object was written. 412 says that the key is there, 409 that another conditional write of it is
- * under way, after which S3 wants to be asked again (Amazon S3 User Guide, "Conditional writes").
+ * under way, after which S3 wants to be asked again (Amazon S3 User Guide, "Conditional writes"). A bucket that somebody
+ * removed is made again, as a folder is.
  */
 async function putUnlessRefused(
   client: S3Client,
@@ -194,6 +195,10 @@ async function putUnlessRefused(
     } catch (error) {
       const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined
       if (status === 412) return false
+      if (attempt === 1 && (error as Error).name === 'NoSuchBucket') {
+        await createBucket(client, String(command.input.Bucket), call)
+        continue
+      }
       if (status !== 409 || attempt === maxAttempts) throw error
       await delay(attempt * pauseMs)
     }
