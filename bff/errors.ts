@@ -128,7 +128,7 @@ export const bffErrors = defineErrors('BFF', {
     number: 21,
     status: 404,
     title: 'Nobody of this name has been signed in of late',
-    help: 'Give the user name as the identity provider spells it; whoever has not signed in of late has no session.',
+    help: 'Give the user name as the identity provider spells it, or the id of the customer as the CRM has it; whoever has not signed in of late has no session.',
   },
   eventsRefused: {
     number: 40,

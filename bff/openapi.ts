@@ -139,18 +139,8 @@ export function openApiDocument(): Record<string, unknown> {
           parameters: [csrf, parameter('id', 'path', { type: 'string', minLength: 1 })],
         },
       },
-      '/auth/users/{username}/sessions': {
-        delete: {
-          ...operation('endSessionsOf', json('RevokedSessions'), [
-            ...fresh,
-            bffErrors.notAllowed,
-            ...changing,
-            bffErrors.userUnknown,
-            platformErrors.notFound,
-          ]),
-          parameters: [csrf, parameter('username', 'path', { type: 'string', minLength: 1 })],
-        },
-      },
+      '/auth/users/{username}/sessions': endsAsStaff('endSessionsOf', 'username'),
+      '/auth/customers/{customer_id}/sessions': endsAsStaff('endSessionsOfCustomer', 'customer_id'),
       '/auth/backchannel-logout': {
         post: {
           ...operation('endSessionsByProvider', { 200: { description: 'Ended' } }, [
@@ -261,6 +251,20 @@ const json = (schema: string) => ({
   200: {
     description: schema,
     content: { 'application/json': { schema: { $ref: `#/components/schemas/${schema}` } } },
+  },
+})
+
+/** By the role of the staff, for somebody whom a part of the path names. */
+const endsAsStaff = (operationId: string, whom: string) => ({
+  delete: {
+    ...operation(operationId, json('RevokedSessions'), [
+      ...fresh,
+      bffErrors.notAllowed,
+      ...changing,
+      bffErrors.userUnknown,
+      platformErrors.notFound,
+    ]),
+    parameters: [csrf, parameter(whom, 'path', { type: 'string', minLength: 1 })],
   },
 })
 

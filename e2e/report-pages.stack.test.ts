@@ -248,6 +248,18 @@ test('a sign-in that ended after it was listed is not said to be ended; staff en
   await page.getByRole('link', { name: /sign in/i }).waitFor()
 })
 
+test('staff sign a customer out from the page of that customer, by the keyboard alone', async () => {
+  const { page } = await signInPage(browser, tendon.url, 'bob')
+  const { page: staffs, problems } = await signInPage(browser, tendon.url, 'staff')
+  await staffs.goto(`${tendon.url}/?user_id=${demoPeople.bob.customerId}`)
+  await staffs.getByRole('button', { name: 'Sign this customer out everywhere' }).press('Enter')
+  await staffs.getByRole('dialog').getByRole('button', { name: 'Sign them out' }).press('Enter')
+  await staffs.getByText('Signed out: 1 sign-in.').waitFor()
+  expect(await staffs.locator(':focus').textContent()).toBe('Sign this customer out everywhere')
+  await page.getByRole('link', { name: /sign in/i }).waitFor()
+  expect(problems()).toEqual([])
+})
+
 test('a person sees where they are signed in, ends a session there, and then all', async () => {
   const { page: other } = await signInPage(browser, tendon.url, 'bob')
   const { page, problems } = await signInPage(browser, tendon.url, 'bob')

@@ -36,6 +36,9 @@ export const isReadable = (entry: ListedSession | UnreadableSession): entry is L
 /** Whose sessions: those of one session at the provider (`sid`), or all of an account, as `accountOf` names it. */
 export type SessionOwner = { sid: string } | { account: string }
 
+/** Whom the staff name. */
+export type NamedByStaff = { username: string } | { customer_id: string }
+
 /** What names an account in the store. */
 export const accountOf = (subject: string) => digest(subject)
 
@@ -130,9 +133,24 @@ export function createSessionIndex(options: {
     return parse(await keyValue.get(key)).map((line) => open(key, line))
   }
 
-  /** The staff know a person by the user name: for as long as any session may last, whichever is noted last. */
+  /** The staff know a person by the user name, or as a customer: for as long as any session may last, as it was noted last. */
   async function nameAccount({ subject, user }: Owner): Promise<void> {
-    await keyValue.set(usernameKey(user.username), accountOf(subject), { ttlMs: sessionMs })
+    const account = accountOf(subject)
+    await keyValue.set(usernameKey(user.username), account, { ttlMs: sessionMs })
+    if (user.customer_id !== null) await addAccount(customerKey(user.customer_id), account)
+  }
+
+  /** A customer may have more than one login. */
+  async function addAccount(key: string, account: string): Promise<void> {
+    for (;;) {
+      const stored = await keyValue.get(key)
+      const value = [...new Set(accountsIn(stored)).add(account)].join('\n')
+      const written =
+        stored === undefined
+          ? await keyValue.set(key, value, { ttlMs: sessionMs, onlyIfAbsent: true })
+          : await keyValue.replace(key, stored, value, { ttlMs: sessionMs })
+      if (written) return
+    }
   }
 
   return {
@@ -185,8 +203,11 @@ export function createSessionIndex(options: {
       await keyValue.set(endedKey(keyOf(owner)), String(now()), { ttlMs: endedMs })
     },
 
-    /** Whose sessions a user name's are; undefined when nobody of this name had one of late. */
-    accountOfUsername: (username: string) => keyValue.get(usernameKey(username)),
+    /** Whose sessions a user name's are, or a customer's; none when nobody of this name, or this customer, had one of late. */
+    accountsOf: async (whom: NamedByStaff) =>
+      accountsIn(
+        await keyValue.get('username' in whom ? usernameKey(whom.username) : customerKey(whom.customer_id)),
+      ),
   }
 }
 
@@ -203,4 +224,6 @@ function keysOf({ subject, providerSessionId }: Pick<Owner, 'subject' | 'provide
 const accountKey = (account: string) => `tendon:sessions-of-account:${account}`
 const providerSessionKey = (sid: string) => `tendon:sessions-of-sid:${digest(sid)}`
 const usernameKey = (username: string) => `tendon:account-of-username:${digest(username)}`
+const customerKey = (customerId: string) => `tendon:accounts-of-customer:${digest(customerId.toLowerCase())}`
+const accountsIn = (stored: string | undefined) => stored?.split('\n') ?? []
 const endedKey = (key: string) => `${key}:ended`

@@ -8,13 +8,13 @@ import type { Reauthentication } from '../sign-in/reauthentication.ts'
 import type { Cookies } from './cookies.ts'
 import type { EndSessions } from './end-sessions.ts'
 import { handleOf } from './session.ts'
-import { accountOf, isReadable, type SessionIndex } from './session-index.ts'
+import { accountOf, isReadable, type NamedByStaff, type SessionIndex } from './session-index.ts'
 import type { SessionStore } from './session-store.ts'
 import type { Freshen, NoteUse, SignedIn } from './signed-in.ts'
 
 /**
  * `GET /auth/sessions`, `DELETE /auth/sessions/:id`, `DELETE /auth/sessions`: a person's own sessions; and
- * `DELETE /auth/users/:username/sessions` for the staff.
+ * `DELETE /auth/users/:username/sessions`, `DELETE /auth/customers/:customer_id/sessions` for the staff.
  */
 export function sessionListRoutes(options: {
   sessions: SessionStore
@@ -80,34 +80,33 @@ export function sessionListRoutes(options: {
     return revoked(c, ended)
   })
 
-  app.delete('/auth/users/:username/sessions', async (c) => {
+  app.delete('/auth/users/:username/sessions', (c) => revokeAsStaff(c, { username: c.req.param('username') }))
+
+  app.delete('/auth/customers/:customer_id/sessions', (c) =>
+    revokeAsStaff(c, { customer_id: c.req.param('customer_id') }),
+  )
+
+  async function revokeAsStaff(c: Context<HttpEnv>, whom: NamedByStaff): Promise<Response> {
     // With a fresh token: a role that was taken away must not end anybody's sessions.
     const { session, hash } = await noteUse(c, await freshen(c, await signedIn(c)))
-    const username = c.req.param('username')
+    const event = { action: 'session_revocation', who: session, whom } as const
     if (!session.user.roles.includes(reportAdminRole)) {
-      const { code: reason } = bffErrors.notAllowed
-      audit(c, { action: 'session_revocation', outcome: 'refused', who: session, whom: { username }, reason })
+      audit(c, { ...event, outcome: 'refused', reason: bffErrors.notAllowed.code })
       throw bffErrors.notAllowed(
         `Only accounts with the role ${reportAdminRole} may end other people's sessions.`,
       )
     }
-    const account = await index.accountOfUsername(username)
-    if (account === undefined) {
-      const { code: reason } = bffErrors.userUnknown
-      audit(c, { action: 'session_revocation', outcome: 'failed', who: session, whom: { username }, reason })
-      throw bffErrors.userUnknown('No session of this user name is known, nor was within the life of one.')
+    const accounts = await index.accountsOf(whom)
+    if (accounts.length === 0) {
+      audit(c, { ...event, outcome: 'failed', reason: bffErrors.userUnknown.code })
+      throw bffErrors.userUnknown('No session of theirs is known, nor was within the life of one.')
     }
     await sessions.require(hash)
-    const ended = await revokeAllOf(account)
-    audit(c, {
-      action: 'session_revocation',
-      outcome: 'done',
-      who: session,
-      whom: { username },
-      sessions: ended,
-    })
+    let ended = 0
+    for (const account of accounts) ended += await revokeAllOf(account)
+    audit(c, { ...event, outcome: 'done', sessions: ended })
     return revoked(c, ended)
-  })
+  }
 
   async function revokeAllOf(account: string): Promise<number> {
     await reauthentication.require(account)

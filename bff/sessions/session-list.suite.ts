@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { TestBrowser } from '../fixtures/test-browser.fixture.ts'
 import { csrf, minutes, signedInBrowser } from '../fixtures/test-sessions.fixture.ts'
@@ -99,6 +100,25 @@ export function sessionListSuite(name: string, options: StackOptions = {}): void
         time: expect.any(String),
       })
       expect(done).toMatchObject({ outcome: 'done', who: { username: 'staff' }, sessions: 1 })
+    })
+
+    test('staff end the sessions of a customer, of each login that the customer has', async () => {
+      const customerId = randomUUID()
+      const create = () => stack.provider.createPerson(['patient'], customerId)
+      const own = await signedInBrowser(stack, await create())
+      const carers = await signedInBrowser(stack, await create())
+      const [staff, other] = [await signedInBrowser(stack, 'staff'), await signedInBrowser(stack, 'bob')]
+      const revoke = async (browser: TestBrowser, whose: string) => {
+        const url = `${stack.url}/auth/customers/${whose}/sessions`
+        const { status, text } = await browser.request(url, { method: 'DELETE', headers: csrf })
+        return [status, JSON.parse(text).code ?? JSON.parse(text).ended]
+      }
+      expect(await revoke(other, customerId)).toEqual([403, 'TENDON-BFF-015'])
+      expect(await status(carers, '/auth/me')).toBe(200)
+      expect(await revoke(staff, customerId.toUpperCase())).toEqual([200, 2])
+      expect([await status(own, '/auth/me'), await status(carers, '/auth/me')]).toEqual([401, 401])
+      expect(await status(other, '/auth/me')).toBe(200)
+      expect(await revoke(staff, randomUUID())).toEqual([404, 'TENDON-BFF-021'])
     })
 
     test('a browser whose session was revoked has to give the password again, whatever the provider remembers', async () => {

@@ -73,7 +73,15 @@ export async function endAllSessions(): Promise<void> {
 export async function endSessionsOf(username: string): Promise<number | null> {
   // A browser takes dot segments out of a path (WHATWG URL §4.4): what is left would be about one's own sessions.
   if (username === '.' || username === '..') return null
-  const url = `/auth/users/${encodeURIComponent(username)}/sessions`
+  return endOthersSessions(`/auth/users/${encodeURIComponent(username)}/sessions`)
+}
+
+/** The same of a customer, whatever their logins are called. */
+export function endSessionsOfCustomer(customerId: string): Promise<number | null> {
+  return endOthersSessions(`/auth/customers/${encodeURIComponent(customerId)}/sessions`)
+}
+
+async function endOthersSessions(url: string): Promise<number | null> {
   try {
     return (await getJson(url, revokedSessions, { method: 'DELETE', headers: csrf })).ended
   } catch (error) {

@@ -1,3 +1,5 @@
+import { Fragment } from 'react'
+import { CustomerSignOut } from '../session/customer-sign-out.tsx'
 import type { Address } from '../use-address.ts'
 import { CustomerPages } from './customer-pages.tsx'
 import { FleetPage } from './fleet-page.tsx'
@@ -52,13 +54,15 @@ export function StaffPage({ mayRead, address, onAddress, onSessionEnd }: StaffPa
             onSessionEnd={onSessionEnd}
           />
           {userId && (
-            <CustomerPages
-              key={userId}
-              userId={userId}
-              address={address}
-              onAddress={onAddress}
-              onSessionEnd={onSessionEnd}
-            />
+            <Fragment key={userId}>
+              <CustomerSignOut userId={userId} onSessionEnd={onSessionEnd} />
+              <CustomerPages
+                userId={userId}
+                address={address}
+                onAddress={onAddress}
+                onSessionEnd={onSessionEnd}
+              />
+            </Fragment>
           )}
         </>
       )}
