@@ -27,6 +27,11 @@ export const report = {
   days: async () => undefined, compute: async () => ({}), ${others}
 }`
 
+/** With all of them an object's name is longer than stores and file systems take. */
+const manyParameters = ['a', 'b', 'c', 'd', 'e']
+  .map((name) => `${name.repeat(12)}: z.enum(['7777777777777777']).default('7777777777777777')`)
+  .join()
+
 test('finds a report by its folder alone', async () => {
   const reports = await loadReports(await declared('wear-weekly', declaration('wear-weekly')))
   expect([...reports.keys()]).toEqual(['wear-weekly'])
@@ -43,6 +48,7 @@ test('refuses a folder whose report is not declared, or is named otherwise', asy
     declaration('wear-weekly', 'parameters: z.object({ days: z.enum(["7"]) })'),
     declaration('wear-weekly', 'parameters: z.object({ days: z.enum(["../7"]).default("../7") })'),
     declaration('wear-weekly', 'parameters: z.object({ user_id: z.enum(["7"]).default("7") })'),
+    declaration('wear-weekly', `parameters: z.object({ ${manyParameters} })`),
     declaration('wear-weekly', 'row: z.object({ wear: z.array(z.number()) })'),
   ]
   for (const wrong of wrongs) {

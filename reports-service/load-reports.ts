@@ -8,7 +8,7 @@ import type { LoadedReport, Report } from './report.ts'
 import { tableColumns } from './table-formats/table-columns.ts'
 
 const declaration = z.object({
-  name: z.string().regex(/^[a-z][a-z0-9-]*$/),
+  name: z.string().regex(/^[a-z][a-z0-9-]{0,39}$/),
   title: z.string().min(1),
   readers: z.array(z.string()).min(1),
   invalidatedBy: z.enum(['customer', 'etl-run']),
@@ -16,7 +16,7 @@ const declaration = z.object({
   ttlMs: z.int().positive(),
   parameters: z
     .instanceof(z.ZodObject)
-    .refine(isNameable, 'not enumerations of plain words, each with a default'),
+    .refine(isNameable, 'not enumerations of plain words, each with a default, or too many for a name'),
   units: z.record(z.string(), z.string()),
   data: z.instanceof(z.ZodType),
   row: z.instanceof(z.ZodObject).refine(isTable, 'has a column that is no text, number or truth value'),
@@ -27,10 +27,17 @@ const declaration = z.object({
 /** What an address may not be asked by in another sense. */
 const takenNames = new Set(['user_id', 'date', 'format'])
 
+/**
+ * With a name of 40, the longest of all else that stands in an object's, the slashes encoded and `.parquet` behind it, that is
+ * less than the 255 bytes of a file's name in the CDN.
+ */
+const choicesMaxLength = 70
+
 /** Chosen values stand in the object's name. */
 function isNameable(parameters: z.ZodObject): boolean {
   return (
     parameters.safeParse({}).success &&
+    longestChoices(parameters) <= choicesMaxLength &&
     Object.entries(parameters.shape).every(
       ([name, type]) =>
         /^[a-z][a-z0-9_]{0,15}$/.test(name) &&
@@ -38,6 +45,13 @@ function isNameable(parameters: z.ZodObject): boolean {
         enumValues(type).every((value) => /^[a-z0-9]{1,16}$/.test(value)),
     )
   )
+}
+
+function longestChoices(parameters: z.ZodObject): number {
+  const lengths = Object.entries(parameters.shape).map(
+    ([name, type]) => `-${name}-`.length + Math.max(...enumValues(type).map((value) => value.length)),
+  )
+  return lengths.reduce((sum, length) => sum + length, 0)
 }
 
 function enumValues(type: unknown): string[] {
