@@ -12,6 +12,9 @@ export type FindReportDays = (
 // Some 300 bytes each.
 const rememberedDays = 20_000
 
+/** ClickHouse itself, or its queue here. */
+const mayComeBack: unknown[] = [reportsErrors.warehouseUnavailable.code, reportsErrors.reportBusy.code]
+
 /**
  * Reads them, and without ClickHouse says what was read last: a page that opens on the newest day finds the report that is
  * made already, and which needs no ClickHouse.
@@ -27,7 +30,7 @@ export function createFindReportDays(read: ReadWarehouse): FindReportDays {
       return days
     } catch (error) {
       const last = readLast.get(key)
-      const isAway = error instanceof TendonError && error.code === reportsErrors.warehouseUnavailable.code
+      const isAway = error instanceof TendonError && mayComeBack.includes(error.code)
       if (!last || !isAway) throw error
       return last.days
     }
