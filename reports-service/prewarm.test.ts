@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { daily, startTestInstances, type TestInstances } from './test-instances.fixture.ts'
+import { daily, noonMs, startTestInstances, type TestInstances } from './test-instances.fixture.ts'
 
 const select = 'prosthesis-daily/statistics'
 const eventually = { timeout: 20_000 }
@@ -75,4 +75,25 @@ test('one after the other, those seen last only, each once however often invalid
   await stopped
   expect(asked - askedBefore).toBe(1)
   expect(most).toBe(1)
+})
+
+test('who looked longer ago is left to look again, and of each user the reports seen last alone', async () => {
+  const clock = { ms: noonMs }
+  const warm = await shared.instance({ prewarmUsers: 10, now: () => clock.ms })
+  const late = await shared.addCustomer('Late')
+  const busy = await shared.addCustomer('Busy')
+  await shared.link(warm, daily, await shared.identity.patient(late))
+  clock.ms += 15 * 60_000 + 1
+  const busyToken = await shared.identity.patient(busy)
+  const seen = ['2026-03-13', '2026-03-12', '2026-03-11', '2026-03-10', '2026-03-09']
+  for (const day of seen) await shared.link(warm, `/reports/prosthesis-daily/${day}`, busyToken)
+  const before = shared.proxy.count(select)
+  // In this order, one after the other.
+  await shared.invalidate(warm, { user_ids: [late, busy] })
+  const stored = (user: string) => Array.fromAsync(shared.store.list(`reports/prosthesis-daily/${user}/`))
+  await vi.waitFor(async () => expect(await stored(busy)).toHaveLength(5 + 4), eventually)
+  expect(await stored(late)).toHaveLength(1)
+  expect(shared.proxy.count(select)).toBe(before + 4)
+  const oldest = `/reports/prosthesis-daily/${seen[0]}`
+  expect(await shared.link(warm, oldest, busyToken)).toMatchObject({ cache: 'miss' })
 })
