@@ -50,6 +50,11 @@ export const isPortOffset = /^\d{1,5}$/.test(portOffset) && Number(portOffset) <
 /** A port of this stack: several stacks live side by side with another TENDON_STACK_PORT_OFFSET each. */
 export const portOf = (base: number): number => base + Number(portOffset)
 
+const { TENDON_STACK_START_TIMEOUT_S: startTimeoutText } = process.env
+/** In place of each part's own bound, on a machine that is slower than those it was set by. */
+export const startTimeoutMs = startTimeoutText ? Number(startTimeoutText) * 1_000 : undefined
+export const isStartTimeout = startTimeoutMs === undefined || startTimeoutMs > 0
+
 /** Where browsers reach the Tendon that uses the stack: the provider sends them back there, and the CDN lets its pages read. */
 export const webOrigin = process.env.TENDON_STACK_WEB_ORIGIN ?? 'http://localhost:8080'
 

@@ -4,10 +4,12 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { say } from './install.ts'
-import { logFile, type Part, runFolder, webOrigin } from './part.ts'
+import { logFile, type Part, runFolder, startTimeoutMs, webOrigin } from './part.ts'
 
 const defaultStartTimeoutMs = 60_000
 const stopTimeoutMs = 10_000
+/** How often it is said that a part is still starting. */
+const sayAfterMs = 20_000
 
 /**
  * The pid of a part that was started from here, and when: pids are used again. Up is what serves and has all that it begins with:
@@ -93,15 +95,28 @@ async function spawnPart(part: Part): Promise<void> {
 
 /** @returns false when it has ended instead */
 async function becomesReady(part: Part): Promise<boolean> {
-  const deadline = Date.now() + (part.startTimeoutMs ?? defaultStartTimeoutMs)
+  const startedAt = Date.now()
+  const timeoutMs = startTimeoutMs ?? part.startTimeoutMs ?? defaultStartTimeoutMs
+  let sayAt = startedAt + sayAfterMs
   const isReady = part.ready ?? (() => accepts(part.port))
   while (!(await isReady())) {
     if (runningPid(part) === undefined) return false
-    if (Date.now() > deadline) throw new Error(`${part.name} is not ready: see ${logFile(part.name)}`)
+    const waitedMs = Date.now() - startedAt
+    if (waitedMs > timeoutMs) throw new Error(notReady(part, timeoutMs))
+    if (Date.now() > sayAt) {
+      sayAt += sayAfterMs
+      say(
+        `${part.name} is still starting, after ${Math.round(waitedMs / 1_000)} of at most ${timeoutMs / 1_000} s`,
+      )
+    }
     await delay(50)
   }
   return true
 }
+
+const notReady = ({ name }: Part, timeoutMs: number) =>
+  `${name} is not ready after ${timeoutMs / 1_000} s. What it is doing stands in ${logFile(name)}.
+If it goes on there, the same command waits for it again; TENDON_STACK_START_TIMEOUT_S=600 in front of it waits longer.`
 
 export async function stop(part: Part): Promise<void> {
   const pid = runningPid(part)

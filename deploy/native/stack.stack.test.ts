@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -57,10 +57,24 @@ test('a part whose start was cut is not up, and the next start ends what that on
   expect(former).toMatchObject({ code: 1, err: 'No part is up: npm run stack -- up\n' })
 }, 90_000)
 
+test('who gives up waiting for a part is told where to look, and waits for it again with the same command', async () => {
+  const hasty = await run(['up', 'minio'], { TENDON_STACK_START_TIMEOUT_S: '0.001' })
+  expect(hasty.code).toBe(1)
+  expect(hasty.err).toContain(
+    `minio is not ready after 0.001 s. What it is doing stands in ${folder}/minio.log.`,
+  )
+  expect(hasty.err).toContain('TENDON_STACK_START_TIMEOUT_S=600')
+  const { pid } = JSON.parse(await readFile(join(folder, 'minio.pid'), 'utf8'))
+  expect((await stack('up', 'minio')).out).toMatch(/^minio is up on 127\.0\.0\.1:\d+ after/m)
+  expect((await stack('status')).out).toMatch(new RegExp(`^minio +up, pid ${pid},`, 'm'))
+  expect((await stack('down')).code).toBe(0)
+}, 90_000)
+
 test.each([
   [['frob'], {}, 'There is no command frob.'],
   [['up', 'frob'], {}, 'There is no part frob.'],
   [['up', 'redis'], { TENDON_STACK_PORT_OFFSET: 'abc' }, 'TENDON_STACK_PORT_OFFSET is not a whole number'],
+  [['up', 'redis'], { TENDON_STACK_START_TIMEOUT_S: 'abc' }, 'TENDON_STACK_START_TIMEOUT_S is not a number'],
   [['up', 'redis'], { TENDON_STACK_PORT_OFFSET: '60000' }, 'TENDON_STACK_PORT_OFFSET is not a whole number'],
 ])('%j with %j is refused in words', async (args, over, words) => {
   const { code, out } = await run(args, over)

@@ -7,7 +7,7 @@
  */
 import { mkdirSync, rmSync } from 'node:fs'
 import { say } from './install.ts'
-import { isPortOffset, maxPortOffset, type Part, runFolder } from './part.ts'
+import { isPortOffset, isStartTimeout, maxPortOffset, type Part, runFolder } from './part.ts'
 import { cdn } from './parts/cdn.ts'
 import { clickhouse } from './parts/clickhouse.ts'
 import { connect } from './parts/connect.ts'
@@ -29,6 +29,8 @@ down without a part also deletes what the servers hold.
 
 TENDON_STACK_DIR          where they hold it [${runFolder}]
 TENDON_STACK_PORT_OFFSET  is added to every port, so that several stacks can run: 0 to ${maxPortOffset} [0]
+TENDON_STACK_START_TIMEOUT_S
+                          seconds to wait for each part, on a slow machine [60, Keycloak 180]
 TENDON_STACK_WEB_ORIGIN   where browsers reach Tendon, for Keycloak and the CDN [http://localhost:8080]
 `
 
@@ -89,6 +91,7 @@ const complaints = [
   ...(command || name === '' || name === '--help' ? [] : [`There is no command ${name}.`]),
   ...(unknown.length > 0 ? [`There is no part ${unknown.join(', ')}.`] : []),
   ...(isPortOffset ? [] : [`TENDON_STACK_PORT_OFFSET is not a whole number from 0 to ${maxPortOffset}.`]),
+  ...(isStartTimeout ? [] : ['TENDON_STACK_START_TIMEOUT_S is not a number of seconds.']),
 ]
 if (!command || complaints.length > 0) {
   process.stdout.write([...complaints, usage].join('\n'))
