@@ -11,9 +11,12 @@ export function Notice({ problem, onRetry }: NoticeProps) {
   const { title, advice } = inPlainWords(problem)
   const passes = passingStatuses.includes(problem.status)
   return (
-    <section className="notice" role="alert" data-testid="problem" data-code={problem.code}>
-      <h1>{passes ? 'Back in a moment' : title}</h1>
-      <p>{passes ? `${title}. This page keeps trying by itself.` : advice}</p>
+    <section className="notice" data-testid="problem" data-code={problem.code}>
+      {/* Without the request, which is another one each time: it would be read out again with each try. */}
+      <div role="alert">
+        <h1>{passes ? 'Back in a moment' : title}</h1>
+        <p>{passes ? `${title}. This page keeps trying by itself.` : advice}</p>
+      </div>
       <p className="fine-print">
         Code {problem.code}
         {problem.request_id && `, request ${problem.request_id}`}
