@@ -24,6 +24,7 @@ test('describes the routes that there are, and no others', async () => {
     verifyAccessToken: never,
     invalidate: never,
     links: never,
+    findDays: never,
     read: never,
     now: Date.now,
     onLink: () => {},

@@ -2,6 +2,7 @@ import { TendonError } from '@tendon/platform/errors.ts'
 import { LRUCache } from 'lru-cache'
 import { reportsErrors } from './errors.ts'
 import type { LoadedReport, ReadWarehouse, ReportDays } from './report.ts'
+import { valueWithin } from './value-within.ts'
 
 /** For which days there are data of a report; whose is null for one of everybody. */
 export type FindReportDays = (
@@ -11,28 +12,33 @@ export type FindReportDays = (
 
 // Some 300 bytes each.
 const rememberedDays = 20_000
-
-/** ClickHouse itself, or its queue here. */
-const mayComeBack: unknown[] = [reportsErrors.warehouseUnavailable.code, reportsErrors.reportBusy.code]
+/** ClickHouse is away or slow, or more wait for it than it takes. */
+const readsNotNow: unknown[] = [reportsErrors.warehouseUnavailable.code, reportsErrors.reportBusy.code]
 
 /**
  * Reads them, and without ClickHouse says what was read last: a page that opens on the newest day finds the report that is
  * made already, and which needs no ClickHouse.
+ * @param options.waitLimitMs who can be told what was read last waits no longer than this
  */
-export function createFindReportDays(read: ReadWarehouse): FindReportDays {
+export function createFindReportDays(options: { read: ReadWarehouse; waitLimitMs: number }): FindReportDays {
+  const { read, waitLimitMs } = options
   const readLast = new LRUCache<string, { days: ReportDays | undefined }>({ max: rememberedDays })
 
   return async (report, owner) => {
     const key = `${report.name}/${owner.user_id}`
-    try {
-      const days = await report.days(read, owner)
-      readLast.set(key, { days })
-      return days
-    } catch (error) {
-      const last = readLast.get(key)
-      const isAway = error instanceof TendonError && mayComeBack.includes(error.code)
-      if (!last || !isAway) throw error
-      return last.days
+    const last = readLast.get(key)
+    const reading = readDays()
+    return (last ? await valueWithin(reading, waitLimitMs, last) : await reading).days
+
+    async function readDays() {
+      try {
+        const found = { days: await report.days(read, owner) }
+        readLast.set(key, found)
+        return found
+      } catch (error) {
+        if (last && error instanceof TendonError && readsNotNow.includes(error.code)) return last
+        throw error
+      }
     }
   }
 }

@@ -15,6 +15,7 @@ import { createPrewarm } from './prewarm.ts'
 import { createReadWarehouse } from './read-warehouse.ts'
 import type { LoadedReport } from './report.ts'
 import { createReportCounts } from './report-counts.ts'
+import { createFindReportDays } from './report-days.ts'
 import { createReportPipeline } from './report-pipeline.ts'
 import { addRoutes } from './routes.ts'
 
@@ -87,6 +88,7 @@ export function createReportsService(options: {
     reports,
     verifyAccessToken,
     links,
+    findDays: createFindReportDays({ read, waitLimitMs: timeoutMs / 10 }),
     read,
     now,
     async invalidate(userIds) {

@@ -17,7 +17,7 @@ import {
   reportOwner,
   subjectOf,
 } from './report-access.ts'
-import { createFindReportDays } from './report-days.ts'
+import type { FindReportDays } from './report-days.ts'
 import type { ReportLinks } from './report-links.ts'
 
 // 100,000 ids of 39 bytes, and as much again for white space.
@@ -33,6 +33,7 @@ export type RouteOptions = {
   reports: ReadonlyMap<string, LoadedReport>
   verifyAccessToken: AccessTokenVerifier
   links: ReportLinks
+  findDays: FindReportDays
   /** Resolves when nothing of before is handed out any more. */
   invalidate: (userIds: readonly string[]) => Promise<void>
   read: ReadWarehouse
@@ -44,8 +45,7 @@ export type RouteOptions = {
 
 /** The endpoints, as `openapi.ts` describes them. */
 export function addRoutes(app: HttpApp, options: RouteOptions): void {
-  const { reports, verifyAccessToken, links, read, now } = options
-  const findDays = createFindReportDays(read)
+  const { reports, verifyAccessToken, links, findDays, read, now } = options
 
   app.get('/openapi.json', (c) => c.json(openApiDocument([...reports.values()])))
 

@@ -1,5 +1,6 @@
 import type { Freshness } from '@tendon/contracts/freshness.ts'
 import type { ReadWarehouse } from '../report.ts'
+import { valueWithin } from '../value-within.ts'
 import { newerFreshness, readDeliveredFreshness } from './freshness.ts'
 
 /** Undefined as long as it could not be read. */
@@ -40,17 +41,8 @@ export function createCurrentFreshness(options: {
     }
     // A failure is shown by readiness and by the reports that are not there yet.
     const waitMs = Math.max(readAtMs + waitLimitMs - performance.now(), 0)
-    if (reading) await settledWithin(reading, waitMs)
+    const settled = reading?.catch(() => {})
+    if (settled) await valueWithin(settled, waitMs, undefined)
     return known
   }
-}
-
-/** Resolves when it has settled, or the time is over. */
-async function settledWithin(work: Promise<unknown>, timeMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const isOver = new Promise((resolve) => {
-    timer = setTimeout(resolve, timeMs)
-  })
-  await Promise.race([work.catch(() => {}), isOver])
-  clearTimeout(timer)
 }
