@@ -53,8 +53,8 @@ export type CustomerList = z.infer<typeof customerList>
 
 /** `POST /invalidate`: one id or a batch. Repeating a call is harmless. */
 export const invalidateRequest = z.union([
-  z.object({ user_ids: z.array(z.guid()).max(100_000) }),
-  z.object({ user_id: z.guid() }),
+  z.strictObject({ user_ids: z.array(z.guid()).max(100_000) }),
+  z.strictObject({ user_id: z.guid() }),
 ])
 
 export const invalidateResponse = z.object({ invalidated: z.number().int() })

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { gunzipSync } from 'node:zlib'
 import { reportLink } from '@tendon/contracts/reports-api.ts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -162,4 +163,32 @@ test('under load, nobody is served what was computed before an invalidation they
     answered.resolve()
   }
   await Promise.all([change(), ...Array.from({ length: 8 }, (_, n) => ask(instances[n % 2]!))])
+})
+
+describe('POST /invalidate', () => {
+  test('takes one id, or 100,000 at once', async () => {
+    const users = Array.from({ length: 100_000 }, () => randomUUID())
+    expect(await shared.invalidate(other, { user_id: users[0] })).toBe(1)
+    expect(await shared.invalidate(other, { user_ids: users })).toBe(100_000)
+    expect(await shared.invalidate(other, { user_ids: [users[0], users[0]?.toUpperCase()] })).toBe(1)
+    expect(await shared.invalidate(other, { user_ids: [] })).toBe(0)
+  })
+
+  test('refuses who has not the role, and what is no list of ids', async () => {
+    const token = await shared.identity.invalidator()
+    const user_id = randomUUID()
+    const refusals = [
+      [await other.post('/invalidate', { user_id }), 401, 'TENDON-PLATFORM-005'],
+      [await other.post('/invalidate', { user_id }, await shared.identity.patient(user_id)), 403],
+      [await other.post('/invalidate', { user_id }, await shared.identity.admin()), 403],
+      [await other.post('/invalidate', '{', token), 400, 'TENDON-REPORTS-009'],
+      [await other.post('/invalidate', { user_id: 'x' }, token), 400, 'TENDON-REPORTS-009'],
+      [await other.post('/invalidate', { user_ids: [], user_id }, token), 400, 'TENDON-REPORTS-009'],
+      [await other.post('/invalidate', { user_ids: Array(100_001).fill(user_id) }, token), 400],
+      [await other.post('/invalidate', ' '.repeat(9_000_000), token), 413, 'TENDON-REPORTS-010'],
+    ] as const
+    for (const [answer, status, code] of refusals) {
+      expect(await answer.json()).toMatchObject({ status, ...(code && { code }) })
+    }
+  })
 })

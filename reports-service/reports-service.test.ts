@@ -273,30 +273,3 @@ test('GET /reports lists what this user may read, and for which days there is da
   expect(ofUser).toHaveLength(ofEverybody.length + theirs.length)
   expect(await list(await shared.identity.bearer({ customer_id: user, roles: [] }))).toEqual([])
 })
-
-describe('POST /invalidate', () => {
-  test('takes one id, or 100,000 at once', async () => {
-    const users = Array.from({ length: 100_000 }, () => randomUUID())
-    expect(await shared.invalidate(service, { user_id: users[0] })).toBe(1)
-    expect(await shared.invalidate(service, { user_ids: users })).toBe(100_000)
-    expect(await shared.invalidate(service, { user_ids: [users[0], users[0]?.toUpperCase()] })).toBe(1)
-    expect(await shared.invalidate(service, { user_ids: [] })).toBe(0)
-  })
-
-  test('refuses who has not the role, and what is no list of ids', async () => {
-    const token = await shared.identity.invalidator()
-    const user_id = randomUUID()
-    const refusals = [
-      [await service.post('/invalidate', { user_id }), 401, 'TENDON-PLATFORM-005'],
-      [await service.post('/invalidate', { user_id }, await shared.identity.patient(user_id)), 403],
-      [await service.post('/invalidate', { user_id }, await shared.identity.admin()), 403],
-      [await service.post('/invalidate', '{', token), 400, 'TENDON-REPORTS-009'],
-      [await service.post('/invalidate', { user_id: 'x' }, token), 400, 'TENDON-REPORTS-009'],
-      [await service.post('/invalidate', { user_ids: Array(100_001).fill(user_id) }, token), 400],
-      [await service.post('/invalidate', ' '.repeat(9_000_000), token), 413, 'TENDON-REPORTS-010'],
-    ] as const
-    for (const [answer, status, code] of refusals) {
-      expect(await answer.json()).toMatchObject({ status, ...(code && { code }) })
-    }
-  })
-})
