@@ -26,7 +26,7 @@ const issued = {
 const visit = { device: 'Firefox on Linux', address: '192.0.2.1' }
 
 /** A store that answers so many times, and is then lost, as to a process that dies. */
-function openStore(memory: KeyValue = createMemoryKeyValue({ now }), ownNow = now) {
+function openStore(memory: KeyValue = createMemoryKeyValue({ now }), ownNow = now, idleMs = 3_600_000) {
   let answersLeft = Number.POSITIVE_INFINITY
   const keyValue = new Proxy<KeyValue>(memory, {
     get:
@@ -37,7 +37,7 @@ function openStore(memory: KeyValue = createMemoryKeyValue({ now }), ownNow = no
         return (target[name] as (...given: never[]) => unknown)(...args)
       },
   })
-  const times = { sessionMs: 3_600_000, idleMs: 3_600_000 }
+  const times = { sessionMs: 3_600_000, idleMs }
   const index = createSessionIndex({ keyValue, encryption, sessionMs: times.sessionMs, now: ownNow })
   const endSessions = createEndSessions({ keyValue, index, log })
   const sessions = createSessionStore({ keyValue, encryption, index, endSessions, ...times, now: ownNow })
@@ -82,21 +82,36 @@ test.each([
 )
 
 test('of more sessions than anybody has browsers the oldest end, and cut off anywhere none lives that no list shows', async () => {
-  const store = openStore()
-  const created: Awaited<ReturnType<typeof store.create>>[] = []
-  for (let count = 0; count < 50; count += 1) created.push(await store.create())
-  for (let answers = 1; created.length < 53; answers += 1) {
+  for (let answers = 1, isCutOff = true; isCutOff; answers += 1) {
+    const store = openStore()
+    const created = [await store.create()]
+    while (created.length < 50) created.push(await store.create())
     store.loseAfter(answers)
     const added = await store.create().catch(() => undefined)
     store.loseAfter(Number.POSITIVE_INFINITY)
-    if (added) created.push(added)
-    const listed = new Set((await store.index.list('alice')).map(({ hash }) => hash))
-    for (const { id, hash } of created)
-      expect(listed.has(hash) || !(await store.sessions.load(id)), `after ${answers}`).toBe(true)
+    isCutOff = added === undefined
+    // It makes up for what was cut off.
+    created.push(added ?? (await store.create()))
+    const listed = (await store.index.list('alice')).map(({ hash }) => hash)
+    const exist = await Promise.all(listed.map((hash) => store.sessions.exists(hash)))
+    expect(exist.filter(Boolean), `after ${answers}`).toHaveLength(50)
+    const loaded = await Promise.all(created.map(({ id }) => store.sessions.load(id)))
+    const living = loaded.flatMap((session) => session?.hash ?? [])
+    expect(listed, `after ${answers}`).toEqual(expect.arrayContaining(living))
+    expect([loaded[0], loaded.at(-1)]).toEqual([undefined, expect.anything()])
   }
-  expect(await store.sessions.load(created[0]!.id)).toBeUndefined()
-  expect(await store.sessions.load(created.at(-1)!.id)).toBeDefined()
-  expect(await store.index.list('alice')).toHaveLength(50)
+})
+
+test('a session that is used does not end for those that nobody uses, however many were begun after it', async () => {
+  const store = openStore(undefined, now, 600_000)
+  const { id } = await store.create()
+  for (let begun = 0; begun < 55; begun += 1) {
+    clock.skewMs += 60_000
+    await store.sessions.use((await store.sessions.load(id))!, visit)
+    await store.create()
+  }
+  expect(await store.sessions.load(id)).toBeDefined()
+  expect((await store.index.list('alice')).length).toBeLessThanOrEqual(50)
 })
 
 test('a session that has ended has, also when the lists cannot be written', async () => {

@@ -3,6 +3,8 @@ import type { Log } from '@tendon/platform/log.ts'
 import { type Session, sessionKey } from './session.ts'
 import type { SessionIndex, SessionOwner } from './session-index.ts'
 
+type Owner = Pick<Session, 'subject' | 'providerSessionId'>
+
 export type EndSessions = ReturnType<typeof createEndSessions>
 
 /**
@@ -22,9 +24,12 @@ export function createEndSessions(options: { keyValue: KeyValue; index: SessionI
 
   return {
     /** Whether there was one to end. */
-    async one(owner: Pick<Session, 'subject' | 'providerSessionId'>, hash: string): Promise<boolean> {
+    async one(owner: Owner, hash: string): Promise<boolean> {
       return (await end([hash], () => index.remove(owner, [hash]))) > 0
     },
+
+    /** Of one owner. */
+    several: (owner: Owner, hashes: string[]) => end(hashes, () => index.remove(owner, hashes)),
 
     /** Those of an owner, and those that are about to begin. */
     async all(owner: SessionOwner): Promise<number> {

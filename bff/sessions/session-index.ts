@@ -2,7 +2,7 @@ import type { KeyValue } from '@tendon/platform/key-value.ts'
 import { z } from 'zod'
 import { keysTimeoutMs, providerTimeoutMs } from '../relying-party/provider-connection.ts'
 import { digest } from './digest.ts'
-import type { Session } from './session.ts'
+import { type Session, sessionKey } from './session.ts'
 import type { TokenEncryption } from './token-encryption.ts'
 import type { Visit } from './visit.ts'
 
@@ -113,14 +113,21 @@ export function createSessionIndex(options: {
     }
   }
 
-  /** @returns the oldest, of which there are too many now */
+  /**
+   * @returns when there are too many now, those that nobody has used for long, which are over; and of those that live the
+   * oldest, if they are too many still
+   */
   async function addTo(key: string, session: ListedSession): Promise<string[]> {
-    let tooMany: Line[] = []
+    let hashes: string[] = []
     await change(key, (lines) => {
-      tooMany = lines.slice(0, Math.max(0, lines.length + 1 - maxEntries))
+      hashes = [...lines.map(({ hash }) => hash), session.hash]
       return [...lines, seal(key, session)]
     })
-    return tooMany.map(({ hash }) => hash)
+    if (hashes.length <= maxEntries) return []
+    const areLive = await Promise.all(hashes.map((hash) => keyValue.has(sessionKey(hash))))
+    const live = hashes.filter((_, position) => areLive[position])
+    const kept = new Set(live.slice(-maxEntries))
+    return hashes.filter((hash) => !kept.has(hash))
   }
 
   async function removeFrom(keys: string[], hashes: string[]): Promise<void> {
@@ -158,7 +165,7 @@ export function createSessionIndex(options: {
      * Not accepted when the owner was signed out while this sign-in was under way: then it must not begin. One that has
      * begun since is another matter: the provider was asked anew. (The clocks of instances differ by less than people take
      * from the end of all their sessions to signing in.)
-     * @returns `tooMany`, the oldest, for the caller to end
+     * @returns `tooMany`, for the caller to end
      */
     async add(owner: Owner, session: Visit & { hash: string; startedAtMs: number }, begunAtMs: number) {
       const { handle, lastUsedAtMs, endsAtMs } = owner

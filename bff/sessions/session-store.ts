@@ -111,7 +111,7 @@ export function createSessionStore(options: {
       const entry = { hash, startedAtMs, ...visit }
       const { accepted, tooMany } = await index.add(session, entry, begunAtMs)
       // More sessions than anybody has browsers: the oldest end.
-      for (const old of tooMany) await endSessions.one(session, old)
+      if (tooMany.length > 0) await endSessions.several(session, tooMany)
       if (accepted) return { id, hash, stored, session }
       await endSessions.one(session, hash)
       throw bffErrors.sessionEnded('You have been signed out while you signed in.')
