@@ -55,3 +55,24 @@ test('a client secret is changed at Keycloak and then here: in between people wa
     await stack.stop()
   }
 })
+
+test('the form of a tab whose time is over leads on where another tab has signed in', async () => {
+  const stack = await startSuiteStack(options)
+  try {
+    const browser = new TestBrowser()
+    const form = await browser.open(`${stack.loginUrl}?return_to=/reports`)
+    await browser.signIn(stack.loginUrl, 'alice')
+    const session = browser.cookie('session_id')!.value
+    // As after half an hour: what is left is the session of the tab that signed in.
+    for (const [key, { name }] of browser.cookies) {
+      if (/^(AUTH_SESSION_ID|KC_RESTART)/.test(name)) browser.cookies.delete(key)
+    }
+    const sent = await browser.submit(form, { username: 'alice', password: 'alice' }, `${stack.url}/callback`)
+    expect(sent.url.searchParams.get('error_description')).toBe('authentication_expired')
+    const page = await browser.request(sent.url)
+    expect([page.status, page.headers.get('location')], page.text).toEqual([303, '/reports'])
+    expect(browser.cookie('session_id')!.value).toBe(session)
+  } finally {
+    await stack.stop()
+  }
+})

@@ -51,6 +51,7 @@ export function createOidcClient(options: {
     /**
      * Exchanges the code of a callback, whose `iss` must be the provider's (RFC 9207 §2.4).
      * @param query the callback's query; its address is the configured one, never the request's Host
+     * @throws TENDON-BFF-003 (the provider's form was sent too late), -005, -006, -007
      */
     async finishSignIn(
       query: string,
@@ -73,10 +74,7 @@ export function createOidcClient(options: {
       } catch (err) {
         if (err instanceof TendonError) throw err
         const cause = withoutPayload(err)
-        if (err instanceof oidc.AuthorizationResponseError) {
-          const reason = err.error_description ? `${err.error} (${err.error_description})` : err.error
-          throw bffErrors.signInRefused(`The identity provider answered: ${reason}.`, { cause })
-        }
+        if (err instanceof oidc.AuthorizationResponseError) throw refusalOf(err, cause)
         if (isUnavailable(err)) {
           throw bffErrors.providerUnavailable('The identity provider did not answer.', { cause })
         }
@@ -161,4 +159,16 @@ export function createOidcClient(options: {
       }).href
     },
   }
+}
+
+/** What the provider has sent the browser back with (RFC 6749 §4.1.2.1). */
+function refusalOf({ error, error_description }: oidc.AuthorizationResponseError, cause: Error): TendonError {
+  // Keycloak's words for a form that was sent after its time, as that of a tab beside one that has signed in.
+  if (error_description === 'authentication_expired') {
+    return bffErrors.signInExpired("The identity provider's form was sent too late.", { cause })
+  }
+  const reason = error_description ? `${error} (${error_description})` : error
+  const isUnwell = error === 'temporarily_unavailable' || error === 'server_error'
+  const refuse = isUnwell ? bffErrors.providerUnavailable : bffErrors.signInRefused
+  return refuse(`The identity provider answered: ${reason}.`, { cause })
 }

@@ -60,7 +60,11 @@ export function signInRoutes(options: {
     targets.set(c.req.raw, signIn.returnTo)
     cookies.clearSignIn(c, state)
     const askedAtMs = now()
-    const tokens = await provider.finishSignIn(new URL(c.req.url).search, { state, ...signIn })
+    const { search } = new URL(c.req.url)
+    const tokens = await provider
+      .finishSignIn(search, { state, ...signIn })
+      .catch((err) => unlessSignedIn(c, err))
+    if (!tokens) return c.redirect(signIn.returnTo, 303)
     const isSatisfied = await reauthentication.isSatisfied(tokens.identity, askedAtMs)
     if (!isSatisfied) return reauthenticate(c, signIn, tokens)
     // A new id each time, and the old session ends: nobody can plant one (session fixation).
@@ -88,7 +92,8 @@ export function signInRoutes(options: {
 
   /**
    * Behind the first page after a sign-in, the browser's way back leads by the provider, which sends it here again with a
-   * sign-in that was used; so does a form that was sent twice. Who is signed in has nothing to mend.
+   * sign-in that was used; so does a form that was sent twice. Of a form that another tab has overtaken Keycloak says that its
+   * time is over. Who is signed in has nothing to mend.
    */
   async function unlessSignedIn(c: Context<HttpEnv>, err: unknown): Promise<undefined> {
     const isUsed = err instanceof TendonError && err.code === bffErrors.signInExpired.code
