@@ -144,7 +144,7 @@ export function createBff(options: {
   const about = { signedIn, freshen, noteUse, cookies, limits, clientAddress, audit }
   const parts = { provider, sessions, index, endSessions, ...about }
   app.route('/', signInRoutes({ ...parts, transactions, reauthentication, https, now, metrics }))
-  app.route('/', sessionRoutes({ ...parts, homeUrl, log }))
+  app.route('/', sessionRoutes({ ...parts, reauthentication, homeUrl, log }))
   app.route('/', sessionListRoutes({ ...parts, reauthentication }))
   app.route('/', backchannelLogoutRoute({ ...parts, connection, keyValue }))
   app.route('/', openApiRoute())

@@ -125,11 +125,12 @@ export function createOidcClient(options: {
      * Ends the session at the provider (OpenID Connect RP-Initiated Logout 1.0 §2), with the ID token as proof. The
      * request goes from here and by POST, which the specification gives beside GET, so that the token stands in no
      * URL and reaches no browser.
+     * @returns whether it has ended: a provider may want the browser itself for it
      */
-    async endProviderSession(idToken: string): Promise<void> {
+    async endProviderSession(idToken: string): Promise<boolean> {
       const config = await configuration()
       const endpoint = config.serverMetadata().end_session_endpoint
-      if (!endpoint) return
+      if (!endpoint) return true
       const response = await connection
         .fetch(endpoint, {
           method: 'POST',
@@ -143,7 +144,7 @@ export function createOidcClient(options: {
           })
         })
       await response.body?.cancel()
-      if (response.status < 400) return
+      if (response.status < 500) return response.status < 400
       throw bffErrors.providerUnavailable(`The provider answered the sign-out with ${response.status}.`)
     },
 

@@ -210,11 +210,15 @@ export function createSessionIndex(options: {
       await keyValue.set(endedKey(keyOf(owner)), String(now()), { ttlMs: endedMs })
     },
 
-    /** Whose sessions a user name's are, or a customer's; none when nobody of this name, or this customer, had one of late. */
-    accountsOf: async (whom: NamedByStaff) =>
-      accountsIn(
-        await keyValue.get('username' in whom ? usernameKey(whom.username) : customerKey(whom.customer_id)),
-      ),
+    /**
+     * Whose sessions a user name's are, or a customer's; none when nobody of this name, or this customer, had one of late.
+     * Keycloak takes a name in any case, and calls it by its small letters.
+     */
+    async accountsOf(whom: NamedByStaff): Promise<string[]> {
+      if ('customer_id' in whom) return accountsIn(await keyValue.get(customerKey(whom.customer_id)))
+      const asGiven = await keyValue.get(usernameKey(whom.username))
+      return accountsIn(asGiven ?? (await keyValue.get(usernameKey(whom.username.toLowerCase()))))
+    },
   }
 }
 

@@ -89,6 +89,7 @@ export function sessionListSuite(name: string, options: StackOptions = {}): void
       expect(await status(person, '/auth/me')).toBe(401)
       // Known by name still: that none is left can be told from a name that is misspelt.
       expect(await revoke(staff, username)).toEqual([200, 0])
+      expect(await revoke(staff, username.toUpperCase())).toEqual([200, 0])
       expect(await revoke(staff, 'nobody-of-this-name')).toEqual([404, 'TENDON-BFF-021'])
       const [refusal, done] = stack.audited().filter(({ whom }) => whom?.username === username)
       expect(refusal).toMatchObject({

@@ -5,10 +5,12 @@ import { Hono } from 'hono'
 import type { Audit } from '../protection/audit.ts'
 import type { OidcClient } from '../relying-party/oidc-client.ts'
 import { providerTimeoutMs } from '../relying-party/provider-connection.ts'
+import type { Reauthentication } from '../sign-in/reauthentication.ts'
 import { withTimeout } from '../with-timeout.ts'
 import type { Cookies } from './cookies.ts'
 import type { EndSessions } from './end-sessions.ts'
 import type { Session } from './session.ts'
+import { accountOf } from './session-index.ts'
 import type { SessionStore } from './session-store.ts'
 import type { Freshen, SignedIn } from './signed-in.ts'
 
@@ -17,6 +19,7 @@ export function sessionRoutes(options: {
   provider: OidcClient
   sessions: SessionStore
   endSessions: EndSessions
+  reauthentication: Reauthentication
   signedIn: SignedIn
   freshen: Freshen
   cookies: Cookies
@@ -25,7 +28,8 @@ export function sessionRoutes(options: {
   audit: Audit
   log: Log
 }): HttpApp {
-  const { provider, sessions, endSessions, signedIn, freshen, cookies, homeUrl, audit, log } = options
+  const { provider, sessions, endSessions, reauthentication, signedIn, freshen, cookies } = options
+  const { homeUrl, audit, log } = options
   const app = new Hono<HttpEnv>()
 
   // Pages ask this in the background: it does not count as a use, or no session would ever be idle.
@@ -47,23 +51,32 @@ export function sessionRoutes(options: {
     }
     await endSessions.one(loaded.session, loaded.hash)
     audit(c, { action: 'sign_out', outcome: 'done', who: loaded.session })
-    const [logoutUrl] = await Promise.all([
+    const [logoutUrl, told] = await Promise.all([
       provider.logoutUrl(loaded.session.providerSessionId).catch(() => homeUrl),
       // What its steps may take each would add up; nobody waits for the sum, and they go on.
-      withTimeout(endAtProvider(loaded.session), providerTimeoutMs, () => new Error('late')).catch(() => {}),
+      withTimeout(tellProvider(loaded.session), providerTimeoutMs, () => new Error('late')).catch(logUntold),
     ])
-    return c.json({ logout_url: logoutUrl })
+    if (told !== 'ended') await askNextTime(loaded.session)
+    // A provider that does not answer would leave the browser on an error of its own.
+    return c.json({ logout_url: told ? logoutUrl : homeUrl })
   })
 
-  /** Ends session and tokens at the provider; what fails goes to the log. */
-  async function endAtProvider({ idToken, refreshToken }: Session): Promise<void> {
-    const outcomes = await Promise.allSettled([
-      idToken ? provider.endProviderSession(idToken) : undefined,
-      provider.revoke(refreshToken),
+  /** Ends session and tokens at the provider. */
+  async function tellProvider({ idToken, refreshToken }: Session): Promise<'ended' | 'refused'> {
+    const [hasEnded] = await Promise.all([
+      idToken ? provider.endProviderSession(idToken) : false,
+      provider.revoke(refreshToken).catch(logUntold),
     ])
-    for (const { status, reason } of outcomes.filter((outcome) => outcome.status === 'rejected')) {
-      log.warn({ err: reason, status }, 'the identity provider was not told of a sign-out')
-    }
+    return hasEnded ? 'ended' : 'refused'
+  }
+
+  /** The session that the browser has at the provider must not sign in whoever comes to that browser next. */
+  async function askNextTime({ subject }: Session): Promise<void> {
+    await reauthentication.require(accountOf(subject)).catch(logUntold)
+  }
+
+  function logUntold(err: unknown): void {
+    log.warn({ err }, 'the identity provider was not told of a sign-out')
   }
 
   return app

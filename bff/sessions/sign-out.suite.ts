@@ -68,15 +68,17 @@ export function signOutSuite(name: string, options: StackOptions = {}): void {
       expect([page.status, JSON.parse(page.text)]).toEqual([200, { logout_url: `${stack.url}/` }])
     })
 
-    test('signing out works while the provider is away', async () => {
+    test('signing out works while the provider is away, and what it remembers then signs nobody in', async () => {
       const lonely = await startSuiteStack(options)
       try {
-        const browser = await signedInBrowser(lonely, 'alice')
+        const browser = await signedInBrowser(lonely, await lonely.provider.createPerson(['patient']))
         const headers = cookieOf(browser)
         await lonely.provider.leave()
         const out = await browser.request(`${lonely.url}/auth/logout`, { method: 'POST', headers: csrf })
-        expect(out.status).toBe(200)
+        expect([out.status, JSON.parse(out.text)]).toEqual([200, { logout_url: `${lonely.url}/` }])
         expect((await new TestBrowser().request(`${lonely.url}/auth/me`, { headers })).status).toBe(401)
+        await lonely.provider.come()
+        expect((await browser.open(lonely.loginUrl)).text).toContain('name="password"')
       } finally {
         await lonely.stop()
       }

@@ -10,7 +10,8 @@ export type Reauthentication = ReturnType<typeof createReauthentication>
 /**
  * Whoever revokes a session means the browser that has it, and that has a session at the provider as well, which would
  * sign it in again without a question. It is not ended from here: the bff does not open a session without its id, which
- * only the browser has. So from then on the account has to sign in with its password (OpenID Connect Core 1.0 §2, `auth_time`).
+ * only the browser has. So from then on the account has to sign in with its password (OpenID Connect Core 1.0 §2, `auth_time`);
+ * and so it has after a sign-out that the provider was not told of.
  */
 export function createReauthentication(options: { keyValue: KeyValue; now: () => number }) {
   const { keyValue, now } = options
