@@ -12,7 +12,18 @@ export function App() {
   const [address, navigate] = useAddress()
 
   if (session.state === 'signed-out') return <SignInPage wasSignedIn={session.ended} />
-  if (session.state === 'loading') return <Masthead />
+  if (session.state === 'loading') {
+    return (
+      <>
+        <Masthead />
+        <main className="page">
+          <p className="loading" role="status">
+            Opening your page…
+          </p>
+        </main>
+      </>
+    )
+  }
   if (session.state === 'unavailable') {
     return (
       <>

@@ -1,5 +1,6 @@
 import { inPlainWords } from '@tendon/contracts/plain-words.ts'
 import type { Problem } from '@tendon/contracts/problem.ts'
+import { webErrors } from '../errors.ts'
 
 type NoticeProps = { problem: Problem; onRetry: () => void }
 
@@ -8,14 +9,13 @@ const passingStatuses = [502, 503, 504]
 
 /** A problem in plain words. One that passes is told as that. */
 export function Notice({ problem, onRetry }: NoticeProps) {
-  const { title, advice } = inPlainWords(problem)
-  const passes = passingStatuses.includes(problem.status)
+  const [heading, text] = told(problem)
   return (
     <section className="notice" data-testid="problem" data-code={problem.code}>
       {/* Without the request, which is another one each time: it would be read out again with each try. */}
       <div role="alert">
-        <h1>{passes ? 'Back in a moment' : title}</h1>
-        <p>{passes ? `${title}. This page keeps trying by itself.` : advice}</p>
+        <h1>{heading}</h1>
+        <p>{text}</p>
       </div>
       <p className="fine-print">
         Code {problem.code}
@@ -27,6 +27,16 @@ export function Notice({ problem, onRetry }: NoticeProps) {
     </section>
   )
 }
+
+function told(problem: Problem): [heading: string, text: string] {
+  const { title, advice } = inPlainWords(problem)
+  // Which is no outage of ours, and which the reader can do something about.
+  if (problem.code === webErrors.unreachable.code) return [title, `${advice} ${keepsTrying}`]
+  if (passingStatuses.includes(problem.status)) return ['Back in a moment', `${title}. ${keepsTrying}`]
+  return [title, advice]
+}
+
+const keepsTrying = 'This page keeps trying by itself.'
 
 /** The same in a line, where something else stays on the screen. */
 export function NoticeLine({ problem }: { problem: Problem }) {
