@@ -46,3 +46,15 @@ test('alice signs in, and her page shows the change of the CRM without being loa
   expect(alices.problems()).toEqual([])
   expect(bobs.problems()).toEqual([])
 })
+
+test('who signs out in one tab is signed out in the others, whatever they hear of the server', async () => {
+  const { page } = await signInPage(browser, tendon.url, 'alice')
+  const other = await page.context().newPage()
+  await other.goto(tendon.url)
+  await other.getByTestId('customer-name').waitFor()
+  await other.route('**/*', (route) => route.abort())
+  await page.getByRole('button', { name: /sign out/i }).click()
+  await other.getByText('Your session has ended.').waitFor({ timeout: 5_000 })
+  expect(await other.getByTestId('customer-name').count()).toBe(0)
+  await page.context().close()
+})

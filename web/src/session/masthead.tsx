@@ -1,6 +1,7 @@
 import { useState } from 'react'
 import { signOut } from '../api.ts'
 import { Logo } from './logo.tsx'
+import { tellOtherTabs } from './other-tabs.ts'
 import { SessionList } from './session-list.tsx'
 import { markSignedOut } from './signed-out-mark.ts'
 
@@ -16,6 +17,7 @@ export function Masthead({ user }: { user?: MastheadUser }) {
     try {
       const next = await signOut()
       markSignedOut()
+      tellOtherTabs()
       location.assign(next)
     } catch {
       setState('failed')

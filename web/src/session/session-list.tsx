@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from 'react'
 import { Age } from '../age.tsx'
 import { endAllSessions, endSession, endSessionsOf, getOwnSessions, problemOf } from '../api.ts'
 import { NoticeLine } from '../notice.tsx'
+import { tellOtherTabs } from './other-tabs.ts'
 import { SignOutForm } from './sign-out-form.tsx'
 import { markSignedOut } from './signed-out-mark.ts'
 
@@ -72,6 +73,7 @@ export function SessionList({ isStaff, onClose, onSessionEnd }: SessionListProps
   async function endAll() {
     await endAllSessions()
     markSignedOut()
+    tellOtherTabs()
     onSessionEnd()
   }
 

@@ -1,8 +1,9 @@
 import type { Problem } from '@tendon/contracts/problem.ts'
 import type { SessionUser } from '@tendon/contracts/session-api.ts'
-import { useState } from 'react'
+import { useEffect, useEffectEvent, useState } from 'react'
 import { getSession, problemOf } from '../api.ts'
 import { usePolling } from '../use-polling.ts'
+import { hearOtherTabs } from './other-tabs.ts'
 import { clearSignedOut } from './signed-out-mark.ts'
 
 type Session =
@@ -20,6 +21,8 @@ export function useSession() {
   const [session, setSession] = useState<Session>({ state: 'loading' })
   const [attempt, setAttempt] = useState(0)
   const end = () => setSession((before) => ({ state: 'signed-out', ended: before.state === 'signed-in' }))
+  const endHere = useEffectEvent(end)
+  useEffect(() => hearOtherTabs(() => endHere()), [])
 
   usePolling({
     subject: session.state === 'signed-out' ? null : `attempt ${attempt}`,
