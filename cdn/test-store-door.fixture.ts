@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { createServer, type RequestListener, request } from 'node:http'
+import { createServer, type RequestListener, request, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { signPath } from '@tendon/platform/url-signature.ts'
 import { onTestFinished } from 'vitest'
 import { askRaw } from './cdn-conformance.suite.ts'
 import { fromEnvironment, startTestNginx } from './test-nginx.fixture.ts'
+
+/** Of this machine alone: where a door is, and where a name server may say that it is. */
+const addresses = ['127.0.0.1', '127.0.0.2', '127.0.0.3']
 
 export const json = { contentType: 'application/json' }
 
@@ -42,18 +45,23 @@ export async function behindDoor(
     )
     incoming.pipe(forwarded.on('error', () => outgoing.destroy()))
   }
-  const server = tls
-    ? createTlsServer({ cert: await readFile(tls.certificate), key: await readFile(tls.key) }, listener)
-    : createServer(listener)
-  // Under each address of loopback.
-  await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
-  const { port } = server.address() as AddressInfo
+  const certificate = tls && { cert: await readFile(tls.certificate), key: await readFile(tls.key) }
+  const servers: Server[] = []
+  let port = 0
+  for (const address of addresses) {
+    const server = certificate ? createTlsServer(certificate, listener) : createServer(listener)
+    servers.push(server)
+    await new Promise<void>((resolve) => server.listen(port, address, resolve))
+    port = (server.address() as AddressInfo).port
+  }
   const endpoint = `${tls ? 'https' : 'http'}://${hostname}:${port}`
   const nginx = await startTestNginx({ ...env, S3_ENDPOINT: endpoint })
   onTestFinished(async () => {
     await nginx.close()
-    server.closeAllConnections()
-    server.close()
+    for (const server of servers) {
+      server.closeAllConnections()
+      server.close()
+    }
   })
 
   const folder = `reports/prosthesis-daily/${randomUUID()}/2026-01-31`
