@@ -204,12 +204,21 @@ test('what is asked wrong is said', async () => {
 
 test('a command asks for the options that it uses, and for no others', async () => {
   const tellsNobody = { REPORTS_SERVICE_URL: '', OIDC_ISSUER: '', ETL_CLIENT_SECRET: '' }
+  // An average without an end.
+  await story.send(
+    [80, 81].map((ms, hour) => ({
+      chip_id: 'c1',
+      recorded_at: new Date(`2026-01-02T1${hour + 1}:00:00Z`),
+      response_time_ms: ms,
+    })),
+  )
   const [planned, explained, planHelp, explainHelp, runHelp] = await Promise.all([
     etlWith(tellsNobody, 'plan'),
     etlWith(tellsNobody, 'explain', alice, '2026-01-02'),
     ...['plan', 'explain', 'run'].map((name) => etl(name, '--help')),
   ])
   expect(planned).toMatchObject({ code: 0, stdout: expect.stringMatching(/^full/) })
+  expect(planned.stdout).toContain('response_time_avg_ms 80.3333,')
   expect(explained).toMatchObject({ code: 0, stdout: expect.stringContaining('chip c1') })
   const [ofSchedule, ofTelling] = [/ETL_SCHEDULE|ETL_FIRST_RUN/, /REPORTS_|OIDC_|ETL_CLIENT|ETL_RUN_TIMEOUT/]
   const ofMeasuring = /ETL_PARALLEL|ETL_TIMESTAMP_LAG/

@@ -36,11 +36,15 @@ function describePlan(planned: Plan): string {
   ].join('\n')
 }
 
+/** An average has more digits than anybody reads; `--json` has them all. */
+const shown = (value: number | string | null | undefined): string =>
+  typeof value === 'number' && !Number.isInteger(value) ? String(Number(value.toPrecision(6))) : String(value)
+
 function describeChange({ change, user_id, prosthesis_id, day, before, after }: PlannedChange): string {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])]
   const values = names.map((name) => {
-    const is = name in after ? String(after[name]) : ''
-    return name in before ? `${name} ${before[name]} → ${is || 'gone'}` : `${name} ${is}`
+    const is = name in after ? shown(after[name]) : ''
+    return name in before ? `${name} ${shown(before[name])} → ${is || 'gone'}` : `${name} ${is}`
   })
   return `${change}  user ${user_id}  prosthesis ${prosthesis_id}  ${day}\n    ${values.join(', ')}`
 }
