@@ -85,6 +85,26 @@ test('requests of one session for the same thing at the same time become few, an
   expect(stack.upstreamRequests.length).toBe(before + 4)
 })
 
+test('what an answer may differ by is asked for apart: what a browser can read, what it has, and its token', async () => {
+  const held = Promise.withResolvers<void>()
+  const before = stack.upstreamRequests.length
+  const arrived = (count: number) =>
+    vi.waitFor(() => expect(stack.upstreamRequests).toHaveLength(before + count), eventuallyMs)
+  stack.hooks.beforeUpstream = () => held.promise
+  const readers = ['accept', 'accept-encoding', 'accept-language', 'if-none-match', 'prefer'].map((name) => ({
+    [name]: 'x',
+  }))
+  const asked = [{}, ...readers].map((headers) => get('/api/reports', headers))
+  await arrived(6)
+  // Time for new tokens: those may say less of who asks.
+  stack.clock.skewMs += 290_000
+  asked.push(get('/api/reports'))
+  await arrived(7)
+  held.resolve()
+  stack.hooks.beforeUpstream = undefined
+  expect((await Promise.all(asked)).map(({ status }) => status)).toEqual(asked.map(() => 200))
+})
+
 test('nobody is given an answer that was asked for before they came', async () => {
   const arrived = Promise.withResolvers<void>()
   const held = Promise.withResolvers<void>()
