@@ -58,3 +58,18 @@ test('who signs out in one tab is signed out in the others, whatever they hear o
   expect(await other.getByTestId('customer-name').count()).toBe(0)
   await page.context().close()
 })
+
+test('a tab shows whose report it is when somebody else has signed in in another', async () => {
+  const { page } = await signInPage(browser, tendon.url, 'alice')
+  await page.context().clearCookies()
+  const other = await page.context().newPage()
+  await other.goto(tendon.url)
+  await other.getByRole('link', { name: /sign in/i }).click()
+  await other.getByLabel(/user/i).fill('bob')
+  await other.getByLabel(/password/i).fill('bob')
+  await other.getByRole('button', { name: /sign in/i }).click()
+  await other.getByTestId('customer-name').waitFor()
+  await page.getByTestId('user-name').getByText('bob').waitFor({ timeout: 5_000 })
+  await page.getByTestId('customer-name').getByText(demoPeople.bob.fullName).waitFor()
+  await page.context().close()
+})

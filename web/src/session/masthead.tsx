@@ -17,7 +17,7 @@ export function Masthead({ user }: { user?: MastheadUser }) {
     try {
       const next = await signOut()
       markSignedOut()
-      tellOtherTabs()
+      tellOtherTabs(null)
       location.assign(next)
     } catch {
       setState('failed')

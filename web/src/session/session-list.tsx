@@ -73,7 +73,7 @@ export function SessionList({ isStaff, onClose, onSessionEnd }: SessionListProps
   async function endAll() {
     await endAllSessions()
     markSignedOut()
-    tellOtherTabs()
+    tellOtherTabs(null)
     onSessionEnd()
   }
 

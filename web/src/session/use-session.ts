@@ -3,7 +3,7 @@ import type { SessionUser } from '@tendon/contracts/session-api.ts'
 import { useEffect, useEffectEvent, useState } from 'react'
 import { getSession, problemOf } from '../api.ts'
 import { usePolling } from '../use-polling.ts'
-import { hearOtherTabs } from './other-tabs.ts'
+import { hearOtherTabs, tellOtherTabs } from './other-tabs.ts'
 import { clearSignedOut } from './signed-out-mark.ts'
 
 type Session =
@@ -13,7 +13,7 @@ type Session =
   | { state: 'signed-out'; ended: boolean }
   | { state: 'unavailable'; problem: Problem }
 
-/** Once a minute is enough to notice another person's login in another tab; requests notice the rest. */
+/** Other tabs tell of another person's login, and requests notice the end of one: this is for what neither does. */
 const intervalMs = 60_000
 
 /** Who is signed in. `end` is called when a request was answered with 401. */
@@ -21,8 +21,14 @@ export function useSession() {
   const [session, setSession] = useState<Session>({ state: 'loading' })
   const [attempt, setAttempt] = useState(0)
   const end = () => setSession((before) => ({ state: 'signed-out', ended: before.state === 'signed-in' }))
-  const endHere = useEffectEvent(end)
-  useEffect(() => hearOtherTabs(() => endHere()), [])
+  const retry = () => setAttempt(attempt + 1)
+  const shown = session.state === 'signed-in' ? session.user.username : null
+
+  const onTold = useEffectEvent((username: string | null) => {
+    if (username === null) end()
+    else if (username !== shown) retry()
+  })
+  useEffect(() => hearOtherTabs((username) => onTold(username)), [])
 
   usePolling({
     subject: session.state === 'signed-out' ? null : `attempt ${attempt}`,
@@ -31,6 +37,7 @@ export function useSession() {
       const user = await getSession({ signal, isBackground })
       clearSignedOut()
       setSession({ state: 'signed-in', user })
+      if (user.username !== shown) tellOtherTabs(user.username)
     },
     onError: (error) => {
       const problem = problemOf(error)
@@ -38,5 +45,5 @@ export function useSession() {
       else setSession((before) => (before.state === 'signed-in' ? before : { state: 'unavailable', problem }))
     },
   })
-  return { session, end, retry: () => setAttempt(attempt + 1) }
+  return { session, end, retry }
 }
