@@ -82,6 +82,18 @@ test('one that is told to stop while it measures says that it was, and not that 
   ])
 })
 
+test('one that is told to stop while it waits for a run to end does not wait for it', async () => {
+  const { client } = story
+  await client.query("SELECT pg_advisory_lock(hashtextextended('tendon.etl.run', 0))")
+  const etl = story.createEtl()
+  const stopped = etl.backfill(january).catch((error: unknown) => error)
+  const waiting = "SELECT count(*)::int AS count FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+  await expect.poll(async () => (await client.query(waiting)).rows).toEqual([{ count: 1 }])
+  await etl.stop()
+  expect(await stopped).toMatchObject({ code: 'TENDON-ETL-005' })
+  await client.query("SELECT pg_advisory_unlock(hashtextextended('tendon.etl.run', 0))")
+})
+
 test('of some chips it changes nothing else', async () => {
   const before = await story.stats()
   await story.createEtl().backfill({ ...january, chipIds: ['c2'] })

@@ -96,8 +96,12 @@ export function runUnderLock(
     const signal = AbortSignal.any([stop, connections.broken])
     const log = parts.log.child({ run_id: runId })
     const entry = entryOf(runId, request, parts.now())
+    // It may wait for others to end, for long; and holds nothing yet.
+    const giveUp = () => connections.breakAll(stop.reason)
+    stop.addEventListener('abort', giveUp)
     try {
-      const begun = await begin({ ...parts, log }, request, entry, connections.connect)
+      const begun = await begin({ ...parts, log }, request, entry, connections.connect, signal)
+      stop.removeEventListener('abort', giveUp)
       if (begun.state === 'skipped') return begun
       const acceptChecks = request.kind === 'run' && request.acceptChecks
       return await finish(
@@ -108,6 +112,7 @@ export function runUnderLock(
       log.error({ err }, 'run failed')
       throw err
     } finally {
+      stop.removeEventListener('abort', giveUp)
       clearTimeout(timeLimit)
       // Ends the snapshots and frees the lock.
       await connections.endAll()
@@ -137,6 +142,7 @@ async function begin(
   request: RunRequest,
   entry: NewRun,
   connect: () => Promise<pg.Client>,
+  signal: AbortSignal,
 ): Promise<Begun | SkippedRun> {
   const { warehouse, log } = parts
   try {
@@ -153,7 +159,8 @@ async function begin(
     const { begun, died, ...before } = await beginRun(warehouse, entry)
     for (const dead of died) log.warn({ dead_run_id: dead.run_id }, 'an earlier run died')
     return { state: 'begun', record: begun, client, ...before }
-  } catch (cause) {
+  } catch (thrown) {
+    const cause = signal.aborted ? signal.reason : thrown
     const failure = { ...entry, finished_at: parts.now().toISOString(), error: describe(cause) }
     await recordNotBegun(warehouse, failure).catch((err: unknown) =>
       log.error({ err }, 'failure not recorded'),
