@@ -57,6 +57,16 @@ test('a service to which no connection comes about is late, within the time that
   expect(ms).toBeLessThan(timeouts.headersMs + 500)
 })
 
+test('a service that falls silent in the middle of its answer is waited for as long as the route says', async () => {
+  const half: RequestListener = (_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/plain', 'content-length': '100' }).write('half')
+  }
+  const ask = await gatewayTo([await startInstance(half)])
+  const begunAtMs = performance.now()
+  await expect(ask()).rejects.toThrow()
+  expect(performance.now() - begunAtMs).toBeLessThan(timeouts.bodyMs * 2)
+})
+
 test('of several instances one to which no connection comes about is gone round, within that time', async () => {
   const ask = await gatewayTo([
     await startFullPort(),

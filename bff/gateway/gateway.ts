@@ -140,8 +140,9 @@ export function createGateway(options: {
   /** Asked when the answer has come, and again while a long one goes on: signing out wins over it. */
   async function admit({ c, loaded }: Exchange, status: number, headers: IncomingHttpHeaders): Promise<Head> {
     await sessions.require(loaded.hash)
-    // The token is this side's affair: nobody can sign in again to mend it.
-    if (status === 401) throw bffErrors.upstreamUnavailable('The service does not accept the sign-in.')
+    // The token, and how a service is reached, are this side's affair: nobody can sign in again to mend it.
+    if (status === 401 || status === 407)
+      throw bffErrors.upstreamUnavailable('The service does not accept the sign-in.')
     return {
       status,
       headers: {

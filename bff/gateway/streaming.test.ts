@@ -218,11 +218,14 @@ test('what a service says of cookies, caching, other origins and itself stays he
   expect(response.headers.get('content-security-policy')).toContain('sandbox')
 })
 
-test('a service that does not accept the token is no reason to sign in again', async () => {
-  answer = (_request, response) => void response.writeHead(401, { 'www-authenticate': 'Bearer' }).end()
+test.each([
+  ['the token', 401, { 'www-authenticate': 'Bearer' }],
+  ['whoever stands before it', 407, { 'proxy-authenticate': 'Basic' }],
+])('a service that does not accept %s is no reason to sign in again', async (_what, status, challenge) => {
+  answer = (_request, response) => void response.writeHead(status, challenge).end()
   const response = await files()
   expect([response.status, (await response.json()).code]).toEqual([502, 'TENDON-BFF-008'])
-  expect(response.headers.get('www-authenticate')).toBeNull()
+  expect(Object.keys(challenge).filter((name) => response.headers.has(name))).toEqual([])
 })
 
 test('a token is not sent to a service that it is not for', async () => {

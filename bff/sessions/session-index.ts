@@ -97,14 +97,16 @@ export function createSessionIndex(options: {
       })
       .filter(({ endsAtMs }) => endsAtMs > now())
 
-  /** Changes a list; whoever else changes it at the same moment makes the write fail, and then it is read again. */
-  async function change(key: string, edit: (lines: Line[]) => Line[]): Promise<void> {
+  /** Writes what `edit` makes of a value; whoever else writes at the same moment makes it fail, and then it is read again. */
+  async function change(
+    key: string,
+    edit: (stored: string | undefined) => { value: string; ttlMs: number } | undefined,
+  ): Promise<void> {
     for (;;) {
       const stored = await keyValue.get(key)
-      const lines = edit(parse(stored)).map((line) => underNewestKey(key, line))
-      const ttlMs = Math.max(1, Math.ceil(Math.max(0, ...lines.map(({ endsAtMs }) => endsAtMs)) - now()))
-      const value = lines.map(({ hash, endsAtMs, sealed }) => `${hash} ${endsAtMs} ${sealed}`).join('\n')
-      if (stored === undefined && lines.length === 0) return
+      const edited = edit(stored)
+      if (!edited) return
+      const { value, ttlMs } = edited
       const written =
         stored === undefined
           ? await keyValue.set(key, value, { ttlMs, onlyIfAbsent: true })
@@ -113,13 +115,23 @@ export function createSessionIndex(options: {
     }
   }
 
+  const changeList = (key: string, edit: (lines: Line[]) => Line[]): Promise<void> =>
+    change(key, (stored) => {
+      const lines = edit(parse(stored)).map((line) => underNewestKey(key, line))
+      if (stored === undefined && lines.length === 0) return undefined
+      return {
+        value: lines.map(({ hash, endsAtMs, sealed }) => `${hash} ${endsAtMs} ${sealed}`).join('\n'),
+        ttlMs: Math.max(1, Math.ceil(Math.max(0, ...lines.map(({ endsAtMs }) => endsAtMs)) - now())),
+      }
+    })
+
   /**
    * @returns when there are too many now, those that nobody has used for long, which are over; and of those that live the
    * oldest, if they are too many still
    */
   async function addTo(key: string, session: ListedSession): Promise<string[]> {
     let hashes: string[] = []
-    await change(key, (lines) => {
+    await changeList(key, (lines) => {
       hashes = [...lines.map(({ hash }) => hash), session.hash]
       return [...lines, seal(key, session)]
     })
@@ -132,7 +144,7 @@ export function createSessionIndex(options: {
 
   async function removeFrom(keys: string[], hashes: string[]): Promise<void> {
     for (const key of keys) {
-      await change(key, (lines) => lines.filter(({ hash }) => !hashes.includes(hash)))
+      await changeList(key, (lines) => lines.filter(({ hash }) => !hashes.includes(hash)))
     }
   }
 
@@ -144,20 +156,12 @@ export function createSessionIndex(options: {
   async function nameAccount({ subject, user }: Owner): Promise<void> {
     const account = accountOf(subject)
     await keyValue.set(usernameKey(user.username), account, { ttlMs: sessionMs })
-    if (user.customer_id !== null) await addAccount(customerKey(user.customer_id), account)
-  }
-
-  /** A customer may have more than one login. */
-  async function addAccount(key: string, account: string): Promise<void> {
-    for (;;) {
-      const stored = await keyValue.get(key)
-      const value = [...new Set(accountsIn(stored)).add(account)].join('\n')
-      const written =
-        stored === undefined
-          ? await keyValue.set(key, value, { ttlMs: sessionMs, onlyIfAbsent: true })
-          : await keyValue.replace(key, stored, value, { ttlMs: sessionMs })
-      if (written) return
-    }
+    if (user.customer_id === null) return
+    // A customer may have more than one login.
+    await change(customerKey(user.customer_id), (stored) => ({
+      value: [...new Set(accountsIn(stored)).add(account)].join('\n'),
+      ttlMs: sessionMs,
+    }))
   }
 
   return {
@@ -191,7 +195,7 @@ export function createSessionIndex(options: {
     /** Writes down when and from where a session was used last; and so brings its lists under the newest key. */
     async note(owner: Owner, hash: string, used: Visit & { lastUsedAtMs: number }): Promise<void> {
       for (const key of keysOf(owner)) {
-        await change(key, (lines) =>
+        await changeList(key, (lines) =>
           lines.map((line) =>
             line.hash === hash ? edited(key, line, (session) => ({ ...session, ...used })) : line,
           ),

@@ -54,7 +54,7 @@ export async function backfill(
   onProgress: (progress: BackfillProgress) => void,
 ): Promise<BackfillResult> {
   const [fromDay, toDay] = [parseDay(request.from), parseDay(request.to)]
-  if (toDay < fromDay) throw etlErrors.requestWrong(`${request.to} lies before ${request.from}.`)
+  if (toDay < fromDay) throw etlErrors.requestWrong(`--to ${request.to} lies before --from ${request.from}.`)
   const { firstDay } = parts.config
   if (fromDay < parseDay(firstDay))
     throw etlErrors.requestWrong(`Days before ${firstDay} (ETL_FIRST_DAY) are not measured.`)
