@@ -24,12 +24,16 @@ export function createOidcClient(options: {
   now: () => number
 }) {
   const { connection, redirectUri, postLogoutRedirectUri, now } = options
-  const { clientId, configuration, providerKeys } = connection
+  const { clientId, configuration, assertReachable, providerKeys } = connection
 
   return {
-    /** A sign-in's secrets and the address to send the browser to (RFC 7636 §4.2; OpenID Connect Core 1.0 §3.1.2.1). */
+    /**
+     * A sign-in's secrets and the address to send the browser to (RFC 7636 §4.2; OpenID Connect Core 1.0 §3.1.2.1).
+     * @throws TENDON-BFF-007
+     */
     async beginSignIn({ isReauthentication = false }: { isReauthentication?: boolean } = {}) {
       const config = await configuration()
+      await assertReachable()
       const secrets = {
         state: oidc.randomState(),
         nonce: oidc.randomNonce(),

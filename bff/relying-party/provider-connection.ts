@@ -17,6 +17,8 @@ export const providerTimeoutMs = 5_000
  */
 export const tokenEndpointTimeoutMs = 30_000
 export const keysTimeoutMs = 5_000
+/** For how long it counts as there after an answer, so that many sign-ins do not each ask. */
+const reachedForMs = 1_000
 /** By how much the provider's clock may differ from ours; what openid-client allows too. */
 export const clockToleranceSeconds = 30
 
@@ -37,6 +39,7 @@ export function createProviderConnection(options: {
   const providerFetch = createProviderFetch(issuer, internalUrl)
   let discovered: Promise<oidc.Configuration> | undefined
   let keySet: JWTVerifyGetKey | undefined
+  let reachedAtMs = Number.NEGATIVE_INFINITY
 
   /** @throws TENDON-BFF-007 when the provider does not tell about itself */
   async function configuration(): Promise<oidc.Configuration> {
@@ -57,6 +60,27 @@ export function createProviderConnection(options: {
     return withTimeout(discovered, providerTimeoutMs, () =>
       bffErrors.providerUnavailable('The identity provider takes too long to answer.'),
     )
+  }
+
+  /**
+   * Asked before a browser is sent there: of a provider that is away it would be left on an error of its own, from which
+   * nothing leads back.
+   * @throws TENDON-BFF-007
+   */
+  async function assertReachable(): Promise<void> {
+    if (performance.now() - reachedAtMs < reachedForMs) return
+    const address = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+    const signal = AbortSignal.timeout(providerTimeoutMs)
+    try {
+      const answer = await providerFetch(address, { signal })
+      await answer.body?.cancel()
+      if (answer.status >= 500) throw new Error(`it answers ${answer.status}`)
+      reachedAtMs = performance.now()
+    } catch (err) {
+      throw bffErrors.providerUnavailable('The identity provider does not answer.', {
+        cause: withoutPayload(err),
+      })
+    }
   }
 
   /**
@@ -95,7 +119,7 @@ export function createProviderConnection(options: {
     return keySet
   }
 
-  return { clientId, fetch: providerFetch, configuration, observed, providerKeys }
+  return { clientId, fetch: providerFetch, configuration, assertReachable, observed, providerKeys }
 }
 
 /** Of a provider that is about to start the first answers may lack what nothing goes without: it is asked again. */

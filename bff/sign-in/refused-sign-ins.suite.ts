@@ -157,6 +157,10 @@ export function refusedSignIns(stackOf: () => TestStack, options: StackOptions):
       const end = await browser.signIn(lonely.url + tryAgain(page), 'alice', `${lonely.url}/reports`)
       expect(end.url.pathname).toBe('/reports')
       expect(browser.cookie('session_id'), end.text).toBeDefined()
+      // Its metadata are known by now: a browser that was sent to it would stand before an error of its own.
+      await lonely.provider.leave()
+      const begin = () => new TestBrowser().request(lonely.loginUrl)
+      await expect.poll(async () => (await begin()).status).toBe(503)
     } finally {
       await lonely.stop()
     }
