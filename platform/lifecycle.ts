@@ -1,4 +1,5 @@
 import type { Log } from './log.ts'
+import { failAfter, within } from './within.ts'
 
 export type Part = {
   start?(): Promise<unknown> | unknown
@@ -34,9 +35,10 @@ export function createLifecycle(options: { log: Log; stopTimeoutMs?: number }): 
       try {
         // What is still starting has nothing to stop yet, and would be left behind.
         const startedOrFailed = starting.catch(() => {})
-        await withinBound(
+        await within(
           startedOrFailed.then(() => part.stop?.()),
           stopTimeoutMs,
+          failAfter(stopTimeoutMs),
         )
         log.debug({ part: name }, 'stopped')
       } catch (err) {
@@ -91,7 +93,7 @@ export function stopOnSignals(
     signalledAt = performance.now()
     log.info({ signal }, 'stopping')
     say('\nStopping (once more, two seconds from now, ends it at once) …')
-    withinBound(lifecycle.stop(), boundMs).then(
+    within(lifecycle.stop(), boundMs, failAfter(boundMs)).then(
       (left) => {
         say(left.length === 0 ? 'Stopped.' : `Did not stop: ${left.join(', ')}.`)
         process.exit(left.length === 0 ? 0 : 1)
@@ -105,16 +107,4 @@ export function stopOnSignals(
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
-}
-
-async function withinBound<T>(work: Promise<T>, boundMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const bound = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not done within ${boundMs} ms`)), boundMs)
-  })
-  try {
-    return await Promise.race([work, bound])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -1,8 +1,8 @@
 import { TendonError } from '@tendon/platform/errors.ts'
+import { within } from '@tendon/platform/within.ts'
 import { LRUCache } from 'lru-cache'
 import { reportsErrors } from './errors.ts'
 import type { LoadedReport, ReadWarehouse, ReportDays } from './report.ts'
-import { valueWithin } from './value-within.ts'
 
 /** For which days there are data of a report; whose is null for one of everybody. */
 export type FindReportDays = (
@@ -28,7 +28,7 @@ export function createFindReportDays(options: { read: ReadWarehouse; waitLimitMs
     const key = `${report.name}/${owner.user_id}`
     const last = readLast.get(key)
     const reading = readDays()
-    return (last ? await valueWithin(reading, waitLimitMs, last) : await reading).days
+    return (last ? await within(reading, waitLimitMs, () => last) : await reading).days
 
     async function readDays() {
       try {

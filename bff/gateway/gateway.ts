@@ -4,6 +4,7 @@ import { type HttpApp, type HttpEnv, requestLog } from '@tendon/platform/http-ap
 import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import { platformErrors } from '@tendon/platform/platform-errors.ts'
+import { within } from '@tendon/platform/within.ts'
 import { type Context, Hono } from 'hono'
 import { bffErrors } from '../errors.ts'
 import type { Audit } from '../protection/audit.ts'
@@ -11,7 +12,6 @@ import type { LoadedSession, Session } from '../sessions/session.ts'
 import type { SessionStore } from '../sessions/session-store.ts'
 import type { Freshen, NoteUse, SignedIn } from '../sessions/signed-in.ts'
 import { nameOfSealed } from '../sessions/token-encryption.ts'
-import { withTimeout } from '../with-timeout.ts'
 import { askInstances, asTendonError } from './attempts.ts'
 import { createCoalescing } from './coalescing.ts'
 import { type MatchedRoute, matchRoute } from './match-route.ts'
@@ -185,5 +185,5 @@ function giveUp(c: Context<HttpEnv>, failure: unknown): void {
 
 /** Undefined when it takes longer. */
 function upTo<T>(work: Promise<T> | undefined, ms: number): Promise<T | undefined> | undefined {
-  return work && withTimeout(work, ms, () => new Error('timed out')).catch(() => undefined)
+  return work && within<T | undefined>(work, ms, () => undefined).catch(() => undefined)
 }

@@ -1,7 +1,7 @@
 import { TendonError } from '@tendon/platform/errors.ts'
+import { failAfter, within } from '@tendon/platform/within.ts'
 import * as oidc from 'openid-client'
 import { bffErrors } from '../errors.ts'
-import { withTimeout } from '../with-timeout.ts'
 import { type Identity, type IssuedTokens, nextRefreshToken, parseIssuedTokens } from './issued-tokens.ts'
 import { type ProviderConnection, providerTimeoutMs } from './provider-connection.ts'
 import { isUnavailable, withoutPayload } from './provider-failure.ts'
@@ -69,9 +69,9 @@ export function createOidcClient(options: {
           expectedNonce: expected.nonce,
           idTokenExpected: true,
         })
-        const response = await withTimeout(exchange, providerTimeoutMs, () =>
-          bffErrors.providerUnavailable('The identity provider takes too long to answer.'),
-        )
+        const response = await within(exchange, providerTimeoutMs, () => {
+          throw bffErrors.providerUnavailable('The identity provider takes too long to answer.')
+        })
         const tokens = await parseIssuedTokens(response, { keys: providerKeys(config), now })
         if (!tokens.identity || !tokens.refreshToken) throw new Error('no ID token or no refresh token')
         return { ...tokens, identity: tokens.identity }
@@ -113,11 +113,7 @@ export function createOidcClient(options: {
       const config = await configuration()
       try {
         const revoked = oidc.tokenRevocation(config, refreshToken, { token_type_hint: 'refresh_token' })
-        await withTimeout(
-          revoked,
-          providerTimeoutMs,
-          () => new Error(`not done within ${providerTimeoutMs} ms`),
-        )
+        await within(revoked, providerTimeoutMs, failAfter(providerTimeoutMs))
       } catch (err) {
         throw bffErrors.providerUnavailable('The refresh token could not be revoked.', {
           cause: withoutPayload(err),

@@ -1,9 +1,9 @@
 import { discoverClient } from '@tendon/platform/discover-client.ts'
 import { createProviderFetch } from '@tendon/platform/provider-fetch.ts'
+import { within } from '@tendon/platform/within.ts'
 import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from 'jose'
 import * as oidc from 'openid-client'
 import { bffErrors } from '../errors.ts'
-import { withTimeout } from '../with-timeout.ts'
 import { withoutPayload } from './provider-failure.ts'
 
 // Asymmetric only (RFC 8725 §3.1).
@@ -57,9 +57,9 @@ export function createProviderConnection(options: {
           cause: withoutPayload(err),
         })
       })
-    return withTimeout(discovered, providerTimeoutMs, () =>
-      bffErrors.providerUnavailable('The identity provider takes too long to answer.'),
-    )
+    return within(discovered, providerTimeoutMs, () => {
+      throw bffErrors.providerUnavailable('The identity provider takes too long to answer.')
+    })
   }
 
   /**

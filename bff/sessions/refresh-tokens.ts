@@ -4,6 +4,7 @@ import type { KeyValue, Lease } from '@tendon/platform/key-value.ts'
 import type { Log } from '@tendon/platform/log.ts'
 import type { Metrics } from '@tendon/platform/metrics.ts'
 import { platformErrors } from '@tendon/platform/platform-errors.ts'
+import { within } from '@tendon/platform/within.ts'
 import { bffErrors } from '../errors.ts'
 import type { OidcClient } from '../relying-party/oidc-client.ts'
 import {
@@ -11,7 +12,6 @@ import {
   providerTimeoutMs,
   tokenEndpointTimeoutMs,
 } from '../relying-party/provider-connection.ts'
-import { withTimeout } from '../with-timeout.ts'
 import type { EndSessions } from './end-sessions.ts'
 import { type LoadedSession, renewSession, type Session } from './session.ts'
 import type { SessionStore } from './session-store.ts'
@@ -192,9 +192,9 @@ export function createRefreshTokens(options: {
     async fresh(loaded: LoadedSession): Promise<LoadedSession> {
       if (isFresh(loaded)) return loaded
       try {
-        return await withTimeout(refreshing(loaded), timing.requestTimeoutMs, () =>
-          bffErrors.providerUnavailable('The identity provider takes too long to give new tokens.'),
-        )
+        return await within(refreshing(loaded), timing.requestTimeoutMs, () => {
+          throw bffErrors.providerUnavailable('The identity provider takes too long to give new tokens.')
+        })
       } catch (err) {
         const isUnavailable = err instanceof TendonError && err.code === bffErrors.providerUnavailable.code
         if (!isUnavailable || !isUsable(loaded)) throw err

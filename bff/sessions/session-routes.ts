@@ -1,12 +1,12 @@
 import type { SessionUser } from '@tendon/contracts/session-api.ts'
 import type { HttpApp, HttpEnv } from '@tendon/platform/http-app.ts'
 import type { Log } from '@tendon/platform/log.ts'
+import { failAfter, within } from '@tendon/platform/within.ts'
 import { Hono } from 'hono'
 import type { Audit } from '../protection/audit.ts'
 import type { OidcClient } from '../relying-party/oidc-client.ts'
 import { providerTimeoutMs } from '../relying-party/provider-connection.ts'
 import type { Reauthentication } from '../sign-in/reauthentication.ts'
-import { withTimeout } from '../with-timeout.ts'
 import type { Cookies } from './cookies.ts'
 import type { EndSessions } from './end-sessions.ts'
 import type { Session } from './session.ts'
@@ -54,7 +54,7 @@ export function sessionRoutes(options: {
     const [logoutUrl, told] = await Promise.all([
       provider.logoutUrl(loaded.session.providerSessionId).catch(() => homeUrl),
       // What its steps may take each would add up; nobody waits for the sum, and they go on.
-      withTimeout(tellProvider(loaded.session), providerTimeoutMs, () => new Error('late')).catch(logUntold),
+      within(tellProvider(loaded.session), providerTimeoutMs, failAfter(providerTimeoutMs)).catch(logUntold),
     ])
     if (told !== 'ended') await askNextTime(loaded.session)
     // A provider that does not answer would leave the browser on an error of its own.

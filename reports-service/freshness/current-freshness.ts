@@ -1,6 +1,6 @@
 import type { Freshness } from '@tendon/contracts/freshness.ts'
+import { within } from '@tendon/platform/within.ts'
 import type { ReadWarehouse } from '../report.ts'
-import { valueWithin } from '../value-within.ts'
 import { newerFreshness, readDeliveredFreshness } from './freshness.ts'
 
 /** Undefined as long as it could not be read. */
@@ -42,7 +42,7 @@ export function createCurrentFreshness(options: {
     // A failure is shown by readiness and by the reports that are not there yet.
     const waitMs = Math.max(readAtMs + waitLimitMs - performance.now(), 0)
     const settled = reading?.catch(() => {})
-    if (settled) await valueWithin(settled, waitMs, undefined)
+    if (settled) await within(settled, waitMs, () => undefined)
     return known
   }
 }
