@@ -68,7 +68,8 @@ test('makes the bucket again that somebody removed', async () => {
   // Without its objects, the bucket goes too.
   await close()
   onTestFinished(close)
-  expect(await store.head('a.json')).toBeUndefined()
+  expect([await store.head('a.json'), await store.get('a.json')]).toEqual([undefined, undefined])
+  expect(await Array.fromAsync(store.list('a'))).toEqual([])
   const attributes = { contentType: 'application/json' }
   const puts = ['a.json', 'b.json'].map((key) =>
     store.put(key, Buffer.from('{}'), attributes, { onlyIfAbsent: true }),

@@ -236,14 +236,15 @@ async function createBucket(client: S3Client, bucket: string, call: CallOptions)
   }
 }
 
-/** Undefined where S3 answers that there is no such thing; HEAD has no body, hence no code but `NotFound`. */
+/** HEAD has no body, hence no code but the first. Without its bucket there is no object either: who would put it is to come to that. */
+const absences = ['NotFound', 'NoSuchKey', 'NoSuchBucket']
+
+/** Undefined where S3 answers that there is no such thing. */
 async function asking<T>(what: string, ask: (call: CallOptions) => Promise<T>): Promise<T | undefined> {
   try {
     return await inTime(ask)
   } catch (error) {
-    if (error instanceof S3ServiceException && (error.name === 'NotFound' || error.name === 'NoSuchKey')) {
-      return undefined
-    }
+    if (error instanceof S3ServiceException && absences.includes(error.name)) return undefined
     throw unavailable(what, error)
   }
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { loadReports } from './load-reports.ts'
+import { loadReports, sharedFiles } from './load-reports.ts'
 
 let folder: string
 beforeAll(async () => {
@@ -48,6 +48,8 @@ test('refuses a folder whose report is not declared, or is named otherwise', asy
     declaration('wear-weekly', 'parameters: z.object({ days: z.enum(["7"]) })'),
     declaration('wear-weekly', 'parameters: z.object({ days: z.enum(["../7"]).default("../7") })'),
     declaration('wear-weekly', 'parameters: z.object({ user_id: z.enum(["7"]).default("7") })'),
+    declaration('wear-weekly', 'parameters: z.object({ units: z.enum(["7"]).default("7") })'),
+    declaration('wear-weekly', 'parameters: z.object({ etl_run: z.enum(["7"]).default("7") })'),
     declaration('wear-weekly', `parameters: z.object({ ${manyParameters} })`),
     declaration('wear-weekly', 'row: z.object({ wear: z.array(z.number()) })'),
   ]
@@ -84,6 +86,17 @@ test('a declaration is another one when its queries or its code are, and only th
   expect(changedQuery).not.toBe(first)
   await writeFile(new URL('report.ts', folder), `${declaration('wear-weekly')}// another way to compute`)
   expect(await hash()).not.toBe(changedQuery)
+})
+
+test('what the reports import of this service is in their names', async () => {
+  const files = await readdir(join(import.meta.dirname, 'reports'), { recursive: true })
+  const sources = files.filter((file) => /\.ts$/.test(file) && !file.endsWith('.test.ts'))
+  expect(sources.length).toBeGreaterThan(3)
+  for (const file of sources) {
+    const text = await readFile(join(import.meta.dirname, 'reports', file), 'utf8')
+    const imported = [...text.matchAll(/^(?:import|\} from) .*'\.\.\/\.\.\/(.*)'$/gm)].map(([, name]) => name)
+    expect([...sharedFiles, 'report.ts'], file).toEqual(expect.arrayContaining(imported))
+  }
 })
 
 test('every query says what memory it may cost ClickHouse, and leaves its time to the service', async () => {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
+import { freshness } from '@tendon/contracts/freshness.ts'
 import { reportEnvelope } from '@tendon/contracts/report-envelope.ts'
 import { reasonOf } from '@tendon/platform/reason-of.ts'
 import { z } from 'zod'
@@ -24,8 +25,8 @@ const declaration = z.object({
   compute: z.function(),
 })
 
-/** What an address may not be asked by in another sense. */
-const takenNames = new Set(['user_id', 'date', 'format'])
+/** What an address, or a column of a table that tells of the whole, has in another sense. */
+const takenNames = new Set(['format', ...Object.keys(reportEnvelope.shape), ...Object.keys(freshness.shape)])
 
 /**
  * With a name of 40, the longest of all else that stands in an object's, the slashes encoded and `.parquet` behind it, that is
@@ -67,6 +68,17 @@ function isTable(row: z.ZodObject): boolean {
   }
 }
 
+/** What every report is computed and written by, beside its own folder. */
+export const sharedFiles = [
+  'compute-report.ts',
+  'customer-query.ts',
+  'customer.sql',
+  'named-rows.ts',
+  'table-formats/csv.ts',
+  'table-formats/parquet.ts',
+  'table-formats/table-columns.ts',
+]
+
 // 40 bits: it has to differ from the few declarations that one generation of reports can meet.
 const hashLength = 10
 
@@ -96,12 +108,19 @@ async function loadReport(folder: URL, name: string): Promise<LoadedReport> {
   }
 }
 
-/** Of the folder's queries and code, and of the shape in which its report is stored, `schema_version` included. */
+/**
+ * Of the folder's queries and code, of what all reports are made by, and of the shape in which its report is stored,
+ * `schema_version` included.
+ */
 async function declarationHash(folder: URL, report: Report): Promise<string> {
   const files = (await readdir(folder)).filter(
     (file) => /\.(sql|ts)$/.test(file) && !file.endsWith('.test.ts'),
   )
-  const contents = files.sort().map(async (file) => [file, await readFile(new URL(file, folder), 'utf8')])
+  const addresses = [
+    ...files.sort().map((file) => [file, new URL(file, folder)] as const),
+    ...sharedFiles.map((file) => [file, new URL(file, import.meta.url)] as const),
+  ]
+  const contents = addresses.map(async ([file, address]) => [file, await readFile(address, 'utf8')])
   const shape = z.toJSONSchema(reportEnvelope.extend({ data: report.data, rows: z.array(report.row) }))
   const declared = JSON.stringify([await Promise.all(contents), shape])
   return createHash('sha256').update(declared).digest('hex').slice(0, hashLength)

@@ -65,6 +65,23 @@ test('a store that was away at the start gets its bucket and its rule soon after
   expect(checks).toBe(2)
 })
 
+test('a sweep that fails on the way is done again soon, and not after an hour', async () => {
+  const user = await shared.addCustomer('Aged too')
+  const link = await shared.link(await shared.instance(), daily, await shared.identity.patient(user))
+  await setModified(objectName(link), noonMs - 8 * dayMs)
+  let deletions = 0
+  const store: typeof shared.store = {
+    ...shared.store,
+    async delete(name) {
+      deletions += 1
+      if (deletions === 1) throw new Error('away')
+      await shared.store.delete(name)
+    },
+  }
+  await shared.instance({ store, keyValue: createMemoryKeyValue() })
+  await expect.poll(() => shared.store.head(objectName(link))).toBeUndefined()
+})
+
 test('what is handed out outlives its link: a day after its generation began it has a new name, and never is one swept', async () => {
   const token = await shared.identity.patient(await shared.addCustomer('Loyal'))
   const first = await shared.link(await shared.instance(), daily, token)

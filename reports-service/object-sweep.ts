@@ -47,14 +47,26 @@ export function createObjectSweep(options: {
     // A little less than the interval, so that the next hour's timer finds it gone.
     const ttlMs = intervalMs - 60_000
     if (!(await keyValue.set(sweepKey, 'done', { onlyIfAbsent: true, ttlMs }))) return
+    let isDone = false
+    try {
+      isDone = await deleteOld()
+    } finally {
+      // Or nobody would sweep within the hour, this instance neither.
+      if (!isDone) await keyValue.delete(sweepKey)
+    }
+  }
+
+  /** @returns whether it came to the end */
+  async function deleteOld(): Promise<boolean> {
     let deleted = 0
     for await (const { key, modifiedAt } of store.list(reportObjectsPrefix)) {
-      if (stopping.signal.aborted) break
+      if (stopping.signal.aborted) return false
       if (now() - modifiedAt.getTime() <= maxAgeMs) continue
       await store.delete(key)
       deleted += 1
     }
     if (deleted > 0) log.info({ objects: deleted }, 'old objects deleted')
+    return true
   }
 
   async function expireForever(): Promise<void> {

@@ -33,6 +33,7 @@ test('a leader that died is replaced when its lease ends', async () => {
   await shared.store.delete(name)
   const next = await shared.instance()
   const key = leaseKey(name.replace(/\.json$/, ''))
+  expect(leaseTtlMs).toBe(1_000)
   const diedAt = performance.now()
   const orphaned = await shared.keyValue.acquireLease(key, leaseTtlMs)
   const before = shared.proxy.count(select)

@@ -10,4 +10,10 @@ mc() { command "${MC:-mc}" --config-dir "${MC_CONFIG:-/tmp/mc}" --quiet "$@"; }
 mc mb --ignore-existing --region "${S3_REGION:-us-east-1}" store/tendon
 mc admin user add store "$CDN_S3_ACCESS_KEY_ID" "$CDN_S3_SECRET_ACCESS_KEY"
 mc admin policy create store cdn-reader "$folder/cdn-reader.json"
-mc admin policy attach store cdn-reader --user "$CDN_S3_ACCESS_KEY_ID" 2>&1 | grep -v 'already in effect' || true
+attached=$(mc admin policy attach store cdn-reader --user "$CDN_S3_ACCESS_KEY_ID" 2>&1) || case $attached in
+  *'already in effect'*) ;;
+  *)
+    echo "$attached" >&2
+    exit 1
+    ;;
+esac
