@@ -35,6 +35,6 @@ export const ownSessions = z.object({
 })
 export type OwnSessions = z.infer<typeof ownSessions>
 
-/** `DELETE /auth/sessions`, `DELETE /auth/users/:username/sessions`, `DELETE /auth/customers/:customer_id/sessions`: how many have been ended. */
+/** `DELETE /auth/sessions`, and of `/auth/users/:username` and `/auth/customers/:customer_id`: how many have been ended. */
 export const revokedSessions = z.object({ ended: z.number().int() })
 export type RevokedSessions = z.infer<typeof revokedSessions>

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { expect, test } from 'vitest'
 
-const folder = new URL('.//', import.meta.url)
+const folder = new URL('./', import.meta.url)
 
 /** How a program ends whose body is `body`; it sees what platform/ offers to programs. */
 function runAsProgram(

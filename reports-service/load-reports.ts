@@ -90,18 +90,25 @@ const hashLength = 10
 export async function loadReports(folder: URL): Promise<ReadonlyMap<string, LoadedReport>> {
   const entries = await readdir(folder, { withFileTypes: true })
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
-  const reports = await Promise.all(names.sort().map((name) => loadReport(folder, name)))
+  const shared = await contentsOf(new URL('./', import.meta.url), sharedFiles)
+  const reports = await Promise.all(names.sort().map((name) => loadReport(folder, name, shared)))
   return new Map(reports.map((report) => [report.name, report]))
 }
 
 /** Those of this service. @throws TENDON-REPORTS-013 */
 export const loadDeclaredReports = () => loadReports(new URL('./reports/', import.meta.url))
 
-async function loadReport(folder: URL, name: string): Promise<LoadedReport> {
+/** Files by their names. */
+type Contents = [file: string, text: string][]
+
+const contentsOf = (folder: URL, files: readonly string[]): Promise<Contents> =>
+  Promise.all(files.map(async (file) => [file, await readFile(new URL(file, folder), 'utf8')]))
+
+async function loadReport(folder: URL, name: string, shared: Contents): Promise<LoadedReport> {
   try {
     const { report } = await import(new URL(`${name}/report.ts`, folder).href)
     declaration.extend({ name: z.literal(name) }).parse(report)
-    return { ...report, declaration: await declarationHash(new URL(`${name}/`, folder), report) }
+    return { ...report, declaration: await declarationHash(new URL(`${name}/`, folder), report, shared) }
   } catch (cause) {
     const why = reasonOf(cause)
     throw reportsErrors.reportDeclarationInvalid(`The report ${name} could not be loaded: ${why}`, { cause })
@@ -112,16 +119,12 @@ async function loadReport(folder: URL, name: string): Promise<LoadedReport> {
  * Of the folder's queries and code, of what all reports are made by, and of the shape in which its report is stored,
  * `schema_version` included.
  */
-async function declarationHash(folder: URL, report: Report): Promise<string> {
+async function declarationHash(folder: URL, report: Report, shared: Contents): Promise<string> {
   const files = (await readdir(folder)).filter(
     (file) => /\.(sql|ts)$/.test(file) && !file.endsWith('.test.ts'),
   )
-  const addresses = [
-    ...files.sort().map((file) => [file, new URL(file, folder)] as const),
-    ...sharedFiles.map((file) => [file, new URL(file, import.meta.url)] as const),
-  ]
-  const contents = addresses.map(async ([file, address]) => [file, await readFile(address, 'utf8')])
+  const contents = [...(await contentsOf(folder, files.sort())), ...shared]
   const shape = z.toJSONSchema(reportEnvelope.extend({ data: report.data, rows: z.array(report.row) }))
-  const declared = JSON.stringify([await Promise.all(contents), shape])
+  const declared = JSON.stringify([contents, shape])
   return createHash('sha256').update(declared).digest('hex').slice(0, hashLength)
 }

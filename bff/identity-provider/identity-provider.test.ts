@@ -215,7 +215,7 @@ test('an ID token ends the session that it names, and nothing else that is like 
   expect(await isSignedInThere(other)).toBe(true)
 })
 
-test('a session that the provider does not end for the bff is ended by the page where the browser is sent, without a question', async () => {
+test('a session that the provider does not end for the bff is ended by the page where the browser is sent, unasked', async () => {
   const browser = await signedInBrowser(stack, 'bob')
   stack.hooks.beforeProvider = (request) => {
     if (request.method === 'POST') request.url = '/idp/nowhere'

@@ -50,7 +50,10 @@ export function createProviderConnection(options: {
       clientSecret,
       timeoutMs: tokenEndpointTimeoutMs,
     })
-      .then(complete)
+      .then((config) => {
+        reachedAtMs = performance.now()
+        return complete(config)
+      })
       .catch((err) => {
         discovered = undefined
         throw bffErrors.providerUnavailable('The identity provider could not be reached.', {

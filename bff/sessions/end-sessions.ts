@@ -22,14 +22,14 @@ export function createEndSessions(options: { keyValue: KeyValue; index: SessionI
     return ended.filter(Boolean).length
   }
 
-  return {
-    /** Whether there was one to end. */
-    async one(owner: Owner, hash: string): Promise<boolean> {
-      return (await end([hash], () => index.remove(owner, [hash]))) > 0
-    },
+  const several = (owner: Owner, hashes: string[]) => end(hashes, () => index.remove(owner, hashes))
 
+  return {
     /** Of one owner. */
-    several: (owner: Owner, hashes: string[]) => end(hashes, () => index.remove(owner, hashes)),
+    several,
+
+    /** Whether there was one to end. */
+    one: async (owner: Owner, hash: string) => (await several(owner, [hash])) > 0,
 
     /** Those of an owner, and those that are about to begin. */
     async all(owner: SessionOwner): Promise<number> {

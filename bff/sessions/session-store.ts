@@ -110,7 +110,7 @@ export function createSessionStore(options: {
       await keyValue.set(sessionKey(hash), stored, { ttlMs: ttlMs(session) })
       const entry = { hash, startedAtMs, ...visit }
       const { accepted, tooMany } = await index.add(session, entry, begunAtMs)
-      // More sessions than anybody has browsers: the oldest end.
+      // More sessions than anybody has browsers.
       if (tooMany.length > 0) await endSessions.several(session, tooMany)
       if (accepted) return { id, hash, stored, session }
       await endSessions.one(session, hash)

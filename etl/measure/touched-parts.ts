@@ -147,10 +147,10 @@ function partOf(
   }
 }
 
-/**
- * Whole days, those that overlap in one stretch: what belongs to one day is read by one reading. Days that touch are too, up
- * to a week of them: PostgreSQL packs a stretch into one value, of 1 GB at most, and this process holds it.
- */
+/** PostgreSQL packs a stretch into one value, of 1 GB at most, and this process holds it. */
+const longestJoinedUs = 7 * dayUs
+
+/** Whole days, those that overlap in one stretch: what belongs to one day is read by one reading. Days that touch are too. */
 function appendWindows(windows: Windows, chipId: string, byOwner: DaysByOwner): void {
   const stretches = [...byOwner.values()]
     .flatMap(({ zone, days }) =>
@@ -159,7 +159,7 @@ function appendWindows(windows: Windows, chipId: string, byOwner: DaysByOwner): 
     .sort((a, b) => a.fromUs - b.fromUs)
   let endUs = Number.NEGATIVE_INFINITY
   for (const { fromUs, toUs } of stretches) {
-    const isTouching = fromUs === endUs && toUs - windows.fromUs.at(-1)! <= 7 * dayUs
+    const isTouching = fromUs === endUs && toUs - windows.fromUs.at(-1)! <= longestJoinedUs
     if (fromUs < endUs || isTouching) windows.toUs[windows.toUs.length - 1] = Math.max(endUs, toUs)
     else {
       windows.chipId.push(chipId)

@@ -100,8 +100,8 @@ export function runUnderLock(
     const giveUp = () => connections.breakAll(stop.reason)
     stop.addEventListener('abort', giveUp)
     try {
-      const begun = await begin({ ...parts, log }, request, entry, connections.connect, signal)
-      stop.removeEventListener('abort', giveUp)
+      const beginning = begin({ ...parts, log }, request, entry, connections.connect, signal)
+      const begun = await beginning.finally(() => stop.removeEventListener('abort', giveUp))
       if (begun.state === 'skipped') return begun
       const acceptChecks = request.kind === 'run' && request.acceptChecks
       return await finish(
@@ -112,7 +112,6 @@ export function runUnderLock(
       log.error({ err }, 'run failed')
       throw err
     } finally {
-      stop.removeEventListener('abort', giveUp)
       clearTimeout(timeLimit)
       // Ends the snapshots and frees the lock.
       await connections.endAll()
@@ -204,7 +203,7 @@ async function finish(
     Object.assign(record, { state: 'failed', finished_at: now().toISOString(), error: describe(cause) })
     await endRun(warehouse, record).catch((err: unknown) => log.error({ err }, 'failure not recorded'))
     // Who has told it to stop knows why, and that it is no failure.
-    if (cause instanceof TendonError && cause.definition === etlErrors.interrupted.definition) throw cause
+    if (cause instanceof TendonError && cause.code === etlErrors.interrupted.code) throw cause
     throw etlErrors.runFailed(`Run ${record.run_seq} failed: ${record.error}`, { cause })
   }
   const { step_durations_ms, problems, unknown_chips, ...rest } = record
