@@ -3,7 +3,9 @@ import { connect } from 'node:net'
 import { demoPeople } from '@tendon/sources/demo-people.ts'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { TestBrowser } from '../fixtures/test-browser.fixture.ts'
+import { cookieOf, csrf, signedInBrowser } from '../fixtures/test-sessions.fixture.ts'
 import { eventuallyMs, startTestStack, type TestStack } from '../fixtures/test-stack.fixture.ts'
+import { digest } from '../sessions/digest.ts'
 
 let stack: TestStack
 let cookie: string
@@ -133,6 +135,48 @@ test('nobody is given an answer that was asked for before they came', async () =
     )
     held.resolve()
     expect([await before, await Promise.all(after)]).toEqual(['old', ['new', 'new', 'new']])
+    expect(own.upstreamRequests).toHaveLength(2)
+  } finally {
+    await own.stop()
+  }
+})
+
+test('who is signed out while another request asks for them is not given its answer', async () => {
+  const asked = Promise.withResolvers<void>()
+  const service = Promise.withResolvers<void>()
+  const own = await startTestStack({
+    config: patient,
+    upstream: async (_request, response) => {
+      asked.resolve()
+      await service.promise
+      response.writeHead(200, { 'content-type': 'text/plain' }).end('a report')
+    },
+  })
+  try {
+    const browser = await signedInBrowser(own)
+    const headers = { ...cookieOf(browser), ...csrf }
+    const ask = () => fetch(`${own.url}/api/reports`, { headers })
+    const before = ask()
+    await asked.promise
+    // The first of these two asks for both, when the one before them has its answer.
+    const both = [ask(), ask()]
+    await vi.waitFor(
+      async () =>
+        expect((await own.bffs[0]!.metrics.expose()).body).toContain('coalesced_requests_total 1\n'),
+      eventuallyMs,
+    )
+    // The session is looked at for each: for the one before, for the one that asked, which ends it, and for the one that waited.
+    let looks = 0
+    own.hooks.afterLook = async (key) => {
+      if (key !== `tendon:session:${digest(headers.cookie.slice('session_id='.length))}`) return
+      looks += 1
+      if (looks !== 2) return
+      own.hooks.afterLook = undefined
+      await fetch(`${own.url}/auth/logout`, { method: 'POST', headers })
+    }
+    service.resolve()
+    expect((await before).status).toBe(200)
+    expect((await Promise.all(both)).map(({ status }) => status).sort()).toEqual([200, 401])
     expect(own.upstreamRequests).toHaveLength(2)
   } finally {
     await own.stop()

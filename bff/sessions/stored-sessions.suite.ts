@@ -100,6 +100,15 @@ export function storedSessionsSuite(name: string, options: StackOptions = {}): v
 
         expect((await asked(forgotten, staff, '/auth/logout', { method: 'POST' })).status).toBe(200)
         expect(await statusOf(own.url, staff)).toBe(401)
+
+        // A sign-in over such a session ends it too.
+        const another = await own.provider.createPerson(['patient'])
+        const browser = await signedInBrowser(own, another)
+        const former = cookieOf(browser)
+        expect(await statusOf(rotated, browser)).toBe(200)
+        await browser.signIn(own.loginUrl, another)
+        expect(cookieOf(browser)).not.toEqual(former)
+        expect((await fetch(`${rotated}/api/reports`, { headers: former })).status).toBe(401)
       } finally {
         await own.stop()
       }

@@ -11,7 +11,7 @@ export const openldap: Part = {
   name: 'openldap',
   port,
   prepare() {
-    // The second is what docs/sign-in.md has an account disabled with.
+    // The second is what docs/sign-in-runbook.md has an account disabled with.
     debianProgram('slapd', 'slapd', 'ldap-utils')
     return {
       program: deployFile('ldap/start-slapd.sh'),
