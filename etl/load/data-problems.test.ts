@@ -171,6 +171,38 @@ test('a row without a chip or a time leaves quarantine when it is mended or dele
   expect(await story.stats()).toEqual(await story.expectedStats())
 })
 
+test('an id beyond 2^53 is told exactly, whichever row it is that counts and which does not', async () => {
+  await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2020-01-01' })
+  // Stored out of the order of their ids. A number of JavaScript takes each two neighbours for the same.
+  await story.client.query(`
+    INSERT INTO telemetry_events (id, signal, chip_id, recorded_at, battery_percent) OVERRIDING SYSTEM VALUE VALUES
+      (9007199254740993, 'status', 'c1', '2026-01-02 10:00Z', 20),
+      (9007199254740992, 'status', 'c1', '2026-01-02 10:00Z', 10),
+      (9007199254740997, 'status', 'c1', '2026-01-02 11:00Z', 101),
+      (9007199254740999, 'status', NULL, '2026-01-02 11:00Z', 50),
+      (9007199254741001, 'status', NULL, '2026-01-02 11:00Z', 50),
+      (9223372036854775807, 'status', NULL, '2026-01-02 11:00Z', 50),
+      (-9223372036854775808, 'status', 'c1', 'infinity', 50)`)
+  expect(await run()).toMatchObject({ rows_quarantined: 6 })
+  expect(await story.stats()).toEqual(await story.expectedStats())
+  expect(await story.quarantine()).toEqual([
+    '-9223372036854775808',
+    '9007199254740993',
+    '9007199254740997',
+    '9007199254740999',
+    '9007199254741001',
+    '9223372036854775807',
+  ])
+  expect(await listQuarantine(world.warehouse, { reason: 'duplicate', limit: 9 })).toMatchObject([
+    { rowId: '9007199254740993', detail: 'of row 9007199254740992' },
+  ])
+  await story.client.query(`
+    DELETE FROM telemetry_events WHERE id IN (9007199254740992, 9007199254740999, 9223372036854775807, -9223372036854775808)`)
+  await run()
+  expect(await story.quarantine()).toEqual(['9007199254740997', '9007199254741001'])
+  expect(await story.stats()).toEqual(await story.expectedStats())
+})
+
 test('a row that is far ahead is measured when its day has come, and judged as any other', async () => {
   await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2020-01-01' })
   await story.stopClock(at('2026-03-01T12:00Z'))

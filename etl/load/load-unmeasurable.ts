@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { QuarantinedRow } from '../measure/chip-measurer.ts'
 import type { Extraction } from '../run/extraction.ts'
 import type { RunSession } from '../run/run-session.ts'
-import { idsOfSlice, type Since, sliceBits } from '../telemetry/telemetry.ts'
+import { type Since, sliceBits } from '../telemetry/telemetry.ts'
 import type { Mark } from './mark.ts'
 import { keyOf, quarantineColumns, quarantinedRow, writeQuarantine } from './quarantine.ts'
 
@@ -29,14 +29,16 @@ const standingUnmeasurable = defineQuery({
   sql: `
     SELECT ${quarantineColumns}
     FROM reports.etl_quarantine FINAL
-    WHERE ${standsSql} AND row_id >= {from_id:Int64} AND row_id < {to_id:Int64}`,
-  params: chips.extend({ from_id: z.int(), to_id: z.int() }),
+    WHERE ${standsSql} AND row_id BETWEEN {first_id:Int64} AND {last_id:Int64}`,
+  params: chips.extend({ first_id: z.bigint(), last_id: z.bigint() }),
   row: quarantinedRow,
 })
 
 /** How many are held, beside those of the slice that is being read. */
 const rowsAtOnce = 20_000
-const [firstId, endOfIds] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
+/** All there can be of int8. Their numbers are exact, where ids may be beyond 2^53. */
+const [firstSlice, endOfSlices] = [-(2 ** (63 - sliceBits)), 2 ** (63 - sliceBits)]
+const firstIdOf = (slice: number): bigint => BigInt(slice) << BigInt(sliceBits)
 
 /**
  * Puts rows without a chip, or without a day that counts, into quarantine: no number is made of them, wherever they are.
@@ -56,12 +58,13 @@ export async function loadUnmeasurable(
   const slices = await warehouse.query(standingSlices, { ...whole, slice_bits: sliceBits })
   const measurer = createMeasurer()
   let found: QuarantinedRow[] = []
-  let readingId = firstId
-  let settledId = firstId
+  let readingSlice = firstSlice
+  let settledSlice = firstSlice
 
-  /** Makes what stands of the ids up to here what was found of them. */
-  async function settle(toId: number): Promise<void> {
-    const ids = { from_id: settledId, to_id: toId }
+  /** Makes what stands of the slices up to here what was found of them. */
+  async function settle(toSlice: number): Promise<void> {
+    const toId = firstIdOf(toSlice)
+    const ids = { first_id: firstIdOf(settledSlice), last_id: toId - 1n }
     const standing = await warehouse.query(standingUnmeasurable, { ...whole, ...ids })
     const before = new Map(standing.map((row) => [keyOf(row), row]))
     await session.assertLock()
@@ -72,31 +75,32 @@ export async function loadUnmeasurable(
       mark,
     )
     found = found.filter(({ rowId }) => rowId >= toId)
-    settledId = toId
+    settledSlice = toSlice
   }
 
-  async function settleInPieces(toId: number): Promise<void> {
+  async function settleInPieces(toSlice: number): Promise<void> {
     let standing = 0
-    while (slices[0] && slices[0].slice * idsOfSlice < toId) {
+    while (slices[0] && slices[0].slice < toSlice) {
       const { slice, rows } = slices.shift()!
       standing += rows
       if (standing < rowsAtOnce) continue
-      await settle((slice + 1) * idsOfSlice)
+      await settle(slice + 1)
       standing = 0
     }
-    if (standing > 0 || found.some(({ rowId }) => rowId < toId)) await settle(toId)
+    const toId = firstIdOf(toSlice)
+    if (standing > 0 || found.some(({ rowId }) => rowId < toId)) await settle(toSlice)
   }
 
   await view.unmeasurableRows(since, corrected, bounds, {
     take(slice, chipId, bytes) {
-      readingId = slice * idsOfSlice
+      readingSlice = slice
       const judged = measurer.judgeUnmeasurable(chipId, bytes, bounds)
       record.rows_quarantined += judged.length
       for (const row of judged) found.push(row)
     },
     async afterChunk() {
-      if (found.length >= rowsAtOnce && settledId < readingId) await settleInPieces(readingId)
+      if (found.length >= rowsAtOnce && settledSlice < readingSlice) await settleInPieces(readingSlice)
     },
   })
-  await settleInPieces(endOfIds)
+  await settleInPieces(endOfSlices)
 }

@@ -9,7 +9,7 @@ import { chipScopeParams, inChipScope, readStandingOfChips } from './standing-of
 
 export const quarantinedRow = z.object({
   chipId: z.string(),
-  rowId: z.coerce.number<string>(),
+  rowId: z.coerce.bigint<string>(),
   day: z.int(),
   recordedAt: z.string(),
   reason: z.string(),

@@ -19,7 +19,7 @@ import { createUserDaysBuilder, type UserDays } from './user-days.ts'
 /** A telemetry row that no number is made from. */
 export type QuarantinedRow = {
   chipId: string
-  rowId: number
+  rowId: bigint
   day: number
   recordedAt: string
   reason: string

@@ -45,6 +45,17 @@ test('a number is explained by its rows', async () => {
   ])
 })
 
+test('rows whose ids are beyond 2^53 are told apart', async () => {
+  await story.client.query(`
+    INSERT INTO telemetry_events (id, signal, chip_id, recorded_at) OVERRIDING SYSTEM VALUE VALUES
+      (9007199254740993, 'status', 'c1', '2026-01-03 10:00Z'), (9007199254740992, 'status', 'c1', '2026-01-03 10:00Z')`)
+  const [explained] = await explain(alice)
+  expect(explained!.rows.slice(1, 3)).toMatchObject([
+    { id: '9007199254740992', use: 'counted' },
+    { id: '9007199254740993', use: 'duplicate' },
+  ])
+})
+
 test('a number of whom the CRM has no longer is explained, before and after it was taken back', async () => {
   await story.remove(prosthesisId)
   expect(await explain(alice)).toMatchObject([

@@ -62,8 +62,8 @@ export type ChipRows = {
   isAhead: Uint8Array
   /** Above 0 where a slim row does not say what the row holds. */
   isUnsaid: Uint8Array
-  /** Of a slim row 0. */
-  id: Float64Array
+  /** Of a slim row 0. An int8 may be beyond 2^53, where two ids would be the same number. */
+  id: BigInt64Array
   signalHash: Int32Array
   isWhole: Uint8Array
   /** Where each row stands in the bytes it was read from. */
@@ -82,7 +82,7 @@ function allocate(capacity: number): ChipRows {
     hasError: new Uint8Array(capacity),
     isAhead: new Uint8Array(capacity),
     isUnsaid: new Uint8Array(capacity),
-    id: new Float64Array(capacity),
+    id: new BigInt64Array(capacity),
     signalHash: new Int32Array(capacity),
     isWhole: new Uint8Array(capacity),
     offset: new Uint32Array(capacity),
@@ -135,13 +135,13 @@ function compareRows(rows: ChipRows, a: number, b: number): number {
   return (
     rows.instantUs[a]! - rows.instantUs[b]! ||
     rows.signalHash[a]! - rows.signalHash[b]! ||
-    rows.id[a]! - rows.id[b]!
+    (rows.id[a]! < rows.id[b]! ? -1 : Number(rows.id[a]! > rows.id[b]!))
   )
 }
 
 function readSlimRow(view: DataView, offset: number, into: ChipRows, row: number): void {
   const low = view.getInt32(offset + 16)
-  into.instantUs[row] = readInt64(view, offset) + postgresEpochUs
+  into.instantUs[row] = readInstant(view, offset) + postgresEpochUs
   into.hasResponseTime[row] = view.getUint32(offset + 8) === nullFloatBits ? 0 : 1
   into.responseTimeMs[row] = view.getFloat32(offset + 8)
   into.activeMs[row] = view.getInt32(offset + 12)
@@ -151,7 +151,7 @@ function readSlimRow(view: DataView, offset: number, into: ChipRows, row: number
   into.hasError[row] = low & 1
   into.isAhead[row] = 0
   into.isUnsaid[row] = low & 2
-  into.id[row] = 0
+  into.id[row] = 0n
   into.signalHash[row] = 0
   into.isWhole[row] = 0
   into.offset[row] = offset
@@ -159,7 +159,7 @@ function readSlimRow(view: DataView, offset: number, into: ChipRows, row: number
 
 function readWholeRow(view: DataView, offset: number, into: ChipRows, row: number): void {
   const flags = view.getUint8(offset + 35)
-  into.instantUs[row] = readInt64(view, offset) + postgresEpochUs
+  into.instantUs[row] = readInstant(view, offset) + postgresEpochUs
   into.hasResponseTime[row] = view.getUint32(offset + 8) === nullFloatBits ? 0 : 1
   into.responseTimeMs[row] = view.getFloat32(offset + 8)
   into.movements[row] = view.getInt32(offset + 12)
@@ -168,13 +168,13 @@ function readWholeRow(view: DataView, offset: number, into: ChipRows, row: numbe
   into.hasError[row] = flags & 1
   into.isAhead[row] = flags & 2
   into.isUnsaid[row] = 0
-  into.id[row] = readInt64(view, offset + 20)
+  into.id[row] = view.getBigInt64(offset + 20)
   into.signalHash[row] = view.getInt32(offset + 28)
   into.isWhole[row] = 1
   into.offset[row] = offset
 }
 
-/** Exact up to 2^53: times until 2255, and more ids than there will be. */
-function readInt64(view: DataView, offset: number): number {
+/** Exact up to 2^53: until 2255. */
+function readInstant(view: DataView, offset: number): number {
   return view.getInt32(offset) * 0x1_0000_0000 + view.getUint32(offset + 4)
 }

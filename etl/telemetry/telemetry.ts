@@ -32,7 +32,6 @@ export type TakeChipRows = (chipId: string, bytes: Buffer) => void
 
 /** Rows whose ids differ in so many of the lowest bits alone come in one slice. */
 export const sliceBits = 14
-export const idsOfSlice = 2 ** sliceBits
 
 /** Takes packed rows, slice by slice, those of one chip at a time; what `afterChunk` does is waited for. */
 export type TakeSlices = {
