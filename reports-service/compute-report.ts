@@ -1,6 +1,6 @@
 import type { ReportEnvelope } from '@tendon/contracts/report-envelope.ts'
 import { z } from 'zod'
-import { readCustomer } from './customer-query.ts'
+import { readCustomer } from './customer-data/customer-query.ts'
 import { reportsErrors } from './errors.ts'
 import { readFreshness } from './freshness/freshness.ts'
 import type { Customer, ReadWarehouse, Report, ReportParameters } from './report.ts'

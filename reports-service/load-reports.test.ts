@@ -1,9 +1,9 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { loadReports, sharedFiles } from './load-reports.ts'
+import { loadReports, sharedFiles, sharedFolders } from './load-reports.ts'
 
 let folder: string
 beforeAll(async () => {
@@ -88,14 +88,42 @@ test('a declaration is another one when its queries or its code are, and only th
   expect(await hash()).not.toBe(changedQuery)
 })
 
-test('what the reports import of this service is in their names', async () => {
-  const files = await readdir(join(import.meta.dirname, 'reports'), { recursive: true })
-  const sources = files.filter((file) => /\.ts$/.test(file) && !file.endsWith('.test.ts'))
-  expect(sources.length).toBeGreaterThan(3)
-  for (const file of sources) {
-    const text = await readFile(join(import.meta.dirname, 'reports', file), 'utf8')
-    const imported = [...text.matchAll(/^(?:import|\} from) .*'\.\.\/\.\.\/(.*)'$/gm)].map(([, name]) => name)
-    expect([...sharedFiles, 'report.ts'], file).toEqual(expect.arrayContaining(imported))
+test('a change of any query or code that reports share gives them other names', async () => {
+  const service = await mkdtemp(join(folder, 'service-'))
+  for (const name of [...sharedFiles, ...sharedFolders]) {
+    await cp(join(import.meta.dirname, name), join(service, name), { recursive: true })
+  }
+  const reports = await declared('wear-weekly', declaration('wear-weekly'))
+  const hash = async () =>
+    (await loadReports(reports, pathToFileURL(`${service}/`))).get('wear-weekly')!.declaration
+  const seen = [(await loadReports(reports)).get('wear-weekly')!.declaration]
+  const files = await readdir(service, { recursive: true, withFileTypes: true })
+  const sources = files.filter((file) => file.isFile() && !file.name.endsWith('.test.ts'))
+  expect(sources.map(({ name }) => name)).toEqual(expect.arrayContaining(['prostheses.sql', 'csv.ts']))
+  for (const { parentPath, name } of sources) {
+    await appendFile(join(parentPath, name), '-- another')
+    expect(seen, name).not.toContain(await hash())
+    seen.push(await hash())
+  }
+})
+
+test('what the reports import of this service, and that in its turn, is in their names', async () => {
+  const here = import.meta.dirname
+  const files = (await readdir(here, { recursive: true })).filter(
+    (file) => file.endsWith('.ts') && !file.endsWith('.test.ts'),
+  )
+  const isNamed = (file: string) =>
+    sharedFiles.includes(file) || ['reports/', ...sharedFolders].some((name) => file.startsWith(name))
+  const named = files.filter(isNamed)
+  expect(named.length).toBeGreaterThan(10)
+  for (const file of named) {
+    const text = await readFile(join(here, file), 'utf8')
+    const imported = [...text.matchAll(/^(?:import|\} from) .*'(\.\.?\/.*)'$/gm)].map(([, name]) =>
+      relative(here, resolve(here, dirname(file), name!)),
+    )
+    // Types, and errors, which no report is made of.
+    const others = imported.filter((name) => !isNamed(name) && !['report.ts', 'errors.ts'].includes(name))
+    expect(others, file).toEqual([])
   }
 })
 

@@ -68,16 +68,9 @@ function isTable(row: z.ZodObject): boolean {
   }
 }
 
-/** What every report is computed and written by, beside its own folder. */
-export const sharedFiles = [
-  'compute-report.ts',
-  'customer-query.ts',
-  'customer.sql',
-  'named-rows.ts',
-  'table-formats/csv.ts',
-  'table-formats/parquet.ts',
-  'table-formats/table-columns.ts',
-]
+/** What reports are computed and written by beside their own folders: files, and folders with all queries and code in them. */
+export const sharedFiles = ['compute-report.ts']
+export const sharedFolders = ['customer-data/', 'freshness/', 'table-formats/']
 
 // 40 bits: it has to differ from the few declarations that one generation of reports can meet.
 const hashLength = 10
@@ -85,13 +78,20 @@ const hashLength = 10
 /**
  * Every report declared below a folder: `<folder>/<name>/report.ts` exports `report`.
  * @param folder address that ends in `/`
+ * @param service address of what reports share
  * @throws TENDON-REPORTS-013 for a folder that holds no such declaration
  */
-export async function loadReports(folder: URL): Promise<ReadonlyMap<string, LoadedReport>> {
+export async function loadReports(
+  folder: URL,
+  service = new URL('./', import.meta.url),
+): Promise<ReadonlyMap<string, LoadedReport>> {
   const entries = await readdir(folder, { withFileTypes: true })
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
-  const shared = await contentsOf(new URL('./', import.meta.url), sharedFiles)
-  const reports = await Promise.all(names.sort().map((name) => loadReport(folder, name, shared)))
+  const shared = await Promise.all([
+    contentsOf(service, sharedFiles),
+    ...sharedFolders.map((name) => sourcesOf(new URL(name, service))),
+  ])
+  const reports = await Promise.all(names.sort().map((name) => loadReport(folder, name, shared.flat())))
   return new Map(reports.map((report) => [report.name, report]))
 }
 
@@ -103,6 +103,13 @@ type Contents = [file: string, text: string][]
 
 const contentsOf = (folder: URL, files: readonly string[]): Promise<Contents> =>
   Promise.all(files.map(async (file) => [file, await readFile(new URL(file, folder), 'utf8')]))
+
+/** A folder's queries and code. */
+async function sourcesOf(folder: URL): Promise<Contents> {
+  const files = await readdir(folder)
+  const sources = files.filter((file) => /\.(sql|ts)$/.test(file) && !file.endsWith('.test.ts'))
+  return contentsOf(folder, sources.sort())
+}
 
 async function loadReport(folder: URL, name: string, shared: Contents): Promise<LoadedReport> {
   try {
@@ -120,10 +127,7 @@ async function loadReport(folder: URL, name: string, shared: Contents): Promise<
  * `schema_version` included.
  */
 async function declarationHash(folder: URL, report: Report, shared: Contents): Promise<string> {
-  const files = (await readdir(folder)).filter(
-    (file) => /\.(sql|ts)$/.test(file) && !file.endsWith('.test.ts'),
-  )
-  const contents = [...(await contentsOf(folder, files.sort())), ...shared]
+  const contents = [...(await sourcesOf(folder)), ...shared]
   const shape = z.toJSONSchema(reportEnvelope.extend({ data: report.data, rows: z.array(report.row) }))
   const declared = JSON.stringify([contents, shape])
   return createHash('sha256').update(declared).digest('hex').slice(0, hashLength)

@@ -6,7 +6,7 @@
 export function onCluster(statement: string, cluster: string): string {
   return statement
     .replace(
-      /^((?:CREATE (?:DATABASE|TABLE|MATERIALIZED VIEW) IF NOT EXISTS|ALTER TABLE) [\w.`]+)/,
+      /^((?:CREATE (?:DATABASE|TABLE|VIEW|MATERIALIZED VIEW) IF NOT EXISTS|ALTER TABLE) [\w.`]+)/,
       `$1 ON CLUSTER '${cluster.replace(/[\\']/g, '\\$&')}'`,
     )
     .replace(/\bENGINE = (\w*MergeTree)\b/, 'ENGINE = Replicated$1')

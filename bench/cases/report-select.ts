@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { readCustomer } from '@tendon/reports-service/customer-query.ts'
+import { readCustomer } from '@tendon/reports-service/customer-data/customer-query.ts'
 import type { Customer, ReadWarehouse } from '@tendon/reports-service/report.ts'
 import { report as fleet } from '@tendon/reports-service/reports/fleet/report.ts'
 import { report as daily } from '@tendon/reports-service/reports/prosthesis-daily/report.ts'

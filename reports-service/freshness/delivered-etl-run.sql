@@ -4,8 +4,8 @@
 SELECT
     run_id,
     started_at
-FROM reports.etl_runs FINAL
-WHERE state = 'succeeded' AND kind = 'run'
+FROM reports.succeeded_runs
+WHERE kind = 'run'
     AND run_seq < (
         SELECT ifNull(minOrNull(run_seq), {newest:UInt64} + 1)
         FROM reports.etl_invalidations FINAL

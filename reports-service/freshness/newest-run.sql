@@ -1,10 +1,8 @@
--- The newest state of all numbers: backfills change them too. FINAL, because that a run was found dead stands against its
--- own word.
+-- The newest state of all numbers: backfills change them too.
 SELECT
     run_id,
     finished_at
-FROM reports.etl_runs FINAL
-WHERE state = 'succeeded'
+FROM reports.succeeded_runs
 ORDER BY run_seq DESC
 LIMIT 1
 SETTINGS max_memory_usage = 100000000

@@ -4,8 +4,8 @@
 WITH
     (
         SELECT toDate32(argMax(started_at, run_seq), {last_zone:String}) - 1
-        FROM reports.etl_runs FINAL
-        WHERE state = 'succeeded' AND kind = 'run'
+        FROM reports.succeeded_runs
+        WHERE kind = 'run'
         HAVING count() > 0
     ) AS last_over
 SELECT

@@ -2,17 +2,12 @@ import { readFile } from 'node:fs/promises'
 import { prosthesisDaily, prosthesisDailyRow } from '@tendon/contracts/prosthesis-daily.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { namedRows } from '../../named-rows.ts'
+import { readDays } from '../../customer-data/days-query.ts'
+import { namedRows } from '../../customer-data/named-rows.ts'
+import { readProstheses } from '../../customer-data/prostheses-query.ts'
 import { customerDay, defineCustomerReport } from '../../report.ts'
 
 const sql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')
-
-const prosthesesQuery = defineQuery({
-  name: 'prosthesis-daily/prostheses',
-  sql: await sql('prostheses.sql'),
-  params: customerDay,
-  row: prosthesisDaily.shape.prostheses.element,
-})
 
 const statisticsQuery = defineQuery({
   name: 'prosthesis-daily/statistics',
@@ -22,13 +17,6 @@ const statisticsQuery = defineQuery({
   row: prosthesisDailyRow
     .omit({ serial_number: true, model: true })
     .extend({ movements: z.coerce.number<string>().int() }),
-})
-
-const daysQuery = defineQuery({
-  name: 'prosthesis-daily/days',
-  sql: await sql('days.sql'),
-  params: customerDay.pick({ user_id: true }),
-  row: z.object({ from: z.iso.date(), to: z.iso.date() }),
 })
 
 /** A customer's prostheses on one day: what each is, and its numbers of that day and the 29 before it. */
@@ -50,14 +38,11 @@ export const report = defineCustomerReport({
   data: prosthesisDaily,
   row: prosthesisDailyRow,
 
-  async days(read, { user_id }) {
-    const [days] = await read(daysQuery, { user_id })
-    return days
-  },
+  days: readDays,
 
   async compute(read, { user_id, customer, date }) {
     const [prostheses, rows] = await Promise.all([
-      read(prosthesesQuery, { user_id, date }),
+      readProstheses(read, { user_id, date }),
       read(statisticsQuery, { user_id, date }),
     ])
     return { data: { customer, prostheses }, rows: namedRows(rows, prostheses) }

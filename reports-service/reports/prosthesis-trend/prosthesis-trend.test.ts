@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { readCustomer } from '../../customer-query.ts'
+import { readCustomer } from '../../customer-data/customer-query.ts'
 import { startTestWarehouse, type TestWarehouse } from '../../test-warehouse.fixture.ts'
 import { report } from './report.ts'
 

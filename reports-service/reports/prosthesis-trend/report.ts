@@ -2,30 +2,18 @@ import { readFile } from 'node:fs/promises'
 import { prosthesisTrend, prosthesisTrendRow, trendDays } from '@tendon/contracts/prosthesis-trend.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { namedRows } from '../../named-rows.ts'
+import { readDays } from '../../customer-data/days-query.ts'
+import { namedRows } from '../../customer-data/named-rows.ts'
+import { readProstheses } from '../../customer-data/prostheses-query.ts'
 import { customerDay, defineCustomerReport } from '../../report.ts'
 
 const sql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')
-
-const prosthesesQuery = defineQuery({
-  name: 'prosthesis-trend/prostheses',
-  sql: await sql('prostheses.sql'),
-  params: customerDay,
-  row: prosthesisTrend.shape.prostheses.element,
-})
 
 const trendQuery = defineQuery({
   name: 'prosthesis-trend/trend',
   sql: await sql('trend.sql'),
   params: customerDay.extend({ days: z.int() }),
   row: prosthesisTrendRow.omit({ serial_number: true, model: true }),
-})
-
-const daysQuery = defineQuery({
-  name: 'prosthesis-trend/days',
-  sql: await sql('days.sql'),
-  params: customerDay.pick({ user_id: true }),
-  row: z.object({ from: z.iso.date(), to: z.iso.date() }),
 })
 
 /** How a customer's prostheses did over 30 or 90 days, beside others of their model. */
@@ -50,15 +38,12 @@ export const report = defineCustomerReport({
   data: prosthesisTrend,
   row: prosthesisTrendRow,
 
-  async days(read, { user_id }) {
-    const [days] = await read(daysQuery, { user_id })
-    return days
-  },
+  days: readDays,
 
   async compute(read, { user_id, customer, date, chosen }) {
     const days = Number(chosen.days)
     const [prostheses, rows] = await Promise.all([
-      read(prosthesesQuery, { user_id, date }),
+      readProstheses(read, { user_id, date }),
       read(trendQuery, { user_id, date, days }),
     ])
     return {

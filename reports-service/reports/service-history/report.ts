@@ -2,18 +2,12 @@ import { readFile } from 'node:fs/promises'
 import { serviceHistory, serviceHistoryRow } from '@tendon/contracts/service-history.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { customerQuery } from '../../customer-query.ts'
+import { customerQuery } from '../../customer-data/customer-query.ts'
+import { readProsthesesUpTo } from '../../customer-data/prostheses-query.ts'
 import { customerDay, defineCustomerReport, type ReadWarehouse } from '../../report.ts'
 import { changesOf } from './changes-of.ts'
 
 const sql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')
-
-const prosthesesQuery = defineQuery({
-  name: 'service-history/prostheses',
-  sql: await sql('prostheses.sql'),
-  params: customerDay,
-  row: serviceHistory.shape.prostheses.element,
-})
 
 /** Place in commit order, and the time of the commit, of which the day is the customer's. */
 const when = { version: z.string(), committed_at: z.iso.datetime(), day: z.iso.date() }
@@ -71,10 +65,11 @@ export const report = defineCustomerReport({
 
   async compute(read, { user_id, customer, date }) {
     const [prostheses, { rows, isCut }] = await Promise.all([
-      read(prosthesesQuery, { user_id, date }),
+      readProsthesesUpTo(read, { user_id, date }),
       readChanges(read, { user_id, zone: customer.time_zone, date }),
     ])
-    return { data: { time_zone: customer.time_zone, prostheses, is_cut: isCut }, rows }
+    const newestFirst = prostheses.toSorted((a, b) => b.issued_at.localeCompare(a.issued_at))
+    return { data: { time_zone: customer.time_zone, prostheses: newestFirst, is_cut: isCut }, rows }
   },
 })
 

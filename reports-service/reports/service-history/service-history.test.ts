@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
-import { customerQuery } from '../../customer-query.ts'
+import { customerQuery } from '../../customer-data/customer-query.ts'
 import { startTestWarehouse, type TestWarehouse } from '../../test-warehouse.fixture.ts'
 import { changesOf } from './changes-of.ts'
 import { report } from './report.ts'
@@ -115,6 +115,31 @@ test('the day after, the prosthesis is gone; its history stays', async () => {
     serial_number: 'TN-0001',
     changed_at: '2026-03-15T00:00:00.000000Z',
   })
+})
+
+test('whose prostheses they are or were, the one issued last first, given back ones included', async () => {
+  const owner = 'a0000000-0000-4000-8000-00000000000a'
+  const [early, returned, late] = ['b', 'c', 'd'].map((n) => `b0000000-0000-4000-8000-00000000000${n}`)
+  const device = (id: string | undefined, serial_number: string, rest: Record<string, unknown>) => ({
+    ...prosthesis(id!, owner, { serial_number, settings: '', ...rest }),
+    _version: '1',
+  })
+  await tested.warehouse.insertRows('crm.prostheses', [
+    device(early, 'TN-0011', { issued_at: '2025-01-01' }),
+    device(late, 'TN-0012', { issued_at: '2026-03-14' }),
+    device(returned, 'TN-0010', { issued_at: '2025-01-01', returned_at: '2025-06-01' }),
+  ])
+  const shown = async (date: string) =>
+    (await compute(owner, date)).data.prostheses.map(({ serial_number, returned_at }) => [
+      serial_number,
+      returned_at,
+    ])
+  const upToTheThirteenth = [
+    ['TN-0010', '2025-06-01'],
+    ['TN-0011', null],
+  ]
+  expect(await shown('2026-03-14')).toEqual([['TN-0012', null], ...upToTheThirteenth])
+  expect(await shown('2026-03-13')).toEqual(upToTheThirteenth)
 })
 
 test('nobody sees what happened while it was not theirs', async () => {

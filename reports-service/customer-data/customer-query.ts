@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { type Customer, customerDay, type ReadWarehouse } from './report.ts'
+import { type Customer, customerDay, type ReadWarehouse } from '../report.ts'
 
 /** Who a report is of, and the time zone that their days are cut by; without a name when there is no such customer. */
 export const customerQuery = defineQuery({
-  name: 'customer',
+  name: 'customer-data/customer',
   sql: await readFile(new URL('customer.sql', import.meta.url), 'utf8'),
   params: customerDay.pick({ user_id: true }),
   row: z.object({ full_name: z.string().nullable(), time_zone: z.string() }),

@@ -5,8 +5,8 @@ WITH
     (SELECT groupArray(time_zone) FROM system.time_zones) AS zones,
     (
         SELECT argMax(default_time_zone, run_seq)
-        FROM reports.etl_runs FINAL
-        WHERE state = 'succeeded' AND kind = 'run'
+        FROM reports.succeeded_runs
+        WHERE kind = 'run'
     ) AS default_zone
 SELECT
     anyOrNull(customers.full_name) AS full_name,

@@ -1,4 +1,5 @@
--- Without a row the aggregates would say 1970-01-01.
+-- The first and the last day of which a customer's prostheses have numbers. Without a row the aggregates would say
+-- 1970-01-01.
 SELECT
     min(day) AS `from`,
     max(day) AS `to`
