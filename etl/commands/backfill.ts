@@ -68,6 +68,9 @@ function describe(result: BackfillResult): string {
     `${counted(result.days, 'day')}${resumed}, ${counted(result.rows_in, 'row')}, ` +
     `${counted(result.rows_written, 'row')} written, ${result.rows_deleted} deleted, ` +
     `${counted(result.users_changed, 'user')} changed\n` +
+    (result.days_to_come > 0
+      ? `${counted(result.days_to_come, 'day')} more to come, which runs measure when they have begun\n`
+      : '') +
     (result.is_untold ? `${untoldText}\n` : '') +
     result.unmet_chips
       .map((chip) => unmet(chip, 'the CRM does not have it, and it sent nothing on these days'))

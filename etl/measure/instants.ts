@@ -24,6 +24,11 @@ export function parseDay(text: string): number {
   return Date.parse(`${text}T00:00:00Z`) / 86_400_000
 }
 
+/** The day that it is where days begin first, 14 hours ahead of UTC. */
+export function lastBegunDay(now: Date): number {
+  return Math.floor((now.getTime() * 1000 + 14 * hourUs) / dayUs)
+}
+
 /** ISO 8601 with microseconds; what no calendar has is named as PostgreSQL does. */
 export function instantText(instantUs: number): string {
   const date = new Date(Math.floor(instantUs / 1000))

@@ -119,3 +119,29 @@ test('a CRM that has lost its prostheses takes no numbers back, and days in the 
   await expect(late.backfill(january)).rejects.toMatchObject({ code: 'TENDON-ETL-011' })
   expect(await listRuns(world.warehouse, 99)).toEqual(runs)
 })
+
+test('days that are still to come are none to measure: of a range that reaches into them it does those that have begun', async () => {
+  // It is the 21st in Kiritimati already.
+  const now = () => new Date('2026-01-20T10:00Z')
+  const before = await story.stats()
+  const future = { from: '2026-01-22', to: '2026-01-25' }
+  await expect(story.createEtl({ now }).backfill(future)).rejects.toMatchObject({
+    code: 'TENDON-ETL-011',
+    message: expect.stringContaining('2026-01-21'),
+  })
+  const done = await story.createEtl({ now }).backfill(january)
+  expect(done).toMatchObject({ days: 21, days_to_come: 10 })
+  const ofDays = (rows: typeof before, isIn: (day: string) => boolean) =>
+    [...rows.values()].filter(({ day }) => isIn(day))
+  const hasBegun = (day: string) => day <= '2026-01-21'
+  const [after, expected] = [await story.stats(), await story.expectedStats()]
+  expect(ofDays(after, hasBegun)).toEqual(ofDays(expected, hasBegun))
+  expect(ofDays(after, (day) => !hasBegun(day))).toEqual(ofDays(before, (day) => !hasBegun(day)))
+  // It has come to its end. The day after, the same call has all to do again, and one day more.
+  const tomorrow = () => new Date('2026-01-21T10:00Z')
+  expect(await story.createEtl({ now: tomorrow }).backfill(january)).toMatchObject({
+    days_resumed: 0,
+    days: 22,
+    days_to_come: 9,
+  })
+})

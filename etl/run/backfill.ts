@@ -4,7 +4,7 @@ import { etlErrors } from '../errors.ts'
 import { deliverKept, isUntold } from '../invalidate/deliver-kept.ts'
 import { noteProblems, passChecks } from '../load/load-batch.ts'
 import { definitionHash } from '../measure/definition.ts'
-import { dayText, dayUs, parseDay } from '../measure/instants.ts'
+import { dayText, dayUs, lastBegunDay, parseDay } from '../measure/instants.ts'
 import type { Days } from '../measure/scope.ts'
 import { cutIntoParts, touchedDays } from '../measure/touched-parts.ts'
 import { type BackfillProgress, progressOf } from './backfill-progress.ts'
@@ -27,6 +27,8 @@ export type BackfillResult = {
   /** Days that an earlier call with the same arguments had done. */
   days_resumed: number
   days: number
+  /** Days at the end that have not begun anywhere: runs measure them when they have. */
+  days_to_come: number
   rows_in: number
   rows_written: number
   rows_deleted: number
@@ -58,11 +60,18 @@ export async function backfill(
   const { firstDay } = parts.config
   if (fromDay < parseDay(firstDay))
     throw etlErrors.requestWrong(`Days before ${firstDay} (ETL_FIRST_DAY) are not measured.`)
-  const { backfillId, doneDays } = await resume(parts, request, { fromDay, toDay })
+  const lastBegun = lastBegunDay(parts.now())
+  if (fromDay > lastBegun) {
+    const begun = `The last day that has begun anywhere is ${dayText(lastBegun)}.`
+    throw etlErrors.requestWrong(`--from ${request.from} is still to come. ${begun}`)
+  }
+  const lastDay = Math.min(toDay, lastBegun)
+  const { backfillId, doneDays } = await resume(parts, request, { fromDay, toDay: lastDay })
   const result: BackfillResult = {
     backfill_id: backfillId,
     days_resumed: doneDays,
-    days: toDay - fromDay + 1,
+    days: lastDay - fromDay + 1,
+    days_to_come: toDay - lastDay,
     rows_in: 0,
     rows_written: 0,
     rows_deleted: 0,
@@ -74,10 +83,13 @@ export async function backfill(
   onProgress(progressOf(result, doneDays, 0))
   const startedAt = performance.now()
   const step = daysOfPart(parts.config.parallel)
-  for (let day = fromDay + doneDays; day <= toDay; day += step) {
+  for (let day = fromDay + doneDays; day <= lastDay; day += step) {
     stop.throwIfAborted()
-    const days = { fromDay: day, toDay: Math.min(day + step - 1, toDay) }
-    const { run, metChips } = await backfillPart(parts, { backfillId, days, chipIds: request.chipIds }, stop)
+    const days = { fromDay: day, toDay: Math.min(day + step - 1, lastDay) }
+    // The last part stands for what is to come as well, so that the same call begins anew tomorrow.
+    const to = days.toDay === lastDay ? request.to : dayText(days.toDay)
+    const part = { backfillId, days, to, chipIds: request.chipIds }
+    const { run, metChips } = await backfillPart(parts, part, stop)
     result.rows_in += run.rows_in
     result.rows_written += run.rows_written
     result.rows_deleted += run.rows_deleted
@@ -92,7 +104,12 @@ export async function backfill(
 
 async function backfillPart(
   parts: RunParts,
-  { backfillId, days, chipIds }: { backfillId: string; days: Days; chipIds: readonly string[] | undefined },
+  {
+    backfillId,
+    days,
+    to,
+    chipIds,
+  }: { backfillId: string; days: Days; to: string; chipIds: readonly string[] | undefined },
   stop: AbortSignal,
 ): Promise<{ run: EtlRun; metChips: ReadonlySet<string> }> {
   const metChips = new Set<string>()
@@ -100,7 +117,7 @@ async function backfillPart(
     kind: 'backfill' as const,
     backfillId,
     fromDay: dayText(days.fromDay),
-    toDay: dayText(days.toDay),
+    toDay: to,
   }
   const run = await runUnderLock(parts, request, stop, async (session) => {
     const opening = session.step('open', async () => openView(await session.connect(), session.config))
