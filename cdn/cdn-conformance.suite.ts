@@ -3,10 +3,12 @@ import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
+import type { ErrorTable } from '@tendon/platform/errors.ts'
 import type { ObjectAttributes } from '@tendon/platform/object-store.ts'
 import { type SigningKeys, signPath } from '@tendon/platform/url-signature.ts'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { cdnErrors } from './errors.ts'
 
 /** Whose pages the CDN under test lets read objects. */
 export const webOrigin = 'https://reports.example.org'
@@ -30,7 +32,6 @@ type Answer = { status: number; headers: IncomingHttpHeaders; body: Buffer }
 export function cdnConformanceSuite(name: string, start: () => Promise<CdnUnderTest>): void {
   const report = Buffer.from(JSON.stringify({ report: 'prosthesis-daily', padding: 'æ'.repeat(3_000) }))
   const json = { contentType: 'application/json' }
-  const problem = { 'content-type': 'application/problem+json' }
   const folder = `reports/prosthesis-daily/${randomUUID()}/2026-01-31`
   const path = `/${folder}/plain.json`
   const packedPath = `/${folder}/packed.json`
@@ -57,10 +58,9 @@ export function cdnConformanceSuite(name: string, start: () => Promise<CdnUnderT
     function ask(target: string, method = 'GET', headers: Record<string, string> = {}): Promise<Answer> {
       return askRaw(cdn.baseUrl, target, method, headers)
     }
-    async function expectRefused(target: string, method?: string) {
-      const answer = await ask(target, method)
-      expect(answer.status, target).toBe(403)
-      expect(answer.headers).toMatchObject({ 'cache-control': 'no-store', ...problem })
+    async function expectRefused(target: string) {
+      const answer = await ask(target)
+      expectProblem(answer, cdnErrors.urlRefused, target)
       expect(answer.body.includes('prosthesis-daily')).toBe(false)
     }
 
@@ -138,13 +138,11 @@ export function cdnConformanceSuite(name: string, start: () => Promise<CdnUnderT
       expect(answer).toMatchObject({ status: 200, body: Buffer.alloc(0) })
       expect(answer.headers['content-length']).toBe(String(report.length))
       expect((await ask(sign(path), 'HEAD')).status).toBe(403)
-      await expectRefused(sign(path, { method: 'HEAD' }), 'GET')
+      await expectRefused(sign(path, { method: 'HEAD' }))
     })
 
     test.each(['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'])('does not take %s', async (method) => {
-      const answer = await ask(sign(path), method)
-      expect(answer.status).toBe(405)
-      expect(answer.headers).toMatchObject({ allow: 'GET, HEAD', ...problem })
+      expectProblem(await ask(sign(path), method), cdnErrors.methodRefused)
     })
 
     test('answers 304 to who has the object, if the link is good', async () => {
@@ -279,9 +277,7 @@ export function cdnConformanceSuite(name: string, start: () => Promise<CdnUnderT
 
     test('says that an object is not there, and does not keep that', async () => {
       const missing = `/${folder}/${randomUUID()}.json`
-      const answer = await ask(sign(missing))
-      expect(answer.status).toBe(404)
-      expect(answer.headers).toMatchObject({ 'cache-control': 'no-store', ...problem })
+      expectProblem(await ask(sign(missing)), cdnErrors.objectMissing)
       await cdn.putObject(missing.slice(1), report, json)
       expect((await ask(sign(missing))).status).toBe(200)
     })
@@ -307,6 +303,30 @@ export function cdnConformanceSuite(name: string, start: () => Promise<CdnUnderT
         expect([400, 403, 404], climb).toContain(answer.status)
       }
     })
+  })
+}
+
+/** The whole answer as the table of errors has it, so that what nginx.conf says is no text of its own. */
+export function expectProblem(
+  { status, headers, body }: Answer,
+  { code, definition }: ErrorTable[string],
+  asked?: string,
+): void {
+  const { title, help, retryAfterSeconds, headers: ownHeaders } = definition
+  expect(status, asked).toBe(definition.status)
+  expect(headers).toMatchObject({
+    ...ownHeaders,
+    'content-type': 'application/problem+json',
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  })
+  expect(headers['retry-after']).toBe(retryAfterSeconds?.toString())
+  expect(JSON.parse(body.toString())).toMatchObject({
+    type: `urn:tendon:error:${code}`,
+    title,
+    status: definition.status,
+    code,
+    help,
   })
 }
 
