@@ -21,7 +21,7 @@ export const reportEnvelope = z.object({
   parameters: z.record(z.string(), z.string()),
   generated_at: z.iso.datetime(),
   freshness,
-  /** Unit of each number in `data` and `rows`, by field name: `{"response_time_avg_ms": "ms"}`. */
+  /** Unit of each number in `data` and `rows`, by field name: `{"response_time_avg_ms": "ms"}`; of what is only counted `count`. */
   units: z.record(z.string(), z.string()),
   /** What stands beside the table: names, totals. */
   data: z.unknown(),

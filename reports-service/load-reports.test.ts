@@ -22,7 +22,7 @@ async function declared(name: string, declaration: string): Promise<URL> {
 const declaration = (name: string, others = '') => `
 import { z } from '${import.meta.resolve('zod')}'
 export const report = {
-  name: '${name}', title: 'Wear', readers: ['patient'], units: {}, data: z.object({}),
+  name: '${name}', title: 'Wear', readers: ['patient'], units: { wear: 'mm' }, data: z.object({}),
   invalidatedBy: 'customer', generationCovers: [], ttlMs: 1000, parameters: z.object({}), row: z.object({ wear: z.number() }),
   days: async () => undefined, compute: async () => ({}), ${others}
 }`
@@ -69,6 +69,30 @@ test('says what is missing of a declaration', async () => {
   await expect(loadReports(lacking)).rejects.toThrow(
     /wear-weekly could not be loaded: .*expected function.*at days/,
   )
+})
+
+test('refuses a number without a unit, wherever it stands, and a unit that no number has', async () => {
+  const refusal = async (others: string) => {
+    const reports = await declared('wear-weekly', declaration('wear-weekly', others))
+    const failure = await loadReports(reports).catch((error: unknown) => error)
+    return failure instanceof Error ? failure.message : undefined
+  }
+  const plain = 'z.object({ total: z.int(), name: z.string() })'
+  expect(await refusal(`units: { wear: 'mm', total: 'count' }, data: ${plain}`)).toBeUndefined()
+  for (const data of [
+    plain,
+    'z.object({ total: z.int().nullable() })',
+    'z.object({ total: z.number().nullable() })',
+    'z.object({ list: z.array(z.object({ total: z.number().optional() })) })',
+    'z.object({ total: z.array(z.number()) })',
+    'z.object({ total: z.tuple([z.string(), z.number()]) })',
+    'z.object({ total: z.record(z.string(), z.number()) })',
+    'z.union([z.object({ name: z.string() }), z.object({ total: z.number() })])',
+  ]) {
+    expect(await refusal(`data: ${data}`), data).toMatch(/ total has none.* at units/)
+  }
+  expect(await refusal('units: {}')).toMatch(/ wear has none/)
+  expect(await refusal("units: { wear: 'mm', length: 'mm' }")).toMatch(/ no number is called length/)
 })
 
 test('a declaration is another one when its queries or its code are, and only then', async () => {

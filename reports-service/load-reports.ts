@@ -5,6 +5,7 @@ import { reportEnvelope } from '@tendon/contracts/report-envelope.ts'
 import { reasonOf } from '@tendon/platform/reason-of.ts'
 import { z } from 'zod'
 import { reportsErrors } from './errors.ts'
+import { numberFields } from './number-fields.ts'
 import type { LoadedReport, Report } from './report.ts'
 import { tableColumns } from './table-formats/table-columns.ts'
 
@@ -23,6 +24,14 @@ const declaration = z.object({
   row: z.instanceof(z.ZodObject).refine(isTable, 'has a column that is no text, number or truth value'),
   days: z.function(),
   compute: z.function(),
+})
+
+/** Each number has a unit, and each unit a number: who reads a report knows no more of it than it says. */
+const declarationWithUnits = declaration.superRefine(({ units, data, row }, context) => {
+  const numbers = new Set([...numberFields(data, 'data'), ...numberFields(row, 'row')])
+  const refuse = (message: string) => context.addIssue({ code: 'custom', path: ['units'], message })
+  for (const name of numbers) if (!(name in units)) refuse(`${name} has none; of a plain count it is 'count'`)
+  for (const name of Object.keys(units)) if (!numbers.has(name)) refuse(`no number is called ${name}`)
 })
 
 /** What an address, or a column of a table that tells of the whole, has in another sense. */
@@ -114,7 +123,7 @@ async function sourcesOf(folder: URL): Promise<Contents> {
 async function loadReport(folder: URL, name: string, shared: Contents): Promise<LoadedReport> {
   try {
     const { report } = await import(new URL(`${name}/report.ts`, folder).href)
-    declaration.extend({ name: z.literal(name) }).parse(report)
+    declarationWithUnits.safeExtend({ name: z.literal(name) }).parse(report)
     return { ...report, declaration: await declarationHash(new URL(`${name}/`, folder), report, shared) }
   } catch (cause) {
     const why = reasonOf(cause)

@@ -54,7 +54,7 @@ export type Report<
    * ones stand in the object's name.
    */
   parameters: z.ZodType<Chosen>
-  /** Unit of each number in `data` and `rows`, by field name. */
+  /** Unit of each number in `data` and `rows`, by field name; of what is only counted `count`. */
   units: Record<string, string>
   data: z.ZodType<Data>
   /** Columns of the table, in their order. */

@@ -48,7 +48,7 @@ export const report = defineFleetReport({
   generationCovers: ['etl'],
   ttlMs: 24 * 3_600_000,
   parameters: z.strictObject({}),
-  units: { error_rate: 'errors per event' },
+  units: { prostheses: 'count', events: 'count', errors: 'count', error_rate: 'errors per event' },
   data: fleet,
   row: fleetRow,
 

@@ -34,6 +34,7 @@ export const report = defineCustomerReport({
     model_battery_avg_percent: '%',
     active_minutes: 'min',
     model_active_minutes: 'min',
+    model_prostheses: 'count',
   },
   data: prosthesisTrend,
   row: prosthesisTrendRow,
