@@ -206,7 +206,8 @@ async function finish(
     if (cause instanceof TendonError && cause.code === etlErrors.interrupted.code) throw cause
     throw etlErrors.runFailed(`Run ${record.run_seq} failed: ${record.error}`, { cause })
   }
-  const { step_durations_ms, problems, unknown_chips, ...rest } = record
+  // Each line of this log has the run's id.
+  const { run_id, step_durations_ms, problems, unknown_chips, ...rest } = record
   log.info({ ...rest, problems: problems.length, step_durations_ms }, 'run succeeded')
   return record
 }
