@@ -168,13 +168,68 @@ export function cdnConformanceSuite(name: string, start: () => Promise<CdnUnderT
     })
 
     test('has no range beyond the end, and none of other bytes than asked for', async () => {
-      const beyond = await ask(sign(path), 'GET', { range: `bytes=${report.length}-` })
-      expect(beyond.status).toBe(416)
-      expect(beyond.headers['content-range']).toBe(`bytes */${report.length}`)
+      const object = `/${folder}/short.json`
+      await cdn.putObject(object.slice(1), report, json)
+      for (const _ of ['when it is fetched', 'as it is kept']) {
+        const beyond = await ask(sign(object), 'GET', { range: `bytes=${report.length}-`, origin: webOrigin })
+        expectProblem(beyond, cdnErrors.rangeMissing)
+        expect(beyond.headers).toMatchObject({
+          'content-range': `bytes */${report.length}`,
+          'access-control-allow-origin': webOrigin,
+        })
+        expect(Object.keys(beyond.headers)).not.toContain('etag')
+      }
       const changed = await ask(sign(path), 'GET', { range: 'bytes=0-9', 'if-range': '"another"' })
       expect(changed).toMatchObject({ status: 200, body: report })
       const several = await ask(sign(path), 'GET', { range: 'bytes=0-0,5-5' })
       expect(several).toMatchObject({ status: 200, body: report })
+    })
+
+    test.each([
+      ['as it is', undefined, undefined, 206],
+      ['as it is', undefined, 'gzip', 206],
+      ['compressed', 'gzip', undefined, 200],
+      ['compressed', 'gzip', 'gzip', 200],
+    ])(
+      'of an object stored %s (%s) asked for with Accept-Encoding: %s, a range is of what comes whole',
+      async (_, contentEncoding, accepted, status) => {
+        const object = `/${folder}/${randomUUID()}.json`
+        await cdn.putObject(object.slice(1), contentEncoding ? gzipSync(report) : report, {
+          ...json,
+          contentEncoding,
+        })
+        const headers = accepted ? { 'accept-encoding': accepted } : {}
+        const ranged = () => ask(sign(object), 'GET', { ...headers, range: 'bytes=7-19' })
+        // The first one fetches the object.
+        const answers = [await ranged()]
+        const whole = await ask(sign(object), 'GET', headers)
+        answers.push(await ranged())
+        expect(whole.status).toBe(200)
+        for (const { body, headers: given, ...answer } of answers) {
+          expect(answer.status).toBe(status)
+          expect(body).toEqual(status === 206 ? whole.body.subarray(7, 20) : whole.body)
+          for (const name of ['etag', 'content-encoding', 'content-type', 'last-modified'])
+            expect(given[name], name).toBe(whole.headers[name])
+        }
+      },
+    )
+
+    test('does not give an object to who wants another state of it', async () => {
+      const { headers } = await ask(sign(path))
+      const { etag, 'last-modified': modified } = headers as Record<string, string>
+      const before = new Date(Date.parse(modified!) - 1_000).toUTCString()
+      for (const condition of [
+        { 'if-match': '"another"' },
+        { 'if-match': `W/${etag}` },
+        { 'if-unmodified-since': before },
+      ])
+        expectProblem(await ask(sign(path), 'GET', condition), cdnErrors.conditionFailed)
+      for (const condition of [
+        { 'if-match': `"another", ${etag}` },
+        { 'if-match': '*' },
+        { 'if-unmodified-since': modified! },
+      ])
+        expect(await ask(sign(path), 'GET', condition)).toMatchObject({ status: 200, body: report })
     })
 
     test('gives a compressed object to who can take it, and decodes it for who cannot', async () => {

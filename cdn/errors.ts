@@ -28,4 +28,16 @@ export const cdnErrors = defineErrors('CDN', {
     help: 'Try again later; if it lasts, read `store` in the log of the CDN, which is the code of the object store, and check the key, its policy, the bucket, the region and the clock.',
     retryAfterSeconds: 30,
   },
+  rangeMissing: {
+    number: 5,
+    status: 416,
+    title: 'Range not in the object',
+    help: 'Ask for a range that begins before the end, which stands in Content-Range.',
+  },
+  conditionFailed: {
+    number: 6,
+    status: 412,
+    title: 'Object in another state',
+    help: 'Ask again without If-Match and If-Unmodified-Since.',
+  },
 })

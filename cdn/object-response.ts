@@ -3,29 +3,36 @@ import { gunzip } from 'node:zlib'
 import type { StoredObject } from '@tendon/platform/object-store.ts'
 import { parseByteRange } from './byte-range.ts'
 import { acceptsGzip } from './content-encoding.ts'
+import { cdnErrors } from './errors.ts'
 
 type Representation = { body: Uint8Array<ArrayBuffer>; headers: Headers; etag: string; hasRanges: boolean }
 
-/** Answers GET or HEAD for an object: decoded where the client cannot, conditional, whole or one range of it. */
+/**
+ * Answers GET or HEAD for an object: decoded where the client cannot, conditional, whole or one range of it.
+ * @throws TENDON-CDN-005, TENDON-CDN-006
+ */
 export async function objectResponse(
   object: StoredObject,
   options: { request: Request; cacheControl: string },
 ): Promise<Response> {
   const { request, cacheControl } = options
   const { body, headers, etag, hasRanges } = await represent(object, request.headers.get('accept-encoding'))
+  const modified = object.modifiedAt.toUTCString()
   headers.set('cache-control', cacheControl)
   headers.set('etag', etag)
 
+  if (isOfAnotherState(request, etag, modified))
+    throw cdnErrors.conditionFailed('The object is not in the state that was asked for.')
   if (matchesAny(request.headers.get('if-none-match'), etag))
     return new Response(null, { status: 304, headers })
 
   headers.set('content-type', object.contentType)
-  headers.set('last-modified', object.modifiedAt.toUTCString())
+  headers.set('last-modified', modified)
   const range = hasRanges ? requestedRange(request, etag, body.length) : undefined
   if (range === 'unsatisfiable') {
-    headers.set('content-range', `bytes */${body.length}`)
-    headers.set('cache-control', 'no-store')
-    return new Response(null, { status: 416, headers })
+    throw cdnErrors.rangeMissing('The object ends before this range.', {
+      headers: { 'content-range': `bytes */${body.length}` },
+    })
   }
   if (hasRanges) headers.set('accept-ranges', 'bytes')
   if (range) {
@@ -38,8 +45,9 @@ export async function objectResponse(
 }
 
 /**
- * The object as stored, or decoded for a client that does not take gzip. The decoded one has no ranges and only a
- * weak validator: its bytes are not the ones that the store's validator stands for (RFC 9110 §8.8.3.3).
+ * The object as stored, or decoded for a client that does not take gzip. The decoded one has only a weak validator: its
+ * bytes are not the ones that the store's validator stands for (RFC 9110 §8.8.3.3). Of what is compressed there are no
+ * ranges, which a server may always leave unheeded (§14.2), and nginx's gzip_static does.
  */
 async function represent(object: StoredObject, acceptEncoding: string | null): Promise<Representation> {
   const { body, contentEncoding, etag } = object
@@ -48,10 +56,22 @@ async function represent(object: StoredObject, acceptEncoding: string | null): P
   headers.set('vary', 'accept-encoding')
   if (contentEncoding !== 'gzip' || acceptsGzip(acceptEncoding)) {
     headers.set('content-encoding', contentEncoding)
-    return { body, headers, etag, hasRanges: true }
+    return { body, headers, etag, hasRanges: false }
   }
   const decoded = new Uint8Array(await promisify(gunzip)(body))
   return { body: decoded, headers, etag: `W/${etag}`, hasRanges: false }
+}
+
+/** `If-Match` by strong comparison, without it `If-Unmodified-Since` (RFC 9110 §13.1.1, §13.1.4). */
+function isOfAnotherState(request: Request, etag: string, modified: string): boolean {
+  const ifMatch = request.headers.get('if-match')
+  if (ifMatch === null) {
+    return Date.parse(modified) > Date.parse(request.headers.get('if-unmodified-since') ?? '')
+  }
+  return (
+    ifMatch.trim() !== '*' &&
+    !ifMatch.matchAll(/(?:W\/)?"[^"]*"/g).some(([tag]) => tag === etag && !tag.startsWith('W/'))
+  )
 }
 
 /** `If-None-Match` by weak comparison (RFC 9110 §13.1.2). */

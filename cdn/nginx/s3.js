@@ -39,11 +39,27 @@ const kept = ['content-type', 'content-length', 'content-encoding', 'last-modifi
  * that the answer that stored it and all later ones have the same.
  */
 function objectHeaders(r) {
-  for (const name in r.headersOut) if (!kept.includes(name.toLowerCase())) delete r.headersOut[name]
+  keepOnly(r, kept)
   const size = Number(r.headersOut['Content-Length'])
   const time = Date.parse(r.headersOut['Last-Modified']) / 1000
   if (r.status === 200 && size >= 0 && time >= 0)
     r.headersOut.ETag = `"${time.toString(16)}-${size.toString(16)}"`
+}
+
+/**
+ * Of what is compressed no ranges are cut out when it is fetched, as there are none of its file later (gzip_static): nginx
+ * does it only where it knows the length.
+ */
+function wholeIfEncoded(r) {
+  if (r.headersOut['Content-Encoding'] && r.headersIn.Range) delete r.headersOut['Content-Length']
+}
+
+function rangeOnly(r) {
+  keepOnly(r, ['content-range', 'content-length', 'content-type'])
+}
+
+function keepOnly(r, names) {
+  for (const name in r.headersOut) if (!names.includes(name.toLowerCase())) delete r.headersOut[name]
 }
 
 /**
@@ -60,4 +76,4 @@ async function refusal(r) {
   else r.return(status === 404 && !(code && code[1] === 'NoSuchBucket') ? 404 : 403)
 }
 
-export default { date, authorization, objectHeaders, refusal }
+export default { date, authorization, objectHeaders, wholeIfEncoded, rangeOnly, refusal }

@@ -34,7 +34,7 @@ configure() {
   mkdir -p "$conf" "$store/.tmp" "$CDN_RUN/cache" "$CDN_RUN/tmp"
   write_keys || return
   locate_object_store || return
-  for template in nginx.conf check.conf headers.conf object-headers.conf problem.conf s3-request.conf s3.js; do
+  for template in nginx.conf check.conf headers.conf object-headers.conf error-pages.conf problem.conf s3-request.conf s3.js; do
     put "$template" fill "$source/$template"
   done
   put main.conf main_conf
