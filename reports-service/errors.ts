@@ -82,4 +82,10 @@ export const reportsErrors = defineErrors('REPORTS', {
     title: 'Report not declared correctly',
     help: 'Each folder of reports/ holds a report.ts that exports `report`, named like the folder.',
   },
+  objectsReplaced: {
+    number: 14,
+    status: 503,
+    title: 'Object store replaces objects',
+    help: 'Use an S3 service that knows conditional writes (`If-None-Match: *` with PutObject), or a version of it that does; a proxy in front of it must pass the header on.',
+  },
 })

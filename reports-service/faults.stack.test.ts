@@ -5,11 +5,11 @@ import { createRedisKeyValue } from '@tendon/platform/key-value-redis.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { keysOf } from '@tendon/platform/object-store.suite.ts'
 import type { ObjectStore } from '@tendon/platform/object-store.ts'
-import { createS3Store } from '@tendon/platform/object-store-s3.ts'
 import { startNativeStack } from '@tendon/platform/test-native-stack.fixture.ts'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { generationKey } from './generations.ts'
+import { openS3 } from './open-stores.ts'
 import { startDoor } from './test-door.fixture.ts'
 import {
   daily,
@@ -46,13 +46,13 @@ beforeAll(async () => {
     minio: await startDoor(new URL(env.S3_ENDPOINT)),
   }
   const s3 = {
-    region: env.S3_REGION,
-    bucket: 'tendon',
-    accessKeyId: env.S3_ACCESS_KEY_ID,
-    secretAccessKey: env.S3_SECRET_ACCESS_KEY,
-    forcePathStyle: true,
+    s3Region: env.S3_REGION,
+    s3Bucket: 'tendon',
+    s3AccessKeyId: env.S3_ACCESS_KEY_ID,
+    s3SecretAccessKey: env.S3_SECRET_ACCESS_KEY,
+    s3ForcePathStyle: true,
   }
-  store = createS3Store({ ...s3, endpoint: env.S3_ENDPOINT })
+  store = openS3({ ...s3, s3Endpoint: env.S3_ENDPOINT })
   await store.check()
   closers.push(async () => {
     for (const user of users) {
@@ -62,7 +62,7 @@ beforeAll(async () => {
   const parts = () => {
     const keyValue = createRedisKeyValue({ url: doors.redis.url, log })
     closers.push(() => keyValue.close())
-    return { keyValue, store: createS3Store({ ...s3, endpoint: doors.minio.url }) }
+    return { keyValue, store: openS3({ ...s3, s3Endpoint: doors.minio.url }) }
   }
   instances = [await shared.instance(parts()), await shared.instance(parts())]
 })

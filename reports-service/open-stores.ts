@@ -6,6 +6,7 @@ import type { ObjectStore } from '@tendon/platform/object-store.ts'
 import { createFolderStore } from '@tendon/platform/object-store-folder.ts'
 import { createS3Store } from '@tendon/platform/object-store-s3.ts'
 import type { ReportsProcessConfig } from './options.ts'
+import { provenStore } from './proven-store.ts'
 
 type S3Config = Pick<
   ReportsProcessConfig,
@@ -22,7 +23,7 @@ export function openStores(config: StoresConfig, log: Log): { keyValue: KeyValue
 }
 
 export function openS3(config: S3Config & { s3Endpoint: string }): ObjectStore {
-  return createS3Store({
+  const store = createS3Store({
     endpoint: config.s3Endpoint,
     region: config.s3Region,
     bucket: config.s3Bucket,
@@ -30,4 +31,5 @@ export function openS3(config: S3Config & { s3Endpoint: string }): ObjectStore {
     secretAccessKey: config.s3SecretAccessKey ?? '',
     forcePathStyle: config.s3ForcePathStyle,
   })
+  return provenStore(store)
 }
