@@ -15,6 +15,11 @@ export type ReportGenerations = {
  * A customer's reports have the customer's generation. Those of everybody have that of the newest ETL run or backfill,
  * read from ClickHouse before the report's own queries: what they see is at least as new. So there is no key that
  * each invalidation of anybody would have to move, and the fleet is computed once a run and not with every change.
+ *
+ * So a hit of the fleet asks ClickHouse, before and after, where a customer's asks the key-value store alone. Nobody else
+ * knows that a run has succeeded, and to remember the newest for a while would hand out the report of the run before it, as
+ * if it were as current as the freshness that was read since. Staff alone read it, and to ask takes some 10 ms with two
+ * years of runs (measured).
  */
 export function createReportGenerations(options: {
   generations: Generations
