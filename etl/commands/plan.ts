@@ -24,12 +24,18 @@ export const plan: Command = {
 }
 
 function describePlan(planned: Plan): string {
+  const kept =
+    planned.users_kept > 0
+      ? `, and ${counted(planned.users_kept, 'user')} of earlier runs who were not told`
+      : ''
+  const isBlocked = planned.problems.some(({ kind }) => kind === 'failed_check')
   const reason = planned.full_reason ? `: ${planned.full_reason}` : ''
   return [
     `${planned.mode}${reason}`,
     `${counted(planned.pairs, 'day')} to measure, of ${counted(planned.rows_in, 'row')} (${planned.rows_quarantined} to quarantine, ${planned.rows_unowned} of nobody)`,
     `${counted(planned.rows_written, 'row')} to write, ${planned.rows_deleted} to delete, ${planned.rows_unchanged} to leave as they are`,
-    `${counted(planned.users, 'user')} to invalidate`,
+    `${counted(planned.users, 'user')} to invalidate${kept}`,
+    ...(isBlocked ? ['a check blocks the run, which loads nothing more; with --accept-checks it does'] : []),
     ...planned.problems.map(describeProblem),
     ...planned.sample.map(describeChange),
     '',

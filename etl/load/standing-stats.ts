@@ -99,3 +99,15 @@ export async function readStandingStats(warehouse: Warehouse, scope: Scope): Pro
     ),
   }
 }
+
+/** What stands is read from the statistics themselves: by who finds that their copy by day has lost some, and may not mend it. */
+export function withoutCopyByDay(warehouse: Warehouse): Warehouse {
+  return {
+    ...warehouse,
+    query(query, params) {
+      const isOfCopy = query.name === standingStats.name
+      const sql = isOfCopy ? query.sql.replace('stats_by_day', 'user_prosthesis_stats') : query.sql
+      return warehouse.query({ ...query, sql }, params)
+    },
+  }
+}

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { withoutCopyByDay } from '../load/standing-stats.ts'
 import { readStandingVersions } from '../load/standing-versions.ts'
 import type { StatsChanges } from '../load/stats-changes.ts'
 import { dayText } from '../measure/instants.ts'
@@ -35,7 +36,12 @@ export type Plan = Pick<
   | 'rows_deleted'
   | 'rows_unchanged'
   | 'problems'
-> & { users: number; sample: PlannedChange[] }
+> & {
+  users: number
+  /** Users of earlier runs, of whom reports-service has not been told yet: the run begins with them. */
+  users_kept: number
+  sample: PlannedChange[]
+}
 
 const sampleSize = 10
 
@@ -57,12 +63,14 @@ export async function planRun(parts: ReadingParts & { config: MeasuringConfig })
     },
     last?.run_seq ?? 0,
   )
+  const { hasLoss } = await readStandingVersions(parts.warehouse)
   const sample: PlannedChange[] = []
   try {
     const session: RunSession = {
       ...parts,
       warehouse: {
-        ...parts.warehouse,
+        // A run makes the copies anew first.
+        ...(hasLoss ? withoutCopyByDay(parts.warehouse) : parts.warehouse),
         insertRows: async () => {},
         insertLines: async () => {},
         command: async () => {},
@@ -72,7 +80,7 @@ export async function planRun(parts: ReadingParts & { config: MeasuringConfig })
       record,
       last,
       since: await readRunsSince(parts.warehouse),
-      hasLoss: (await readStandingVersions(parts.warehouse)).hasLoss,
+      hasLoss,
       client: await connections.connect(),
       connect: connections.connect,
       signal,
@@ -99,6 +107,7 @@ export async function planRun(parts: ReadingParts & { config: MeasuringConfig })
     rows_deleted: record.rows_deleted,
     rows_unchanged: record.rows_unchanged,
     users: record.users_changed,
+    users_kept: record.users_invalidated - record.users_changed,
     problems: record.problems,
     sample,
   }
