@@ -1,7 +1,7 @@
 import { freePort } from '@tendon/platform/free-port.ts'
 import type { Lifecycle } from '@tendon/platform/lifecycle.ts'
 import type { Progress } from '@tendon/platform/progress.ts'
-import { loadDeclaredReports } from '@tendon/reports-service/load-reports.ts'
+import { loadDeclaredReports } from '@tendon/reports-service/declarations/load-reports.ts'
 import { createSimulator } from '@tendon/sources/simulator.ts'
 import { createWarehouse, type Warehouse } from '@tendon/warehouse/client.ts'
 import { applyMigrations } from '@tendon/warehouse/migrate.ts'

@@ -8,16 +8,16 @@ import type { ObjectStore } from '@tendon/platform/object-store.ts'
 import { startNativeStack } from '@tendon/platform/test-native-stack.fixture.ts'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { z } from 'zod'
-import { generationKey } from './generations.ts'
-import { openS3 } from './open-stores.ts'
-import { startDoor } from './test-door.fixture.ts'
+import { startDoor } from './fixtures/test-door.fixture.ts'
 import {
   daily,
   objectName,
   startTestInstances,
   type TestInstance,
   type TestInstances,
-} from './test-instances.fixture.ts'
+} from './fixtures/test-instances.fixture.ts'
+import { generationKey } from './generations/generations.ts'
+import { openS3 } from './open-stores.ts'
 
 /** Of its own, for it kills them. */
 const servers = await startNativeStack(6_000, ['redis', 'minio'])

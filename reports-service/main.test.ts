@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { reportLink } from '@tendon/contracts/reports-api.ts'
 import { expect, onTestFinished, test } from 'vitest'
-import { startTestIdentity } from './test-identity.fixture.ts'
-import { startServiceProcess } from './test-process.fixture.ts'
-import { startTestWarehouse } from './test-warehouse.fixture.ts'
+import { startTestIdentity } from './fixtures/test-identity.fixture.ts'
+import { startServiceProcess } from './fixtures/test-process.fixture.ts'
+import { startTestWarehouse } from './fixtures/test-warehouse.fixture.ts'
 
 test('a process of its own: wired by its environment, ends with SIGTERM', async () => {
   const warehouse = await startTestWarehouse()

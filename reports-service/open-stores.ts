@@ -5,8 +5,8 @@ import type { Log } from '@tendon/platform/log.ts'
 import type { ObjectStore } from '@tendon/platform/object-store.ts'
 import { createFolderStore } from '@tendon/platform/object-store-folder.ts'
 import { createS3Store } from '@tendon/platform/object-store-s3.ts'
+import { provenStore } from './objects/proven-store.ts'
 import type { ReportsProcessConfig } from './options.ts'
-import { provenStore } from './proven-store.ts'
 
 type S3Config = Pick<
   ReportsProcessConfig,

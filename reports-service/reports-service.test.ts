@@ -13,7 +13,7 @@ import {
   type TestInstance,
   type TestInstances,
   today,
-} from './test-instances.fixture.ts'
+} from './fixtures/test-instances.fixture.ts'
 
 let shared: TestInstances
 let service: TestInstance

@@ -1,8 +1,11 @@
-import { killLeader } from '@tendon/reports-service/killed-leader.fixture.ts'
-import { startClickHouseProxy } from '@tendon/reports-service/test-clickhouse-proxy.fixture.ts'
-import { startTestIdentity } from '@tendon/reports-service/test-identity.fixture.ts'
-import { type ServiceProcess, startServiceProcess } from '@tendon/reports-service/test-process.fixture.ts'
-import { startTestWarehouse } from '@tendon/reports-service/test-warehouse.fixture.ts'
+import { killLeader } from '@tendon/reports-service/fixtures/killed-leader.fixture.ts'
+import { startClickHouseProxy } from '@tendon/reports-service/fixtures/test-clickhouse-proxy.fixture.ts'
+import { startTestIdentity } from '@tendon/reports-service/fixtures/test-identity.fixture.ts'
+import {
+  type ServiceProcess,
+  startServiceProcess,
+} from '@tendon/reports-service/fixtures/test-process.fixture.ts'
+import { startTestWarehouse } from '@tendon/reports-service/fixtures/test-warehouse.fixture.ts'
 import { z } from 'zod'
 import type { BenchCase, BenchContext } from '../bench-case.ts'
 import { type Measurement, measuredRepeatedly } from '../results.ts'

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { readCustomer } from '@tendon/reports-service/customer-data/customer-query.ts'
-import type { Customer, ReadWarehouse } from '@tendon/reports-service/report.ts'
+import type { Customer, ReadWarehouse } from '@tendon/reports-service/declarations/report.ts'
 import { report as fleet } from '@tendon/reports-service/reports/fleet/report.ts'
 import { report as daily } from '@tendon/reports-service/reports/prosthesis-daily/report.ts'
 import { report as trend } from '@tendon/reports-service/reports/prosthesis-trend/report.ts'

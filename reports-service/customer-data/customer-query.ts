@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { type Customer, customerDay, type ReadWarehouse } from '../report.ts'
+import { type Customer, customerDay, type ReadWarehouse } from '../declarations/report.ts'
 
 /** Who a report is of, and the time zone that their days are cut by; without a name when there is no such customer. */
 export const customerQuery = defineQuery({

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { customerDay, type ReadWarehouse, type ReportDays } from '../report.ts'
+import { customerDay, type ReadWarehouse, type ReportDays } from '../declarations/report.ts'
 
 const daysQuery = defineQuery({
   name: 'customer-data/days',

@@ -3,7 +3,7 @@ import { prosthesisIdentity } from '@tendon/contracts/prosthesis-daily.ts'
 import { serviceHistory } from '@tendon/contracts/service-history.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { customerDay, type ReadWarehouse } from '../report.ts'
+import { customerDay, type ReadWarehouse } from '../declarations/report.ts'
 
 type CustomerDay = z.infer<typeof customerDay>
 

@@ -1,6 +1,10 @@
 import { customerList } from '@tendon/contracts/reports-api.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startTestInstances, type TestInstance, type TestInstances } from '../test-instances.fixture.ts'
+import {
+  startTestInstances,
+  type TestInstance,
+  type TestInstances,
+} from '../fixtures/test-instances.fixture.ts'
 
 const customer = (n: number, full_name: string, email: string) => ({
   id: `a0000000-0000-4000-8000-00000000000${n}`,

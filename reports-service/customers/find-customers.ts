@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { type CustomerList, customerList } from '@tendon/contracts/reports-api.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import type { ReadWarehouse } from '../report.ts'
+import type { ReadWarehouse } from '../declarations/report.ts'
 
 /** More than anybody looks through: who finds so many adds a word. */
 const most = 20

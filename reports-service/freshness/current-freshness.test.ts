@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { daily, startTestInstances, type TestInstances, today } from '../test-instances.fixture.ts'
+import { daily, startTestInstances, type TestInstances, today } from '../fixtures/test-instances.fixture.ts'
 
 let shared: TestInstances
 beforeAll(async () => {

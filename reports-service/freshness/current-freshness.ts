@@ -1,6 +1,6 @@
 import type { Freshness } from '@tendon/contracts/freshness.ts'
 import { within } from '@tendon/platform/within.ts'
-import type { ReadWarehouse } from '../report.ts'
+import type { ReadWarehouse } from '../declarations/report.ts'
 import { newerFreshness, readDeliveredFreshness } from './freshness.ts'
 
 /** Undefined as long as it could not be read. */

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { Freshness } from '@tendon/contracts/freshness.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import type { ReadWarehouse } from '../report.ts'
+import type { ReadWarehouse } from '../declarations/report.ts'
 
 const sql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')
 

@@ -3,7 +3,7 @@ import { fleet, fleetRow, lastZone } from '@tendon/contracts/fleet.ts'
 import { reportAdminRole } from '@tendon/contracts/roles.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import { customerDay, defineFleetReport } from '../../report.ts'
+import { customerDay, defineFleetReport } from '../../declarations/report.ts'
 
 const sql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')
 const day = customerDay.pick({ date: true })

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { readDays } from '../../customer-data/days-query.ts'
 import { namedRows } from '../../customer-data/named-rows.ts'
 import { readProstheses } from '../../customer-data/prostheses-query.ts'
-import { customerDay, defineCustomerReport } from '../../report.ts'
+import { customerDay, defineCustomerReport } from '../../declarations/report.ts'
 
 const sql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')
 

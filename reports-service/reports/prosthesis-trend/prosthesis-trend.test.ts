@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { readCustomer } from '../../customer-data/customer-query.ts'
-import { startTestWarehouse, type TestWarehouse } from '../../test-warehouse.fixture.ts'
+import { startTestWarehouse, type TestWarehouse } from '../../fixtures/test-warehouse.fixture.ts'
 import { report } from './report.ts'
 
 const ada = 'a0000000-0000-4000-8000-000000000001'

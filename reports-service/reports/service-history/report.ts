@@ -4,7 +4,7 @@ import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
 import { customerQuery } from '../../customer-data/customer-query.ts'
 import { readProsthesesUpTo } from '../../customer-data/prostheses-query.ts'
-import { customerDay, defineCustomerReport, type ReadWarehouse } from '../../report.ts'
+import { customerDay, defineCustomerReport, type ReadWarehouse } from '../../declarations/report.ts'
 import { changesOf } from './changes-of.ts'
 
 const sql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')

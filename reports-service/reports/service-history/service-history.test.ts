@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { customerQuery } from '../../customer-data/customer-query.ts'
-import { startTestWarehouse, type TestWarehouse } from '../../test-warehouse.fixture.ts'
+import { startTestWarehouse, type TestWarehouse } from '../../fixtures/test-warehouse.fixture.ts'
 import { changesOf } from './changes-of.ts'
 import { report } from './report.ts'
 

@@ -1,0 +1,98 @@
+import { readdir, utimes } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createMemoryKeyValue } from '@tendon/platform/key-value-memory.ts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import {
+  daily,
+  noonMs,
+  objectName,
+  startTestInstances,
+  type TestInstances,
+} from '../fixtures/test-instances.fixture.ts'
+
+const dayMs = 86_400_000
+
+let shared: TestInstances
+beforeAll(async () => {
+  shared = await startTestInstances()
+})
+afterAll(() => shared?.close())
+
+async function setModified(name: string, atMs: number): Promise<void> {
+  await utimes(join(shared.folder, 'objects', `${name}@`), new Date(atMs), new Date(atMs))
+}
+
+/** An instance that is the first to sweep. */
+const sweeping = () => shared.instance({ keyValue: createMemoryKeyValue() })
+
+test('objects past their age are deleted with their folders, and no others', async () => {
+  const service = await shared.instance()
+  const [old, young] = await Promise.all(
+    [8 * dayMs, 6 * dayMs].map(async (ageMs) => {
+      const user = await shared.addCustomer('Aged')
+      const link = await shared.link(service, daily, await shared.identity.patient(user))
+      await setModified(objectName(link), noonMs - ageMs)
+      return { user, name: objectName(link) }
+    }),
+  )
+  await shared.store.put('other/object.json', Buffer.from('{}'), { contentType: 'application/json' })
+  await setModified('other/object.json', 0)
+
+  await sweeping()
+  await expect.poll(() => shared.store.head(old!.name)).toBeUndefined()
+  expect(await shared.store.head(young!.name)).toBeDefined()
+  expect(await shared.store.head('other/object.json')).toBeDefined()
+  const users = () => readdir(join(shared.folder, 'objects/reports/prosthesis-daily'))
+  await expect.poll(users).toEqual([young!.user])
+})
+
+test('a store that was away at the start gets its bucket and its rule soon after it is back', async () => {
+  let checks = 0
+  const ruled = Promise.withResolvers<void>()
+  const store = {
+    ...shared.store,
+    async check() {
+      checks += 1
+      if (checks === 1) throw new Error('away')
+    },
+    async expireAfter() {
+      ruled.resolve()
+      return true
+    },
+  }
+  await shared.instance({ store, keyValue: createMemoryKeyValue() })
+  await ruled.promise
+  expect(checks).toBe(2)
+})
+
+test('a sweep that fails on the way is done again soon, and not after an hour', async () => {
+  const user = await shared.addCustomer('Aged too')
+  const link = await shared.link(await shared.instance(), daily, await shared.identity.patient(user))
+  await setModified(objectName(link), noonMs - 8 * dayMs)
+  let deletions = 0
+  const store: typeof shared.store = {
+    ...shared.store,
+    async delete(name) {
+      deletions += 1
+      if (deletions === 1) throw new Error('away')
+      await shared.store.delete(name)
+    },
+  }
+  await shared.instance({ store, keyValue: createMemoryKeyValue() })
+  await expect.poll(() => shared.store.head(objectName(link))).toBeUndefined()
+})
+
+test('what is handed out outlives its link: a day after its generation began it has a new name, and never is one swept', async () => {
+  const token = await shared.identity.patient(await shared.addCustomer('Loyal'))
+  const first = await shared.link(await shared.instance(), daily, token)
+  const after = (ms: number) => shared.instance({ now: () => noonMs + ms })
+  expect((await shared.link(await after(dayMs - 1), daily, token)).cache).toBe('hit')
+  // The report's own time to live, within one generation.
+  const nextDay = await shared.link(await after(dayMs), daily, token)
+  expect(nextDay.cache).toBe('miss')
+  expect(await shared.link(await after(2 * dayMs - 1), daily, token)).toMatchObject({ cache: 'hit' })
+  // Half of the age before it may be swept, the generation itself ends.
+  const later = await shared.link(await after(3.5 * dayMs), daily, token)
+  expect(later.cache).toBe('miss')
+  expect(new Set([first, nextDay, later].map(objectName)).size).toBe(3)
+})
