@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { platformErrors } from '@tendon/platform/platform-errors.ts'
 import { signPath } from '@tendon/platform/url-signature.ts'
 import { expect, onTestFinished, test, vi } from 'vitest'
@@ -59,9 +60,48 @@ test('keys change without a restart: both are good meanwhile, and the old one fo
   await change(signingKeysText([old, next]), [200, 200])
   await change(signingKeysText([next]), [403, 200])
   // Nothing that could not be read takes the good ones away.
-  await change('default:short', [403, 200])
-  await change(signingKeysText([old, old, next]), [403, 200])
+  for (const [text, mistake] of [
+    ['default:short', 'expected <id>:<secret>[,<id>:<secret>]'],
+    [signingKeysText([old, old, next]), 'two keys have the same id'],
+  ] as const) {
+    await writeFile(file, text)
+    nginx.hangUp()
+    await vi.waitFor(() => expect(nginx.said()).toMatch(`CDN_SIGNING_KEYS: ${mistake}\n`))
+    expect(await answers()).toEqual([403, 200])
+  }
   await change(signingKeysText([next, old]), [200, 200])
+})
+
+test('of many changes of the keys in a row the last counts, and none of them looks wrong', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'tendon-cdn-keys-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const file = join(folder, 'keys')
+  await writeFile(file, signingKeysText([{ id: 'k1', secret: randomUUID() }]))
+  const nginx = await startTestNginx({ CDN_SIGNING_KEYS_FILE: file })
+  onTestFinished(() => nginx.close())
+  const secrets = Array.from({ length: 40 }, () => randomUUID())
+  for (const [n, secret] of secrets.entries()) {
+    await writeFile(`${file}.new`, signingKeysText([{ id: 'k1', secret }]))
+    await rename(`${file}.new`, file)
+    nginx.hangUp()
+    // At first several become one, later they come at any moment of the one before.
+    await sleep(n)
+  }
+  await vi.waitFor(
+    async () => {
+      const path = '/reports/nothing.json'
+      const expiresAtS = Math.floor(Date.now() / 1000) + 300
+      const link = signPath({
+        method: 'GET',
+        path,
+        expiresAtS,
+        keys: [{ id: 'k1', secret: secrets.at(-1)! }],
+      })
+      expect((await askRaw(nginx.baseUrl, link, 'GET', {})).status).toBe(404)
+    },
+    { timeout: 10_000, interval: 50 },
+  )
+  expect(nginx.said()).toBe('')
 })
 
 test('who does not send the request is not waited for long', async () => {

@@ -26,7 +26,7 @@ export async function startTestNginx(env: Record<string, string> = {}) {
   const store = openStore()
   const put = new Set<string>()
   const child = spawn(join(import.meta.dirname, 'nginx/start.sh'), {
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', 'ignore', 'pipe'],
     env: {
       ...process.env,
       CDN_RUN: folder,
@@ -36,6 +36,11 @@ export async function startTestNginx(env: Record<string, string> = {}) {
       ...env,
     },
   })
+  let said = ''
+  child.stderr.on('data', (chunk) => {
+    said += chunk
+  })
+  child.stderr.pipe(process.stderr, { end: false })
   await vi.waitFor(() => healthy(child, join(folder, 'operations.sock')), { timeout: 20_000 })
 
   return {
@@ -44,6 +49,8 @@ export async function startTestNginx(env: Record<string, string> = {}) {
     /** As an operator has it read its files again. */
     hangUp: () => child.kill('SIGHUP'),
     folder,
+    /** What the script and nginx had to say. */
+    said: () => said,
     /** What was refused, failed or had to be fetched, a line each. */
     log: async () => (await readFile(join(folder, 'access.log'), 'utf8')).trim().split('\n'),
     store,

@@ -1,43 +1,26 @@
 #!/bin/sh
 # Runs nginx as the CDN, and keeps its store of objects within bounds. The same in a container and natively.
-#
-#   CDN_RUN                     folder for everything it writes
-#   CDN_LISTEN                  address:port                                              (127.0.0.1:8090)
-#   CDN_SIGNING_KEYS            <id>:<secret>[,<id>:<secret>], as reports-service has them
-#   CDN_SIGNING_KEYS_FILE       in its place, a file that holds the same
-#   CDN_WEB_ORIGIN              origin whose pages may read objects, as https://reports.example.org
-#   CDN_ACCESS_LOG              where refusals and fetches are logged, /dev/stdout in a container ($CDN_RUN/access.log)
-#   CDN_STORE_MAX_MB            size of the store on disk                                 (1024)
-#   CDN_SWEEP_INTERVAL_S        how often that is looked at                               (60)
-#   CDN_TLS_CERTIFICATE, CDN_TLS_KEY    files; without them it serves http
-#   S3_ENDPOINT, S3_BUCKET, S3_REGION   the object store                                   (bucket tendon, us-east-1)
-#   S3_FORCE_PATH_STYLE         true: asked as <endpoint>/<bucket>/…; false: the bucket stands in the host's name  (true)
-#   CDN_RESOLVER                address[:port] of a name server, which is asked again when an answer's time is over;
-#                               without it the store's name is looked up when nginx starts, and upon HUP
-#   CDN_S3_CA_FILE              whose certificates it may have, where it is https          (/etc/ssl/certs/ca-certificates.crt)
-#   CDN_S3_ACCESS_KEY_ID, CDN_S3_SECRET_ACCESS_KEY    a key that may read reports/ and nothing else
-#   NGINX_MODULES               folder of its modules                                     (/usr/lib/nginx/modules)
-#
-# TERM and QUIT end it gracefully. HUP reads certificate and keys file again, without dropping a connection; keys that are
-# malformed change nothing.
+# What it takes from its environment stands in environment.sh. What is wrong there is said at once, with the exit code 64.
+# TERM and QUIT end it gracefully. HUP reads certificate and keys file again, without dropping a connection; what is wrong then
+# changes nothing.
 set -eu
 umask 077
-: "${CDN_RUN:?}" "${S3_ENDPOINT:?}" "${CDN_S3_ACCESS_KEY_ID:?}" "${CDN_S3_SECRET_ACCESS_KEY:?}"
+# Ranges of letters are of ASCII.
+export LC_ALL=C
 source=$(cd "$(dirname "$0")" && pwd)
-modules=${NGINX_MODULES:-/usr/lib/nginx/modules}
+. "$source/environment.sh"
 conf=$CDN_RUN/conf
 store=$CDN_RUN/store
-store_max_kb=$((${CDN_STORE_MAX_MB:-1024} * 1024))
 
 # The folder that nginx reads: its files as they stand beside this one, with the places filled, and those that are made here.
 configure() {
   mkdir -p "$conf" "$store/.tmp" "$CDN_RUN/cache" "$CDN_RUN/tmp"
-  write_keys || return
-  locate_object_store || return
+  locate_object_store
   for template in nginx.conf check.conf headers.conf object-headers.conf error-pages.conf problem.conf s3-request.conf s3.js; do
     put "$template" fill "$source/$template"
   done
   put main.conf main_conf
+  put keys.conf printf '%s\n' "$keys"
   put listen.conf listen_conf
   put s3-upstream.conf upstream_conf
   put s3-tls.conf upstream_tls_conf
@@ -46,41 +29,25 @@ configure() {
   give_to_workers
 }
 
-write_keys() {
-  if [ -n "${CDN_SIGNING_KEYS_FILE:-}" ]; then keys=$(cat "$CDN_SIGNING_KEYS_FILE"); else keys=${CDN_SIGNING_KEYS:-}; fi
-  # With a backslash in front an id is no word of nginx's map, as `default` and `include` are.
-  keys=$(echo "$keys" | tr ',' '\n' | sed -E 's/^([a-z0-9]{1,16}):([A-Za-z0-9._~+\/=-]{32,256})$/"\\\\\1" "\2";/')
-  if printf '%s\n' "$keys" | grep -qvE '^"\\\\[a-z0-9]+" "[^"]+";$'; then
-    echo 'CDN_SIGNING_KEYS: expected <id>:<secret>[,<id>:<secret>]' >&2
-    return 64
-  fi
-  if [ -n "$(printf '%s\n' "$keys" | cut -d ' ' -f 1 | sort | uniq -d)" ]; then
-    echo 'CDN_SIGNING_KEYS: two keys have the same id' >&2
-    return 64
-  fi
-  # In one step from a variable: another HUP may come in the middle, and what it has read is newer.
-  printf '%s\n' "$keys" >"$conf/keys.conf"
-}
-
 # What of the endpoint stands where: scheme, host as it is signed, server with its port, and what comes before the path.
 locate_object_store() {
-  if ! echo "$S3_ENDPOINT" | grep -qE '^https?://[^/?#@[:space:]]+/?$'; then
-    echo 'S3_ENDPOINT: expected http[s]://<host>[:<port>], without a path' >&2
-    return 64
-  fi
   scheme=${S3_ENDPOINT%%://*}
   host=${S3_ENDPOINT#*://}
   host=${host%/}
-  bucket=${S3_BUCKET:-tendon}
-  prefix=/$bucket
-  case ${S3_FORCE_PATH_STYLE:-true} in
-    true) ;;
-    false) host=$bucket.$host prefix='' ;;
-    *) echo 'S3_FORCE_PATH_STYLE: expected true or false' >&2; return 64 ;;
+  prefix=/$S3_BUCKET
+  if [ "$S3_FORCE_PATH_STYLE" = false ]; then host=$S3_BUCKET.$host prefix=''; fi
+  # One of IPv6 in brackets has colons, and no port yet.
+  case $host in
+    *]) server=$host:$(usual_port) ;;
+    *:*) server=$host ;;
+    *) server=$host:$(usual_port) ;;
   esac
-  case $host in *:*) server=$host ;; *) server=$host:$([ "$scheme" = https ] && echo 443 || echo 80) ;; esac
   upstream=s3
-  if [ -n "${CDN_RESOLVER:-}" ]; then upstream='$s3_server'; fi
+  if [ -n "$CDN_RESOLVER" ]; then upstream='$s3_server'; fi
+}
+
+usual_port() {
+  if [ "$scheme" = https ]; then echo 443; else echo 80; fi
 }
 
 # In one step: an nginx that an earlier HUP has made read them reads whole files.
@@ -99,19 +66,19 @@ fill() {
 
 main_conf() {
   for module in ndk_http_module ngx_http_set_misc_module ngx_http_js_module; do
-    echo "load_module $modules/$module.so;"
+    echo "load_module $NGINX_MODULES/$module.so;"
   done
   # Workers need nothing of root's; who is not root has no other user to give them.
   if [ "$(id -u)" = 0 ]; then echo 'user www-data;'; fi
 }
 
 listen_conf() {
-  if [ -n "${CDN_TLS_CERTIFICATE:-}" ]; then
-    echo "listen ${CDN_LISTEN:-127.0.0.1:8090} ssl http2;"
-    echo "ssl_certificate $CDN_TLS_CERTIFICATE; ssl_certificate_key ${CDN_TLS_KEY:?};"
+  if [ -n "$CDN_TLS_CERTIFICATE" ]; then
+    echo "listen $CDN_LISTEN ssl http2;"
+    echo "ssl_certificate $CDN_TLS_CERTIFICATE; ssl_certificate_key $CDN_TLS_KEY;"
     echo 'ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:8m; ssl_session_tickets off;'
   else
-    echo "listen ${CDN_LISTEN:-127.0.0.1:8090};"
+    echo "listen $CDN_LISTEN;"
   fi
 }
 
@@ -128,7 +95,7 @@ upstream_conf() {
 upstream_tls_conf() {
   if [ "$scheme" = https ]; then
     echo "proxy_ssl_verify on; proxy_ssl_verify_depth 4;"
-    echo "proxy_ssl_trusted_certificate ${CDN_S3_CA_FILE:-/etc/ssl/certs/ca-certificates.crt};"
+    echo "proxy_ssl_trusted_certificate $CDN_S3_CA_FILE;"
   fi
 }
 
@@ -146,7 +113,12 @@ max_ages() {
 # For s3.js.
 signer_settings() {
   printf '{"accessKeyId":"%s","secretAccessKey":"%s","region":"%s","prefix":"%s","host":"%s"}\n' \
-    "$CDN_S3_ACCESS_KEY_ID" "$CDN_S3_SECRET_ACCESS_KEY" "${S3_REGION:-us-east-1}" "$prefix" "$host"
+    "$(json "$CDN_S3_ACCESS_KEY_ID")" "$(json "$CDN_S3_SECRET_ACCESS_KEY")" "$S3_REGION" "$prefix" "$host"
+}
+
+# Without control characters only these two are special (RFC 8259 §7).
+json() {
+  printf '%s' "$1" | sed 's/["\\]/\\&/g'
 }
 
 give_to_workers() {
@@ -156,12 +128,18 @@ give_to_workers() {
   fi
 }
 
+# In a process of its own, during which this one waits, so that the next HUP comes after it. One that comes in the middle leaves
+# another exit status to whatever has just been looked at (dash), and what is good looks wrong.
+reload() (
+  if check_environment && configure; then kill -HUP "$nginx"; fi
+)
+
 # Drops the objects stored first until nine tenths of the bound are left. By change time: nginx sets the other two to
 # those of the object. Whoever misses one finds it in the object store.
 sweep() {
   find "$store/.tmp" -type f -mmin +10 -delete
   find "$store" -maxdepth 1 -type f -printf '%C@ %k %f\n' | sort -rn |
-    awk -v max="$store_max_kb" '{ kb += $2; sizes[NR] = kb; names[NR] = $3 }
+    awk -v max="$((CDN_STORE_MAX_MB * 1024))" '{ kb += $2; sizes[NR] = kb; names[NR] = $3 }
       END { if (kb > max) for (i = 1; i <= NR; i++) if (sizes[i] > max * 0.9) print names[i] }' |
     (cd "$store" && xargs -r -d '\n' rm -f --)
 }
@@ -169,7 +147,7 @@ sweep() {
 sweep_forever() {
   trap 'kill "$pause" 2>/dev/null; exit 0' TERM
   while :; do
-    sleep "${CDN_SWEEP_INTERVAL_S:-60}" &
+    sleep "$CDN_SWEEP_INTERVAL_S" &
     pause=$!
     wait "$pause"
     sweep || echo 'the store was not swept' >&2
@@ -183,6 +161,7 @@ clear_remains() {
   find "$store" -maxdepth 1 -type f -empty -delete
 }
 
+check_environment
 mkdir -p "$CDN_RUN"
 # Held by nginx itself too, so that nothing is taken from one that still runs here.
 exec 9>"$CDN_RUN/lock"
@@ -194,15 +173,18 @@ configure
 clear_remains
 nginx -p "$CDN_RUN/" -c "$conf/nginx.conf" -g 'daemon off;' &
 nginx=$!
+# For the same reason no exit status ends this from here on.
+set +e
 trap 'kill -QUIT "$nginx" 2>/dev/null' TERM QUIT INT
-trap 'if configure; then kill -HUP "$nginx"; fi' HUP
+trap reload HUP
 sweep_forever 9>&- &
 sweeper=$!
 # A signal ends a wait, not what is waited for; one that could not even start is waited for too, for its status.
 while :; do
-  wait "$nginx" && status=0 || status=$?
+  wait "$nginx"
+  status=$?
   kill -0 "$nginx" 2>/dev/null || break
 done
-kill "$sweeper" 2>/dev/null || true
-wait "$sweeper" 2>/dev/null || true
+kill "$sweeper" 2>/dev/null
+wait "$sweeper" 2>/dev/null
 exit "$status"
