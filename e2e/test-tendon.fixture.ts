@@ -10,7 +10,7 @@ import { startTendon, type Tendon } from '@tendon/embedded/start-tendon.ts'
 import { createLifecycle } from '@tendon/platform/lifecycle.ts'
 import { createLog } from '@tendon/platform/log.ts'
 import { silentProgress } from '@tendon/platform/progress.ts'
-import { dailyReport } from '@tendon/web/src/report/daily-view.ts'
+import { dailyReport } from '@tendon/web/src/report/daily/daily-view.ts'
 
 /** Enough for the 30 days of a report; the full 90 only take longer to load. */
 const demoDays = '32'

@@ -1,7 +1,7 @@
 import { reportAdminRole } from '@tendon/contracts/roles.ts'
 import { Notice } from './notice.tsx'
 import { CustomerPages } from './report/customer-pages.tsx'
-import { StaffPage } from './report/staff-page.tsx'
+import { StaffPage } from './report/staff/staff-page.tsx'
 import { Masthead } from './session/masthead.tsx'
 import { SignInPage } from './session/sign-in-page.tsx'
 import { useSession } from './session/use-session.ts'

@@ -1,8 +1,8 @@
 import type { Address } from '../use-address.ts'
-import { DailyPage } from './daily-page.tsx'
-import { HistoryPage } from './history-page.tsx'
-import { TrendPage } from './trend-page.tsx'
-import { type ReportEvents, useReportEvents } from './use-report-events.ts'
+import { DailyPage } from './daily/daily-page.tsx'
+import { type ReportEvents, useReportEvents } from './live/use-report-events.ts'
+import { HistoryPage } from './service-history/history-page.tsx'
+import { TrendPage } from './trend/trend-page.tsx'
 import { ViewLinks } from './view-links.tsx'
 
 export type CustomerPageProps = {

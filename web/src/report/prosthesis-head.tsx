@@ -1,6 +1,6 @@
 import type { prosthesisIdentity } from '@tendon/contracts/prosthesis-daily.ts'
 import type { z } from 'zod'
-import { LiveText } from './live-text.tsx'
+import { LiveText } from './live/live-text.tsx'
 
 /** What a prosthesis is, above its numbers. */
 export function ProsthesisHead({ prosthesis }: { prosthesis: z.infer<typeof prosthesisIdentity> }) {

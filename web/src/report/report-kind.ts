@@ -3,8 +3,8 @@ import { prosthesisTrend, prosthesisTrendRow } from '@tendon/contracts/prosthesi
 import { reportEnvelope } from '@tendon/contracts/report-envelope.ts'
 import { serviceHistory, serviceHistoryRow } from '@tendon/contracts/service-history.ts'
 import { z } from 'zod'
-import { type DailyReport, dailyReport } from './daily-view.ts'
-import type { ShownReport } from './live-report.ts'
+import { type DailyReport, dailyReport } from './daily/daily-view.ts'
+import type { ShownReport } from './live/live-report.ts'
 
 /** A report as these pages know it. */
 export type ReportKind<Report extends ShownReport> = {

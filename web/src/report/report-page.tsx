@@ -4,12 +4,12 @@ import { DatePicker } from './date-picker.tsx'
 import { dayAt, isOutside } from './day.ts'
 import { Downloads } from './downloads.tsx'
 import { EmptyDay } from './empty-day.tsx'
-import { FreshnessLine } from './freshness-line.tsx'
-import type { LiveReport, ShownReport } from './live-report.ts'
+import { FreshnessLine } from './live/freshness-line.tsx'
+import type { LiveReport, ShownReport } from './live/live-report.ts'
+import { useLiveReport } from './live/use-live-report.ts'
+import type { ReportEvents } from './live/use-report-events.ts'
 import type { ReportKind } from './report-kind.ts'
-import { useLiveReport } from './use-live-report.ts'
 import { type ReportDays, useReportDays } from './use-report-days.ts'
-import type { ReportEvents } from './use-report-events.ts'
 
 type ReportPageProps<Report extends ShownReport> = {
   kind: ReportKind<Report>

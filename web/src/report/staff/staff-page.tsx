@@ -1,10 +1,10 @@
 import { Fragment } from 'react'
-import { CustomerSignOut } from '../session/customer-sign-out.tsx'
-import type { Address } from '../use-address.ts'
-import { CustomerPages } from './customer-pages.tsx'
-import { FleetPage } from './fleet-page.tsx'
+import { CustomerSignOut } from '../../session/customer-sign-out.tsx'
+import type { Address } from '../../use-address.ts'
+import { CustomerPages } from '../customer-pages.tsx'
+import { FleetPage } from '../fleet/fleet-page.tsx'
+import { ViewLinks } from '../view-links.tsx'
 import { StaffForm } from './staff-form.tsx'
-import { ViewLinks } from './view-links.tsx'
 
 type StaffPageProps = {
   mayRead: boolean

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { DailyReport } from './daily-view.ts'
+import type { DailyReport } from '../daily/daily-view.ts'
 import { nothingYet, objectPath, withFailure, withLink, withReport } from './live-report.ts'
 
 const outage = { type: 'about:blank', title: 'Down', status: 503, code: 'TENDON-REPORTS-007' }

@@ -1,5 +1,5 @@
 import { useEffect, useEffectEvent, useState } from 'react'
-import { getSession, problemOf } from '../api.ts'
+import { getSession, problemOf } from '../../api.ts'
 
 /** How often reports were said to be made anew, and whether that would be heard now. */
 export type ReportEvents = { changes: number; isConnected: boolean }

@@ -1,8 +1,8 @@
 import { scaleLinear } from 'd3-scale'
 import { line } from 'd3-shape'
 import type { PointerEvent } from 'react'
-import { shortDay } from './day.ts'
-import { numberText, type Quantity } from './quantity.ts'
+import { shortDay } from '../day.ts'
+import { numberText, type Quantity } from '../quantity.ts'
 
 /** A day, and its value in each series; null where there is none. */
 export type Slot = { day: string; values: (number | null)[] }

@@ -1,5 +1,5 @@
 import type { Freshness } from '@tendon/contracts/freshness.ts'
-import { Age } from '../age.tsx'
+import { Age } from '../../age.tsx'
 
 type FreshnessLineProps = {
   freshness: Freshness

@@ -1,7 +1,7 @@
 import type { ProsthesisDay } from '@tendon/contracts/prosthesis-daily.ts'
-import { shortDay } from './day.ts'
-import { measures } from './measures.ts'
-import { numberText, quantityOf } from './quantity.ts'
+import { shortDay } from '../day.ts'
+import { measures } from '../measures.ts'
+import { numberText, quantityOf } from '../quantity.ts'
 
 type HistoryTableProps = {
   /** Ids of the headings that name the table. */

@@ -1,8 +1,8 @@
 import type { ProsthesisDay } from '@tendon/contracts/prosthesis-daily.ts'
+import { LiveText } from '../live/live-text.tsx'
+import type { Measure } from '../measures.ts'
+import { numberText, quantityOf } from '../quantity.ts'
 import { compareWithMean } from './comparison.ts'
-import { LiveText } from './live-text.tsx'
-import type { Measure } from './measures.ts'
-import { numberText, quantityOf } from './quantity.ts'
 import { RangeStrip } from './range-strip.tsx'
 
 type MeasureRowProps = {

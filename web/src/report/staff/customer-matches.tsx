@@ -1,5 +1,5 @@
 import type { CustomerList } from '@tendon/contracts/reports-api.ts'
-import { hrefOf } from '../use-address.ts'
+import { hrefOf } from '../../use-address.ts'
 
 /** Whom a search has found, each a link to their report. */
 export function CustomerMatches(props: { text: string; found: CustomerList; date: string | null }) {

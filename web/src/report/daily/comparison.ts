@@ -1,6 +1,6 @@
 import type { ProsthesisDay } from '@tendon/contracts/prosthesis-daily.ts'
-import type { Measure } from './measures.ts'
-import { type Quantity, quantityText } from './quantity.ts'
+import type { Measure } from '../measures.ts'
+import { type Quantity, quantityText } from '../quantity.ts'
 
 /** A day's number beside the other days of the last 30. */
 export type Comparison = { mean: number; lowest: number; highest: number; text: string; isConcern: boolean }

@@ -1,6 +1,7 @@
 import { useRef, useState } from 'react'
-import { getReport, getReportLink, problemOf, type ReportQuery } from '../api.ts'
-import { usePolling } from '../use-polling.ts'
+import { getReport, getReportLink, problemOf, type ReportQuery } from '../../api.ts'
+import { usePolling } from '../../use-polling.ts'
+import type { ReportKind } from '../report-kind.ts'
 import {
   type LiveReport,
   nothingYet,
@@ -10,7 +11,6 @@ import {
   withLink,
   withReport,
 } from './live-report.ts'
-import type { ReportKind } from './report-kind.ts'
 import type { ReportEvents } from './use-report-events.ts'
 
 /** Without events, so soon is a change seen. With them, only how current the data is moves meanwhile. */

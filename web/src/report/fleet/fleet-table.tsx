@@ -1,7 +1,7 @@
-import { shortDay } from './day.ts'
+import { shortDay } from '../day.ts'
+import { columnText, numberText, quantityOf } from '../quantity.ts'
+import type { FleetReport } from '../report-kind.ts'
 import { fleetWeeks } from './fleet-weeks.ts'
-import { columnText, numberText, quantityOf } from './quantity.ts'
-import type { FleetReport } from './report-kind.ts'
 
 const count = quantityOf('count')
 const steps = 5

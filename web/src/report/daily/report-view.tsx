@@ -1,10 +1,10 @@
 import { useEffect } from 'react'
+import { type DayBounds, longDay } from '../day.ts'
+import { EmptyDay } from '../empty-day.tsx'
+import { LiveText } from '../live/live-text.tsx'
+import { dailyKind } from '../report-kind.ts'
 import type { DailyReport } from './daily-view.ts'
-import { type DayBounds, longDay } from './day.ts'
-import { EmptyDay } from './empty-day.tsx'
-import { LiveText } from './live-text.tsx'
 import { ProsthesisCard } from './prosthesis-card.tsx'
-import { dailyKind } from './report-kind.ts'
 
 type ReportViewProps = {
   report: DailyReport

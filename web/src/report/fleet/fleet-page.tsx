@@ -1,11 +1,11 @@
 import { lastZone } from '@tendon/contracts/fleet.ts'
 import { useEffect } from 'react'
-import type { Address } from '../use-address.ts'
-import { isOver } from './day.ts'
+import type { Address } from '../../use-address.ts'
+import { isOver } from '../day.ts'
+import { noEvents } from '../live/use-report-events.ts'
+import { fleetKind } from '../report-kind.ts'
+import { ReportPage } from '../report-page.tsx'
 import { FleetView } from './fleet-view.tsx'
-import { fleetKind } from './report-kind.ts'
-import { ReportPage } from './report-page.tsx'
-import { noEvents } from './use-report-events.ts'
 
 /** For staff: how all prostheses do. It is made anew with each processing run, so that looking now and then will do. */
 export function FleetPage(props: {

@@ -1,8 +1,8 @@
 import { useEffect } from 'react'
-import type { CustomerPageProps } from './customer-pages.tsx'
+import type { CustomerPageProps } from '../customer-pages.tsx'
+import { historyKind } from '../report-kind.ts'
+import { ReportPage } from '../report-page.tsx'
 import { HistoryList } from './history-list.tsx'
-import { historyKind } from './report-kind.ts'
-import { ReportPage } from './report-page.tsx'
 
 /** What changed on a customer's prostheses, and when. */
 export function HistoryPage(props: CustomerPageProps) {

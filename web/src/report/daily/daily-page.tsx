@@ -1,8 +1,8 @@
+import type { CustomerPageProps } from '../customer-pages.tsx'
+import { isOver } from '../day.ts'
+import { dailyKind } from '../report-kind.ts'
+import { ReportPage } from '../report-page.tsx'
 import { AboutData } from './about-data.tsx'
-import type { CustomerPageProps } from './customer-pages.tsx'
-import { isOver } from './day.ts'
-import { dailyKind } from './report-kind.ts'
-import { ReportPage } from './report-page.tsx'
 import { ReportView } from './report-view.tsx'
 
 /** One day, beside the 29 before it. */

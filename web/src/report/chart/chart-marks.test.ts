@@ -1,8 +1,8 @@
 import { createElement } from 'react'
 import { renderToStaticMarkup } from 'react-dom/server'
 import { expect, test } from 'vitest'
+import { daysUntil } from '../day.ts'
 import { ChartMarks } from './chart-marks.tsx'
-import { daysUntil } from './day.ts'
 
 const days = daysUntil('2026-11-21', 5)
 function marks(shape: 'bars' | 'lines', unfinishedDay: string | null, suffix = ''): string {

@@ -1,12 +1,12 @@
 import type { prosthesisIdentity } from '@tendon/contracts/prosthesis-daily.ts'
 import { useState } from 'react'
 import type { z } from 'zod'
-import { daysUntil } from './day.ts'
-import { measures } from './measures.ts'
-import { ProsthesisHead } from './prosthesis-head.tsx'
-import { quantityOf } from './quantity.ts'
-import type { TrendReport } from './report-kind.ts'
-import { SeriesChart } from './series-chart.tsx'
+import { SeriesChart } from '../chart/series-chart.tsx'
+import { daysUntil } from '../day.ts'
+import { measures } from '../measures.ts'
+import { ProsthesisHead } from '../prosthesis-head.tsx'
+import { quantityOf } from '../quantity.ts'
+import type { TrendReport } from '../report-kind.ts'
 
 const fields = ['active_minutes', 'response_time_avg_ms', 'error_rate', 'battery_avg_percent'] as const
 const shown = fields.map((field) => measures.find((measure) => measure.field === field)!)

@@ -1,9 +1,9 @@
+import { longDay } from '../day.ts'
+import { measures } from '../measures.ts'
+import { ProsthesisHead } from '../prosthesis-head.tsx'
 import type { DailyProsthesis } from './daily-view.ts'
-import { longDay } from './day.ts'
 import { History } from './history.tsx'
 import { MeasureRow } from './measure-row.tsx'
-import { measures } from './measures.ts'
-import { ProsthesisHead } from './prosthesis-head.tsx'
 
 type ProsthesisCardProps = {
   prosthesis: DailyProsthesis

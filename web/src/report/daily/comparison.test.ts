@@ -1,9 +1,9 @@
 import type { ProsthesisDay } from '@tendon/contracts/prosthesis-daily.ts'
 import { expect, test } from 'vitest'
+import { addDays } from '../day.ts'
+import { type Measure, measures } from '../measures.ts'
+import { quantityOf } from '../quantity.ts'
 import { compareWithMean } from './comparison.ts'
-import { addDays } from './day.ts'
-import { type Measure, measures } from './measures.ts'
-import { quantityOf } from './quantity.ts'
 
 const date = '2026-11-21'
 const milliseconds = quantityOf('ms')

@@ -1,10 +1,10 @@
 import type { ProsthesisDay } from '@tendon/contracts/prosthesis-daily.ts'
 import { useState } from 'react'
-import { daysUntil } from './day.ts'
+import { SeriesChart } from '../chart/series-chart.tsx'
+import { daysUntil } from '../day.ts'
+import { charts } from '../measures.ts'
+import { quantityOf } from '../quantity.ts'
 import { HistoryTable } from './history-table.tsx'
-import { charts } from './measures.ts'
-import { quantityOf } from './quantity.ts'
-import { SeriesChart } from './series-chart.tsx'
 
 const windowDays = 30
 

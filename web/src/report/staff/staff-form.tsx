@@ -1,9 +1,9 @@
 import type { Problem } from '@tendon/contracts/problem.ts'
 import type { CustomerList } from '@tendon/contracts/reports-api.ts'
 import { type FormEvent, useState } from 'react'
-import { findCustomers, problemOf } from '../api.ts'
-import { NoticeLine } from '../notice.tsx'
-import type { Address } from '../use-address.ts'
+import { findCustomers, problemOf } from '../../api.ts'
+import { NoticeLine } from '../../notice.tsx'
+import type { Address } from '../../use-address.ts'
 import { CustomerMatches } from './customer-matches.tsx'
 
 type StaffFormProps = {

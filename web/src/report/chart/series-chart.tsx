@@ -1,7 +1,7 @@
 import { useId, useState } from 'react'
+import { shortDay } from '../day.ts'
+import { type Quantity, quantityText } from '../quantity.ts'
 import { ChartMarks, type Slot } from './chart-marks.tsx'
-import { shortDay } from './day.ts'
-import { type Quantity, quantityText } from './quantity.ts'
 import { useElementWidth } from './use-element-width.ts'
 
 type SeriesChartProps = {

@@ -1,5 +1,5 @@
-import { addDays } from './day.ts'
-import type { FleetReport } from './report-kind.ts'
+import { addDays } from '../day.ts'
+import type { FleetReport } from '../report-kind.ts'
 
 type Row = FleetReport['rows'][number]
 

@@ -1,5 +1,5 @@
-import { dayOfYear } from './day.ts'
-import type { HistoryReport } from './report-kind.ts'
+import { dayOfYear } from '../day.ts'
+import type { HistoryReport } from '../report-kind.ts'
 import { clockOf } from './zoned-time.ts'
 
 type Row = HistoryReport['rows'][number]

@@ -1,8 +1,8 @@
 import { useEffect, useState } from 'react'
-import type { CustomerPageProps } from './customer-pages.tsx'
-import { dayOfYear, isOver } from './day.ts'
-import { trendKind } from './report-kind.ts'
-import { ReportPage } from './report-page.tsx'
+import type { CustomerPageProps } from '../customer-pages.tsx'
+import { dayOfYear, isOver } from '../day.ts'
+import { trendKind } from '../report-kind.ts'
+import { ReportPage } from '../report-page.tsx'
 import { TrendCard } from './trend-card.tsx'
 
 const windows = ['30', '90'] as const

@@ -1,8 +1,8 @@
-import { hrefOf } from '../use-address.ts'
-import { dayOfYear } from './day.ts'
+import { hrefOf } from '../../use-address.ts'
+import { dayOfYear } from '../day.ts'
+import { columnText, numberText, quantityOf, quantityText } from '../quantity.ts'
+import type { FleetReport } from '../report-kind.ts'
 import { FleetTable } from './fleet-table.tsx'
-import { columnText, numberText, quantityOf, quantityText } from './quantity.ts'
-import type { FleetReport } from './report-kind.ts'
 
 const count = quantityOf('count')
 
