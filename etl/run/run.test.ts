@@ -1,4 +1,5 @@
 import { TendonError } from '@tendon/platform/errors.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Story, startEtlWorld } from '../fixtures/etl-world.fixture.ts'
 import { keepInvalidations } from '../invalidate/invalidations.ts'
@@ -294,6 +295,28 @@ describe('no row is lost', () => {
     expect(story.invalidated).toEqual([alice])
     expect(await listRuns(world.warehouse, 1)).toMatchObject([{ state: 'failed', users_invalidated: 1 }])
     await story.createEtl().runOnce()
+    expect(story.invalidated).toEqual([alice])
+  })
+
+  test('a run that dies when it has loaded numbers has kept before whose they are', async () => {
+    await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-01' })
+    await story.send([{ chip_id: 'c1', recorded_at: at('2026-01-02T10:00:00Z') }])
+    let isDead = false
+    const gone = () => Promise.reject(new Error('dead'))
+    const dying: Warehouse = {
+      ...world.warehouse,
+      query: (query, params) => (isDead ? gone() : world.warehouse.query(query, params)),
+      insertRows: (table, rows) => (isDead ? gone() : world.warehouse.insertRows(table, rows)),
+      async insertLines(...lines) {
+        await world.warehouse.insertLines(...lines)
+        isDead = true
+        await gone()
+      },
+    }
+    await expect(story.createEtl({ warehouse: dying }).runOnce()).rejects.toThrow('dead')
+    expect((await story.stats()).size).toBe(1)
+    expect(story.invalidated).toEqual([])
+    expect(await story.createEtl().runOnce()).toMatchObject({ rows_written: 0, users_changed: 0 })
     expect(story.invalidated).toEqual([alice])
   })
 
