@@ -1,5 +1,6 @@
 import { type Span, type SpanOptions, trace } from '@opentelemetry/api'
 import { afterAll, expect, test } from 'vitest'
+import { allEnded } from './all-ended.ts'
 import { createStepTimer, traceRun } from './run-steps.ts'
 
 type Recorded = { name: string; attributes: unknown; failed: boolean; ended: boolean }
@@ -39,7 +40,8 @@ test('a run is a span by its run_id, and so is each of its steps; one that fails
   expect(Object.keys(durations)).toEqual(['open', 'load'])
 })
 
-test('a step of a run that was ended is not begun', () => {
+test('a step of a run that was ended is not begun, and says so to who waits for it beside others', async () => {
   const step = createStepTimer({}, AbortSignal.abort(new Error('ended')))
-  expect(() => step('load', async () => {})).toThrow('ended')
+  const beside = Promise.reject(new Error('ended'))
+  await expect(allEnded([beside, step('load', async () => {})])).rejects.toThrow('ended')
 })

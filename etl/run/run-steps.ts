@@ -9,7 +9,8 @@ const tracer = trace.getTracer('tendon-etl')
  * is done for each batch by several streams adds up to more than the run.
  */
 export function createStepTimer(durationsMs: Record<string, number>, signal: AbortSignal): StepTimer {
-  return (name, work) => {
+  // Never throws at once: steps begun beside it would fail with nobody waiting for them.
+  return async (name, work) => {
     signal.throwIfAborted()
     return tracer.startActiveSpan(`etl.${name}`, async (span) => {
       const startedAt = performance.now()

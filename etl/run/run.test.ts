@@ -232,6 +232,23 @@ describe('one run at a time', () => {
     expect(await listRuns(world.warehouse, 1)).toMatchObject([{ run_seq: 3, state: 'running' }])
   })
 
+  test('stop between two steps leaves nothing that goes on and fails with nobody to tell', async () => {
+    const warehouse: Warehouse = {
+      ...world.warehouse,
+      query(query, params) {
+        if (query.name === 'etl-rows-by-day') void etl.stop()
+        return world.warehouse.query(query, params)
+      },
+    }
+    const etl = story.createEtl({ warehouse })
+    const unheard: unknown[] = []
+    const hear = (reason: unknown) => void unheard.push(reason)
+    process.on('unhandledRejection', hear)
+    await expect(etl.runOnce()).rejects.toMatchObject({ code: 'TENDON-ETL-005' })
+    process.off('unhandledRejection', hear)
+    expect(unheard).toEqual([])
+  })
+
   test('stop ends a run after the step it is in', async () => {
     await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-01' })
     await story.send([{ chip_id: 'c1', recorded_at: at('2026-01-02T10:00:00Z') }])
