@@ -224,6 +224,52 @@ test('a row that is far ahead is measured when its day has come, and judged as a
   expect(await run()).toMatchObject({ pairs: 0 })
 })
 
+test('at both ends of what is measured a row has a day that counts, where its owner lives, or is in quarantine', async () => {
+  await story.stopClock(at('2026-03-01T12:00Z'))
+  await story.live(alice, 'Pacific/Kiritimati')
+  await story.live(bob, 'America/Los_Angeles')
+  await story.issue({ chip_id: 'east', customer_id: alice, issued_at: '2026-01-01' })
+  await story.issue({ chip_id: 'west', customer_id: bob, issued_at: '2026-01-01' })
+  await story.issue({ chip_id: 'seldom', customer_id: bob, issued_at: '2026-01-01' })
+  const etl = story.createEtl({ config: { firstDay: '2026-01-10' } })
+  const ends = ['2026-01-09T09:00Z', '2026-01-09T11:00Z', '2026-01-10T07:00Z', '2026-01-10T09:00Z']
+  // Two days ahead, by a clock of the database that was so too.
+  const ahead = ['2026-03-03T09:00Z', '2026-03-03T11:00Z', '2026-03-04T07:00Z', '2026-03-04T09:00Z']
+  const send = (times: string[]) =>
+    story.send(
+      ['east', 'west'].flatMap((chip_id) => times.map((time) => ({ chip_id, recorded_at: at(time) }))),
+    )
+  await send(ends)
+  await etl.runOnce()
+  await send(ahead)
+  await story.send([{ chip_id: 'seldom', recorded_at: at('2026-03-04T07:00Z') }])
+  await etl.runOnce()
+  const days = [...(await story.stats()).values()].map(({ chip_id, day, events }) => [chip_id, day, events])
+  expect(days.sort()).toEqual([
+    ['east', '2026-01-10', 3],
+    ['east', '2026-03-03', 1],
+    ['seldom', '2026-03-03', 1],
+    ['west', '2026-01-10', 1],
+    ['west', '2026-03-03', 3],
+  ])
+  expect(await countQuarantine(world.warehouse)).toEqual([
+    { reason: 'before_first_day', rows: 4 },
+    { reason: 'no_day', rows: 4 },
+  ])
+  await story.live(bob, 'UTC')
+  expect(await etl.runOnce()).toMatchObject({ mode: 'increment' })
+  expect(await countQuarantine(world.warehouse)).toEqual([
+    { reason: 'before_first_day', rows: 3 },
+    { reason: 'no_day', rows: 6 },
+  ])
+  await story.stopClock(at('2026-03-02T12:00Z'))
+  await etl.runOnce()
+  expect(await countQuarantine(world.warehouse)).toEqual([{ reason: 'before_first_day', rows: 3 }])
+  const events = [...(await story.stats()).values()].map(({ events }) => events)
+  expect(events.reduce((a, b) => a + b)).toBe(14)
+  expect(await etl.runOnce()).toMatchObject({ pairs: 0 })
+})
+
 test('any number of rows that no number is made of goes into quarantine, or leaves it, a piece after the other', async () => {
   const rows = 100_000
   const atOnce: number[] = []

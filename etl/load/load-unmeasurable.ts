@@ -46,7 +46,7 @@ const firstIdOf = (slice: number): bigint => BigInt(slice) << BigInt(sliceBits)
  */
 export async function loadUnmeasurable(
   session: RunSession,
-  { view, bounds, createMeasurer }: Extraction,
+  { view, days, certain, createMeasurer }: Extraction,
   { since, hasNew, wholeChips }: { since: Since; hasNew: boolean; wholeChips: readonly string[] },
   mark: Mark,
 ): Promise<void> {
@@ -91,10 +91,10 @@ export async function loadUnmeasurable(
     if (standing > 0 || found.some(({ rowId }) => rowId < toId)) await settle(toSlice)
   }
 
-  await view.unmeasurableRows(since, corrected, bounds, {
+  await view.unmeasurableRows(since, corrected, certain, {
     take(slice, chipId, bytes) {
       readingSlice = slice
-      const judged = measurer.judgeUnmeasurable(chipId, bytes, bounds)
+      const judged = measurer.judgeUnmeasurable(chipId, bytes, days)
       record.rows_quarantined += judged.length
       for (const row of judged) found.push(row)
     },

@@ -8,12 +8,12 @@ import {
   wholeRowLength,
   wholeRows,
 } from '../telemetry/packed-rows.ts'
-import type { TimeBounds } from '../telemetry/telemetry.ts'
 import { collect, forget, noFacts, sortAscending } from './day-facts.ts'
 import { cutIntoStretches, type DayBounds, findDoubts, type Stretch } from './day-stretches.ts'
-import { instantText } from './instants.ts'
+import { dayUs, instantText } from './instants.ts'
 import { type DayFacts, metrics } from './metrics.ts'
 import { brokenRule } from './row-rules.ts'
+import type { Days } from './scope.ts'
 import { createUserDaysBuilder, type UserDays } from './user-days.ts'
 
 /** A telemetry row that no number is made from. */
@@ -43,8 +43,8 @@ export type ChipMeasurer = {
    * same time. None is measured then, and all are to be added again when what is in doubt was read whole.
    */
   add(chipId: string, packed: PackedRows, bounds: DayBounds): Added
-  /** Says of whole rows that have no chip, or a time outside of what is measured, what is wrong with each. */
-  judgeUnmeasurable(chipId: string, bytes: Buffer, bounds: TimeBounds): QuarantinedRow[]
+  /** Says of whole rows that have no chip, or a day other than those that are measured, what is wrong with each; of others nothing. */
+  judgeUnmeasurable(chipId: string, bytes: Buffer, days: Days): QuarantinedRow[]
   /** Rows that wait to be taken. */
   collected(): number
   take(): Measured
@@ -108,6 +108,9 @@ export function createChipMeasurer(
     }
   }
 
+  const zoneAt = (chipId: string, instant: number) =>
+    ownership.segmentsOf(chipId).find(({ toUs }) => instant < toUs)!.zone
+
   /** Whether a whole row counts; one that does not is put into quarantine. */
   function accept(chipId: string, rows: ChipRows, row: number, day: number): boolean {
     const rule = brokenRule(rows, row)
@@ -153,14 +156,34 @@ export function createChipMeasurer(
     builder.append(owner, day, firmwareOn(owner.prosthesisId, day), values)
   }
 
-  function judgeUnmeasurable(chipId: string, bytes: Buffer, { fromUs }: TimeBounds): QuarantinedRow[] {
+  function judgeUnmeasurable(chipId: string, bytes: Buffer, days: Days): QuarantinedRow[] {
     const rows = reader.read(wholeRows(bytes))
-    return Array.from({ length: rows.count }, (_, row) => {
+    const judged: QuarantinedRow[] = []
+    for (let row = 0; row < rows.count; row++) {
+      const reason = whyUnmeasurable(chipId, rows, row, days)
+      if (!reason) continue
       const recordedAt = instantText(rows.instantUs[row]!)
-      const reason = whyUnmeasurable(chipId, rows, row, fromUs)
       const detail = `recorded_at ${recordedAt}`
-      return { chipId, rowId: rows.id[row]!, day: noDay, recordedAt, reason, detail }
-    })
+      judged.push({ chipId, rowId: rows.id[row]!, day: noDay, recordedAt, reason, detail })
+    }
+    return judged
+  }
+
+  function whyUnmeasurable(
+    chipId: string,
+    rows: ChipRows,
+    row: number,
+    { fromDay, toDay }: Days,
+  ): string | undefined {
+    if (chipId === '') return 'no_chip'
+    const instant = rows.instantUs[row]!
+    // No calendar has a day for what is far away, and infinite.
+    const utcDay = Math.floor(instant / dayUs)
+    const isNear = utcDay >= fromDay - 1 && utcDay <= toDay + 1
+    const day = isNear ? zoneAt(chipId, instant).dayOf(instant) : utcDay
+    if (day < fromDay) return 'before_first_day'
+    if (day <= toDay) return undefined
+    return rows.isAhead[row] ? 'clock_ahead' : 'no_day'
   }
 
   return {
@@ -186,12 +209,6 @@ export function createChipMeasurer(
       return taken
     },
   }
-}
-
-function whyUnmeasurable(chipId: string, rows: ChipRows, row: number, fromUs: number): string {
-  if (chipId === '') return 'no_chip'
-  if (rows.instantUs[row]! < fromUs) return 'before_first_day'
-  return rows.isAhead[row] ? 'clock_ahead' : 'no_day'
 }
 
 /** A device sends a message again when it was not confirmed: the first that was stored counts. */

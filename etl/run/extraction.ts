@@ -6,6 +6,7 @@ import { indexOwnership, type OwnershipInTime, type Problem } from '../crm/owner
 import { compareOwnership, type OwnershipChanges, readStandingOwnership } from '../crm/standing-ownership.ts'
 import { type ChipMeasurer, createChipMeasurer } from '../measure/chip-measurer.ts'
 import { dayUs, parseDay } from '../measure/instants.ts'
+import type { Days } from '../measure/scope.ts'
 import { createTimeZones, type TimeZone } from '../measure/time-zones.ts'
 import type { ReadingConfig } from '../options.ts'
 import { readSourceTraits } from '../telemetry/source-traits.ts'
@@ -20,10 +21,12 @@ export type Extraction = {
   changes: OwnershipChanges
   firmware: FirmwareHistory
   view: TelemetryView
-  /** Times that a day can be made of: from the first day that is measured to what no clock is ahead of. */
+  /** The days that are measured, wherever their owners live. */
+  days: Days
+  /** Times that may be in one of them. */
   bounds: TimeBounds
-  /** The days in them. */
-  days: { fromDay: number; toDay: number }
+  /** Times that are, wherever the owner lives. */
+  certain: TimeBounds
   zoneOf: (name: string) => TimeZone | undefined
   /** Those by which the days are cut. */
   zones: readonly TimeZone[]
@@ -47,12 +50,14 @@ export async function openView(
 export function timesOf(
   { takenAtUs }: Pick<TelemetryView, 'takenAtUs'>,
   { firstDay }: Pick<ReadingConfig, 'firstDay'>,
-): Pick<Extraction, 'bounds' | 'days'> {
+): Pick<Extraction, 'days' | 'bounds' | 'certain'> {
   const fromDay = parseDay(firstDay)
   const toDay = Math.floor(takenAtUs / dayUs) + aheadDays
+  // Where owners live, days begin at most a day before UTC's, or after it.
   return {
-    bounds: { fromUs: (fromDay - 1) * dayUs, toUs: (toDay + 1) * dayUs },
     days: { fromDay, toDay },
+    bounds: { fromUs: (fromDay - 1) * dayUs, toUs: (toDay + 2) * dayUs },
+    certain: { fromUs: (fromDay + 1) * dayUs, toUs: toDay * dayUs },
   }
 }
 

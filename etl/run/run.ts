@@ -94,10 +94,10 @@ type News = Windows & { hasUnmeasurable: boolean; putOff: Windows }
 
 /** @returns undefined when there is too much of it */
 async function readNews(session: RunSession, view: TelemetryView): Promise<News | undefined> {
-  const { bounds } = timesOf(view, session.config)
+  const times = timesOf(view, session.config)
   const [windows, putOff] = await allEnded([
-    view.touched(sinceOf(session), bounds, session.sizes.mostWindows),
-    readPutOff(session.warehouse, bounds),
+    view.touched(sinceOf(session), times, session.sizes.mostWindows),
+    readPutOff(session.warehouse, { fromUs: times.certain.fromUs, toUs: times.bounds.toUs }),
   ])
   return windows && { ...windows, putOff }
 }
@@ -217,7 +217,8 @@ async function findTouched(
     hasLate: late.length > 0,
     unmeasurable: {
       hasNew: news.hasUnmeasurable,
-      wholeChips: [...lateUnmeasurableChips(late), ...news.putOff.chipId],
+      // By an owner who lives elsewhere the day of a row may be one that is measured, or no longer.
+      wholeChips: [...lateUnmeasurableChips(late), ...news.putOff.chipId, ...changes.chipIds],
     },
   }
 }

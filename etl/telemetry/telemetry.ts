@@ -1,5 +1,6 @@
 import pg, { type ClientBase } from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
+import { dayUs } from '../measure/instants.ts'
 import {
   createKeyColumn,
   createPackedRowsColumn,
@@ -17,7 +18,7 @@ const packedRow: Record<Packing, SqlText> = {
 }
 const touchedWindowsSql = readStatement<'since' | 'corrections' | 'chips' | 'most'>('touched-windows.sql')
 const unmeasurableRowsSql = readStatement<
-  'packed_row' | 'slice_bits' | 'since' | 'corrected' | 'from' | 'to' | 'since_without_chip'
+  'packed_row' | 'slice_bits' | 'since' | 'corrected' | 'from' | 'to' | 'first_day' | 'since_without_chip'
 >('unmeasurable-rows.sql')
 const rowsOfTimeSql = readStatement<'packed_row' | 'from' | 'to'>('chip-rows-of-time.sql')
 const rowsOfWindowsSql = readStatement<'packed_row' | 'chips' | 'froms' | 'tos' | 'from' | 'to'>(
@@ -55,12 +56,12 @@ export type TelemetryView = {
   /** When the snapshot was taken, by the database's clock. */
   takenAtUs: number
   /**
-   * First and last time of new rows, by chip and UTC day, within the bounds; and whether there are new rows that are not
-   * measured. Undefined when there are more than `most`, which are not held.
+   * First and last time of new rows, by chip and UTC day, within the bounds; and whether there are new rows that may not be
+   * measured: outside of the times for which that is certain. Undefined when there are more than `most`, which are not held.
    */
   touched(
     since: Since,
-    bounds: TimeBounds,
+    times: { bounds: TimeBounds; certain: TimeBounds },
     most: number,
   ): Promise<(Windows & { hasUnmeasurable: boolean }) | undefined>
   /** First and last time of these chips' rows, by chip and UTC day, within the bounds: so many at most. */
@@ -69,11 +70,11 @@ export type TelemetryView = {
   extent(bounds: TimeBounds): Promise<TimeBounds | undefined>
   /** Those that are new since then are looked at first: there is no index by time alone. */
   hasRows(time: TimeBounds, since: Since): Promise<boolean>
-  /** Rows outside of the bounds, and those without a chip, that are new or of chips listed as corrected. */
+  /** Rows outside of these times, and those without a chip, that are new or of chips listed as corrected. Not those of history. */
   unmeasurableRows(
     since: Since,
     corrected: readonly string[],
-    bounds: TimeBounds,
+    certain: TimeBounds,
     into: TakeSlices,
   ): Promise<void>
   /** Chips of which rows were changed or deleted; an empty one stands for rows that have none. */
@@ -138,7 +139,7 @@ function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
   }
   return {
     ...facts,
-    async touched(since, bounds, most) {
+    async touched(since, { bounds, certain }, most) {
       const found = await windows({
         since: isNew(since, traits),
         corrections: corrections(since, traits, bounds),
@@ -146,14 +147,15 @@ function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
         most: { sql: String(most + 1) },
       })
       if (found.chipId.length > most) return undefined
-      // Bounds are those of UTC days, as the windows are.
-      const isMeasured = (_: string, i: number) =>
-        found.chipId[i] !== '' && found.fromUs[i]! >= bounds.fromUs && found.toUs[i]! < bounds.toUs
+      // They begin and end with UTC days, as the windows do.
+      const isWithin = ({ fromUs, toUs }: TimeBounds) =>
+        found.chipId.map((chip, i) => chip !== '' && found.fromUs[i]! >= fromUs && found.toUs[i]! < toUs)
+      const isWanted = isWithin(bounds)
       return {
-        chipId: found.chipId.filter(isMeasured),
-        fromUs: found.fromUs.filter((_, i) => isMeasured('', i)),
-        toUs: found.toUs.filter((_, i) => isMeasured('', i)),
-        hasUnmeasurable: !found.chipId.every(isMeasured),
+        chipId: found.chipId.filter((_, i) => isWanted[i]),
+        fromUs: found.fromUs.filter((_, i) => isWanted[i]),
+        toUs: found.toUs.filter((_, i) => isWanted[i]),
+        hasUnmeasurable: isWithin(certain).includes(false),
       }
     },
     windowsOf: (chipIds, bounds, limit) =>
@@ -173,14 +175,15 @@ function viewOf(client: ClientBase, facts: ViewFacts): TelemetryView {
       )
       return rows[0]!.found
     },
-    async unmeasurableRows(since, corrected, bounds, { take, afterChunk }) {
+    async unmeasurableRows(since, corrected, certain, { take, afterChunk }) {
       const sql = unmeasurableRowsSql({
         packed_row: packedRow.whole,
         slice_bits: { sql: String(sliceBits) },
         since: isNew(since, traits),
         corrected: literal.texts(corrected),
         since_without_chip: corrected.includes('') ? { sql: 'true' } : isNew(since, traits),
-        ...literalBounds(bounds),
+        ...literalBounds(certain),
+        first_day: literal.instant(certain.fromUs - dayUs),
       })
       const [slice, chip] = [createKeyColumn(), createKeyColumn()]
       const rows = createPackedRowsColumn((bytes) => take(Number(slice.value()), chip.value(), bytes))

@@ -143,3 +143,15 @@ test('days before the first that is measured keep what stands for them when thei
   expect(later).toMatchObject({ mode: 'full', rows_deleted: 0, rows_unchanged: 1 })
   expect((await story.stats()).size).toBe(2)
 })
+
+test('what was stored before the first day that is measured is nothing wrong, and what comes after it for days before it is', async () => {
+  const stored = (...days: number[]) =>
+    days.map((day) => ({ ...row(day), ingested_at: row(day).recorded_at }))
+  await story.send(stored(2, 3, 20))
+  await run()
+  expect(await run({ firstDay: '2026-01-10' })).toMatchObject({ mode: 'full', rows_quarantined: 0 })
+  await story.send([{ ...row(3), ingested_at: row(11).recorded_at }])
+  expect(await run({ firstDay: '2026-01-10' })).toMatchObject({ mode: 'increment', rows_quarantined: 1 })
+  expect(await story.quarantine()).toEqual(['4'])
+  expect((await story.stats()).size).toBe(3)
+})
