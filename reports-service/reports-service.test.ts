@@ -273,3 +273,17 @@ test('GET /reports lists what this user may read, and for which days there is da
   expect(ofUser).toHaveLength(ofEverybody.length + theirs.length)
   expect(await list(await shared.identity.bearer({ customer_id: user, roles: [] }))).toEqual([])
 })
+
+test('no cache keeps an answer: it is for whoever asked, and for now', async () => {
+  const patient = await shared.identity.patient(await shared.addCustomer('Private'))
+  const user_id = randomUUID()
+  const answers = [
+    await service.get('/reports', patient),
+    await service.get(daily, patient),
+    await service.get(`/reports/nothing/${today}`, patient),
+    await service.get('/customers?query=Private', await shared.identity.admin()),
+    await service.post('/invalidate', { user_id }, await shared.identity.invalidator()),
+  ]
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 404, 200, 200])
+  for (const answer of answers) expect(answer.headers.get('cache-control'), answer.url).toBe('no-store')
+})

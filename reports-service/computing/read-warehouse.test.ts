@@ -65,6 +65,15 @@ test('so many run at once, so many wait, and what comes then is refused until th
   await expect(read(query('SELECT 1'), {})).rejects.toMatchObject({ code: 'TENDON-REPORTS-007' })
 })
 
+test('rows of another shape than declared are a fault of the query, and not of ClickHouse', async () => {
+  const tested = await startTestWarehouse()
+  onTestFinished(tested.remove)
+  const misdeclared = { ...query('SELECT 1 AS one'), row: z.object({ one: z.string() }) }
+  await expect(readOf(tested.warehouse, 60_000)(misdeclared, {})).rejects.toMatchObject({
+    code: 'TENDON-WAREHOUSE-003',
+  })
+})
+
 test('such a query has ended at ClickHouse, and the next one is answered', async () => {
   const tested = await startTestWarehouse()
   onTestFinished(tested.remove)

@@ -1,4 +1,5 @@
 import type { KeyValue } from '@tendon/platform/key-value.ts'
+import { createMemoryKeyValue } from '@tendon/platform/key-value-memory.ts'
 import type { ObjectStore } from '@tendon/platform/object-store.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
@@ -27,6 +28,51 @@ test('1,000 first requests at two instances run one SELECT', async () => {
   expect(shared.proxy.count(select) - before).toBe(1)
   expect(new Set(links.map((link) => link.url)).size).toBe(1)
   expect(links.filter((link) => link.cache === 'miss').length).toBeGreaterThan(1)
+})
+
+test('a leader that takes longer than its lease keeps it, and nobody computes beside it', async () => {
+  const clock = { ms: 0 }
+  const keyValue = createMemoryKeyValue({ now: () => clock.ms })
+  let renewals = 0
+  const renewing: KeyValue = {
+    ...keyValue,
+    async acquireLease(key, ttlMs) {
+      const lease = await keyValue.acquireLease(key, ttlMs)
+      const renew = async () => {
+        const isHeld = await lease!.renew()
+        renewals += 1
+        return isHeld
+      }
+      return lease && { ...lease, renew }
+    },
+  }
+  const slow = await shared.instance({ keyValue: renewing })
+  const other = await shared.instance({ keyValue })
+  const token = await shared.identity.patient(await shared.addCustomer('Patient'))
+  const reached = Promise.withResolvers<void>()
+  const resumed = Promise.withResolvers<void>()
+  const before = shared.proxy.count(select)
+  shared.proxy.intercept(async ({ name, when }) => {
+    if (name !== select || when !== 'before') return
+    reached.resolve()
+    await resumed.promise
+  })
+
+  const links = [shared.link(slow, daily, token)]
+  await reached.promise
+  links.push(shared.link(other, daily, token))
+  for (let times = 1; times <= 3; times += 1) {
+    // Nine tenths of the term are over, three times.
+    clock.ms += 0.9 * leaseTtlMs
+    const renewed = renewals
+    await expect.poll(() => renewals).toBeGreaterThan(renewed)
+  }
+  resumed.resolve()
+
+  const [first, second] = await Promise.all(links)
+  expect(second!.url).toBe(first!.url)
+  expect(shared.proxy.count(select) - before).toBe(1)
+  shared.proxy.intercept(async () => {})
 })
 
 test('a leader that died is replaced when its lease ends', async () => {

@@ -60,12 +60,24 @@ test('a hit is as current as what everybody has been told of, and no more; the o
   expect(await hit()).toEqual({ ...computed, cache: 'hit', freshness: told })
   expect(await shared.object(computed)).toMatchObject({ freshness: computed.freshness })
 
+  const early = await shared.instance({ queryTimeoutMs: 60_000 })
+  expect((await shared.link(early, daily, token)).freshness).toEqual(told)
+
   // Both parts have more to read, of which not everybody was told; the run after it found nothing to tell.
   await putPosition(lsn + 30n, lsn + 30n)
   await putInvalidation(3, 0)
   await putRun(3)
   await putRun(4)
   expect((await hit()).freshness).toMatchObject({ etl_run: secondRun, cdc_at: computed.freshness.cdc_at })
+  // Who was told more before says no less, having read again.
+  const readings = () => shared.proxy.count('freshness/change-feed')
+  const before = readings()
+  await expect
+    .poll(async () => {
+      expect((await shared.link(early, daily, token)).freshness).toEqual(told)
+      return readings()
+    })
+    .toBe(before + 1)
 })
 
 test('one reading serves many hits, and none waits for a ClickHouse that does not answer', async () => {

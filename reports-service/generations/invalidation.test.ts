@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { gunzipSync } from 'node:zlib'
+import { invalidationMessage, invalidationsChannel } from '@tendon/contracts/invalidations.ts'
 import { reportLink } from '@tendon/contracts/reports-api.ts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
@@ -11,6 +12,7 @@ import {
   today,
 } from '../fixtures/test-instances.fixture.ts'
 import { sweepKey } from '../objects/object-sweep.ts'
+import { generationKey } from './generations.ts'
 
 let shared: TestInstances
 let other: TestInstance
@@ -172,6 +174,22 @@ describe('POST /invalidate', () => {
     expect(await shared.invalidate(other, { user_ids: users })).toBe(100_000)
     expect(await shared.invalidate(other, { user_ids: [users[0], users[0]?.toUpperCase()] })).toBe(1)
     expect(await shared.invalidate(other, { user_ids: [] })).toBe(0)
+  })
+
+  test('tells who listens of each user, and the generation that is theirs from then on', async () => {
+    const users = Array.from({ length: 2_500 }, () => randomUUID())
+    const told = new Map<string, string>()
+    const unsubscribe = await shared.keyValue.subscribe(invalidationsChannel, {
+      onMessage(message) {
+        for (const [user, generation] of invalidationMessage.parse(JSON.parse(message)))
+          told.set(user, generation)
+      },
+      onResume() {},
+    })
+    await shared.invalidate(other, { user_ids: users })
+    await expect.poll(() => told.size).toBe(users.length)
+    await unsubscribe()
+    for (const user of users) expect(told.get(user)).toBe(await shared.keyValue.get(generationKey(user)))
   })
 
   test('refuses who has not the role, and what is no list of ids', async () => {

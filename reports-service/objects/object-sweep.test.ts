@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { readdir, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createMemoryKeyValue } from '@tendon/platform/key-value-memory.ts'
@@ -82,6 +83,25 @@ test('a sweep that fails on the way is done again soon, and not after an hour', 
   await expect.poll(() => shared.store.head(objectName(link))).toBeUndefined()
 })
 
+test('of all instances one sweeps, and the others not within the hour', async () => {
+  const memory = createMemoryKeyValue()
+  const swept = Promise.withResolvers<void>()
+  let sweeps = 0
+  const store: typeof shared.store = {
+    ...shared.store,
+    async *list(prefix) {
+      sweeps += 1
+      yield* shared.store.list(prefix)
+      swept.resolve()
+    },
+  }
+  await shared.instance({ store, keyValue: memory })
+  await swept.promise
+  // Ends the look that it begins with first.
+  await shared.stop(await shared.instance({ store, keyValue: memory }))
+  expect(sweeps).toBe(1)
+})
+
 test('what is handed out outlives its link: a day after its generation began it has a new name, and never is one swept', async () => {
   const token = await shared.identity.patient(await shared.addCustomer('Loyal'))
   const first = await shared.link(await shared.instance(), daily, token)
@@ -95,4 +115,23 @@ test('what is handed out outlives its link: a day after its generation began it 
   const later = await shared.link(await after(3.5 * dayMs), daily, token)
   expect(later.cache).toBe('miss')
   expect(new Set([first, nextDay, later].map(objectName)).size).toBe(3)
+})
+
+test('where objects live for a day, none is handed out that is older than half of one, whatever its report says', async () => {
+  const run = { run_seq: '1', run_id: randomUUID(), state: 'succeeded', _version: '3' }
+  const at = new Date(noonMs).toISOString()
+  await shared.warehouse.insertRows('reports.etl_runs', [{ ...run, started_at: at, finished_at: at }])
+  const patient = await shared.identity.patient(await shared.addCustomer('Brief'))
+  const staff = await shared.identity.admin()
+  const cacheAfter = async (ms: number) => {
+    const instance = await shared.instance({ objectMaxAgeDays: 1, now: () => noonMs + ms })
+    const links = [
+      await shared.link(instance, daily, patient),
+      await shared.link(instance, daily.replace('prosthesis-daily', 'fleet'), staff),
+    ]
+    return links.map(({ cache }) => cache)
+  }
+  await cacheAfter(0)
+  expect(await cacheAfter(dayMs / 2 - 1)).toEqual(['hit', 'hit'])
+  expect(await cacheAfter(dayMs / 2)).toEqual(['miss', 'miss'])
 })
