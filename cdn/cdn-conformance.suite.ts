@@ -278,9 +278,11 @@ export function cdnConformanceSuite(name: string, start: () => Promise<CdnUnderT
         const key = `${folder}/table.${ending}`
         const body = contentEncoding ? gzipSync('a,b\r\n') : Buffer.from('PAR1')
         await cdn.putObject(key, body, { contentType, contentEncoding })
-        const answers = [1, 2, 3].map(() => ask(sign(`/${key}`), 'GET', { 'accept-encoding': 'gzip' }))
-        for (const { status, headers, body: given } of await Promise.all(answers)) {
-          expect([status, headers['content-type'], headers['content-encoding']]).toEqual([
+        // One after the other: the first comes from the store, the others from what is kept.
+        for (let n = 1; n <= 3; n += 1) {
+          const answer = await ask(sign(`/${key}`), 'GET', { 'accept-encoding': 'gzip' })
+          const { status, headers, body: given } = answer
+          expect([status, headers['content-type'], headers['content-encoding']], `answer ${n}`).toEqual([
             200,
             contentType,
             contentEncoding,
