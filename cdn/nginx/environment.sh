@@ -58,9 +58,9 @@ read_keys() {
     expect_file CDN_SIGNING_KEYS_FILE
     [ -r "$CDN_SIGNING_KEYS_FILE" ] || return 0
   fi
-  # With a backslash in front an id is no word of nginx's map, as `default` and `include` are.
-  keys=$(keys_text | tr ',' '\n' | sed -E 's/^([a-z0-9]{1,16}):([A-Za-z0-9._~+\/=-]{32,256})$/"\\\1" "\2";/')
-  if printf '%s\n' "$keys" | grep -qvE '^"\\[a-z0-9]+" "[^"]+";$'; then
+  # With a backslash in front, which is written as two, an id is no word of nginx's map, as `default` and `include` are.
+  keys=$(keys_text | tr ',' '\n' | sed -E 's/^([a-z0-9]{1,16}):([A-Za-z0-9._~+\/=-]{32,256})$/"\\\\\1" "\2";/')
+  if printf '%s\n' "$keys" | grep -qvE '^"\\\\[a-z0-9]+" "[^"]+";$'; then
     wrong 'CDN_SIGNING_KEYS: expected <id>:<secret>[,<id>:<secret>]'
   elif [ -n "$(printf '%s\n' "$keys" | cut -d ' ' -f 1 | sort | uniq -d)" ]; then
     wrong 'CDN_SIGNING_KEYS: two keys have the same id'
