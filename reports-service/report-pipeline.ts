@@ -16,12 +16,12 @@ import type { ReportCounts } from './report-counts.ts'
 /**
  * From who asks for what to a signed link: the generation, the object of that name, and where there is none its
  * computation, once for all.
- * @param options.generationMaxAgeMs for how long a generation is used
+ * @param options.nameMaxAgeMs for how long the name of an object is used
  */
 export function createReportPipeline(options: {
   config: Pick<ReportsConfig, 'cdnBaseUrl' | 'signingKeys' | 'queryTimeoutMs'>
   generations: Generations
-  generationMaxAgeMs: number
+  nameMaxAgeMs: number
   read: ReadWarehouse
   store: ObjectStore
   keyValue: KeyValue
@@ -33,14 +33,14 @@ export function createReportPipeline(options: {
   /** Resolves when all that is being computed is stored. */
   settled(): Promise<void>
 } {
-  const { generations, generationMaxAgeMs, read, store, keyValue, count, log, now } = options
+  const { generations, nameMaxAgeMs, read, store, keyValue, count, log, now } = options
   const { cdnBaseUrl, signingKeys, queryTimeoutMs } = options.config
   const objects = createReportObjects(store, now)
   // Freshness and the report's own queries come one after the other; the rest is for the object store.
   const flights = createSingleFlight<StoredReport>({ keyValue, waitLimitMs: 3 * queryTimeoutMs })
   const tables = createReportTables({ objects, keyValue, waitLimitMs: queryTimeoutMs })
   const links = createReportLinks({
-    generations: createReportGenerations({ generations, read, maxAgeMs: generationMaxAgeMs, now }),
+    generations: createReportGenerations({ generations, read, maxAgeMs: nameMaxAgeMs, now }),
     ensureReport: createEnsureReport({
       objects,
       flights,

@@ -51,16 +51,16 @@ export function createReportsService(options: {
   const { now = Date.now, random = randomBytes } = options
   const { concurrentQueries, queryTimeoutMs: timeoutMs } = config
   const objectMaxAgeMs = config.objectMaxAgeDays * 86_400_000
-  // The other half is for links that are still good when their generation ends, and for clocks that differ.
-  const generationMaxAgeMs = objectMaxAgeMs / 2
+  // The other half is for links that are still good when their name is used no longer, and for clocks that differ.
+  const nameMaxAgeMs = objectMaxAgeMs / 2
   const count = createReportCounts(metrics)
 
   const read = createReadWarehouse({ warehouse, concurrentQueries, queueLimit, timeoutMs })
-  const generations = createGenerations({ keyValue, maxAgeMs: generationMaxAgeMs, now, random })
+  const generations = createGenerations({ keyValue, now, random })
   const { links, settled } = createReportPipeline({
     config,
     generations,
-    generationMaxAgeMs,
+    nameMaxAgeMs,
     read,
     store,
     keyValue,

@@ -24,7 +24,7 @@ export type ReportGenerations = {
 export function createReportGenerations(options: {
   generations: Generations
   read: ReadWarehouse
-  /** Objects are used for no longer than this, whatever a report's own time is. */
+  /** For no longer than this a name is used, whatever a report's own time to live is: objects are deleted by their age alone. */
   maxAgeMs: number
   now: () => number
 }): ReportGenerations {

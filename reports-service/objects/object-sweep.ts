@@ -23,7 +23,7 @@ const dayMs = 86_400_000
  * Deletes the objects that nobody has been given for long, by their age alone: a rule of the bucket does, or where the
  * store has none, this.
  *
- * An object is handed out only as long as its generation is used, which ends at half of `maxAgeMs`, and a link to it
+ * An object is handed out only as long as its name is used, for half of `maxAgeMs` at most, and a link to it
  * lives for minutes. So what is swept is neither linked to nor looked for, and its name is never used again.
  * One instance an hour sweeps.
  */
