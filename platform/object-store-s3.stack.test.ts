@@ -59,6 +59,15 @@ async function openBucket(place: { endpoint: string; forcePathStyle: boolean }) 
   }
 }
 
+test('of many that start at once each has the bucket, whoever made it', async () => {
+  const { store, close } = await openBucket({
+    endpoint: fromEnvironment('S3_ENDPOINT'),
+    forcePathStyle: true,
+  })
+  await Promise.all(Array.from({ length: 20 }, () => store.check()))
+  await close()
+})
+
 test('makes the bucket again that somebody removed', async () => {
   const { store, bucket, close } = await openBucket({
     endpoint: fromEnvironment('S3_ENDPOINT'),

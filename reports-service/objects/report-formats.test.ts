@@ -160,7 +160,11 @@ test('all formats of a report cost one SELECT and are made of one state of the d
   const stored = async (format: string) =>
     (await shared.store.get([...names].find((name) => name.endsWith(format))!))!
   const csv = await stored('csv')
-  expect(csv).toMatchObject({ contentType: 'text/csv; charset=utf-8', contentEncoding: 'gzip' })
+  expect(csv).toMatchObject({
+    contentType: 'text/csv; charset=utf-8',
+    contentEncoding: 'gzip',
+    cacheControl: 'private, max-age=31536000, immutable',
+  })
   expect(gunzipSync(csv.body).toString()).toContain(`${user},TN-0007,Grip 3,${today},7,`)
   const parquet = await stored('parquet')
   expect(parquet).toMatchObject({ contentType: 'application/vnd.apache.parquet' })
