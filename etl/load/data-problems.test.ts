@@ -142,8 +142,11 @@ test.each([
       signal: i % 2 ? 'status' : 'movement',
     })),
   )
-  expect(await run()).toMatchObject({ mode: 'full' })
-  expect(await story.stats()).toEqual(await story.expectedStats())
+  const { mode, rows_written } = await run()
+  const stats = await story.stats()
+  // None is written twice, by two streams that both have a piece of its day: the later would win, whichever it is.
+  expect({ mode, rows_written }).toEqual({ mode: 'full', rows_written: stats.size })
+  expect(stats).toEqual(await story.expectedStats())
   expect(await story.quarantine()).toEqual(await story.expectedQuarantine())
 })
 

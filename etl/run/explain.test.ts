@@ -85,3 +85,12 @@ test('a number of somebody whose prosthesis is somebody else’s by now is expla
     },
   ])
 })
+
+test('the day on which it came back is that of the next owner alone', async () => {
+  await story.change(prosthesisId, { returned_at: day })
+  await story.issue({ chip_id: 'c1', customer_id: bob, issued_at: day })
+  await story.live(bob, 'Europe/Vienna')
+  await story.createEtl().runOnce()
+  expect(await explain(alice)).toMatchObject([{ is_gone: true, standing: null }])
+  expect(await explain(bob)).toMatchObject([{ ...ofThatDay, is_gone: false, standing: { events: 2 } }])
+})

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { TendonError } from '@tendon/platform/errors.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -173,6 +174,26 @@ describe('one run at a time', () => {
     )
     expect(await story.createEtl().runOnce()).toMatchObject({ watermark_from: '0', rows_written: 0 })
     expect(await story.stats()).toEqual(await story.expectedStats())
+  })
+
+  test('a run that has lost its lock, and was not told yet, does not say that it succeeded', async () => {
+    await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2026-01-01' })
+    await story.send([{ chip_id: 'c1', recorded_at: at('2026-01-02T10:00:00Z') }])
+    const cut = `
+      const pg = require('pg'), client = new pg.Client({ connectionString: ${JSON.stringify(story.telemetryUrl)} })
+      client.connect().then(() => client.query("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'tendon-etl' AND datname = current_database()"))
+        .then(() => client.end())`
+    const warehouse: Warehouse = {
+      ...world.warehouse,
+      async insertRows(table, rows) {
+        await world.warehouse.insertRows(table, rows)
+        // The last that it writes before its own success. Meanwhile nothing that comes from the server is heard.
+        if (rows[0]!.delivered === 1)
+          execFileSync(process.execPath, ['-e', cut], { cwd: import.meta.dirname })
+      },
+    }
+    await expect(story.createEtl({ warehouse }).runOnce()).rejects.toMatchObject({ code: 'TENDON-ETL-001' })
+    expect(await listRuns(world.warehouse, 1)).toMatchObject([{ state: 'failed' }])
   })
 
   test('a run that takes too long is ended, and one that cannot end itself is ended by the next', async () => {
