@@ -245,11 +245,14 @@ test('at both ends of what is measured a row has a day that counts, where its ow
   await send(ends)
   await etl.runOnce()
   await send(ahead)
-  await story.send([{ chip_id: 'seldom', recorded_at: at('2026-03-04T07:00Z') }])
+  await story.send([
+    { chip_id: 'seldom', recorded_at: at('2026-03-04T07:00Z') },
+    { chip_id: 'east', recorded_at: at('2026-01-09T12:00Z') },
+  ])
   await etl.runOnce()
   const days = [...(await story.stats()).values()].map(({ chip_id, day, events }) => [chip_id, day, events])
   expect(days.sort()).toEqual([
-    ['east', '2026-01-10', 3],
+    ['east', '2026-01-10', 4],
     ['east', '2026-03-03', 1],
     ['seldom', '2026-03-03', 1],
     ['west', '2026-01-10', 1],
@@ -269,7 +272,7 @@ test('at both ends of what is measured a row has a day that counts, where its ow
   await etl.runOnce()
   expect(await countQuarantine(world.warehouse)).toEqual([{ reason: 'before_first_day', rows: 3 }])
   const events = [...(await story.stats()).values()].map(({ events }) => events)
-  expect(events.reduce((a, b) => a + b)).toBe(14)
+  expect(events.reduce((a, b) => a + b)).toBe(15)
   expect(await etl.runOnce()).toMatchObject({ pairs: 0 })
 })
 

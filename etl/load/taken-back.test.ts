@@ -208,6 +208,29 @@ test('what such a run writes where nothing stands is taken back by the next', as
   await story.end()
 })
 
+test('what a part of a backfill has loaded before it died is right, and measured again once', async () => {
+  const { story } = await tellStory()
+  await story.client.query('ALTER TABLE telemetry_events DISABLE TRIGGER USER')
+  await story.client.query("UPDATE telemetry_events SET active_ms = 60000, ingest_xid = '3'")
+  const warehouse: Warehouse = {
+    ...world.warehouse,
+    async insertLines(...lines) {
+      await world.warehouse.insertLines(...lines)
+      throw new Error('dead')
+    },
+  }
+  await expect(
+    story.createEtl({ warehouse }).backfill({ from: '2026-03-02', to: '2026-03-02' }),
+  ).rejects.toThrow()
+  const pairs = async () => {
+    const run = await story.createEtl().runOnce()
+    return run.state === 'succeeded' && run.pairs
+  }
+  // The first sees nothing new, and is the one since which no backfill has failed. The second measures the days beside, too.
+  expect([await pairs(), await pairs(), await pairs()]).toEqual([0, 4, 0])
+  await story.end()
+})
+
 test.each([
   ['the statistics', 'user_prosthesis_stats'],
   ['their copy by day', 'stats_by_day'],
