@@ -11,7 +11,7 @@ COPY (
     FROM (
       SELECT * FROM telemetry_events
       WHERE chip_id <> '' AND ({since} OR chip_id = ANY ({corrected}::text[]))
-        AND (recorded_at < {from} AND ingested_at >= {first_day} OR recorded_at >= {to})
+        AND (recorded_at < {from} AND (ingested_at < {first_day}) IS NOT TRUE OR recorded_at >= {to})
     ) AS timeless
     GROUP BY id >> {slice_bits}, chip_id
     UNION ALL

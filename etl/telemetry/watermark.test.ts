@@ -154,4 +154,9 @@ test('what was stored before the first day that is measured is nothing wrong, an
   expect(await run({ firstDay: '2026-01-10' })).toMatchObject({ mode: 'increment', rows_quarantined: 1 })
   expect(await story.quarantine()).toEqual(['4'])
   expect((await story.stats()).size).toBe(3)
+  // Of what another source does not say when it was stored nobody knows that it was measured.
+  await story.client.query('ALTER TABLE telemetry_events ALTER ingested_at DROP NOT NULL')
+  await story.client.query('UPDATE telemetry_events SET ingested_at = NULL WHERE id = 1')
+  await run({ firstDay: '2026-01-10' })
+  expect(await story.quarantine()).toEqual(['1', '4'])
 })
