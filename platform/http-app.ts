@@ -133,6 +133,12 @@ function routePattern(c: Context): string {
 
 /** An error as `application/problem+json` (RFC 9457), never cached. */
 export function problemResponse(c: Context<HttpEnv>, error: TendonError): Response {
+  const { body, ...init } = problemDocument(error, c.get('requestId'))
+  return new Response(body, init)
+}
+
+/** The same before there is a context. */
+export function problemDocument(error: TendonError, requestId: string) {
   const { status, title, help } = error.definition
   const { retryAfterSeconds, headers: ownHeaders } = error
   const body = {
@@ -142,14 +148,14 @@ export function problemResponse(c: Context<HttpEnv>, error: TendonError): Respon
     detail: error.message,
     code: error.code,
     help,
-    request_id: c.get('requestId'),
+    request_id: requestId,
   }
-  const headers = new Headers({
+  const headers: Record<string, string> = {
     ...ownHeaders,
     'content-type': 'application/problem+json',
     'cache-control': 'no-store',
-  })
-  if (retryAfterSeconds !== undefined) headers.set('retry-after', String(retryAfterSeconds))
-  if (status === 401) headers.set('www-authenticate', 'Bearer')
-  return new Response(JSON.stringify(body), { status, headers })
+  }
+  if (retryAfterSeconds !== undefined) headers['retry-after'] = String(retryAfterSeconds)
+  if (status === 401) headers['www-authenticate'] = 'Bearer'
+  return { status, headers, body: JSON.stringify(body) }
 }

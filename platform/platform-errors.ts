@@ -90,4 +90,11 @@ export const platformErrors = defineErrors('PLATFORM', {
     title: 'Request not valid',
     help: 'Check the request against the description of the endpoint.',
   },
+  methodRefused: {
+    number: 15,
+    status: 405,
+    title: 'Method not allowed',
+    help: 'Use one of the methods in Allow.',
+    headers: { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE' },
+  },
 })
