@@ -13,7 +13,7 @@ import { cdnErrors } from './errors.ts'
 /** Whose pages the CDN under test lets read objects. */
 export const webOrigin = 'https://reports.example.org'
 
-type CdnUnderTest = {
+export type CdnUnderTest = {
   /** `http://127.0.0.1:8080` or `http://127.0.0.1:8080/cdn`; with https, a certificate that need not be trusted. */
   baseUrl: string
   /** At least two that the CDN knows, the signing one first. */

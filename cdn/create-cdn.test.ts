@@ -13,6 +13,7 @@ import { Hono } from 'hono'
 import { expect, onTestFinished, test } from 'vitest'
 import { cdnConformanceSuite, webOrigin } from './cdn-conformance.suite.ts'
 import { createCdn } from './create-cdn.ts'
+import { malformedRequestsSuite } from './malformed-requests.suite.ts'
 
 const keys: SigningKeys = [
   { id: 'k2', secret: randomUUID() },
@@ -20,7 +21,10 @@ const keys: SigningKeys = [
 ]
 const silentLog = createLog({ service: 'cdn', level: 'fatal' })
 
-cdnConformanceSuite('embedded CDN', async () => {
+cdnConformanceSuite('embedded CDN', startEmbedded)
+malformedRequestsSuite('embedded CDN', startEmbedded)
+
+async function startEmbedded() {
   const { store, removeFolder } = await openStore()
   const { app } = createCdn({ store, keys, log: silentLog, metrics: createMetrics('cdn'), webOrigin })
   const server = await listen(app, { port: 0, log: silentLog })
@@ -33,7 +37,7 @@ cdnConformanceSuite('embedded CDN', async () => {
       await removeFolder()
     },
   }
-})
+}
 
 cdnConformanceSuite('embedded CDN below a prefix of the public port', async () => {
   const { store, removeFolder } = await openStore()

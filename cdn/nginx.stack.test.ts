@@ -9,13 +9,19 @@ import { platformErrors } from '@tendon/platform/platform-errors.ts'
 import { signPath } from '@tendon/platform/url-signature.ts'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { askRaw, cdnConformanceSuite, expectProblem } from './cdn-conformance.suite.ts'
+import { malformedRequestsSuite } from './malformed-requests.suite.ts'
 import { makeCertificate } from './test-certificate.fixture.ts'
 import { signingKeysText, startTestNginx } from './test-nginx.fixture.ts'
 import { behindDoor, json } from './test-store-door.fixture.ts'
 
 cdnConformanceSuite('nginx in front of MinIO', () => startTestNginx())
 
-cdnConformanceSuite('nginx with TLS in front of MinIO', async () => {
+malformedRequestsSuite('nginx', () => startTestNginx())
+
+cdnConformanceSuite('nginx with TLS in front of MinIO', startWithTls)
+malformedRequestsSuite('nginx with TLS', startWithTls)
+
+async function startWithTls() {
   const folder = await mkdtemp(join(tmpdir(), 'tendon-cdn-tls-'))
   const { certificate, key } = await makeCertificate(folder)
   const nginx = await startTestNginx({ CDN_TLS_CERTIFICATE: certificate, CDN_TLS_KEY: key })
@@ -26,7 +32,7 @@ cdnConformanceSuite('nginx with TLS in front of MinIO', async () => {
       await rm(folder, { recursive: true })
     },
   }
-})
+}
 
 test('keys change without a restart: both are good meanwhile, and the old one for nothing afterwards, kept objects neither', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tendon-cdn-keys-'))
