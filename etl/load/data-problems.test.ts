@@ -111,6 +111,32 @@ test('bad input is put into quarantine, by reason, and comes out when it is mend
   expect(await story.stats()).toEqual(await story.expectedStats())
 })
 
+test('a row at the limit of a rule counts', async () => {
+  await story.issue({ chip_id: 'c1', customer_id: alice, issued_at: '2020-01-01' })
+  const minute = (n: number) => new Date(at('2026-01-02T12:00:00Z').getTime() + n * 60_000)
+  const limits = [
+    { response_time_ms: 0 },
+    { response_time_ms: 60_000 },
+    { active_ms: 0 },
+    { active_ms: 86_400_000 },
+    { battery_percent: 0 },
+    { battery_percent: 100 },
+    { movement_count: 0 },
+    { movement_count: 100_000 },
+  ]
+  await story.send([
+    ...limits.map((row, n) => ({ chip_id: 'c1', recorded_at: minute(n), ...row })),
+    { chip_id: 'c1', recorded_at: minute(100), ingested_at: minute(40) },
+    { chip_id: 'c1', recorded_at: minute(101), ingested_at: new Date(minute(41).getTime() - 1) },
+  ])
+  expect(await run()).toMatchObject({ rows_in: 10, rows_quarantined: 1 })
+  // What is new makes the day be read again, its rows whole.
+  await story.send([{ chip_id: 'c1', recorded_at: minute(200) }])
+  expect(await run()).toMatchObject({ mode: 'increment', rows_in: 11, rows_quarantined: 1 })
+  expect(await countQuarantine(world.warehouse)).toEqual([{ reason: 'clock_ahead', rows: 1 }])
+  expect(await story.stats()).toEqual(await story.expectedStats())
+})
+
 test.each([
   ['few', 401],
   ['many', 7],

@@ -1,7 +1,5 @@
-import { type ChipRows, nullInt16, nullInt32 } from '../telemetry/packed-rows.ts'
+import { type ChipRows, clockAheadMinutes, nullInt16, nullInt32 } from '../telemetry/packed-rows.ts'
 import { instantText } from './instants.ts'
-
-export const clockAheadMinutes = 60
 
 const longestResponseMs = 60_000
 const longestActiveMs = 86_400_000

@@ -2,6 +2,9 @@
 export const slimRowLength = 20
 export const wholeRowLength = 36
 
+/** A device's clock may be ahead by so much. Who packs a row compares its two times, of which only one is packed. */
+export const clockAheadMinutes = 60
+
 /** What stands for null, of columns whose values cannot be it. */
 export const nullInt32 = -2_147_483_648
 export const nullInt16 = -32_768

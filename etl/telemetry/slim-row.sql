@@ -13,7 +13,7 @@ timestamptz_send(recorded_at)
 || int8send(
   CASE
     WHEN (coalesce(movement_count, 0) & -8192) | (coalesce(active_ms, 0) & -16777216) <> 0
-      OR (recorded_at > ingested_at AND recorded_at > ingested_at + interval '60 minutes')
+      OR (recorded_at > ingested_at AND recorded_at > ingested_at + {may_be_ahead})
     THEN 2
     ELSE
       (coalesce(active_ms, 0)::int8 << 32)

@@ -9,12 +9,14 @@ import {
   readCopyBinary,
 } from './copy-binary.ts'
 import { literal, readStatement, type SqlText } from './copy-statement.ts'
+import { clockAheadMinutes } from './packed-rows.ts'
 import type { SourceTraits } from './source-traits.ts'
 import { readExtent } from './telemetry-extent.ts'
 
+const clockMayBeAhead = { may_be_ahead: { sql: `interval '${clockAheadMinutes} minutes'` } }
 const packedRow: Record<Packing, SqlText> = {
-  slim: { sql: readStatement('slim-row.sql')({}) },
-  whole: { sql: readStatement('whole-row.sql')({}) },
+  slim: { sql: readStatement<'may_be_ahead'>('slim-row.sql')(clockMayBeAhead) },
+  whole: { sql: readStatement<'may_be_ahead'>('whole-row.sql')(clockMayBeAhead) },
 }
 const touchedWindowsSql = readStatement<'since' | 'corrections' | 'chips' | 'most'>('touched-windows.sql')
 const unmeasurableRowsSql = readStatement<
