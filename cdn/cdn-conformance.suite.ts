@@ -124,6 +124,8 @@ export function cdnConformanceSuite(name: string, start: () => Promise<CdnUnderT
       await expectRefused(
         sign(path, { keys: [{ id: cdn.keys[0].id, secret: 'not-the-secret-not-the-secret-not' }] }),
       )
+      // Of a key that is not known the secret is not nothing.
+      await expectRefused(sign(path, { keys: [{ id: 'nobody', secret: '' }] }))
       // Who knows no key knows no secret too: a key that is not there must not count as an empty one.
       await expectRefused(sign(path, { keys: [{ id: 'nobody', secret: '' }] }))
     })
@@ -238,8 +240,10 @@ export function cdnConformanceSuite(name: string, start: () => Promise<CdnUnderT
     })
 
     test('gives a compressed object to who can take it, and decodes it for who cannot', async () => {
-      for (const acceptEncoding of ['gzip', 'br, gzip;q=0.5']) {
-        const packed = await ask(sign(packedPath), 'GET', { 'accept-encoding': acceptEncoding })
+      // Proxies take it as well.
+      for (const headers of [{}, { via: '1.1 proxy' }, { 'accept-encoding': 'br, gzip;q=0.5' }]) {
+        const packed = await ask(sign(packedPath), 'GET', { 'accept-encoding': 'gzip', ...headers })
+        expect(packed.headers.vary?.toLowerCase()).toContain('accept-encoding')
         expect(packed.headers['content-encoding']).toBe('gzip')
         expect(packed.headers['content-type']).toBe('application/json')
         expect(packed.body).toEqual(gzipSync(report))
@@ -247,6 +251,7 @@ export function cdnConformanceSuite(name: string, start: () => Promise<CdnUnderT
       for (const headers of [{}, { 'accept-encoding': 'br' }, { 'accept-encoding': 'gzip;q=0' }]) {
         const plain = await ask(sign(packedPath), 'GET', headers)
         expect(plain.status).toBe(200)
+        expect(plain.headers.vary?.toLowerCase()).toContain('accept-encoding')
         expect(plain.headers['content-encoding']).toBeUndefined()
         expect(plain.body).toEqual(report)
         // Other bytes than those the store's validator stands for.

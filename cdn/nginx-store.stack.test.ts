@@ -3,7 +3,9 @@ import { mkdtemp, readdir, rm, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { gzipSync } from 'node:zlib'
 import { createS3Store } from '@tendon/platform/object-store-s3.ts'
+import { platformErrors } from '@tendon/platform/platform-errors.ts'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { askRaw, expectProblem } from './cdn-conformance.suite.ts'
 import { cdnErrors } from './errors.ts'
@@ -17,7 +19,12 @@ test('the first answer, from the store, has no other headers than those from the
   // As reports-service does at each start; MinIO then says of each object when it will go.
   expect(await nginx.store.expireAfter('reports/', 7)).toBe(true)
   await put('bare.json', Buffer.from('{}'))
-  door.headers = { 'x-amz-server-side-encryption': 'AES256', 'x-amz-meta-of': 'somebody', expires: '0' }
+  door.headers = {
+    'x-amz-server-side-encryption': 'AES256',
+    'x-amz-meta-of': 'somebody',
+    expires: '0',
+    'cache-control': 'public',
+  }
   const headers = async () => {
     const { status, headers } = await ask('bare.json')
     const { date, 'cache-control': cacheControl, ...rest } = headers
@@ -25,7 +32,34 @@ test('the first answer, from the store, has no other headers than those from the
     return rest
   }
   const first = await headers()
+  expect(first.server).toBe('nginx')
   expect(await headers()).toEqual(first)
+})
+
+test('each kind of object becomes a file, and what is of no known kind stays what it is', async () => {
+  const { link, ask, nginx } = await behindDoor()
+  const csv = 'text/csv; charset=utf-8'
+  for (const [name, contentType, contentEncoding, stored] of [
+    ['plain.json', 'application/json', undefined, 'plain.json'],
+    ['packed.json', 'application/json', 'gzip', 'packed.json.gz'],
+    ['plain.csv', csv, undefined, 'plain.csv'],
+    ['packed.csv', csv, 'gzip', 'packed.csv.gz'],
+    ['table.parquet', 'application/vnd.apache.parquet', undefined, 'table.parquet'],
+    ['other.json', 'application/json', 'br', 'other.json.unknown'],
+  ] as const) {
+    const body = contentEncoding === 'gzip' ? gzipSync(name) : Buffer.from(name)
+    await nginx.putObject(link(name).slice(1).split('?')[0]!, body, { contentType, contentEncoding })
+    for (const _ of ['from the store', 'and again', 'and again']) {
+      const answer = await ask(name, 'GET', { 'accept-encoding': 'gzip, br' })
+      expect([answer.status, answer.headers['content-encoding']], name).toEqual([200, contentEncoding])
+      expect(answer.body, name).toEqual(body)
+    }
+    const kept = await readdir(join(nginx.folder, 'store'))
+    expect(
+      kept.filter((file) => file.endsWith(stored)),
+      kept.join(),
+    ).toHaveLength(1)
+  }
 })
 
 test('killed (-9), it starts again where it was, and serves nothing of which only the name was written', async () => {
@@ -81,6 +115,20 @@ test.each([
     expect((await nginx.log()).map((line) => JSON.parse(line))).toMatchObject([{ status: 503, store }]),
   )
 })
+
+test.each([
+  ['away', [404, 500]],
+  ['there', [404]],
+])(
+  'an object that is missing, and %s when the store is asked why, is to be asked for again',
+  async (_, statuses) => {
+    const { put, ask, door } = await behindDoor()
+    await put('wavering.json', Buffer.from('{}'))
+    door.nextStatuses = statuses
+    expectProblem(await ask('wavering.json'), platformErrors.objectStoreUnavailable)
+    expect((await ask('wavering.json')).status).toBe(200)
+  },
+)
 
 test('takes nothing from an https store whose certificate is not one of the trusted', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tendon-cdn-store-'))

@@ -122,8 +122,16 @@ test('who does not send the request is not waited for long', async () => {
 }, 30_000)
 
 test('many who miss at once cost one fetch, which carries nothing of theirs', async () => {
-  const { put, ask, passed } = await behindDoor()
+  const { put, ask, passed, door } = await behindDoor()
   await put('popular.json', Buffer.alloc(200_000, 'x'))
+  // None of which is for this cache: an object is for whoever has a link.
+  door.headers = {
+    'cache-control': 'private, no-store',
+    'set-cookie': 'a=b',
+    vary: '*',
+    'x-accel-expires': '0',
+    'x-accel-redirect': '/nowhere',
+  }
   const headers = { cookie: 'session_id=x', 'x-forwarded-for': '10.0.0.1', origin: 'https://evil.example' }
   const answers = await Promise.all(Array.from({ length: 50 }, () => ask('popular.json', 'GET', headers)))
   expect(new Set(answers.map(({ status, body }) => `${status} ${body.length}`))).toEqual(
@@ -165,8 +173,12 @@ test('while the object store is away it serves what it has, says so of the rest,
     interval: 250,
   })
   const log = await nginx.log()
+  const ofHad = log.map((line) => JSON.parse(line)).filter(({ path }) => path.endsWith('/had.json'))
+  expect(ofHad.map(({ status }) => status)).toEqual([200, 403])
   expect(log.some((line) => JSON.parse(line).status === 503)).toBe(true)
   expect(log.join('')).not.toMatch(/sig=|exp=/)
+  // Of what failed nginx would say the whole address.
+  expect(nginx.said()).toBe('')
 })
 
 test('the store stays within its bound, the newest kept, and what was dropped comes again', async () => {

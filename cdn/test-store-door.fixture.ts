@@ -14,7 +14,8 @@ const addresses = ['127.0.0.1', '127.0.0.2', '127.0.0.3']
 export const json = { contentType: 'application/json' }
 
 /**
- * nginx with MinIO behind a door: what goes through is counted, answers can get more headers, and the door can be shut.
+ * nginx with MinIO behind a door: what goes through is counted, answers can get more headers, the door can be shut, and say
+ * itself how the next ones end.
  * @param tls files of the door's certificate; it speaks plain HTTP without
  */
 export async function behindDoor(
@@ -24,12 +25,17 @@ export async function behindDoor(
 ) {
   const target = new URL(fromEnvironment('S3_ENDPOINT'))
   const passed: { path: string; headers: Record<string, unknown>; address: string | undefined }[] = []
-  const door = { isShut: false, headers: {} as Record<string, string> }
+  const door = { isShut: false, headers: {} as Record<string, string>, nextStatuses: [] as number[] }
   const listener: RequestListener = (incoming, outgoing) => {
     const { localAddress: address } = incoming.socket
     passed.push({ path: incoming.url ?? '', headers: incoming.headers, address })
     if (door.isShut) {
       incoming.socket.destroy()
+      return
+    }
+    const status = door.nextStatuses.shift()
+    if (status !== undefined) {
+      outgoing.writeHead(status).end()
       return
     }
     const forwarded = request(
