@@ -105,6 +105,14 @@ test('of some chips it changes nothing else', async () => {
   expect(new Set(story.invalidated)).toEqual(new Set([bob]))
 })
 
+test('of some chips the days are those where their owners live, of which a piece may be in UTC’s day before', async () => {
+  await story.send([{ chip_id: 'c2', recorded_at: new Date('2026-02-09T16:00Z'), battery_percent: 50 }])
+  await story.createEtl().runOnce()
+  await story.client.query('UPDATE telemetry_events SET battery_percent = 60 WHERE battery_percent = 50')
+  const tenth = { from: '2026-02-10', to: '2026-02-10', chipIds: ['c2'] }
+  expect(await story.createEtl().backfill(tenth)).toMatchObject({ rows_in: 1, rows_written: 1 })
+})
+
 test('a CRM that has lost its prostheses takes no numbers back, and days in the wrong order, or that are not measured, are refused', async () => {
   for (let n = 3; n < 15; n += 1)
     await story.issue({ chip_id: `c${n}`, customer_id: alice, issued_at: '2026-01-01' })

@@ -7,6 +7,7 @@ import { definitionHash } from '../measure/definition.ts'
 import { dayText, dayUs, lastBegunDay, parseDay } from '../measure/instants.ts'
 import type { Days } from '../measure/scope.ts'
 import { cutIntoParts, touchedDays } from '../measure/touched-parts.ts'
+import { allEnded } from './all-ended.ts'
 import { type BackfillProgress, progressOf } from './backfill-progress.ts'
 import { type Extraction, openView, readExtraction } from './extraction.ts'
 import { noteWhatCounts } from './note-what-counts.ts'
@@ -121,7 +122,8 @@ async function backfillPart(
   }
   const run = await runUnderLock(parts, request, stop, async (session) => {
     const opening = session.step('open', async () => openView(await session.connect(), session.config))
-    const extraction = await session.step('read', () => readExtraction(session, opening))
+    const reading = session.step('read', () => readExtraction(session, opening))
+    const [extraction] = await allEnded([reading, opening])
     Object.assign(session.record, {
       mode: 'full',
       definition: definitionHash(parts.config),
