@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { type MetricName, metrics } from '../measure/metrics.ts'
 import { createUserDaysBuilder, type UserDays } from '../measure/user-days.ts'
-import { batchChecks, failedChecks } from './checks.ts'
+import { batchChecks, failedChecks, sourceChecks } from './checks.ts'
 
 const owner = {
   prosthesisId: 'p1',
@@ -44,4 +45,14 @@ describe.each(metrics)('$name', ({ name, range: [least, most] }) => {
       ])
     },
   )
+})
+
+test('README.md has the checks as they are, and what becomes of a run that fails one', () => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+  const [, table = ''] = /\| check \|.*\n\|(?:---\|)+\n((?:\|.*\n)+)/.exec(readme) ?? []
+  const [ranges] = batchChecks
+  expect(table.trim().split('\n')).toEqual([
+    ...sourceChecks.map(({ name, what, severity }) => `| \`${name}\` | ${what} | ${severity} |`),
+    `| \`range_of_<metric>\` | the metric is within its range, above | ${ranges!.severity} |`,
+  ])
 })
