@@ -139,6 +139,8 @@ test('days that are still to come are none to measure: of a range that reaches i
   })
   const done = await story.createEtl({ now }).backfill(january)
   expect(done).toMatchObject({ days: 21, days_to_come: 10 })
+  // What it says of itself is what it has measured.
+  expect((await listRuns(world.warehouse, 1))[0]).toMatchObject({ to_day: '2026-01-21' })
   const ofDays = (rows: typeof before, isIn: (day: string) => boolean) =>
     [...rows.values()].filter(({ day }) => isIn(day))
   const hasBegun = (day: string) => day <= '2026-01-21'

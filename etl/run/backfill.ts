@@ -67,7 +67,7 @@ export async function backfill(
     throw etlErrors.requestWrong(`--from ${request.from} is still to come. ${begun}`)
   }
   const lastDay = Math.min(toDay, lastBegun)
-  const { backfillId, doneDays } = await resume(parts, request, { fromDay, toDay: lastDay })
+  const { backfillId, doneDays } = await resume(parts, request.chipIds, { fromDay, toDay: lastDay })
   const result: BackfillResult = {
     backfill_id: backfillId,
     days_resumed: doneDays,
@@ -87,9 +87,7 @@ export async function backfill(
   for (let day = fromDay + doneDays; day <= lastDay; day += step) {
     stop.throwIfAborted()
     const days = { fromDay: day, toDay: Math.min(day + step - 1, lastDay) }
-    // The last part stands for what is to come as well, so that the same call begins anew tomorrow.
-    const to = days.toDay === lastDay ? request.to : dayText(days.toDay)
-    const part = { backfillId, days, to, chipIds: request.chipIds }
+    const part = { backfillId, days, chipIds: request.chipIds }
     const { run, metChips } = await backfillPart(parts, part, stop)
     result.rows_in += run.rows_in
     result.rows_written += run.rows_written
@@ -105,12 +103,7 @@ export async function backfill(
 
 async function backfillPart(
   parts: RunParts,
-  {
-    backfillId,
-    days,
-    to,
-    chipIds,
-  }: { backfillId: string; days: Days; to: string; chipIds: readonly string[] | undefined },
+  { backfillId, days, chipIds }: { backfillId: string; days: Days; chipIds: readonly string[] | undefined },
   stop: AbortSignal,
 ): Promise<{ run: EtlRun; metChips: ReadonlySet<string> }> {
   const metChips = new Set<string>()
@@ -118,7 +111,7 @@ async function backfillPart(
     kind: 'backfill' as const,
     backfillId,
     fromDay: dayText(days.fromDay),
-    toDay: to,
+    toDay: dayText(days.toDay),
   }
   const run = await runUnderLock(parts, request, stop, async (session) => {
     const opening = session.step('open', async () => openView(await session.connect(), session.config))
@@ -182,15 +175,18 @@ async function streamChips(
   )
 }
 
-/** The newest backfill with these arguments and by the same definition, if it is not complete; a new one otherwise. */
+/**
+ * The newest backfill of these days and chips and by the same definition, if it is not complete; a new one otherwise. Of a
+ * range that reaches into what is still to come, these are other days tomorrow.
+ */
 async function resume(
   { warehouse, config }: RunParts,
-  { from, to, chipIds }: BackfillRequest,
+  chipIds: readonly string[] | undefined,
   { fromDay, toDay }: Days,
 ): Promise<{ backfillId: string; doneDays: number }> {
   const chips = [...(chipIds ?? [])].sort().join('\n')
   const name = createHash('sha256')
-    .update(`${from} ${to}\n${chips}\n${definitionHash(config)}`)
+    .update(`${dayText(fromDay)} ${dayText(toDay)}\n${chips}\n${definitionHash(config)}`)
     .digest('hex')
     .slice(0, 12)
   const done = await listBackfillParts(warehouse, name)

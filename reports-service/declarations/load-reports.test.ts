@@ -146,7 +146,7 @@ test('what the reports import of this service, and that in its turn, is in their
     const imported = [...text.matchAll(/^(?:import|\} from) .*'(\.\.?\/.*)'$/gm)].map(([, name]) =>
       relative(serviceFolder, resolve(serviceFolder, dirname(file), name!)),
     )
-    // Types, and errors, which no report is made of.
+    // Types, what binds may be, and errors: nothing that a report is made of.
     const others = imported.filter(
       (name) => !isNamed(name) && !['declarations/report.ts', 'errors.ts'].includes(name),
     )

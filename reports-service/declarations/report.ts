@@ -43,8 +43,8 @@ export type Report<
    */
   invalidatedBy: 'customer' | 'etl-run'
   /**
-   * The parts of the freshness by which nothing that it is made of changes without giving it a new generation. As long as
-   * the generation stands, it is as current in them as all data are; in the others, as when it was computed.
+   * Parts of the freshness of which every change that it could show gives it a new generation. In these it is as current as
+   * all data are, as long as its generation stands; in the others as current as when it was computed.
    */
   generationCovers: readonly FreshnessPart[]
   /** Even what nothing invalidates is computed again after this time. */
