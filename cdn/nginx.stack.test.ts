@@ -34,6 +34,13 @@ async function startWithTls() {
   }
 }
 
+test('who speaks plain HTTP where TLS is expected is told in the same form', async () => {
+  const nginx = await startWithTls()
+  onTestFinished(() => nginx.close())
+  const answer = await askRaw(nginx.baseUrl.replace('https:', 'http:'), '/', 'GET', {})
+  expectProblem(answer, platformErrors.requestRefused)
+})
+
 test('keys change without a restart: both are good meanwhile, and the old one for nothing afterwards, kept objects neither', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tendon-cdn-keys-'))
   onTestFinished(() => rm(folder, { recursive: true }))
