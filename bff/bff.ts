@@ -143,7 +143,7 @@ export function createBff(options: {
   app.use(csrfProtection({ origin: publicUrl, except: [backchannelLogoutPath], addressRateLimit, audit }))
   const about = { signedIn, freshen, noteUse, cookies, limits, clientAddress, audit }
   const parts = { provider, sessions, index, endSessions, ...about }
-  app.route('/', signInRoutes({ ...parts, transactions, reauthentication, https, now, metrics }))
+  app.route('/', signInRoutes({ ...parts, transactions, reauthentication, publicUrl, https, now, metrics }))
   app.route('/', sessionRoutes({ ...parts, reauthentication, homeUrl, log }))
   app.route('/', sessionListRoutes({ ...parts, reauthentication }))
   app.route('/', backchannelLogoutRoute({ ...parts, connection, keyValue }))

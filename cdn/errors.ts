@@ -5,7 +5,7 @@ export const cdnErrors = defineErrors('CDN', {
     number: 1,
     status: 403,
     title: 'Link not valid',
-    help: 'Ask for the report again: links are for one object and expire.',
+    help: 'Ask for the report again: a link is for GET of one object, and expires.',
   },
   objectMissing: {
     number: 2,

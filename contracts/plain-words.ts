@@ -76,7 +76,7 @@ export const plainWords: Readonly<Record<string, PlainWords>> = {
   },
   'TENDON-WEB-001': {
     title: 'No connection',
-    advice: 'Check your internet connection.',
+    advice: 'Check your internet connection. If that works, the trouble is ours.',
   },
   'TENDON-WEB-002': {
     title: 'This page does not understand the answer',

@@ -24,10 +24,12 @@ export const prosthesisDay = z.object({
 })
 export type ProsthesisDay = z.infer<typeof prosthesisDay>
 
+/** Whom a report is of. `time_zone`, by which days are cut, is that of where they live; the ETL job's default where the CRM has none. */
+export const reportCustomer = z.object({ full_name: z.string(), time_zone: z.string() })
+
 /** `data` of the report `prosthesis-daily`: whom and what it is about. */
 export const prosthesisDaily = z.object({
-  /** `time_zone`, by which days are cut, is that of where they live; the ETL job's default where the CRM has none. */
-  customer: z.object({ full_name: z.string(), time_zone: z.string() }),
+  customer: reportCustomer,
   /** Those the customer had on the report's day. */
   prostheses: z.array(prosthesisIdentity),
 })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { prosthesisIdentity } from './prosthesis-daily.ts'
+import { prosthesisIdentity, reportCustomer } from './prosthesis-daily.ts'
 
 /** The days a trend can go back from its own. */
 export const trendDays = z.enum(['30', '90'])
@@ -8,8 +8,7 @@ export const trendDays = z.enum(['30', '90'])
 export const prosthesisTrend = z.object({
   /** First day of the trend; its last is the report's. */
   from: z.iso.date(),
-  /** As in `prosthesis-daily`. */
-  time_zone: z.string(),
+  customer: reportCustomer,
   prostheses: z.array(prosthesisIdentity),
 })
 

@@ -1,10 +1,9 @@
 import { z } from 'zod'
-import { prosthesisIdentity } from './prosthesis-daily.ts'
+import { prosthesisIdentity, reportCustomer } from './prosthesis-daily.ts'
 
 /** `data` of the report `service-history`. */
 export const serviceHistory = z.object({
-  /** As in `prosthesis-daily`. */
-  time_zone: z.string(),
+  customer: reportCustomer,
   /** Every prosthesis that is or was the customer's, given back ones included. */
   prostheses: z.array(
     prosthesisIdentity.extend({ issued_at: z.iso.date(), returned_at: z.iso.date().nullable() }),

@@ -116,7 +116,7 @@ test('a day that goes on is not compared with whole days, and is once it is over
 
 test('a day without data says so, and has no numbers to take along', async () => {
   const { page, problems } = await signInPage(browser, tendon.url, 'alice')
-  const downloads = page.getByText('Take the numbers with you')
+  const downloads = page.getByText('Take a copy with you')
   await downloads.waitFor()
   const report = page.getByTestId('report')
   const day = await report.getAttribute('data-date')
@@ -130,6 +130,11 @@ test('a day without data says so, and has no numbers to take along', async () =>
   await page.reload()
   await report.getByTestId('empty-day').waitFor()
   expect(await downloads.count()).toBe(0)
+  // The same of one that is typed, and that no button leads to.
+  const box = page.getByLabel('Day of the report')
+  await box.fill('2020-01-01')
+  await box.press('Enter')
+  await page.getByText('No data for Wednesday, 1 January 2020').waitFor()
   expect(problems()).toEqual([])
 })
 
@@ -163,6 +168,9 @@ test('staff see the fleet, and from a device the reports of who has it', async (
   const serial = await device.getByRole('link').textContent()
   await device.getByRole('link').click()
   await page.getByTestId('trend-card').filter({ hasText: serial! }).waitFor()
+  const name = await page.getByRole('heading', { level: 1 }).getByTestId('customer-name').textContent()
+  await page.getByRole('link', { name: 'Service history' }).click()
+  await page.getByRole('heading', { level: 1, name: `Service history of ${name}` }).waitFor()
   await page.getByRole('link', { name: 'Fleet' }).click()
   await page.getByTestId('worst-device').first().waitFor()
   expect(problems()).toEqual([])
@@ -189,6 +197,9 @@ test('staff find a customer by name, by the keyboard alone, and are told when th
 
 test('staff who ask for somebody who is no customer are told so', async () => {
   const { page } = await signInPage(browser, tendon.url, 'staff')
+  await page.goto(`${tendon.url}/?user_id=dead`)
+  await page.getByText("“dead” is no customer's id.").waitFor()
+  expect(await page.getByRole('button', { name: 'Sign this customer out everywhere' }).count()).toBe(0)
   await page.goto(`${tendon.url}/?user_id=00000000-0000-4000-8000-00000000dead`)
   await page.getByRole('heading', { name: 'There is no such customer' }).waitFor()
 })

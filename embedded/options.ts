@@ -23,7 +23,7 @@ export const embeddedOptions = defineOptions({
     flag: 'port',
     type: portOption,
     default: 8080,
-    help: 'Port of the one public address.',
+    help: 'Port of the one public address (0: any).',
   },
   host: {
     env: 'HOST',

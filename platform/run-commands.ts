@@ -19,7 +19,7 @@ export const jsonOption = (program: string) =>
     flag: 'json',
     type: booleanOption,
     default: false,
-    help: 'Print JSON, an error as {"error": {"code", "message", "help"}} on standard error',
+    help: 'Print JSON, an error as {"error": {"code", "message", "help", "reason", "cause"}} on standard error',
   }) as const satisfies Option
 
 /**

@@ -30,7 +30,7 @@ export const warehouseErrors = defineErrors('WAREHOUSE', {
     number: 5,
     status: 500,
     title: 'The warehouse is newer than this version',
-    help: 'Run a version that has the migration named, or a later one.',
+    help: 'Run a version that has the migration named, or a later one. After a trial on a branch: `npm start -- --reset`, or a folder for each with `--data`.',
   },
   migrationNumberTaken: {
     number: 6,

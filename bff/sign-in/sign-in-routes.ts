@@ -13,6 +13,7 @@ import type { EndSessions } from '../sessions/end-sessions.ts'
 import type { SessionStore } from '../sessions/session-store.ts'
 import { visitOf } from '../sessions/visit.ts'
 import { errorPage } from './error-page.ts'
+import { isOtherLoopbackName } from './loopback-name.ts'
 import type { Reauthentication } from './reauthentication.ts'
 import { returnTo } from './return-to.ts'
 import { type SignIn, type SignInTransactions, signInSeconds } from './sign-in-transactions.ts'
@@ -28,12 +29,13 @@ export function signInRoutes(options: {
   limits: RateLimits
   clientAddress: ClientAddress
   audit: Audit
+  publicUrl: string
   https: boolean
   now: () => number
   metrics: Metrics
 }): HttpApp {
   const { provider, transactions, sessions, endSessions, reauthentication, cookies } = options
-  const { limits, clientAddress, audit, https, now, metrics } = options
+  const { limits, clientAddress, audit, publicUrl, https, now, metrics } = options
   const signIns = metrics.counter('sign_ins_total', 'Sign-ins by how they ended', ['outcome'])
   const app = new Hono<HttpEnv>()
   /** Where the sign-in of a callback leads: who has to try again is to come there too. */
@@ -44,6 +46,9 @@ export function signInRoutes(options: {
     const target = returnTo.default('/').safeParse(single(c, 'return_to'))
     if (!target.success) {
       throw bffErrors.returnToRefused('After the sign-in, only a path of this site can be returned to.')
+    }
+    if (isOtherLoopbackName(c.req.header('host'), publicUrl)) {
+      return c.redirect(`${publicUrl}/auth/login?${new URLSearchParams({ return_to: target.data })}`, 303)
     }
     return begin(c, { returnTo: target.data, isReauthentication: false })
   })

@@ -5,6 +5,23 @@ import { signInSuite } from './sign-in.suite.ts'
 
 signInSuite('the embedded provider, sessions in memory')
 
+test('who comes to this machine by another of its names signs in by the one that is told', async () => {
+  const stack = await startTestStack()
+  try {
+    const { port, hostname } = new URL(stack.url)
+    expect(hostname).toBe('127.0.0.1')
+    const browser = new TestBrowser()
+    const end = await browser.signIn(
+      `http://localhost:${port}/auth/login?return_to=%2F%3Fview%3Dtrend`,
+      'alice',
+    )
+    expect(end.url.href).toBe(`${stack.url}/?view=trend`)
+    expect(browser.cookie('session_id')).toMatchObject({ host: hostname })
+  } finally {
+    await stack.stop()
+  }
+})
+
 test('on https the cookies are Secure and bound to the host, and browsers are told to stay on https', async () => {
   const secure = await startTestStack({
     publicUrl: 'https://reports.example.com',

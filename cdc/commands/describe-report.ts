@@ -39,7 +39,7 @@ function describeKafka({ connector, lag, workers }: KafkaReport): string[] {
     ...(lagLines ?? ['topic     unknown: Kafka could not be asked']),
     ...(workers === undefined
       ? []
-      : [`workers   ${workers || 'none runs: start one with node cdc/main.ts'}`]),
+      : [`workers   ${workers || 'none runs: start one with `npm exec -- node cdc/main.ts`'}`]),
   ]
 }
 

@@ -1,3 +1,4 @@
+import type { reportCustomer } from '@tendon/contracts/prosthesis-daily.ts'
 import type { TableRow } from '@tendon/contracts/report-envelope.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { z } from 'zod'
@@ -15,8 +16,7 @@ export type ReportParameters = {
   chosen: Record<string, string>
 }
 
-/** Whom a report is of, and the IANA name of the zone by which their days are cut. */
-export type Customer = { full_name: string; time_zone: string }
+export type Customer = z.infer<typeof reportCustomer>
 
 /** Runs a declared query within the service's limits of time and concurrency. */
 export type ReadWarehouse = Warehouse['query']

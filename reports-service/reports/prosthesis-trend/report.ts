@@ -48,7 +48,7 @@ export const report = defineCustomerReport({
       read(trendQuery, { user_id, date, days }),
     ])
     return {
-      data: { from: daysBefore(date, days - 1), time_zone: customer.time_zone, prostheses },
+      data: { from: daysBefore(date, days - 1), customer, prostheses },
       rows: namedRows(rows, prostheses),
     }
   },

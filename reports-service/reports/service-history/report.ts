@@ -69,7 +69,7 @@ export const report = defineCustomerReport({
       readChanges(read, { user_id, zone: customer.time_zone, date }),
     ])
     const newestFirst = prostheses.toSorted((a, b) => b.issued_at.localeCompare(a.issued_at))
-    return { data: { time_zone: customer.time_zone, prostheses: newestFirst, is_cut: isCut }, rows }
+    return { data: { customer, prostheses: newestFirst, is_cut: isCut }, rows }
   },
 })
 

@@ -7,6 +7,12 @@ export function DatePicker({ date, bounds, onDate }: DatePickerProps) {
   const input = useRef<HTMLInputElement>(null)
   const { previous, next } = neighbours(date, bounds)
 
+  /** A day without data is shown as such: the page says which days have some. An emptied box has the day back that is shown. */
+  function leave(box: HTMLInputElement) {
+    if (!box.value) box.value = date
+    else if (box.value !== date) onDate(box.value)
+  }
+
   // Left to the browser while somebody types: a controlled date input loses half-typed dates.
   useEffect(() => {
     if (input.current && input.current.value !== date) input.current.value = date
@@ -28,6 +34,10 @@ export function DatePicker({ date, bounds, onDate }: DatePickerProps) {
         required
         onChange={({ target }) => {
           if (target.validity.valid && target.value !== date) onDate(target.value)
+        }}
+        onBlur={({ target }) => leave(target)}
+        onKeyDown={({ key, currentTarget }) => {
+          if (key === 'Enter') leave(currentTarget)
         }}
       />
       <DayButton label="Next day" day={next} onDate={onDate} path="m6 3 5 5-5 5" />

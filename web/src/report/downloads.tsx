@@ -31,7 +31,7 @@ export function Downloads({ query }: { query: ReportQuery }) {
 
   return (
     <div className="downloads">
-      <span id="downloads-label">Take the numbers with you</span>
+      <span id="downloads-label">Take a copy with you</span>
       {files.map(({ format, label }) => (
         <button
           key={format}

@@ -1,7 +1,11 @@
+import { useEffect } from 'react'
 import { Logo } from './logo.tsx'
 import { isMarkedSignedOut } from './signed-out-mark.ts'
 
 export function SignInPage({ wasSignedIn }: { wasSignedIn: boolean }) {
+  useEffect(() => {
+    document.title = 'Tendon'
+  }, [])
   const returnTo = location.pathname + location.search
   return (
     <main className="sign-in">

@@ -2,6 +2,7 @@ import { lastZone } from '@tendon/contracts/fleet.ts'
 import { useEffect } from 'react'
 import type { Address } from '../../use-address.ts'
 import { isOver } from '../day.ts'
+import { EmptyDay } from '../empty-day.tsx'
 import { noEvents } from '../live/use-report-events.ts'
 import { fleetKind } from '../report-kind.ts'
 import { ReportPage } from '../report-page.tsx'
@@ -14,6 +15,7 @@ export function FleetPage(props: {
   onSessionEnd: () => void
 }) {
   const { address, onAddress, onSessionEnd } = props
+  const onDate = (date: string) => onAddress({ ...address, date })
   useEffect(() => {
     document.title = 'Fleet · Tendon'
   }, [])
@@ -23,16 +25,20 @@ export function FleetPage(props: {
       userId={null}
       date={address.date}
       events={{ ...noEvents, isConnected: true }}
-      onDate={(date) => onAddress({ ...address, date })}
+      onDate={onDate}
       onSessionEnd={onSessionEnd}
     >
-      {({ report, freshness, isStale }) => (
-        <FleetView
-          report={report}
-          isStale={isStale}
-          isOver={isOver(report.date, freshness ?? report.freshness, lastZone)}
-        />
-      )}
+      {({ report, freshness, isStale, days }) =>
+        fleetKind.hasNumbers(report) ? (
+          <FleetView
+            report={report}
+            isStale={isStale}
+            isOver={isOver(report.date, freshness ?? report.freshness, lastZone)}
+          />
+        ) : (
+          <EmptyDay date={report.date} days={days} onDate={onDate} />
+        )
+      }
     </ReportPage>
   )
 }

@@ -23,8 +23,7 @@ export function FleetTable({ report, isOver }: { report: FleetReport; isOver: bo
         <table className="fleet-table">
           <thead>
             <tr>
-              <th scope="col">Model</th>
-              <th scope="col">Firmware</th>
+              <th scope="col">Model and firmware</th>
               {weeks.map(({ week, isWhole }) => (
                 <th scope="col" key={week}>
                   <time dateTime={week}>{shortDay(week)}</time>
@@ -36,8 +35,9 @@ export function FleetTable({ report, isOver }: { report: FleetReport; isOver: bo
           <tbody>
             {groups.map(({ model, firmwareVersion, byWeek }) => (
               <tr key={`${model} ${firmwareVersion}`}>
-                <th scope="row">{model}</th>
-                <td className="code">{firmwareVersion}</td>
+                <th scope="row">
+                  {model} <span className="code">{firmwareVersion}</span>
+                </th>
                 {weeks.map(({ week, isWhole }) => (
                   <RateCell
                     key={week}

@@ -52,7 +52,9 @@ function WorstDevices({ report }: { report: FleetReport }) {
           <thead>
             <tr>
               <th scope="col">Serial</th>
-              <th scope="col">Model</th>
+              <th scope="col" className="text">
+                Model
+              </th>
               <th scope="col">Error rate</th>
               <th scope="col">Errors</th>
               <th scope="col">Events</th>
@@ -70,7 +72,7 @@ function WorstDevices({ report }: { report: FleetReport }) {
                     {device.serial_number}
                   </a>
                 </th>
-                <td>{device.model}</td>
+                <td className="text">{device.model}</td>
                 <td>{columnText(device.error_rate, rate, 2)}</td>
                 <td>{numberText(device.errors, count, 0)}</td>
                 <td>{numberText(device.events, count, 0)}</td>

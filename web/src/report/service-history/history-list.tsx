@@ -1,4 +1,5 @@
 import { dayOfYear } from '../day.ts'
+import { LiveText } from '../live/live-text.tsx'
 import type { HistoryReport } from '../report-kind.ts'
 import { clockOf } from './zoned-time.ts'
 
@@ -21,12 +22,20 @@ type HistoryListProps = { report: HistoryReport; isOwn: boolean; isStale: boolea
 export function HistoryList({ report, isOwn, isStale }: HistoryListProps) {
   const { data, rows } = report
   const models = new Map(data.prostheses.map((prosthesis) => [prosthesis.prosthesis_id, prosthesis.model]))
-  const { zone, read } = clockOf(data.time_zone)
+  const { zone, read } = clockOf(data.customer.time_zone)
   const moments = Map.groupBy(rows, (row) => `${row.changed_at} ${row.prosthesis_id}`)
   return (
     <div className={isStale ? 'report stale' : 'report'} aria-busy={isStale} data-testid="history">
       <hgroup className="greeting">
-        <h1>Service history</h1>
+        <h1>
+          Service history
+          {!isOwn && (
+            <>
+              {' '}
+              of <LiveText text={data.customer.full_name} testId="customer-name" />
+            </>
+          )}
+        </h1>
         <p>
           What was recorded of {isOwn ? 'your' : "the customer's"} prostheses and when: model, serial number,
           chip, side, firmware, settings, and the days of issue and return. Times are those of {zone}.

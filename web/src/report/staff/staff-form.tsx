@@ -4,6 +4,7 @@ import { type FormEvent, useState } from 'react'
 import { findCustomers, problemOf } from '../../api.ts'
 import { NoticeLine } from '../../notice.tsx'
 import type { Address } from '../../use-address.ts'
+import { isCustomerId } from './customer-id.ts'
 import { CustomerMatches } from './customer-matches.tsx'
 
 type StaffFormProps = {
@@ -17,8 +18,6 @@ type Search =
   | { state: 'done'; text: string; date: string | null; found: CustomerList }
   | { state: 'failed'; problem: Problem }
 
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
 /** Staff name a customer by id, or look for them by what they know. */
 export function StaffForm({ address, onSubmit, onSessionEnd }: StaffFormProps) {
   const [search, setSearch] = useState<Search>({ state: 'none' })
@@ -28,7 +27,7 @@ export function StaffForm({ address, onSubmit, onSessionEnd }: StaffFormProps) {
     const form = new FormData(event.currentTarget)
     const text = String(form.get('customer')).trim()
     const date = String(form.get('date')) || null
-    if (uuid.test(text)) {
+    if (isCustomerId(text)) {
       const view = address.view === 'fleet' ? 'day' : (address.view ?? 'day')
       return onSubmit({ view, userId: text.toLowerCase(), date })
     }
@@ -49,7 +48,7 @@ export function StaffForm({ address, onSubmit, onSessionEnd }: StaffFormProps) {
       aria-busy={search.state === 'busy'}
       data-testid="staff-form"
     >
-      {address.userId ? (
+      {address.userId && isCustomerId(address.userId) ? (
         <h2>Another customer's report</h2>
       ) : (
         <>
@@ -66,6 +65,8 @@ export function StaffForm({ address, onSubmit, onSessionEnd }: StaffFormProps) {
             defaultValue={address.userId ?? ''}
             required
             minLength={2}
+            pattern=".*\S.*\S.*"
+            title="At least two characters"
             maxLength={100}
             autoComplete="off"
             spellCheck={false}
@@ -81,6 +82,9 @@ export function StaffForm({ address, onSubmit, onSessionEnd }: StaffFormProps) {
           Show
         </button>
       </div>
+      {address.userId && !isCustomerId(address.userId) && search.state === 'none' && (
+        <p role="alert">“{address.userId}” is no customer's id. Look for them by what you know of them.</p>
+      )}
       {search.state === 'done' && <CustomerMatches {...search} />}
       {search.state === 'failed' && <NoticeLine problem={search.problem} />}
     </form>

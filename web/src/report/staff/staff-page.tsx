@@ -4,6 +4,7 @@ import type { Address } from '../../use-address.ts'
 import { CustomerPages } from '../customer-pages.tsx'
 import { FleetPage } from '../fleet/fleet-page.tsx'
 import { ViewLinks } from '../view-links.tsx'
+import { isCustomerId } from './customer-id.ts'
 import { StaffForm } from './staff-form.tsx'
 
 type StaffPageProps = {
@@ -53,7 +54,7 @@ export function StaffPage({ mayRead, address, onAddress, onSessionEnd }: StaffPa
             onSubmit={onAddress}
             onSessionEnd={onSessionEnd}
           />
-          {userId && (
+          {userId && isCustomerId(userId) && (
             <Fragment key={userId}>
               <CustomerSignOut userId={userId} onSessionEnd={onSessionEnd} />
               <CustomerPages

@@ -14,12 +14,13 @@ const shown = fields.map((field) => measures.find((measure) => measure.field ===
 type TrendCardProps = {
   prosthesis: z.infer<typeof prosthesisIdentity>
   report: TrendReport
+  isOwn: boolean
   windowDays: number
   isOver: boolean
 }
 
 /** One number of a prosthesis at a time, as a line beside its model's. */
-export function TrendCard({ prosthesis, report, windowDays, isOver }: TrendCardProps) {
+export function TrendCard({ prosthesis, report, isOwn, windowDays, isOver }: TrendCardProps) {
   const [measure, setMeasure] = useState(shown[0]!)
   const { prosthesis_id: id } = prosthesis
   const field = measure.field as (typeof fields)[number]
@@ -54,7 +55,7 @@ export function TrendCard({ prosthesis, report, windowDays, isOver }: TrendCardP
             key={`${report.date} ${windowDays} ${field}`}
             shape="lines"
             series={[
-              { label: 'yours', digits: measure.digits },
+              { label: isOwn ? 'yours' : 'theirs', digits: measure.digits },
               { label: `median of up to ${others}`, digits: measure.digits },
             ]}
             slots={slots}

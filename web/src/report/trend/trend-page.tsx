@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react'
 import type { CustomerPageProps } from '../customer-pages.tsx'
 import { dayOfYear, isOver } from '../day.ts'
+import { LiveText } from '../live/live-text.tsx'
 import { trendKind } from '../report-kind.ts'
 import { ReportPage } from '../report-page.tsx'
 import { TrendCard } from './trend-card.tsx'
@@ -10,6 +11,7 @@ const windows = ['30', '90'] as const
 /** How a customer's prostheses did over weeks, beside others of their model. */
 export function TrendPage(props: CustomerPageProps) {
   const [days, setDays] = useState<(typeof windows)[number]>('30')
+  const isOwn = props.userId === null
   useEffect(() => {
     document.title = 'Trend · Tendon'
   }, [])
@@ -19,7 +21,15 @@ export function TrendPage(props: CustomerPageProps) {
         <div className={isStale ? 'report stale' : 'report'} aria-busy={isStale} data-testid="trend">
           <div className="section-head">
             <hgroup className="greeting">
-              <h1>Over time</h1>
+              <h1>
+                {isOwn ? (
+                  'Over time'
+                ) : (
+                  <>
+                    Trend of <LiveText text={report.data.customer.full_name} testId="customer-name" />
+                  </>
+                )}
+              </h1>
               <p>
                 {dayOfYear(report.data.from)} to {dayOfYear(report.date)}, beside the median of all prostheses
                 of the same model
@@ -48,7 +58,8 @@ export function TrendPage(props: CustomerPageProps) {
               key={prosthesis.prosthesis_id}
               prosthesis={prosthesis}
               report={report}
-              isOver={isOver(report.date, freshness ?? report.freshness, report.data.time_zone)}
+              isOwn={isOwn}
+              isOver={isOver(report.date, freshness ?? report.freshness, report.data.customer.time_zone)}
               windowDays={Number(report.parameters.days)}
             />
           ))}
