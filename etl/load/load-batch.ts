@@ -2,17 +2,20 @@ import { asProblem, batchChecks, type FailedCheck, failedChecks } from '../check
 import type { Problem } from '../crm/ownership.ts'
 import { etlErrors } from '../errors.ts'
 import { keepInvalidations } from '../invalidate/invalidations.ts'
-import type { Batch } from '../measure/telemetry-batches.ts'
+import type { MeasuredBatch } from '../measure/telemetry-batches.ts'
 import type { UserDays } from '../measure/user-days.ts'
 import type { RunSession } from '../run/run-session.ts'
 import { loadRemodelled, loadStats } from './load-stats.ts'
 import type { Mark } from './mark.ts'
 import { writeQuarantine } from './quarantine.ts'
-import { readStanding } from './standing.ts'
+import { readStanding, type Standing } from './standing.ts'
 import { compareStats } from './stats-changes.ts'
 import { countRows, describeUnowned, unownedKind, writeUnowned } from './unowned.ts'
 
 const mostProblems = 1_000
+
+/** Measured telemetry, and what stands in its scope, where that was read already. */
+export type Batch = MeasuredBatch & { standing?: Standing }
 
 /** Whom a run has named, each of them once. (To search the record's list took 33 CPU s of 100,000 chips.) */
 export type Named = { users: Set<string>; ownerlessChips: Set<string> }

@@ -2,13 +2,11 @@ import { counted } from '@tendon/platform/counted.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
+import type { UnownedChip } from '../measure/chip-measurer.ts'
 import { dayText } from '../measure/instants.ts'
 import type { Scope } from '../measure/scope.ts'
 import type { Mark } from './mark.ts'
 import { chipScopeParams, inChipScope, readStandingOfChips } from './standing-of-chips.ts'
-
-/** Telemetry of a chip that belongs to nobody. `isKnown`: the CRM has the chip, and nobody had it on these days. */
-export type UnownedChip = { rowsOfDay: Map<number, number>; isKnown: boolean }
 
 export function countRows({ rowsOfDay }: UnownedChip): number {
   return rowsOfDay.values().reduce((sum, rows) => sum + rows, 0)

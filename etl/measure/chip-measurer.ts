@@ -1,5 +1,4 @@
 import type { Ownership, OwnershipInTime } from '../crm/ownership.ts'
-import type { UnownedChip } from '../load/unowned.ts'
 import {
   type ChipRows,
   createPackedRowReader,
@@ -25,6 +24,9 @@ export type QuarantinedRow = {
   reason: string
   detail: string
 }
+
+/** Telemetry of a chip that belongs to nobody. `isKnown`: the CRM has the chip, and nobody had it on these days. */
+export type UnownedChip = { rowsOfDay: Map<number, number>; isKnown: boolean }
 
 /** What was measured since the last time it was taken. */
 export type Measured = {

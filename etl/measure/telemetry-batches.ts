@@ -1,7 +1,3 @@
-import type { Warehouse } from '@tendon/warehouse/client.ts'
-import { readStanding, type Standing } from '../load/standing.ts'
-import { allEnded } from '../run/all-ended.ts'
-import type { BatchSizes } from '../run/batch-sizes.ts'
 import {
   joinRows,
   type PackedRows,
@@ -18,10 +14,9 @@ import type { DayBounds } from './day-stretches.ts'
 import { dayUs } from './instants.ts'
 import { type Days, type Scope, scopeOfDays } from './scope.ts'
 import type { TimeZone } from './time-zones.ts'
-import type { TouchedPart } from './touched-parts.ts'
 
-/** Measured telemetry, what of the whole it is, and what stands there, where that was read already. */
-export type Batch = Measured & { scope: Scope; standing?: Standing }
+/** Measured telemetry, and what of the whole it is. */
+export type MeasuredBatch = Measured & { scope: Scope }
 
 /**
  * How many rows may be in doubt before rows are read whole at once: each costs as much to read again as 25 others do to
@@ -45,8 +40,8 @@ export async function* measureDays(
   measurer: ChipMeasurer,
   { read: { fromDay, toDay }, scope }: Span,
   zones: readonly TimeZone[],
-  { rowsOfBatch, rowsOfSlice }: Pick<BatchSizes, 'rowsOfBatch' | 'rowsOfSlice'>,
-): AsyncGenerator<Batch> {
+  { rowsOfBatch, rowsOfSlice }: { rowsOfBatch: number; rowsOfSlice: number },
+): AsyncGenerator<MeasuredBatch> {
   const endUs = latestEnd(toDay, zones)
   let firstOfBatch = scope.fromDay
   let doneDay = fromDay - 1
@@ -156,21 +151,4 @@ function lastDayOver(instantUs: number, zones: readonly TimeZone[]): number {
   let day = Math.floor(instantUs / dayUs)
   while (latestEnd(day, zones) > instantUs) day -= 1
   return day
-}
-
-/** Measures the days that a run found touched, a part after the other, while it reads what stands. */
-export async function* measureParts(
-  warehouse: Warehouse,
-  view: TelemetryView,
-  measurer: ChipMeasurer,
-  parts: AsyncIterable<TouchedPart> | Iterable<TouchedPart>,
-): AsyncGenerator<Batch> {
-  for await (const { windows, scope, wants } of parts) {
-    const bounds = { firstDay: Number.NEGATIVE_INFINITY, lastDay: Number.POSITIVE_INFINITY, wants }
-    const [standing] = await allEnded([
-      readStanding(warehouse, scope),
-      view.rowsOfWindows(windows, (chipId, bytes) => void measurer.add(chipId, wholeRows(bytes), bounds)),
-    ])
-    yield { scope, standing, ...measurer.take() }
-  }
 }

@@ -73,3 +73,17 @@ export function takeUserDays(from: UserDays, rows: readonly number[]): UserDays 
     metrics: metricColumns(({ name }) => Float64Array.from(rows, (row) => from.metrics[name][row]!)),
   }
 }
+
+/** A row's values by their columns. */
+export function valuesOf(rows: UserDays, row: number): Record<string, number | string | null> {
+  const numbers = metrics.map(({ name }) => {
+    const value = rows.metrics[name][row]!
+    return [name, Number.isNaN(value) ? null : value] as const
+  })
+  return {
+    chip_id: rows.chipId[row]!,
+    model_id: rows.modelId[row]!,
+    firmware_version: rows.firmwareVersion[row]!,
+    ...Object.fromEntries(numbers),
+  }
+}

@@ -3,8 +3,7 @@ import { withoutCopyByDay } from '../load/standing-stats.ts'
 import { readStandingVersions } from '../load/standing-versions.ts'
 import type { StatsChanges } from '../load/stats-changes.ts'
 import { dayText } from '../measure/instants.ts'
-import { metrics } from '../measure/metrics.ts'
-import type { UserDays } from '../measure/user-days.ts'
+import { type UserDays, valuesOf } from '../measure/user-days.ts'
 import type { MeasuringConfig } from '../options.ts'
 import { advance } from './run.ts'
 import { createConnections } from './run-connections.ts'
@@ -138,18 +137,4 @@ function sampleOf({ changed, vanished }: StatsChanges, standing: UserDays, size:
 
 function nameOf(rows: UserDays, row: number): Pick<PlannedChange, 'user_id' | 'prosthesis_id' | 'day'> {
   return { user_id: rows.userId[row]!, prosthesis_id: rows.prosthesisId[row]!, day: dayText(rows.day[row]!) }
-}
-
-/** A row's values by their columns. */
-export function valuesOf(rows: UserDays, row: number): Record<string, number | string | null> {
-  const numbers = metrics.map(({ name }) => {
-    const value = rows.metrics[name][row]!
-    return [name, Number.isNaN(value) ? null : value] as const
-  })
-  return {
-    chip_id: rows.chipId[row]!,
-    model_id: rows.modelId[row]!,
-    firmware_version: rows.firmwareVersion[row]!,
-    ...Object.fromEntries(numbers),
-  }
 }

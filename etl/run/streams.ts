@@ -1,9 +1,13 @@
-import { loadBatch, type Named } from '../load/load-batch.ts'
+import type { Warehouse } from '@tendon/warehouse/client.ts'
+import { type Batch, loadBatch, type Named } from '../load/load-batch.ts'
 import type { Mark } from '../load/mark.ts'
+import { readStanding } from '../load/standing.ts'
+import type { ChipMeasurer } from '../measure/chip-measurer.ts'
 import { hourUs, lastDay } from '../measure/instants.ts'
 import type { Days } from '../measure/scope.ts'
-import { type Batch, measureDays, measureParts, type Span } from '../measure/telemetry-batches.ts'
+import { measureDays, type Span } from '../measure/telemetry-batches.ts'
 import type { TouchedPart } from '../measure/touched-parts.ts'
+import { wholeRows } from '../telemetry/packed-rows.ts'
 import type { TelemetryView, TimeBounds } from '../telemetry/telemetry.ts'
 import { allEnded } from './all-ended.ts'
 import type { Extraction } from './extraction.ts'
@@ -43,6 +47,23 @@ export async function streamParts(
   const views = await viewsBeside(session, view, streams)
   // One generator, from which each stream takes its next part.
   return views.map((one) => measureParts(session.warehouse, one, createMeasurer(), shared(parts)))
+}
+
+/** Measures the days that a run found touched, a part after the other, while it reads what stands. */
+async function* measureParts(
+  warehouse: Warehouse,
+  view: TelemetryView,
+  measurer: ChipMeasurer,
+  parts: Iterable<TouchedPart>,
+): AsyncGenerator<Batch> {
+  for (const { windows, scope, wants } of parts) {
+    const bounds = { firstDay: Number.NEGATIVE_INFINITY, lastDay: Number.POSITIVE_INFINITY, wants }
+    const [standing] = await allEnded([
+      readStanding(warehouse, scope),
+      view.rowsOfWindows(windows, (chipId, bytes) => void measurer.add(chipId, wholeRows(bytes), bounds)),
+    ])
+    yield { scope, standing, ...measurer.take() }
+  }
 }
 
 /**
