@@ -248,9 +248,9 @@ function literalBounds({ fromUs, toUs }: TimeBounds): { from: SqlText; to: SqlTe
 
 function isNew(since: Since, { watermarkKind }: SourceTraits): SqlText {
   if (since === undefined) return { sql: 'true' }
-  return watermarkKind === 'xid'
-    ? { sql: `ingest_xid >= ${literal.text(since).sql}::xid8` }
-    : { sql: `ingested_at >= ${literal.instant(Number(since)).sql}` }
+  if (watermarkKind === 'xid') return { sql: `ingest_xid >= ${literal.text(since).sql}::xid8` }
+  // Of a row without this time nobody knows whether it was seen: it counts as new each time.
+  return { sql: `(ingested_at >= ${literal.instant(Number(since)).sql} OR ingested_at IS NULL)` }
 }
 
 function corrections(since: Since, { hasCorrections }: SourceTraits, bounds: TimeBounds): SqlText {

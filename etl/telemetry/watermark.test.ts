@@ -96,10 +96,18 @@ test('rows from before there was the column are measured, and the column is gone
   await story.send([row(3)])
   expect(await run()).toMatchObject({ watermark_kind: 'timestamp', mode: 'increment', rows_written: 1 })
 
+  // A writer that does not say when: nobody knows whether a run has seen the row.
+  await story.client.query(
+    'INSERT INTO telemetry_events SELECT 1000, chip_id, signal, $1, NULL FROM telemetry_events LIMIT 1',
+    [row(4).recorded_at],
+  )
+  expect(await run()).toMatchObject({ mode: 'increment', rows_written: 1 })
+  expect(await run()).toMatchObject({ mode: 'increment', rows_written: 0 })
+
   await story.client.query('ALTER TABLE telemetry_events ADD ingest_xid xid8')
   await story.client.query('ALTER TABLE telemetry_events ALTER ingest_xid SET DEFAULT pg_current_xact_id()')
   const after = await run()
-  expect(after).toMatchObject({ watermark_kind: 'xid', mode: 'full', rows_written: 0, rows_unchanged: 2 })
+  expect(after).toMatchObject({ watermark_kind: 'xid', mode: 'full', rows_written: 0, rows_unchanged: 3 })
   await story.send([row(2)])
   expect(await run()).toMatchObject({ mode: 'increment', pairs: 1, rows_written: 0, rows_quarantined: 1 })
   expect(await story.stats()).toEqual(await story.expectedStats())
