@@ -3,8 +3,8 @@ import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
 import type { Ownership } from '../crm/ownership.ts'
 import type { OwnershipChanges } from '../crm/standing-ownership.ts'
-import { noDay } from '../measure/chip-measurer.ts'
 import { dayUs, instantText } from '../measure/instants.ts'
+import { noDay } from '../measure/unmeasurable.ts'
 import type { TimeBounds, Windows } from '../telemetry/telemetry.ts'
 
 /**

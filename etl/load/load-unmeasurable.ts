@@ -1,6 +1,7 @@
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
 import type { QuarantinedRow } from '../measure/chip-measurer.ts'
+import { createUnmeasurableJudge } from '../measure/unmeasurable.ts'
 import type { Extraction } from '../run/extraction.ts'
 import type { RunSession } from '../run/run-session.ts'
 import { type Since, sliceBits } from '../telemetry/telemetry.ts'
@@ -46,7 +47,7 @@ const firstIdOf = (slice: number): bigint => BigInt(slice) << BigInt(sliceBits)
  */
 export async function loadUnmeasurable(
   session: RunSession,
-  { view, days, certain, createMeasurer }: Extraction,
+  { view, days, certain, ownership }: Extraction,
   { since, hasNew, wholeChips }: { since: Since; hasNew: boolean; wholeChips: readonly string[] },
   mark: Mark,
 ): Promise<void> {
@@ -56,7 +57,7 @@ export async function loadUnmeasurable(
   // Whose standing rows are read whole, so that those which do not come have gone.
   const whole = { any_chip: since === undefined, chips: corrected }
   const slices = await warehouse.query(standingSlices, { ...whole, slice_bits: sliceBits })
-  const measurer = createMeasurer()
+  const judge = createUnmeasurableJudge(ownership)
   let found: QuarantinedRow[] = []
   let readingSlice = firstSlice
   let settledSlice = firstSlice
@@ -94,7 +95,7 @@ export async function loadUnmeasurable(
   await view.unmeasurableRows(since, corrected, certain, {
     take(slice, chipId, bytes) {
       readingSlice = slice
-      const judged = measurer.judgeUnmeasurable(chipId, bytes, days)
+      const judged = judge(chipId, bytes, days)
       record.rows_quarantined += judged.length
       for (const row of judged) found.push(row)
     },

@@ -5,14 +5,12 @@ import {
   type PackedRows,
   slimRowLength,
   wholeRowLength,
-  wholeRows,
 } from '../telemetry/packed-rows.ts'
 import { collect, forget, noFacts, sortAscending } from './day-facts.ts'
 import { cutIntoStretches, type DayBounds, findDoubts, type Stretch } from './day-stretches.ts'
-import { dayUs, instantText } from './instants.ts'
+import { instantText } from './instants.ts'
 import { type DayFacts, metrics } from './metrics.ts'
 import { brokenRule } from './row-rules.ts'
-import type { Days } from './scope.ts'
 import { createUserDaysBuilder, type UserDays } from './user-days.ts'
 
 /** A telemetry row that no number is made from. */
@@ -45,15 +43,10 @@ export type ChipMeasurer = {
    * same time. None is measured then, and all are to be added again when what is in doubt was read whole.
    */
   add(chipId: string, packed: PackedRows, bounds: DayBounds): Added
-  /** Says of whole rows that have no chip, or a day other than those that are measured, what is wrong with each; of others nothing. */
-  judgeUnmeasurable(chipId: string, bytes: Buffer, days: Days): QuarantinedRow[]
   /** Rows that wait to be taken. */
   collected(): number
   take(): Measured
 }
-
-/** The day of what has none. */
-export const noDay = 0
 
 /** A prosthesis' day while its rows are collected; used again for another one. */
 type Group = {
@@ -110,9 +103,6 @@ export function createChipMeasurer(
     }
   }
 
-  const zoneAt = (chipId: string, instant: number) =>
-    ownership.segmentsOf(chipId).find(({ toUs }) => instant < toUs)!.zone
-
   /** Whether a whole row counts; one that does not is put into quarantine. */
   function accept(chipId: string, rows: ChipRows, row: number, day: number): boolean {
     const rule = brokenRule(rows, row)
@@ -158,38 +148,7 @@ export function createChipMeasurer(
     builder.append(owner, day, firmwareOn(owner.prosthesisId, day), values)
   }
 
-  function judgeUnmeasurable(chipId: string, bytes: Buffer, days: Days): QuarantinedRow[] {
-    const rows = reader.read(wholeRows(bytes))
-    const judged: QuarantinedRow[] = []
-    for (let row = 0; row < rows.count; row++) {
-      const reason = whyUnmeasurable(chipId, rows, row, days)
-      if (!reason) continue
-      const recordedAt = instantText(rows.instantUs[row]!)
-      const detail = `recorded_at ${recordedAt}`
-      judged.push({ chipId, rowId: rows.id[row]!, day: noDay, recordedAt, reason, detail })
-    }
-    return judged
-  }
-
-  function whyUnmeasurable(
-    chipId: string,
-    rows: ChipRows,
-    row: number,
-    { fromDay, toDay }: Days,
-  ): string | undefined {
-    if (chipId === '') return 'no_chip'
-    const instant = rows.instantUs[row]!
-    // No calendar has a day for what is far away, and infinite.
-    const utcDay = Math.floor(instant / dayUs)
-    const isNear = utcDay >= fromDay - 1 && utcDay <= toDay + 1
-    const day = isNear ? zoneAt(chipId, instant).dayOf(instant) : utcDay
-    if (day < fromDay) return 'before_first_day'
-    if (day <= toDay) return undefined
-    return rows.isAhead[row] ? 'clock_ahead' : 'no_day'
-  }
-
   return {
-    judgeUnmeasurable,
     add(chipId, packed, bounds) {
       const rows = reader.read(packed)
       const { count, later } = cutIntoStretches(stretches, chipId, rows, ownership, bounds)
