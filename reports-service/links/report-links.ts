@@ -3,13 +3,13 @@ import type { ReportLink } from '@tendon/contracts/reports-api.ts'
 import { type SigningKeys, signPath } from '@tendon/platform/url-signature.ts'
 import { LRUCache } from 'lru-cache'
 import type { EnsureReport } from '../computing/ensure-report.ts'
+import type { ReportTables } from '../computing/report-tables.ts'
 import type { LoadedReport, ReportParameters } from '../declarations/report.ts'
 import { reportsErrors } from '../errors.ts'
 import type { CurrentFreshness } from '../freshness/current-freshness.ts'
 import { newerFreshness } from '../freshness/freshness.ts'
 import type { ReportGenerations } from '../generations/report-generations.ts'
 import { type ReportObjects, reportObjectName } from '../objects/report-objects.ts'
-import type { ReportTables } from '../objects/report-tables.ts'
 
 export type ReportLinks = (
   report: LoadedReport,

@@ -1,10 +1,10 @@
 import type { KeyValue } from '@tendon/platform/key-value.ts'
-import { createSingleFlight } from '../computing/single-flight.ts'
 import type { LoadedReport } from '../declarations/report.ts'
+import type { ReportObjects, TableFormat } from '../objects/report-objects.ts'
 import { toCsv } from '../table-formats/csv.ts'
 import { toParquet } from '../table-formats/parquet.ts'
 import { tableColumns } from '../table-formats/table-columns.ts'
-import type { ReportObjects, TableFormat } from './report-objects.ts'
+import { createSingleFlight } from './single-flight.ts'
 
 export type ReportTables = {
   /**
