@@ -2,7 +2,6 @@ import type { reportCustomer } from '@tendon/contracts/prosthesis-daily.ts'
 import type { TableRow } from '@tendon/contracts/report-envelope.ts'
 import type { Warehouse } from '@tendon/warehouse/client.ts'
 import { z } from 'zod'
-import type { FreshnessPart } from '../freshness/freshness.ts'
 
 /** Binds of the queries of a customer's reports. */
 export const customerDay = z.object({ user_id: z.guid(), date: z.iso.date() })
@@ -23,6 +22,9 @@ export type ReadWarehouse = Warehouse['query']
 
 /** The first and last day for which there are data, and which to open on, where that is not the last. */
 export type ReportDays = { from: string; to: string; latest?: string }
+
+/** Of how current data are: the change feed's part, `cdc_…`, and the ETL job's, `etl_…`. */
+export type FreshnessPart = 'cdc' | 'etl'
 
 /** A report as its folder declares it: a table, and what stands beside it. */
 export type Report<

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { Freshness } from '@tendon/contracts/freshness.ts'
 import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
-import type { ReadWarehouse } from '../declarations/report.ts'
+import type { FreshnessPart, ReadWarehouse } from '../declarations/report.ts'
 
 const sql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')
 
@@ -38,9 +38,6 @@ const deliveredEtlRun = defineQuery({
   params: z.object({ newest: z.string() }),
   row: readingRun,
 })
-
-/** The change feed's, `cdc_…`, and the ETL job's, `etl_…`. */
-export type FreshnessPart = 'cdc' | 'etl'
 
 /**
  * How far the warehouse is now. Read before a report's own queries: what they see is then at least as new as
