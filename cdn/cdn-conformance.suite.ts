@@ -102,6 +102,15 @@ export function cdnConformanceSuite(name: string, start: () => Promise<CdnUnderT
       await expectRefused(link.slice(0, -1) + alphabet[alphabet.indexOf(link.at(-1)!) ^ 1])
     })
 
+    test('refuses a link with any one character of its path written in another way', async () => {
+      const link = sign(path)
+      for (let at = 0; at < path.length; at += 1) {
+        const encoded = `%${link.charCodeAt(at).toString(16)}`
+        // What follows a host begins with a slash.
+        await expectRefused(`${at === 0 ? '/' : ''}${link.slice(0, at)}${encoded}${link.slice(at + 1)}`)
+      }
+    })
+
     test('refuses a link with anything missing, added, doubled or moved', async () => {
       const link = sign(path)
       const [, expiry, keyId, signature] = /\?(exp=\d+)&(kid=\w+)&(sig=.+)$/.exec(link)!

@@ -11,6 +11,7 @@ import { createS3Store } from '@tendon/platform/object-store-s3.ts'
 import { type SigningKeys, signPath } from '@tendon/platform/url-signature.ts'
 import { Hono } from 'hono'
 import { expect, onTestFinished, test } from 'vitest'
+import { belowPrefix } from './below-prefix.ts'
 import { cdnConformanceSuite, webOrigin } from './cdn-conformance.suite.ts'
 import { createCdn } from './create-cdn.ts'
 import { malformedRequestsSuite } from './malformed-requests.suite.ts'
@@ -42,7 +43,8 @@ async function startEmbedded() {
 cdnConformanceSuite('embedded CDN below a prefix of the public port', async () => {
   const { store, removeFolder } = await openStore()
   const { app } = createCdn({ store, keys, log: silentLog, metrics: createMetrics('cdn'), webOrigin })
-  const server = await listen(new Hono().mount('/cdn', app.fetch), { port: 0, log: silentLog })
+  const mounted = new Hono().mount('/cdn', app.fetch, { replaceRequest: belowPrefix('/cdn') })
+  const server = await listen(mounted, { port: 0, log: silentLog })
   return {
     baseUrl: `${server.url}/cdn`,
     keys,

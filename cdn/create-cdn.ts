@@ -12,8 +12,8 @@ const servedPrefix = 'reports/'
 /**
  * The embedded stand-in for the CDN: serves signed URLs straight from the object store, and nothing else.
  *
- * The signature covers the path below the CDN's base URL. To serve it under a prefix, mount it so that the prefix
- * is taken off: `app.mount('/cdn', cdn.app.fetch)`.
+ * The signature covers the path below the CDN's base URL, byte for byte. To serve it under a prefix, mount it so that the
+ * prefix alone is taken off: `app.mount('/cdn', cdn.app.fetch, { replaceRequest: belowPrefix('/cdn') })`.
  * @param options.webOrigin whose pages may read objects, when they are not of the CDN's own origin
  * @param options.now milliseconds; tests pass their own clock
  */

@@ -156,6 +156,9 @@ test('without a cookie there is no report, and a signed address is good for its 
     const changed = url.slice(0, at) + (url[at] === '1' ? '2' : '1') + url.slice(at + 1)
     expect((await fetch(changed)).status, `byte ${at} changed`).toBe(403)
   }
+  // The same to who decodes it.
+  for (const written of [url.replace('/reports/', '/%72eports/'), url.replace('/cdn/', '/%63dn/')])
+    expect((await fetch(written)).status, written).toBe(403)
 })
 
 test('nothing of this process, or of what it started, listens beyond loopback', async () => {

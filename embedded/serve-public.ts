@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
+import { belowPrefix } from '@tendon/cdn/below-prefix.ts'
 import { Hono } from 'hono'
 
 type NodeHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>
@@ -25,7 +26,7 @@ export function createPublicApp(parts: {
     })
   }
   // Mounted, not routed: the CDN checks the signature over the path below its base URL.
-  if (cdn) app.mount(publicPaths.cdn, cdn.fetch)
+  if (cdn) app.mount(publicPaths.cdn, cdn.fetch, { replaceRequest: belowPrefix(publicPaths.cdn) })
   // As it came: a request made anew for what is mounted takes a third of a request's CPU (measured).
   app.all('*', (c) => bff.fetch(c.req.raw, c.env))
   return app
