@@ -9,8 +9,8 @@ import {
 import { logLevels } from '@tendon/platform/log.ts'
 import { warehouseOptions } from '@tendon/warehouse/options.ts'
 import { z } from 'zod'
-import { createTimeZones } from './measure/time-zones.ts'
 import { scheduleOption } from './run/schedule.ts'
+import { createTimeZones } from './time/time-zones.ts'
 
 /** By what a day's telemetry is read and given to its owner. */
 export const readingOptions = defineOptions({

@@ -1,7 +1,7 @@
-import { dayUs, hourUs } from '../measure/instants.ts'
 import type { Extraction } from '../run/extraction.ts'
 import type { RunSession } from '../run/run-session.ts'
 import type { Since, TelemetryView } from '../telemetry/telemetry.ts'
+import { dayUs, hourUs } from '../time/instants.ts'
 import { type FailedCheck, failedChecks, freshHours, sourceChecks } from './checks.ts'
 import { readRowsByDay } from './rows-by-day.ts'
 

@@ -1,7 +1,7 @@
 import type { Problem } from '../crm/ownership.ts'
-import { dayText } from '../measure/instants.ts'
 import { metrics } from '../measure/metrics.ts'
 import type { UserDays } from '../measure/user-days.ts'
+import { dayText } from '../time/instants.ts'
 
 /** What a failed check does: `block` fails the run before it loads anything more; `warn` is said in its record. */
 export type Severity = 'block' | 'warn'

@@ -3,9 +3,9 @@ import { readProcessConfig } from '@tendon/platform/process-config.ts'
 import type { Command } from '@tendon/platform/run-commands.ts'
 import { z } from 'zod'
 import { countQuarantine, listQuarantine } from '../load/quarantine.ts'
-import { dayText } from '../measure/instants.ts'
 import { quarantineReasons } from '../measure/row-rules.ts'
 import { noDay } from '../measure/unmeasurable.ts'
+import { dayText } from '../time/instants.ts'
 import { exitCodes, listOptions, print, unmetChip, withWarehouse } from './command.ts'
 
 const options = defineOptions({

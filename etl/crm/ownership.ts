@@ -1,4 +1,4 @@
-import type { TimeZone } from '../measure/time-zones.ts'
+import type { TimeZone } from '../time/time-zones.ts'
 
 /** Who had a prosthesis, and when: one prosthesis of the CRM with its customer's time zone. */
 export type Ownership = {

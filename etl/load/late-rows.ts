@@ -3,9 +3,9 @@ import { defineQuery } from '@tendon/warehouse/query.ts'
 import { z } from 'zod'
 import type { Ownership } from '../crm/ownership.ts'
 import type { OwnershipChanges } from '../crm/standing-ownership.ts'
-import { dayUs, instantText } from '../measure/instants.ts'
 import { noDay } from '../measure/unmeasurable.ts'
 import type { TimeBounds, Windows } from '../telemetry/telemetry.ts'
+import { dayUs, instantText } from '../time/instants.ts'
 
 /**
  * The rows that a run may put off to a day to come are few, and found before FINAL merges all that is in quarantine. As text,

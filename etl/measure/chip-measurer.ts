@@ -6,9 +6,9 @@ import {
   slimRowLength,
   wholeRowLength,
 } from '../telemetry/packed-rows.ts'
+import { instantText } from '../time/instants.ts'
 import { collect, forget, noFacts, sortAscending } from './day-facts.ts'
 import { cutIntoStretches, type DayBounds, findDoubts, type Stretch } from './day-stretches.ts'
-import { instantText } from './instants.ts'
 import { type DayFacts, metrics } from './metrics.ts'
 import { brokenRule } from './row-rules.ts'
 import { createUserDaysBuilder, type UserDays } from './user-days.ts'

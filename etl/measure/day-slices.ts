@@ -1,4 +1,4 @@
-import { dayUs } from './instants.ts'
+import { dayUs } from '../time/instants.ts'
 
 const mostDays = 63
 

@@ -1,5 +1,5 @@
 import { type ChipRows, clockAheadMinutes, nullInt16, nullInt32 } from '../telemetry/packed-rows.ts'
-import { instantText } from './instants.ts'
+import { instantText } from '../time/instants.ts'
 
 const longestResponseMs = 60_000
 const longestActiveMs = 86_400_000

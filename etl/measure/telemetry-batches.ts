@@ -8,12 +8,12 @@ import {
   wholeRows,
 } from '../telemetry/packed-rows.ts'
 import type { Packing, TelemetryView, TimeBounds, Windows } from '../telemetry/telemetry.ts'
+import { dayUs } from '../time/instants.ts'
+import type { TimeZone } from '../time/time-zones.ts'
 import type { ChipMeasurer, Measured } from './chip-measurer.ts'
 import { daysOfFirstSlice, endOfSlice, nextDaysOfSlice } from './day-slices.ts'
 import type { DayBounds } from './day-stretches.ts'
-import { dayUs } from './instants.ts'
 import { type Days, type Scope, scopeOfDays } from './scope.ts'
-import type { TimeZone } from './time-zones.ts'
 
 /** Measured telemetry, and what of the whole it is. */
 export type MeasuredBatch = Measured & { scope: Scope }

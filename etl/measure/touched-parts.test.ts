@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { indexOwnership, type Ownership } from '../crm/ownership.ts'
-import { dayUs } from './instants.ts'
-import { createTimeZones } from './time-zones.ts'
+import { dayUs } from '../time/instants.ts'
+import { createTimeZones } from '../time/time-zones.ts'
 import { cutIntoParts, touchedDays } from './touched-parts.ts'
 
 const zoneOf = createTimeZones()

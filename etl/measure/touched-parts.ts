@@ -1,9 +1,9 @@
 import type { Ownership, OwnershipInTime, Segment } from '../crm/ownership.ts'
 import type { OwnershipChanges } from '../crm/standing-ownership.ts'
 import type { TimeBounds, Windows } from '../telemetry/telemetry.ts'
-import { dayUs } from './instants.ts'
+import { dayUs } from '../time/instants.ts'
+import type { TimeZone } from '../time/time-zones.ts'
 import { type Scope, scopeOfParts } from './scope.ts'
-import type { TimeZone } from './time-zones.ts'
 
 /** Some of what a run measures again: which telemetry to read, and what it is all of. */
 export type TouchedPart = {

@@ -1,7 +1,7 @@
 import type { OwnershipInTime } from '../crm/ownership.ts'
 import { type ChipRows, createPackedRowReader, wholeRows } from '../telemetry/packed-rows.ts'
+import { dayUs, instantText } from '../time/instants.ts'
 import type { QuarantinedRow } from './chip-measurer.ts'
-import { dayUs, instantText } from './instants.ts'
 import type { Days } from './scope.ts'
 
 /** The day of what has none. */

@@ -1,5 +1,3 @@
-import { readTimestamp } from '../measure/instants.ts'
-
 /**
  * PostgreSQL's binary COPY format (https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format"), read
  * into columns: no object is made for a row, and numbers never pass through text.
@@ -13,6 +11,8 @@ const headerLength = signature.length + 8
 /** Flag bits 16 to 31 mark what a reader must know to go on; none is in use. */
 const criticalFlags = 0xff_ff_00_00
 const trailer = -1
+/** PostgreSQL counts the microseconds of its binary timestamps from 2000-01-01. */
+export const postgresEpochUs = Date.UTC(2000, 0, 1) * 1000
 
 /**
  * Reads a whole COPY stream, whose chunks may end anywhere, and gives each field to its column.
@@ -133,7 +133,7 @@ export function createTimestampColumn(): CopyColumn & { values(): number[] } {
   return {
     append(bytes, start, length) {
       if (length !== 8) throw new Error(`A timestamptz has 8 bytes, not ${length}`)
-      values.push(readTimestamp(bytes, start))
+      values.push(bytes.readInt32BE(start) * 0x1_0000_0000 + bytes.readUInt32BE(start + 4) + postgresEpochUs)
     },
     values: () => values,
   }

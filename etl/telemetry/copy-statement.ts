@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import pg from 'pg'
-import { instantText } from '../measure/instants.ts'
+import { instantText } from '../time/instants.ts'
 
 /**
  * COPY takes no parameters, and what is put in by `current_setting` is evaluated for each row and keeps the planner from

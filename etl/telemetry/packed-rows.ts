@@ -1,3 +1,5 @@
+import { postgresEpochUs } from './copy-binary.ts'
+
 /** Bytes of a row as slim-row.sql and as whole-row.sql make it, where the places of its fields are listed. */
 export const slimRowLength = 20
 export const wholeRowLength = 36
@@ -9,7 +11,6 @@ export const clockAheadMinutes = 60
 export const nullInt32 = -2_147_483_648
 export const nullInt16 = -32_768
 const nullFloatBits = 0xff_ff_ff_ff
-const postgresEpochUs = Date.UTC(2000, 0, 1) * 1000
 
 /** Packed rows of one chip, in any order. */
 export type PackedRows = { slim: Buffer; whole: Buffer }

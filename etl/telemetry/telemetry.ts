@@ -1,6 +1,6 @@
 import pg, { type ClientBase } from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
-import { dayUs } from '../measure/instants.ts'
+import { dayUs } from '../time/instants.ts'
 import {
   createKeyColumn,
   createPackedRowsColumn,

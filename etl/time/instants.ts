@@ -5,15 +5,8 @@
 export const dayUs = 86_400_000_000
 export const hourUs = 3_600_000_000
 
-/** PostgreSQL counts from 2000-01-01 (its binary format of timestamptz). */
-const postgresEpochUs = Date.UTC(2000, 0, 1) * 1000
-
 /** Days that ClickHouse's `Date` can hold: 1970-01-01 to 2149-06-06. */
 export const lastDay = 65_535
-
-export function readTimestamp(bytes: Buffer, offset: number): number {
-  return bytes.readInt32BE(offset) * 0x1_0000_0000 + bytes.readUInt32BE(offset + 4) + postgresEpochUs
-}
 
 /** `YYYY-MM-DD` */
 export function dayText(day: number): string {
