@@ -122,6 +122,14 @@ describe('GET /reports/:report/:date', () => {
     expect(Buffer.from((await shared.store.get(objectName(link)))!.body).toString()).toBe(body)
   })
 
+  test('of a change feed that has not read anything yet there is nothing to say', async () => {
+    const begun = { feed: 'begun', position: '1', version: '1', committed_at: '1970-01-01T00:00:00Z' }
+    await shared.warehouse.insertRows('cdc.positions', [begun])
+    const token = await shared.identity.patient(await shared.addCustomer('Early'))
+    const { freshness } = await shared.link(service, daily, token)
+    expect(freshness).toMatchObject({ cdc_position: null, cdc_at: null })
+  })
+
   test('says how old its data is, as read before the data', async () => {
     const token = await shared.identity.patient(await shared.addCustomer('Fresh'))
     const position = {

@@ -57,6 +57,8 @@ beforeAll(async () => {
     // Of which the firmware was not known: that of the CRM.
     day(2, '2026-03-14', 100, 20, { firmware_version: '' }),
     day(3, '2026-03-14', 400, 8),
+    // Measured while the CRM had it as another model.
+    day(3, '2026-03-13', 5_000, 5_000, { model_id: 1 }),
     // So few that a rate says little.
     day(4, '2026-03-13', 10, 10),
     day(4, '2026-03-14', 900, 900),
