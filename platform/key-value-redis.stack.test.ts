@@ -40,6 +40,14 @@ test('fails what gets no answer in time, and does not send it again later', asyn
   await vi.waitFor(async () => expect(await keyValue.get(key)).toBe('before'), { timeout: 5_000 })
 })
 
+test('gives up a connection on which nothing is answered, and makes another one', async () => {
+  const { keyValue, key, proxy } = await openThroughProxy({ commandTimeoutMs: 200 })
+  await keyValue.set(key, 'before', { ttlMs: 60_000 })
+  proxy.stall()
+  await expect(keyValue.get(key)).rejects.toMatchObject({ code: 'TENDON-PLATFORM-012' })
+  await vi.waitFor(async () => expect(await keyValue.get(key)).toBe('before'), { timeout: 5_000 })
+})
+
 test('listens again after its connection was cut, and then says that it may have missed something', async () => {
   const { keyValue, key, proxy } = await openThroughProxy({ commandTimeoutMs: 2_000 })
   const heard: string[] = []

@@ -172,7 +172,7 @@ export function objectStoreSuite(
       '@tmp/x',
       'ä',
       's'.repeat(201),
-      'long/'.repeat(200),
+      `${'long/'.repeat(200)}x`,
     ])('refuses the key %j', async (key) => {
       const refusal = { code: 'TENDON-PLATFORM-010' }
       await expect(store.get(key)).rejects.toMatchObject(refusal)
