@@ -30,6 +30,15 @@ describe('in time', () => {
     expect(slots).toHaveLength(3)
   })
 
+  test('slots are those of UTC', async () => {
+    const slots: string[] = []
+    const schedule = createSchedule('0 12 * * *', () => slots.push(new Date().toISOString()), silent)
+    schedule.start()
+    await vi.advanceTimersByTimeAsync(24 * 3_600_000)
+    expect(slots.map((slot) => slot.slice(11, 16))).toEqual(['12:00'])
+    await schedule.stop()
+  })
+
   test('slots slept through are made up for by one call', async () => {
     const slots: { missed: boolean }[] = []
     const schedule = createSchedule('*/15 * * * *', (slot) => slots.push(slot), silent)
