@@ -60,6 +60,18 @@ describe('GET /reports/:report/:date', () => {
     })
   })
 
+  test('a link that is remembered is not handed out beyond its window', async () => {
+    const clock = { ms: noonMs }
+    const instance = await shared.instance({ now: () => clock.ms })
+    const token = await shared.identity.patient(await shared.addCustomer('Patient'))
+    const first = await shared.link(instance, daily, token)
+    clock.ms += 5 * 60_000
+    const next = await shared.link(instance, daily, token)
+    expect(next).toMatchObject({ cache: 'hit', expires_at: '2026-03-14T12:15:00.000Z' })
+    expect(objectName(next)).toBe(objectName(first))
+    expect(next.url).toContain(`exp=${Date.parse(next.expires_at) / 1000}`)
+  })
+
   test('an object, once written, keeps its bytes; new data gets a new name', async () => {
     const user = await shared.addCustomer('Before')
     const token = await shared.identity.patient(user)

@@ -100,7 +100,6 @@ export function createPrewarm(options: {
     async stop() {
       isStopped = true
       clearTimeout(retry)
-      waiting.clear()
       await working
     },
   }
