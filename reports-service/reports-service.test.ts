@@ -112,10 +112,12 @@ describe('GET /reports/:report/:date', () => {
       },
     }
     const instance = await shared.instance({ store })
-    await shared.link(instance, daily, token)
-    asked.length = 0
-    expect(await shared.link(instance, daily, token)).toMatchObject({ cache: 'hit' })
-    expect(asked).toEqual([])
+    for (const path of [daily, `${daily}?format=csv`]) {
+      await shared.link(instance, path, token)
+      asked.length = 0
+      expect(await shared.link(instance, path, token)).toMatchObject({ cache: 'hit' })
+      expect(asked, path).toEqual([])
+    }
   })
 
   test.each([

@@ -118,6 +118,38 @@ test('a leader that was paused drops its result and takes that of its successor'
   expect((await shared.object(published)).data.customer.full_name).toBe('After the pause')
 })
 
+test('a leader that was paused publishes nothing while its successor is at it', async () => {
+  const lost = Promise.withResolvers<void>()
+  const pausing = await shared.instance({ keyValue: withoutRenewals(shared.keyValue, lost.resolve) })
+  const successor = await shared.instance()
+  const user = await shared.addCustomer('Before the pause')
+  const token = await shared.identity.patient(user)
+  const [asked, resumed, askedAgain, released] = Array.from({ length: 4 }, () =>
+    Promise.withResolvers<void>(),
+  ) as PromiseWithResolvers<void>[]
+  let selects = 0
+  shared.proxy.intercept(async ({ name, when }) => {
+    if (name !== select || when !== 'after') return
+    selects += 1
+    const [reached, goOn] = selects === 1 ? [asked, resumed] : [askedAgain, released]
+    reached!.resolve()
+    await goOn!.promise
+  })
+
+  const paused = shared.link(pausing, daily, token)
+  await asked!.promise
+  await shared.putCustomer(user, 'After the pause')
+  const published = shared.link(successor, daily, token)
+  await askedAgain!.promise
+  resumed!.resolve()
+  await lost.promise
+  released!.resolve()
+
+  expect((await paused).url).toBe((await published).url)
+  expect((await shared.object(await paused)).data.customer.full_name).toBe('After the pause')
+  shared.proxy.intercept(async () => {})
+})
+
 test('a leader that was paused after its last renewal does not replace what its successor published', async () => {
   const storing = Promise.withResolvers<void>()
   const resumed = Promise.withResolvers<void>()
@@ -143,14 +175,19 @@ test('a leader that was paused after its last renewal does not replace what its 
   expect((await shared.object(published)).data.customer.full_name).toBe('After the pause')
 })
 
-/** As a process that is stopped sees it: its timer's first renewals never happen, its lease runs out. */
-function withoutRenewals(keyValue: KeyValue): KeyValue {
+/** As a process that is stopped sees it: its timer's first renewals never happen, its lease runs out; then `onLost` is called. */
+function withoutRenewals(keyValue: KeyValue, onLost = () => {}): KeyValue {
   return {
     ...keyValue,
     async acquireLease(key, ttlMs) {
       const lease = await keyValue.acquireLease(key, ttlMs)
       const endsAt = performance.now() + ttlMs
-      return lease && { ...lease, renew: async () => performance.now() < endsAt || lease.renew() }
+      async function renew(): Promise<boolean> {
+        const isHeld = performance.now() < endsAt || (await lease!.renew())
+        if (!isHeld) onLost()
+        return isHeld
+      }
+      return lease && { ...lease, renew }
     },
   }
 }
