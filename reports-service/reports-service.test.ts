@@ -293,7 +293,15 @@ test('GET /reports lists what this user may read, and for which days there is da
   const ofUser = await list(admin, `/reports?user_id=${user}`)
   expect(ofUser).toEqual(expect.arrayContaining([...ofEverybody, ...theirs]))
   expect(ofUser).toHaveLength(ofEverybody.length + theirs.length)
-  expect(await list(await shared.identity.bearer({ customer_id: user, roles: [] }))).toEqual([])
+  const { bearer } = shared.identity
+  expect(await list(await bearer({ customer_id: user, roles: [] }))).toEqual([])
+  // Who may read nothing is told the same of whom they may ask for.
+  const of = async (path: string, token: string) => (await service.get(path, token)).json()
+  expect(await of('/reports', await bearer({ roles: [] }))).toMatchObject({ code: 'TENDON-REPORTS-005' })
+  const ofOther = `/reports?user_id=${randomUUID()}`
+  expect(await of(ofOther, await bearer({ customer_id: user, roles: [] }))).toMatchObject({
+    code: 'TENDON-REPORTS-004',
+  })
 })
 
 test('no cache keeps an answer: it is for whoever asked, and for now', async () => {

@@ -186,9 +186,13 @@ describe('POST /invalidate', () => {
       },
       onResume() {},
     })
-    await shared.invalidate(other, { user_ids: users })
+    const instance = await shared.instance()
+    await shared.invalidate(instance, { user_ids: users })
     await expect.poll(() => told.size).toBe(users.length)
     await unsubscribe()
+    expect(await (await instance.get('/metrics')).text()).toContain(
+      'tendon_reports_service_invalidated_users_total 2500',
+    )
     for (const user of users) expect(told.get(user)).toBe(await shared.keyValue.get(generationKey(user)))
   })
 
@@ -204,6 +208,17 @@ describe('POST /invalidate', () => {
       [await other.post('/invalidate', { user_ids: [], user_id }, token), 400, 'TENDON-REPORTS-009'],
       [await other.post('/invalidate', { user_ids: Array(100_001).fill(user_id) }, token), 400],
       [await other.post('/invalidate', ' '.repeat(9_000_000), token), 413, 'TENDON-REPORTS-010'],
+      // Of which it is not said before how long it is.
+      [
+        await other.app.request('/invalidate', {
+          method: 'POST',
+          body: new Blob([' '.repeat(9_000_000)]).stream(),
+          headers: { authorization: token },
+          duplex: 'half',
+        } as RequestInit),
+        413,
+        'TENDON-REPORTS-010',
+      ],
     ] as const
     for (const [answer, status, code] of refusals) {
       expect(await answer.json()).toMatchObject({ status, ...(code && { code }) })
