@@ -131,12 +131,12 @@ async function backfillPart(
       session,
       checkSource(session, extraction, facts).filter(({ severity }) => severity === 'block'),
     )
-    await session.step('note', () => noteWhatCounts(session, extraction))
-    const streams = chipIds
-      ? await streamChips(session, extraction, chipIds, days, metChips)
-      : await streamDays(session, extraction, days)
+    const noted = session.step('note', () => noteWhatCounts(session, extraction))
     const mark = { version: session.record.run_seq, rewrite: session.since.hasFailed }
-    await loadStreams(session, streams, mark)
+    const opened = chipIds
+      ? streamChips(session, extraction, chipIds, days, metChips)
+      : streamDays(session, extraction, days)
+    await allEnded([opened.then((streams) => loadStreams(session, streams, mark, noted)), noted])
     await session.step('invalidate', () => deliverKept(session))
   })
   if (run.state === 'skipped') throw new Error('a part of a backfill waits and is not skipped')

@@ -16,8 +16,9 @@ export const batchSizes: BatchSizes = {
   // PostgreSQL holds them while it packs them by chip, at 20 bytes each, or 36 when they are whole.
   rowsOfSlice: 500_000,
   // ClickHouse writes, and merges, a part for each insert and table: in 30 inserts 290,000 rows took it 3.3 CPU seconds,
-  // in five 0.7.
-  rowsOfBatch: 80_000,
+  // in five 0.7. Two are held by each stream, one that is loaded and one that is measured meanwhile; the last of all is
+  // loaded with nothing beside it.
+  rowsOfBatch: 55_000,
   // A part costs some seven statements at ClickHouse, 12 ms each, and a part written in each of five tables.
   windowsOfPart: 4_000,
   rowsOfInsert: 150_000,

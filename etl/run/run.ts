@@ -60,18 +60,22 @@ export async function advance(session: RunSession): Promise<void> {
     since: sinceOf(session),
     ...(found?.unmeasurable ?? { hasNew: true, wholeChips: [] }),
   }
-  const [streams] = await allEnded([
-    openStreams(session, extraction, found),
-    step('note', () => noteWhatCounts(session, extraction)),
+  const prepared = prepare()
+  const [users] = await allEnded([
+    openStreams(session, extraction, found).then((streams) => loadStreams(session, streams, mark, prepared)),
+    prepared,
   ])
-  await step('quarantine', () => loadUnmeasurable(session, extraction, unmeasurable, mark))
-  const users = await loadStreams(session, streams, mark)
   await step('keep', async () => {
     await session.assertLock()
     await keepOwnership(warehouse, extraction.changes, record.run_seq)
   })
   const ownKept = [...users].sort().map((user_id) => ({ user_id, run_seqs: [String(record.run_seq)] }))
   await step('invalidate', () => deliverKept(session, isTold ? ownKept : undefined))
+
+  async function prepare(): Promise<void> {
+    await step('note', () => noteWhatCounts(session, extraction))
+    await step('quarantine', () => loadUnmeasurable(session, extraction, unmeasurable, mark))
+  }
 }
 
 /**

@@ -67,27 +67,36 @@ async function* measureParts(
 }
 
 /**
- * Loads all batches as they are measured, a stream beside the other. When one fails the others end with the batch that
- * they are at: nothing is written any more when this has thrown.
+ * Loads all batches as they are measured, a stream beside the other, and the next batch of each is measured meanwhile. When
+ * one fails the others end with the batch that they are at: nothing is written any more when this has thrown.
+ * @param prepared what has to be done before anything is loaded, beside which the first batches are measured
  * @returns whose numbers changed
  */
 export async function loadStreams(
   session: RunSession,
   streams: Streams,
   mark: Mark,
+  prepared: Promise<unknown>,
 ): Promise<ReadonlySet<string>> {
   const named: Named = { users: new Set(), ownerlessChips: new Set() }
   let hasFailed = false
   await allEnded(
     streams.map(async (batches) => {
+      let loading = prepared
       try {
         for await (const batch of timed(session, batches)) {
+          await loading
           if (hasFailed) return
-          await loadBatch(session, batch, mark, named)
+          loading = loadBatch(session, batch, mark, named)
+          // Waited for with the next batch, or at the end.
+          loading.catch(() => {})
         }
+        await loading
       } catch (error) {
         hasFailed = true
         throw error
+      } finally {
+        await Promise.allSettled([loading])
       }
     }),
   )
