@@ -35,7 +35,7 @@ async function liveThrough(createWorld: CreateWorld, history: History): Promise<
       for (const statement of statementsOf(model, transaction)) await world.sql.query(statement)
     }
     await expect
-      .poll(() => world.differences(feed), { timeout: 9 * catalogIntervalMs, interval: 100 })
+      .poll(() => world.differences(feed), { timeout: 15 * catalogIntervalMs, interval: 100 })
       .toEqual([])
     expect(await world.rows('SELECT table, reason FROM cdc.dead_letters FINAL')).toEqual([])
   } finally {

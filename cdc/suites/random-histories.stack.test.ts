@@ -10,5 +10,6 @@ test(
   async () => {
     await liveThroughHistories(createKafkaWorld, operations)
   },
-  60 * operations,
+  // Longer than replicas are waited for, so that a failure says how they differ.
+  120 * operations,
 )
