@@ -3,9 +3,8 @@ import { connect } from 'node:net'
 import { demoPeople } from '@tendon/sources/demo-people.ts'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { TestBrowser } from '../fixtures/test-browser.fixture.ts'
-import { cookieOf, csrf, signedInBrowser } from '../fixtures/test-sessions.fixture.ts'
+import { cookieOf, csrf, hashOf, signedInBrowser } from '../fixtures/test-sessions.fixture.ts'
 import { eventuallyMs, startTestStack, type TestStack } from '../fixtures/test-stack.fixture.ts'
-import { digest } from '../sessions/digest.ts'
 
 let stack: TestStack
 let cookie: string
@@ -168,7 +167,7 @@ test('who is signed out while another request asks for them is not given its ans
     // The session is looked at for each: for the one before, for the one that asked, which ends it, and for the one that waited.
     let looks = 0
     own.hooks.afterLook = async (key) => {
-      if (key !== `tendon:session:${digest(headers.cookie.slice('session_id='.length))}`) return
+      if (key !== `tendon:session:${hashOf(headers)}`) return
       looks += 1
       if (looks !== 2) return
       own.hooks.afterLook = undefined

@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { KeyValue } from '@tendon/platform/key-value.ts'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { cookieOf, signedInBrowser } from '../fixtures/test-sessions.fixture.ts'
+import { cookieOf, hashOf, signedInBrowser } from '../fixtures/test-sessions.fixture.ts'
 import { type StackOptions, startSuiteStack, type TestStack } from '../fixtures/test-stack.fixture.ts'
-import { digest } from './digest.ts'
 
 /** Past the access token's five minutes. */
 const expired = 301_000
@@ -36,7 +35,7 @@ export function lostTokensSuite(name: string, options: StackOptions = {}): void 
 
     /** As when a Redis that takes over has not heard of it. */
     async function loseLease(keyValue: KeyValue): Promise<void> {
-      const hash = digest(headers.cookie.slice('session_id='.length))
+      const hash = hashOf(headers)
       expect(await keyValue.delete(`tendon:session-refresh:${hash}`)).toBe(true)
     }
 

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
-import { cookieOf, csrf, signedInBrowser } from '../fixtures/test-sessions.fixture.ts'
+import { cookieOf, csrf, hashOf, signedInBrowser } from '../fixtures/test-sessions.fixture.ts'
 import { startTestStack, type TestStack } from '../fixtures/test-stack.fixture.ts'
-import { digest } from './digest.ts'
 
 let stack: TestStack
 beforeAll(async () => {
@@ -26,7 +25,7 @@ test.each([
   const found = Promise.withResolvers<void>()
   const held = Promise.withResolvers<void>()
   stack.hooks.afterRead = (key) => {
-    if (key !== `tendon:session:${digest(headers.cookie.slice('session_id='.length))}`) return undefined
+    if (key !== `tendon:session:${hashOf(headers)}`) return undefined
     stack.hooks.afterRead = undefined
     found.resolve()
     return held.promise

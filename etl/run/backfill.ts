@@ -136,7 +136,7 @@ async function backfillPart(
     const opened = chipIds
       ? streamChips(session, extraction, chipIds, days, metChips)
       : streamDays(session, extraction, days)
-    await allEnded([opened.then((streams) => loadStreams(session, streams, mark, noted)), noted])
+    await loadStreams(session, opened, mark, noted)
     await session.step('invalidate', () => deliverKept(session))
   })
   if (run.state === 'skipped') throw new Error('a part of a backfill waits and is not skipped')

@@ -60,11 +60,7 @@ export async function advance(session: RunSession): Promise<void> {
     since: sinceOf(session),
     ...(found?.unmeasurable ?? { hasNew: true, wholeChips: [] }),
   }
-  const prepared = prepare()
-  const [users] = await allEnded([
-    openStreams(session, extraction, found).then((streams) => loadStreams(session, streams, mark, prepared)),
-    prepared,
-  ])
+  const users = await loadStreams(session, openStreams(session, extraction, found), mark, prepare())
   await step('keep', async () => {
     await session.assertLock()
     await keepOwnership(warehouse, extraction.changes, record.run_seq)

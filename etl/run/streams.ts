@@ -74,6 +74,17 @@ async function* measureParts(
  */
 export async function loadStreams(
   session: RunSession,
+  opening: Promise<Streams>,
+  mark: Mark,
+  prepared: Promise<unknown>,
+): Promise<ReadonlySet<string>> {
+  const loading = opening.then((streams) => loadAll(session, streams, mark, prepared))
+  const [users] = await allEnded([loading, prepared])
+  return users
+}
+
+async function loadAll(
+  session: RunSession,
   streams: Streams,
   mark: Mark,
   prepared: Promise<unknown>,
